@@ -1,0 +1,6 @@
+"""`python -m missioncontrol` is the `missioncontrol` command."""
+
+from missioncontrol.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""Settings: `missioncontrol.toml`, overridden by `MC_SECTION__KEY`, overridden by a flag.
+
+`load_config()` reads them once; everything else receives the frozen `Config`. All that an embedded installation
+writes is under `Config.data`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from missioncontrol.errors import ConfigError
+
+DEFAULT_DATA = "./missioncontrol-data"
+
+
+class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the HTTP server listens."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+
+
+class Edge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits of the ingestion edge."""
+
+    max_body_bytes: int = 8 * 1024 * 1024
+    max_path_bytes: int = 4096
+    max_kept_header_bytes: int = 1024
+    max_header_bytes: int = 65536
+    header_timeout_s: float = 15.0
+    body_timeout_s: float = 60.0
+    trusted_proxies: list[str] = []
+    """Addresses or networks whose X-Forwarded-For is believed."""
+    geo_database: str = ""
+    """Path of a MaxMind country or city database; without one every country is `??`."""
+
+
+class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The durable log between the edge and the stream."""
+
+    dedup_days: int = 7
+    max_bytes: int = 0
+    """Largest size of the log on disk; 0: as large as the disk."""
+
+
+class Stream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the stream cuts the log into micro-batches."""
+
+    min_interval_s: float = 0.5
+    poll_interval_s: float = 0.1
+    batch_records: int = 5000
+    batch_bytes: int = 64 * 1024 * 1024
+    max_inflated_bytes: int = 8 * 1024 * 1024
+    fine_activity_days: int = 14
+    """Days after the date in the build id for which usage_by_activity keeps 5-minute/30-minute cells."""
+    broken_body_bytes: int = 65536
+    """Of a body that cannot be read at all, this much is kept for inspection."""
+    trim_interval_s: float = 15.0
+
+
+class Lake(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Background care of the lake's tables."""
+
+    archive: bool = True
+    compact_interval_s: float = 20.0
+    vacuum_after_s: float = 1800.0
+    target_file_bytes: int = 128 * 1024 * 1024
+
+
+class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits of queries by users."""
+
+    timeout_s: float = 30.0
+    memory_limit_mb: int = 1024
+    threads: int = 2
+    max_rows: int = 1_000_000
+    """Most rows that POST /api/v1/sql answers; the command line has no limit."""
+    default_limit: int = 100_000
+    """Most rows of /api/aggregates/ when no limit is given."""
+
+
+class RegistrySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Declarations beside the shipped ones."""
+
+    files: list[str] = []
+    """More TOML files. `registry.toml` in the data folder is always read when it exists."""
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All settings."""
+
+    data: Path = Path(DEFAULT_DATA)
+    server: Server = Server()
+    edge: Edge = Edge()
+    log: Log = Log()
+    stream: Stream = Stream()
+    lake: Lake = Lake()
+    query: Query = Query()
+    registry: RegistrySettings = RegistrySettings()
+
+    @property
+    def log_path(self) -> Path:
+        """The SQLite file of the log."""
+        return self.data / "log" / "log.sqlite"
+
+    @property
+    def lake_path(self) -> Path:
+        """The folder that holds one Delta table a folder."""
+        return self.data / "lake"
+
+    @property
+    def cache_path(self) -> Path:
+        """What can be deleted at any time and is made again."""
+        return self.data / "cache"
+
+    @property
+    def state_url(self) -> str:
+        """SQLAlchemy address of the state database."""
+        return f"sqlite:///{self.data / 'state.sqlite'}"
+
+    @property
+    def registry_files(self) -> list[Path]:
+        """The user's registry files, in the order in which they are read."""
+        return [*(Path(f) for f in self.registry.files), self.data / "registry.toml"]
+
+
+_SECTIONS = ("server", "edge", "log", "stream", "lake", "query", "registry")
+
+
+def load_config(
+    data: str | Path | None = None,
+    file: str | Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Config:
+    """Merge file, environment and flags into a `Config`.
+
+    `file` defaults to `missioncontrol.toml` in the working folder, then in the data folder; a missing default is
+    fine, a missing named file is not. Raises `ConfigError` naming the setting that is wrong.
+    """
+    environ = os.environ if environ is None else environ
+    folder = Path(data or environ.get("MC_DATA") or DEFAULT_DATA)
+    settings: dict[str, Any] = _read(file, folder)
+    data_dir = Path(data or environ.get("MC_DATA") or settings.pop("data", DEFAULT_DATA))
+    settings.pop("data", None)
+    for name, value in environ.items():
+        if name.startswith("MC_") and "__" in name:
+            section, key = name[3:].lower().split("__", 1)
+            settings.setdefault(section, {})[key] = _from_text(section, key, value)
+    for section, values in (overrides or {}).items():
+        settings.setdefault(section, {}).update({k: v for k, v in values.items() if v is not None})
+    _refuse_unknown(settings)
+    try:
+        return msgspec.convert({**settings, "data": data_dir.absolute()}, Config, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        raise ConfigError("config_invalid", f"Setting is wrong: {error}", "See `missioncontrol config show`.") from None
+
+
+def _read(file: str | Path | None, folder: Path) -> dict[str, Any]:
+    candidates = [Path(file)] if file else [Path("missioncontrol.toml"), folder / "missioncontrol.toml"]
+    for path in candidates:
+        try:
+            return tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            if file:
+                raise ConfigError("config_missing", f"No settings file {path}.", "Check --config.") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError("config_invalid", f"{path} is no TOML: {error}") from None
+    return {}
+
+
+def _from_text(section: str, key: str, value: str) -> Any:
+    """Lists come from the environment separated by commas; scalars are converted by msgspec."""
+    field = getattr(getattr(Config(), section, None), key, None)
+    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(field, list) else value
+
+
+def _refuse_unknown(settings: Mapping[str, Any]) -> None:
+    for section, values in settings.items():
+        if section not in _SECTIONS:
+            raise _unknown(section, _SECTIONS)
+        if not isinstance(values, dict):
+            raise ConfigError("config_invalid", f"[{section}] must be a table of settings.")
+        known = getattr(Config(), section).__struct_fields__
+        for key in values:
+            if key not in known:
+                raise _unknown(f"{section}.{key}", [f"{section}.{k}" for k in known])
+
+
+def _unknown(name: str, known: Any) -> ConfigError:
+    close = difflib.get_close_matches(name, list(known), 1)
+    hint = f"Did you mean `{close[0]}`?" if close else f"Known: {', '.join(known)}."
+    return ConfigError("config_unknown", f"There is no setting `{name}`.", hint)
+
+
+def _path(kind: type, value: Any) -> Any:
+    return Path(value) if kind is Path else value

@@ -1,0 +1,61 @@
+"""One family of errors: a code, a message and a hint.
+
+The message says what, where and what to do. The code is the same in an HTTP body, a log field, a metric and the
+docs. A user's mistake never shows a traceback: the command line and the HTTP layer print `MissionControlError`s.
+"""
+
+from __future__ import annotations
+
+
+class MissionControlError(Exception):
+    """Base of all errors that are meant to be read by a user."""
+
+    status = 500
+    exit_code = 1
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+    def as_dict(self) -> dict[str, str]:
+        """The body of an HTTP refusal: `{code, message, hint}`."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}
+
+
+class BadRequest(MissionControlError):
+    """The caller asked for something that cannot be answered as asked."""
+
+    status = 400
+    exit_code = 2
+
+
+class NotFound(MissionControlError):
+    """The thing asked for does not exist."""
+
+    status = 404
+
+
+class ConfigError(MissionControlError):
+    """A setting, or the registry, is wrong."""
+
+    exit_code = 2
+
+
+class TooSlow(MissionControlError):
+    """A query went past its time limit and was stopped."""
+
+    status = 503
+
+
+class StorageFull(MissionControlError):
+    """There is no room left to store what was sent."""
+
+    status = 507
+
+
+class StorageError(MissionControlError):
+    """A store could not be read or written for a reason other than room."""
+
+    status = 500

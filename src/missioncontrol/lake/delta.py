@@ -1,0 +1,129 @@
+"""How this package opens Delta tables and what their failures are called.
+
+Never reads or writes rows. Imports `deltalake` only: neither Arrow nor DuckDB.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deltalake import DeltaTable, Field, Schema
+from deltalake.exceptions import CommitFailedError, DeltaError, DeltaProtocolError, TableNotFoundError
+from deltalake.schema import PrimitiveType
+
+from missioncontrol.errors import MissionControlError, StorageError, StorageFull
+from missioncontrol.lake.tables import Column, Type
+
+DeltaFailure = (DeltaError, DeltaProtocolError, TableNotFoundError, CommitFailedError, OSError, ValueError)
+"""All that `deltalake` raises for a table that cannot be used."""
+
+TIME_COLUMNS = ("window_start", "arrival", "received")
+"""The first of these that a table has is the time by which its files are known."""
+
+CONFIGURATION: dict[str, str | None] = {
+    # A commit and a refresh list the log folder, at 10 us a file: few files keep them flat.
+    "delta.checkpointInterval": "50",
+    "delta.logRetentionDuration": "interval 2 minutes",
+    "delta.enableExpiredLogCleanup": "true",
+    "delta.deletedFileRetentionDuration": "interval 1 hours",
+}
+"""Delta table properties of every table of the lake."""
+
+_DELTA_TYPES: dict[Type, str] = {
+    "timestamp": "timestamp",
+    "date": "date",
+    "string": "string",
+    "int64": "long",
+    "float64": "double",
+    "binary": "binary",
+    "bool": "boolean",
+}
+_COLUMN_TYPES: dict[str, Type] = {delta: ours for ours, delta in _DELTA_TYPES.items()}
+
+
+def open_table(path: Path) -> DeltaTable | None:
+    """The Delta table in the folder, at its newest version; None when there is none yet.
+
+    Raises `StorageError` (`lake_corrupt`) for a table that cannot be read.
+    """
+    log = path / "_delta_log"
+    if not log.is_dir():
+        return None
+    with delta_failures(path):
+        try:
+            return DeltaTable(path)
+        except TableNotFoundError:
+            if not any(log.glob("*.json")) and not any(log.glob("*.parquet")):
+                return None
+            raise
+
+
+def columns_of(table: DeltaTable) -> tuple[Column, ...]:
+    """The columns as the Delta table has them now; raises `StorageError` for a foreign type."""
+    return tuple(
+        Column(field.name, _type_of(field), nullable=field.nullable) for field in table.schema().fields
+    )
+
+
+def schema_of(columns: tuple[Column, ...]) -> Schema:
+    """The Delta schema of the columns. All are nullable: older files may lack any of them."""
+    return Schema([field_of(column) for column in columns])
+
+
+def field_of(column: Column) -> Field:
+    """The Delta field of one column."""
+    metadata = {"comment": column.description} if column.description else {}
+    return Field(column.name, PrimitiveType(_DELTA_TYPES[column.type]), nullable=True, metadata=metadata)
+
+
+def time_column(columns: tuple[Column, ...]) -> str | None:
+    """Name of the column whose smallest and largest value a file is known by."""
+    names = {column.name for column in columns}
+    return next((name for name in TIME_COLUMNS if name in names), None)
+
+
+@contextmanager
+def delta_failures(path: Path) -> Iterator[None]:
+    """Raise what `deltalake` or the file system raise inside as `StorageFull` or `StorageError`."""
+    try:
+        yield
+    except DeltaFailure as error:
+        raise storage_error(error, path) from error
+
+
+def storage_error(error: BaseException, path: Path) -> MissionControlError:
+    """The error of the house that says the same: `lake_full`, `lake_denied` or `lake_corrupt`."""
+    if is_full(error):
+        return StorageFull(
+            "lake_full", f"No room left for the lake at {path}.", "Free disk space; it goes on by itself."
+        )
+    if isinstance(error, PermissionError) or "ermission denied" in str(error):
+        return StorageError(
+            "lake_denied", f"No permission for the lake at {path}: {error}", "Check the owner of the folder."
+        )
+    return StorageError(
+        "lake_corrupt",
+        f"The Delta table at {path} cannot be used: {str(error).splitlines()[0] if str(error) else error!r}",
+        "Restore `_delta_log` from a backup, or move the folder away: the table is made anew, empty.",
+    )
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the error says that the disk, or the quota, is full."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    text = str(error)
+    return "No space left" in text or "os error 28" in text or "quota exceeded" in text.lower()
+
+
+def _type_of(field: Field) -> Type:
+    kind = field.type.type if isinstance(field.type, PrimitiveType) else str(field.type)
+    try:
+        return _COLUMN_TYPES[kind]
+    except KeyError:
+        raise StorageError(
+            "lake_type", f"Column {field.name} has the Delta type {kind}, which the lake never writes."
+        ) from None

@@ -1,0 +1,197 @@
+"""What a table of the lake consists of now: its columns and its files, as of one version.
+
+Never reads a Parquet file and never writes anything; imports neither Arrow nor DuckDB, so that idle readers
+stay small. A query takes a `Snapshot` once and reads its files, whatever is committed meanwhile.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import unquote
+
+import msgspec
+from deltalake import DeltaTable
+
+from missioncontrol.lake.delta import columns_of, delta_failures, open_table, time_column
+from missioncontrol.lake.tables import Column
+
+_TICK_NS = 50_000_000
+
+
+class FileRef(msgspec.Struct, frozen=True):
+    """One immutable Parquet file of a table."""
+
+    path: str
+    """Absolute."""
+    partition: tuple[tuple[str, str], ...]
+    """(column, value as text) in the order of the partition columns; these columns are not in the file."""
+    size_bytes: int
+    rows: int
+    first_window: datetime | None
+    """Smallest and largest `window_start` (`arrival`, `received` where there is none); None: not known."""
+    last_window: datetime | None
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """A table as of one version."""
+
+    table: str
+    version: int
+    columns: tuple[Column, ...]
+    """As the Delta table has them now, partition columns included; an older file may lack some."""
+    files: tuple[FileRef, ...]
+
+
+class LakeReader:
+    """Snapshots of the lake's tables, each kept and brought up to date when it is asked for. Thread-safe."""
+
+    def __init__(self, lake_path: Path, cache_path: Path) -> None:
+        self._lake_path = lake_path.absolute()
+        self._rollups = RollupFolder(cache_path)
+        self._lock = threading.Lock()
+        self._tables: dict[str, _Watched] = {}
+
+    def snapshot(self, table: str) -> Snapshot | None:
+        """The table as it is now, or None while there is no such table; raises `StorageError`."""
+        with self._lock:
+            watched = self._tables.setdefault(table, _Watched(self._lake_path / table))
+        return watched.current()
+
+    def rollup(self, file: FileRef) -> str | None:
+        """Absolute path of the slim rollup made from exactly this file, or None while there is none."""
+        return self._rollups.path_of(file)
+
+
+class RollupFolder:
+    """Which rollups exist: one listing of the folder, repeated only when the folder has changed."""
+
+    def __init__(self, cache_path: Path) -> None:
+        self.path = cache_path.absolute() / "rollup" / "error_aggregates"
+        self._changed_ns = -1
+        self._names: frozenset[str] = frozenset()
+
+    def path_of(self, file: FileRef) -> str | None:
+        """Path of the rollup of this file, if it exists."""
+        name = file.path.rpartition("/")[2]
+        return str(self.path / name) if name in self.names() else None
+
+    def names(self) -> frozenset[str]:
+        """Names of the rollups that exist, each equal to the name of its base file."""
+        try:
+            changed_ns = self.path.stat().st_mtime_ns
+            # Two changes within one tick of the file system's clock have the same time.
+            if changed_ns != self._changed_ns or time.time_ns() - changed_ns < _TICK_NS:
+                names = frozenset(p.name for p in self.path.iterdir() if p.suffix == ".parquet")
+                self._names, self._changed_ns = names, changed_ns
+        except FileNotFoundError:
+            self._names, self._changed_ns = frozenset(), -1
+        return self._names
+
+
+class _Watched:
+    """One table, opened once and then followed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._table: DeltaTable | None = None
+        self._mark: tuple[int, ...] = ()
+        self._snapshot: Snapshot | None = None
+
+    def current(self) -> Snapshot | None:
+        with self._lock:
+            if self._table is None or not self._unchanged():
+                self._refresh()
+            return self._snapshot
+
+    def _unchanged(self) -> bool:
+        """Two looks at the file system instead of a refresh, which lists the log folder."""
+        assert self._snapshot is not None
+        following = self._path / "_delta_log" / f"{self._snapshot.version + 1:020}.json"
+        return self._mark == _mark(self._path) and not following.exists()
+
+    def _refresh(self) -> None:
+        mark = _mark(self._path)
+        if self._table is None or mark[:1] != self._mark[:1]:
+            self._snapshot = None
+            self._table = open_table(self._path)
+            if self._table is None:
+                return
+        else:
+            self._advance(self._table)
+        self._mark = mark
+        self._snapshot = _read(self._path, self._table, self._snapshot)
+
+    def _advance(self, table: DeltaTable) -> None:
+        try:
+            with delta_failures(self._path):
+                table.update_incremental()
+        except Exception:
+            # What followed the version we hold may have been cleaned away; the newest checkpoint has it all.
+            self._table = open_table(self._path)
+
+
+def _mark(path: Path) -> tuple[int, ...]:
+    """Changes when the table is made anew (first part) or gets a checkpoint (second part)."""
+    log = path / "_delta_log"
+    try:
+        folder = log.stat().st_ino
+    except FileNotFoundError:
+        return (-1, -1)
+    try:
+        return (folder, (log / "_last_checkpoint").stat().st_mtime_ns)
+    except FileNotFoundError:
+        return (folder, -1)
+
+
+def _read(path: Path, table: DeltaTable, before: Snapshot | None) -> Snapshot:
+    with delta_failures(path):
+        columns = columns_of(table)
+        known = {file.path: file for file in before.files} if before else {}
+        files = tuple(_files(path, table, columns, known))
+        return Snapshot(table=path.name, version=table.version(), columns=columns, files=files)
+
+
+def _files(
+    path: Path, table: DeltaTable, columns: Sequence[Column], known: dict[str, FileRef]
+) -> Iterator[FileRef]:
+    """One FileRef an add action; files that the snapshot before had are taken from it."""
+    partition_by = table.metadata().partition_columns
+    by = time_column(tuple(columns))
+    actions = cast(Any, table.get_add_actions(flatten=True))
+    names = set(actions.schema.names)
+
+    def column(name: str) -> Any:
+        return actions.column(name) if name in names else None
+
+    sizes, rows = column("size_bytes"), column("num_records")
+    first, last = column(f"min.{by}"), column(f"max.{by}")
+    parts = [(name, column(f"partition.{name}")) for name in partition_by]
+    root = str(path)
+    for i, name in enumerate(actions.column("path").to_pylist()):
+        full = f"{root}/{unquote(name)}"
+        yield known.get(full) or FileRef(
+            path=full,
+            partition=tuple((part, _text(_at(values, i))) for part, values in parts),
+            size_bytes=_at(sizes, i) or 0,
+            rows=_at(rows, i) or 0,
+            first_window=_instant(_at(first, i)),
+            last_window=_instant(_at(last, i)),
+        )
+
+
+def _at(values: Any, i: int) -> Any:
+    return None if values is None else values[i].as_py()
+
+
+def _instant(value: datetime | None) -> datetime | None:
+    return value and value.astimezone(UTC)
+
+
+def _text(value: Any) -> str:
+    return value.isoformat() if isinstance(value, date) else "" if value is None else str(value)

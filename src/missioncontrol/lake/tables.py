@@ -1,0 +1,187 @@
+"""What tables the lake has, with which columns: a pure function of the registry.
+
+Never touches a file and imports neither Arrow nor Delta, so that any part may ask for a table's shape.
+All timestamps are microseconds UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from missioncontrol.registry.model import Dimension, Measure, Registry
+
+Type = Literal["timestamp", "date", "string", "int64", "float64", "binary", "bool"]
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A column of a table of the lake."""
+
+    name: str
+    type: Type
+    description: str = ""
+    nullable: bool = True
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """What of a table does not depend on the registry."""
+
+    name: str
+    title: str
+    description: str
+    partition_by: tuple[str, ...] = ("submission_date",)
+    sort_by: tuple[str, ...] = ()
+    sums: bool = True
+    """True: rows with equal keys can be merged by adding the columns that are not keys."""
+
+
+class LakeTable(msgspec.Struct, frozen=True):
+    """A table of the lake as the registry wants it; the Delta table may hold more, older columns."""
+
+    name: str
+    title: str
+    description: str
+    columns: tuple[Column, ...]
+    """Partition columns included."""
+    partition_by: tuple[str, ...]
+    sums: bool
+    """True: rows with equal `keys` can be merged by adding the `summed` columns."""
+    keys: tuple[str, ...]
+    sort_by: tuple[str, ...]
+
+    @property
+    def summed(self) -> tuple[str, ...]:
+        """Names of the columns that are added when rows are merged; empty where rows are never merged."""
+        return tuple(c.name for c in self.columns if c.name not in self.keys) if self.sums else ()
+
+
+SHAPES: dict[str, Shape] = {
+    shape.name: shape
+    for shape in (
+        Shape(
+            "error_aggregates",
+            "Error aggregates",
+            "Sums of every measure by 5-minute window of arrival and all dimensions, over the whole population.",
+            sort_by=("channel", "os_name", "version", "window_start"),
+        ),
+        Shape(
+            "experiment_aggregates",
+            "Experiment aggregates",
+            "Sums of every measure by 5-minute window, few dimensions, experiment and branch.",
+            sort_by=("experiment_id", "channel", "os_name", "version", "window_start"),
+        ),
+        Shape(
+            "usage_by_activity",
+            "Usage by activity",
+            "Usage hours and session starts by when they arrived and by when they happened.",
+            sort_by=("channel", "os_name", "version", "activity"),
+        ),
+        Shape(
+            "discards",
+            "Discards",
+            "Submissions that were refused or not counted, by 5-minute window and reason.",
+            sort_by=("window_start", "reason"),
+        ),
+        Shape(
+            "pings",
+            "Pings",
+            "Accepted pings with their body as received: the archive that batch and backfill read.",
+            partition_by=("submission_date", "doc_type"),
+            sort_by=("received_ns",),
+            sums=False,
+        ),
+    )
+}
+"""Every table of the lake by name."""
+
+_WINDOW = Column("window_start", "timestamp", "Start of the 5-minute window of arrival, UTC.")
+_DATE = Column("submission_date", "date", "UTC day of arrival.")
+_USAGE_KEYS = (
+    Column("arrival", "timestamp", "Start of the interval of arrival, UTC."),
+    Column("arrival_length_s", "int64", "Length of the interval of arrival in seconds."),
+    Column("activity", "timestamp", "Start of the interval in which the usage happened, UTC."),
+    Column("activity_length_s", "int64", "Length of the interval of activity in seconds."),
+    _DATE,
+    Column("channel", "string"),
+    Column("application", "string"),
+    Column("version", "string"),
+    Column("build_id", "string"),
+    Column("os_name", "string"),
+)
+_PINGS = (
+    _DATE,
+    Column("doc_type", "string", "Declared document type, or `other`."),
+    Column("received", "timestamp", "Instant of arrival, cut to microseconds, UTC."),
+    Column("received_ns", "int64", "Instant of arrival in nanoseconds since the epoch."),
+    _WINDOW,
+    Column("log_offset", "int64", "Place in the log."),
+    Column("namespace", "string"),
+    Column("document_type", "string", "Document type as in the address."),
+    Column("document_version", "string"),
+    Column("document_id", "string"),
+    Column("application", "string"),
+    Column("version", "string"),
+    Column("channel", "string"),
+    Column("build_id", "string"),
+    Column("country", "string"),
+    Column("headers", "string", "The kept headers as a JSON object."),
+    Column("encoding", "string", "Content-Encoding of the body as sent; empty: none."),
+    Column("body", "binary", "The body as received."),
+    Column("discarded", "string", "Reason why the ping was not counted; null when it was."),
+)
+
+
+def lake_tables(registry: Registry) -> dict[str, LakeTable]:
+    """Every table of the lake by name, with the columns that this registry declares."""
+    measures = tuple(_measure(m) for m in registry.measures.values())
+    experiment = (
+        Column("application", "string", "Application name."),
+        *(_dimension(d) for d in registry.experiment_keys if d.name != "application"),
+        Column("experiment_id", "string"),
+        Column("experiment_branch", "string"),
+    )
+    usage = (
+        Column("usage_hours", "float64", "Hours of usage."),
+        Column("starts", "int64", "Session starts."),
+    )
+    made = (
+        _summing("error_aggregates", (_WINDOW, _DATE, *map(_dimension, registry.keys)), measures),
+        _summing("experiment_aggregates", (_WINDOW, _DATE, *experiment), measures),
+        _summing("usage_by_activity", _USAGE_KEYS, usage),
+        _summing(
+            "discards",
+            (_WINDOW, _DATE, Column("reason", "string", "Why.")),
+            (Column("count", "int64", "Submissions."),),
+        ),
+        _table("pings", _PINGS, ()),
+    )
+    return {table.name: table for table in made}
+
+
+def _summing(name: str, keys: tuple[Column, ...], summed: tuple[Column, ...]) -> LakeTable:
+    return _table(name, (*keys, *summed), (c.name for c in keys))
+
+
+def _table(name: str, columns: tuple[Column, ...], keys: Iterable[str]) -> LakeTable:
+    shape = SHAPES[name]
+    present = {c.name for c in columns}
+    return LakeTable(
+        name=name,
+        title=shape.title,
+        description=shape.description,
+        columns=columns,
+        partition_by=shape.partition_by,
+        sums=shape.sums,
+        keys=tuple(keys),
+        sort_by=tuple(c for c in shape.sort_by if c in present),
+    )
+
+
+def _dimension(dimension: Dimension) -> Column:
+    return Column(dimension.name, "string", dimension.description)
+
+
+def _measure(measure: Measure) -> Column:
+    return Column(measure.name, measure.column_type, measure.description)

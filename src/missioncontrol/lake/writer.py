@@ -1,0 +1,213 @@
+"""How rows get into the lake: Parquet files are staged first, then one Delta commit makes them visible.
+
+`stage()` may run in any process; `commit()` carries an application transaction (who, how far), so that a
+batch which was committed already is skipped after a restart. Never merges rows and never drops a column.
+Flow: Arrow table -> one sorted file a partition -> commit.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake.exceptions import CommitFailedError
+from deltalake.transaction import AddAction, RemoveAction
+
+from missioncontrol.errors import ConfigError, StorageError
+from missioncontrol.lake.actions import StagedFile, discard, joining, leaving, write_actions
+from missioncontrol.lake.delta import (
+    CONFIGURATION,
+    columns_of,
+    delta_failures,
+    field_of,
+    open_table,
+    schema_of,
+    storage_error,
+)
+from missioncontrol.lake.parquet import write_partitions
+from missioncontrol.lake.snapshot import FileRef
+from missioncontrol.lake.tables import Column, LakeTable, lake_tables
+from missioncontrol.registry.model import Registry
+
+__all__ = ["LakeWriter", "StagedFile"]
+
+_ATTEMPTS = 10
+
+
+class LakeWriter:
+    """Writes to the tables of one lake. Thread-safe; several writers in any process may work at once."""
+
+    def __init__(self, lake_path: Path) -> None:
+        self._lake_path = lake_path.absolute()
+        self._revision: str | None = None
+        self._lock = threading.RLock()
+        self._tables: dict[str, DeltaTable] = {}
+        self._columns: dict[str, tuple[Column, ...]] = {}
+
+    def ensure(self, registry: Registry) -> None:
+        """Create the tables that are missing and add the columns that are missing; never drop any.
+
+        Cheap when the registry is the one of the call before. Raises `ConfigError` (`lake_column_type`) for a
+        column that the lake holds with another type, `StorageError` and `StorageFull`.
+        """
+        with self._lock:
+            if self._revision is not None and registry.revision == self._revision:
+                return
+            for table in lake_tables(registry).values():
+                self._ensure_table(table)
+            # A registry without revision cannot be recognised again.
+            self._revision = registry.revision or None
+
+    def committed(self, table: str, app: str) -> int:
+        """Version of the application's last transaction on the table; 0 if there was none."""
+        with self._lock:
+            return self._fresh(table).transaction_version(app) or 0
+
+    def stage(self, table: str, data: pa.Table) -> list[StagedFile]:
+        """Write the rows (with partition columns) as one sorted file a partition, visible to nobody yet.
+
+        Columns may be missing (read as null). Raises `StorageError` (`lake_schema`) for a column that the table
+        lacks or that cannot be cast, `StorageFull` when there is no room; then no file is left behind.
+        """
+        columns = self._columns_for(table, data)
+        return write_partitions(self._lake_path, table, columns, data)
+
+    def commit(
+        self,
+        table: str,
+        staged: Sequence[StagedFile],
+        app: str,
+        version: int,
+        removed: Sequence[FileRef] = (),
+    ) -> bool:
+        """Make the staged files visible in one commit that records (app, version).
+
+        False when `committed(table, app) >= version`: nothing is committed and the staged files are deleted.
+        Without files the transaction is recorded all the same. `removed` files leave the table in the same
+        commit (a rebuilt day). Raises `StorageError` (`lake_staged_gone`, `lake_conflict`) or `StorageFull`; the
+        table is then as it was.
+        """
+        properties = CommitProperties(app_transactions=[Transaction(app, version)])
+        with self._lock:
+            if self.committed(table, app) >= version:
+                discard(self._lake_path, staged)
+                return False
+            actions: list[AddAction | RemoveAction] = [self._joining(table, file) for file in staged]
+            actions += [leaving(self._lake_path, table, file, data_change=True) for file in removed]
+            for attempt in range(_ATTEMPTS):
+                try:
+                    write_actions(self._fresh(table), actions, properties)
+                    return True
+                except CommitFailedError as error:
+                    if self.committed(table, app) >= version:
+                        discard(self._lake_path, staged)
+                        return False
+                    if attempt == _ATTEMPTS - 1 or "not found" in str(error):
+                        raise self._conflict(table, app, error) from error
+                except Exception as error:
+                    raise storage_error(error, self._lake_path / table) from error
+        raise AssertionError("unreachable")
+
+    def append(self, table: str, data: pa.Table, app: str, version: int) -> bool:
+        """Stage and commit; False, with nothing done, when this version was committed before."""
+        if self.committed(table, app) >= version:
+            return False
+        staged = self.stage(table, data)
+        try:
+            return self.commit(table, staged, app, version)
+        except Exception:
+            discard(self._lake_path, staged)
+            raise
+
+    def _ensure_table(self, table: LakeTable) -> None:
+        path = self._lake_path / table.name
+        with delta_failures(path):
+            opened = open_table(path)
+            if opened is None:
+                path.mkdir(parents=True, exist_ok=True)
+                # Another process may create it in the same moment: `ignore` leaves theirs.
+                opened = DeltaTable.create(
+                    path,
+                    schema=schema_of(table.columns),
+                    mode="ignore",
+                    partition_by=list(table.partition_by),
+                    name=table.name,
+                    description=table.description,
+                    configuration=_configuration(table),
+                )
+            self._tables[table.name] = opened
+            self._add_columns(table, opened)
+            self._columns[table.name] = columns_of(opened)
+
+    def _add_columns(self, table: LakeTable, opened: DeltaTable) -> None:
+        for attempt in range(_ATTEMPTS):
+            present = {column.name: column for column in columns_of(opened)}
+            _refuse_changed_types(table, present)
+            missing = [field_of(c) for c in table.columns if c.name not in present]
+            if not missing:
+                return
+            try:
+                opened.alter.add_columns(missing)
+            except CommitFailedError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+            opened.update_incremental()
+
+    def _fresh(self, table: str) -> DeltaTable:
+        """The table, brought up to the newest version."""
+        path = self._lake_path / table
+        opened = self._tables.get(table)
+        if opened is not None:
+            try:
+                opened.update_incremental()
+                return opened
+            except Exception:
+                # The log may have been cleaned past the version we hold; open from the newest checkpoint.
+                self._tables.pop(table)
+        reopened = open_table(path)
+        if reopened is None:
+            raise StorageError("lake_no_table", f"There is no table at {path}.", "Call ensure() first.")
+        self._tables[table] = reopened
+        return reopened
+
+    def _columns_for(self, table: str, data: pa.Table) -> tuple[Column, ...]:
+        """The columns of the Delta table; read again when the data has one that was not known."""
+        with self._lock:
+            known = self._columns.get(table)
+            if known is None or not {c.name for c in known}.issuperset(data.column_names):
+                known = self._columns[table] = columns_of(self._fresh(table))
+            return known
+
+    def _joining(self, table: str, file: StagedFile) -> AddAction:
+        if file.table != table:
+            raise StorageError(
+                "lake_schema", f"A file staged for {file.table} cannot be committed to {table}."
+            )
+        return joining(self._lake_path, file, data_change=True)
+
+    def _conflict(self, table: str, app: str, error: Exception) -> StorageError:
+        return StorageError(
+            "lake_conflict",
+            f"The commit of {app} to {self._lake_path / table} lost to another one: {error}",
+            "Is a second stream running on the same data folder?",
+        )
+
+
+def _configuration(table: LakeTable) -> dict[str, str | None]:
+    times = [c.name for c in table.columns if c.type == "timestamp"]
+    # Only these have statistics in the log; readers would otherwise expect them for the first 32 columns.
+    return {**CONFIGURATION, "delta.dataSkippingStatsColumns": ",".join(times)}
+
+
+def _refuse_changed_types(table: LakeTable, present: dict[str, Column]) -> None:
+    for column in table.columns:
+        held = present.get(column.name)
+        if held and held.type != column.type:
+            raise ConfigError(
+                "lake_column_type",
+                f"{table.name}.{column.name} is {column.type} in the registry, {held.type} in the lake.",
+                "Give the changed declaration a new name: what a column holds never changes its type.",
+            )

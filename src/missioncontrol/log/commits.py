@@ -1,0 +1,209 @@
+"""Group commit: one thread that makes everything that arrived meanwhile durable in one transaction.
+
+Callers hand in jobs from any thread or event loop; the writer takes all that wait (up to a bound), commits them
+together, and answers each. When a commit fails, all of its jobs get the error and nothing of them is stored; the next
+group starts afresh, on a new connection if need be. Knows nothing of what a job does inside the transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from missioncontrol.errors import MissionControlError, StorageError, StorageFull
+from missioncontrol.log.database import PAGE_BYTES, WAL_BYTES, begin, connect, failure, is_busy, roll_back
+from missioncontrol.log.protocol import Appended
+from missioncontrol.log.room import has_room, is_scarce
+from missioncontrol.log.rows import Row
+
+Store = Callable[[sqlite3.Connection, Sequence[Row]], list[Appended]]
+Task = Callable[[sqlite3.Connection], Any]
+
+_GROUP_JOBS = 2000
+_GROUP_BYTES = 32 * 1024 * 1024
+_CHECKPOINT_BYTES = 16 * 1024 * 1024
+
+
+class Job(msgspec.Struct, frozen=True, eq=False):
+    """Rows to append, or a task to run in the transaction; and who waits for it (`loop`: an asyncio future's)."""
+
+    future: Future[Any] | asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop | None = None
+    rows: Sequence[Row] = ()
+    task: Task | None = None
+
+
+class GroupCommit:
+    """The writer of one log in this process. Its thread and connection start with the first job."""
+
+    def __init__(self, path: Path, max_bytes: int, store: Store) -> None:
+        self.commits = 0
+        """Transactions made durable so far."""
+        self._path = path
+        self._max_bytes = max_bytes
+        self._store = store
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._connection: sqlite3.Connection | None = None
+        self._uncopied_bytes = 0
+
+    def submit(self, job: Job) -> None:
+        """Queue the job; its future is resolved once it is durable or has failed."""
+        with self._lock:
+            if self._closed:
+                raise StorageError("log_closed", f"The log {self._path} is closed.")
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="log-writer", daemon=True)
+                self._thread.start()
+            self._jobs.put(job)
+
+    def run(self, rows: Sequence[Row] = (), task: Task | None = None) -> Any:
+        """Submit a job and wait for what it returns."""
+        future: Future[Any] = Future()
+        self.submit(Job(future, rows=rows, task=task))
+        return future.result()
+
+    def close(self) -> None:
+        """Commit what is queued, then end the thread."""
+        with self._lock:
+            self._closed = True
+            thread, self._thread = self._thread, None
+            if thread is not None:
+                self._jobs.put(None)
+        if thread is not None:
+            thread.join()
+
+    def _work(self) -> None:
+        while self._round():
+            self._checkpoint_when_due()
+        self._disconnect()
+
+    def _round(self) -> bool:
+        """Take one group and answer it; false at the end. Bodies are let go on return, before the next wait."""
+        jobs = self._take()
+        if jobs:
+            _answer(jobs, self._commit(jobs))
+        return bool(jobs)
+
+    def _take(self) -> list[Job]:
+        jobs: list[Job] = []
+        size_bytes = 0
+        job = self._jobs.get()
+        while job is not None:
+            jobs.append(job)
+            size_bytes += sum(row.size_bytes for row in job.rows)
+            if len(jobs) >= _GROUP_JOBS or size_bytes >= _GROUP_BYTES:
+                return jobs
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return jobs
+        if jobs:
+            self._jobs.put(None)  # the end is seen again by the next round
+        return jobs
+
+    def _commit(self, jobs: Sequence[Job]) -> list[Any]:
+        """What each job gets: its result, or an exception of its own."""
+        rows = [row for job in jobs for row in job.rows]
+        try:
+            if self._connection is None:
+                self._connection = connect(self._path, max_bytes=self._max_bytes)
+            size_bytes = _size_bytes(rows)
+            if not has_room(self._path.parent, size_bytes):
+                raise StorageFull("log_full", f"The disk of the log {self._path} is full.", "Free disk space.")
+            begin(self._connection)
+            places = iter(self._store(self._connection, rows))
+            results = [
+                job.task(self._connection) if job.task else [next(places) for _ in job.rows] for job in jobs
+            ]
+            self._connection.execute("COMMIT")
+        except Exception as error:
+            self._abandon(error)
+            return [failure(error, self._path) for _ in jobs]
+        self.commits += 1
+        self._uncopied_bytes += size_bytes
+        return results
+
+    def _abandon(self, error: Exception) -> None:
+        """Roll back; keep the connection only where the failure left it sound for certain."""
+        if self._connection is None:
+            return
+        try:
+            roll_back(self._connection)
+        except sqlite3.Error:
+            self._disconnect()
+            return
+        sound = isinstance(error, MissionControlError) or (
+            isinstance(error, sqlite3.Error) and is_busy(error)
+        )
+        if not sound:
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except sqlite3.Error:
+                pass  # what was acknowledged is durable already
+
+    def _checkpoint_when_due(self) -> None:
+        """After the answers: copy the write-ahead log into the file, so that it can start over.
+
+        What was acknowledged is safe in the write-ahead log, so a failure here costs nobody anything; where it lasts,
+        the next commits fail and say so.
+        """
+        if self._connection is None or not self._uncopied_bytes:
+            return
+        if self._uncopied_bytes < _CHECKPOINT_BYTES and not is_scarce(self._path.parent):
+            return
+        self._uncopied_bytes = 0
+        try:
+            frames = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
+            if frames * PAGE_BYTES > WAL_BYTES:
+                # Others append during a passive checkpoint, so that it never reaches the end: keep them out, shortly.
+                self._connection.execute("PRAGMA busy_timeout=100")
+                self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+        except sqlite3.Error:
+            pass
+
+
+def _size_bytes(rows: Sequence[Row]) -> int:
+    """About what a transaction writes: the rows, a page of `seen` for each, and a small task."""
+    return sum(row.size_bytes for row in rows) + PAGE_BYTES * (len(rows) + 8)
+
+
+def _answer(jobs: Sequence[Job], results: Sequence[Any]) -> None:
+    """Resolve every future, those of an event loop in one call into it."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Any, Any]]] = defaultdict(list)
+    for job, result in zip(jobs, results, strict=True):
+        if job.loop is None:
+            _settle([(job.future, result)])
+        else:
+            by_loop[job.loop].append((job.future, result))
+    for loop, settled in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_settle, settled)
+        except RuntimeError:
+            pass  # the loop is closed, nobody waits any more
+
+
+def _settle(settled: Sequence[tuple[Any, Any]]) -> None:
+    for future, result in settled:
+        if future.done():  # the waiter was cancelled
+            continue
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)

@@ -1,0 +1,107 @@
+"""What a log is, in prose and in types. Every backend passes `tests/contract/test_log.py`.
+
+A log is an append-only sequence of records, each with an offset. Offsets grow; they may have gaps.
+
+* **Append.** `append()` returns only when the entry survives `kill -9` of the process and loss of power. Entries
+  that arrive while a commit is under way share the next one (group commit). A full store raises `StorageFull`
+  (code `log_full`); the log stays usable and takes entries again when there is room.
+* **Duplicates.** An entry with a `document_id` that was accepted within the last `dedup_days` is not stored again:
+  a record of kind `DUPLICATE` without body takes its place in the order, so that whoever reads the log counts it exactly
+  once, and `append()` reports `duplicate=True`. The window is by the wall clock at which the first copy was noted.
+* **Read.** `read(after, ...)` gives records with offset > `after`, in order, without holes: a record becomes visible
+  only when all records before it are visible. Reading never blocks appending.
+* **Trim.** `trim(through)` frees the records up to and including an offset, once they are consumed. The identities
+  that recognise duplicates are kept. Trimmed records are never read again, and offsets are never reused.
+* Several processes may append and read at the same time.
+
+The log knows nothing of JSON or telemetry: a body is bytes, and headers are text as they came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Protocol
+
+import msgspec
+
+
+class Kind(IntEnum):
+    """What a record is."""
+
+    PING = 1
+    """A submission with its body."""
+    DUPLICATE = 2
+    """A submission whose document id was seen before; its body is not kept."""
+    REFUSED = 3
+    """Submissions that the edge refused: `detail` is the reason, `count` how many in that window."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """What the edge hands to the log. Times in nanoseconds since the epoch, UTC."""
+
+    kind: Kind
+    received_ns: int
+    namespace: str = ""
+    """First path part after /submit: `telemetry` for the legacy form, the Glean application otherwise."""
+    document_type: str = ""
+    document_version: str = ""
+    document_id: str = ""
+    application: str = ""
+    version: str = ""
+    channel: str = ""
+    build_id: str = ""
+    country: str = "??"
+    headers: tuple[tuple[str, str], ...] = ()
+    """The kept headers, lower-case names."""
+    encoding: str = ""
+    """Content-Encoding as sent, lower-case; empty: none."""
+    body: bytes = b""
+    detail: str = ""
+    count: int = 1
+
+
+class Record(msgspec.Struct, frozen=True):
+    """An entry in its place."""
+
+    offset: int
+    entry: Entry
+
+
+class Appended(msgspec.Struct, frozen=True):
+    """The answer of `append()`."""
+
+    offset: int
+    duplicate: bool
+
+
+class Log(Protocol):
+    """See the module's text for what each method promises."""
+
+    async def append(self, entry: Entry) -> Appended:
+        """Store the entry durably; raises `StorageFull` or `StorageError`."""
+        ...
+
+    def append_many(self, entries: Sequence[Entry]) -> list[Appended]:
+        """Store several entries in one durable commit, all or none."""
+        ...
+
+    def read(self, after: int, max_records: int, max_bytes: int) -> list[Record]:
+        """Records with offset > `after`, at least one if there is any, until a limit is reached."""
+        ...
+
+    def last_offset(self) -> int:
+        """Offset of the newest visible record ever appended; 0 for a log that never had one."""
+        ...
+
+    def trim(self, through: int) -> None:
+        """Free the records with offset <= `through`."""
+        ...
+
+    def check(self) -> None:
+        """Prove that the log can be written now; raises `StorageFull` or `StorageError`."""
+        ...
+
+    def close(self) -> None:
+        """Finish what is under way and release files and threads."""
+        ...

@@ -1,0 +1,44 @@
+"""How much room the disk has for the log. Appending stops a little before the disk is full.
+
+SQLite needs room to free room: a trim is written to the write-ahead log first, and a full write-ahead log can start
+over only when the file itself has room to grow. A log that filled the disk to the last byte could be neither
+trimmed nor, after a restart, read.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+RESERVE_BYTES = 16 * 1024 * 1024
+"""Left free by appends, or a sixteenth of a small disk."""
+SCARCE_BYTES = 128 * 1024 * 1024
+"""Below this much free, what is written is copied from the write-ahead log into the file at once."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def has_room(folder: Path, size_bytes: int) -> bool:
+    """Whether so much can be appended: once to the write-ahead log, once to the file, and the reserve stays."""
+    disk = os.statvfs(folder)
+    reserve = min(RESERVE_BYTES, disk.f_blocks * disk.f_frsize // 16)
+    return disk.f_bavail * disk.f_frsize >= 2 * size_bytes + reserve
+
+
+def is_scarce(folder: Path) -> bool:
+    """Whether the disk is nearly full."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize < SCARCE_BYTES
+
+
+def is_exhausted(folder: Path) -> bool:
+    """Whether a small file cannot be written for lack of room (of bytes, files, or quota)."""
+    try:
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            file.write(bytes(65536))
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.errno in FULL
+    return False

@@ -1,0 +1,45 @@
+"""How names, texts and types are written in DuckDB's SQL.
+
+Whatever ends up in SQL text goes through `name()` or `text()`; values of users are bound as parameters instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+SQL_TYPES = {
+    "timestamp": "TIMESTAMP WITH TIME ZONE",
+    "date": "DATE",
+    "string": "VARCHAR",
+    "int64": "BIGINT",
+    "float64": "DOUBLE",
+    "binary": "BLOB",
+    "bool": "BOOLEAN",
+}
+"""Type of a lake column -> type in DuckDB."""
+
+
+def name(identifier: str) -> str:
+    """The identifier, quoted."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def text(value: str) -> str:
+    """A string literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def texts(values: Iterable[str]) -> str:
+    """A list of string literals."""
+    return "[" + ", ".join(text(v) for v in values) + "]"
+
+
+def instant(value: datetime) -> str:
+    """A literal of an aware instant."""
+    return f"TIMESTAMPTZ {text(value.isoformat())}"
+
+
+def null(kind: str) -> str:
+    """A typed null of a lake column type."""
+    return f"CAST(NULL AS {SQL_TYPES[kind]})"

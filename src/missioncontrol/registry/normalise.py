@@ -1,0 +1,113 @@
+"""How raw values become dimension values: the rules by name.
+
+Each rule takes the raw scalar and the application's settings and returns text or None. None of them raises.
+Source of the rules: the normalisation of Mozilla's ingestion pipeline and the last streaming error aggregator.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from missioncontrol.registry.model import Application
+
+Rule = Callable[[str, Application], str | None]
+
+_CHANNELS = frozenset(("release", "esr", "beta", "aurora", "nightly"))
+_NUMERIC_PREFIX = re.compile(r"\d+(?:\.\d+){0,2}", re.ASCII)
+_COUNTRY = re.compile(r"[A-Za-z]{2}")
+DEFAULT_THEMES = frozenset(
+    (
+        "{972ce4c6-7e08-4474-a285-3208198ce6fd}",
+        "firefox-compact-light@mozilla.org@personas.mozilla.org",
+        "firefox-compact-dark@mozilla.org@personas.mozilla.org",
+        "firefox-compact-light@mozilla.org",
+        "firefox-compact-dark@mozilla.org",
+        "default-theme@mozilla.org",
+    )
+)
+
+
+def channel(value: str, application: Application) -> str:
+    """One of the application's channels, else `Other`; an empty one stays empty."""
+    if application.channels == "as_sent" or not value:
+        return value
+    if application.channels != "mozilla":
+        return value if value in application.channels else "Other"
+    if value in _CHANNELS:
+        return value
+    if value.startswith("nightly-cck-"):
+        return "nightly"
+    return "beta" if value.startswith("beta") else "Other"
+
+
+def os_name(value: str, application: Application) -> str:
+    """The operating system as sent, or its family: Windows, Mac, Linux, iOS, Android or Other."""
+    value = application.os_renames.get(value, value)
+    if application.os_names == "as_sent":
+        return value
+    if value.startswith(("Windows", "WINNT")):
+        return "Windows"
+    if value.startswith(("Darwin", "Mac")):
+        return "Mac"
+    if any(name in value for name in ("Linux", "BSD", "SunOS", "Solaris")):
+        return "Linux"
+    if value.startswith("iOS") or "iPhone" in value:
+        return "iOS"
+    return "Android" if value.startswith("Android") else "Other"
+
+
+def os_version(value: str, application: Application) -> str | None:
+    """The leading N[.N[.N]], or null."""
+    if application.os_versions == "as_sent":
+        return value
+    match = _NUMERIC_PREFIX.match(value)
+    return match[0] if match else None
+
+
+def country(value: str, application: Application) -> str:
+    """Two letters in upper case; `??` for unknown; anything else `Other`."""
+    if value == "??":
+        return value
+    return value.upper() if _COUNTRY.fullmatch(value) else "Other"
+
+
+TEXT_RULES: dict[str, Rule] = {
+    "channel": channel,
+    "os": os_name,
+    "os_version": os_version,
+    "country": country,
+}
+
+
+def boolean(value: object) -> str | None:
+    """`True` or `False`, else null."""
+    return str(value) if isinstance(value, bool) else None
+
+
+def profile_age(creation_day: object, received_day: int) -> str | None:
+    """Age bin of a profile in days since the epoch: by day to 42, by 7 (rounded up) to 364, then 365."""
+    if not isinstance(creation_day, int) or isinstance(creation_day, bool):
+        return None
+    age = received_day - creation_day
+    if age < 0:
+        return None
+    if age <= 42:
+        return str(age)
+    return str(-(-age // 7) * 7) if age <= 364 else "365"
+
+
+def quantum_ready(e10s: object, addons: Any, theme: Any) -> str | None:
+    """Whether e10s is on, every add-on is a system add-on or WebExtension and the theme a default one.
+
+    `addons`: object of id -> {isSystem, isWebExtension}; `theme`: object with id. Null if any of them is unknown.
+    """
+    if not isinstance(e10s, bool) or not isinstance(addons, dict) or not isinstance(theme, dict):
+        return None
+    if not isinstance(theme.get("id"), str):
+        return None
+    modern = all(
+        isinstance(a, dict) and (a.get("isSystem") is True or a.get("isWebExtension") is True) for a in addons.values()
+    )
+    return str(e10s and modern and theme["id"] in DEFAULT_THEMES)

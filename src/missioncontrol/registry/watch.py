@@ -1,0 +1,67 @@
+"""The registry of a running process: read again when a file of the user's changes.
+
+A file that does not validate changes nothing: the last good registry stays in force, and the error can be asked for.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+
+from missioncontrol.errors import ConfigError
+from missioncontrol.registry.load import load_registry
+from missioncontrol.registry.model import Registry
+
+logger = structlog.get_logger()
+
+CHECK_INTERVAL_S = 0.3
+"""How often the files are looked at, at most."""
+
+
+class RegistryWatcher:
+    """Callable that gives the registry in force. Thread-safe."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = list(paths)
+        self._lock = threading.Lock()
+        self._stamp = self._look()
+        self._registry = load_registry(self._paths)
+        self._looked_at = time.monotonic()
+        self.error: ConfigError | None = None
+        """Why the files as they are now are not in force, if they are not."""
+
+    def __call__(self) -> Registry:
+        """The registry in force."""
+        with self._lock:
+            if time.monotonic() - self._looked_at >= CHECK_INTERVAL_S:
+                self._looked_at = time.monotonic()
+                self._refresh()
+            return self._registry
+
+    def _look(self) -> tuple[tuple[int, int, int] | None, ...]:
+        return tuple(_stamp(path) for path in self._paths)
+
+    def _refresh(self) -> None:
+        stamp = self._look()
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self._registry = load_registry(self._paths)
+            self.error = None
+            logger.info("registry_loaded", revision=self._registry.revision)
+        except ConfigError as error:
+            self.error = error
+            logger.error("registry_rejected", code=error.code, message=error.message)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size

@@ -1,0 +1,134 @@
+"""The fleet: clients, releases and everything they send, in the order in which it is received.
+
+`history()` and `live()` are pure functions of the seed and of time: any stretch of time gives the same pings whether
+it is asked for alone or as part of a longer one, so live traffic goes on where the history ended. Nothing here
+reads a clock or sends anything.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from missioncontrol.errors import BadRequest
+from missioncontrol.simulate import sessions as draw
+from missioncontrol.simulate.pings import DEFAULT_SIZES, Renderer
+from missioncontrol.simulate.population import draw_population
+from missioncontrol.simulate.releases import Regression, Release, adopt, main_levels, schedule
+from missioncontrol.simulate.sessions import EVENT, Event, Events, Sessions, World
+from missioncontrol.simulate.stamps import DAY_S, HOUR_S, NS
+from missioncontrol.simulate.submission import Submission
+from missioncontrol.simulate.truth import Truth, truth_of
+
+_CHUNK_S = HOUR_S
+_LIVE_CHUNK_PINGS = 500.0
+_CALIBRATION_SESSIONS = 20_000
+# Keys of the independent streams of random numbers.
+_WHO, _WHAT, _WHEN, _TEXT, _STARTS, _ARRIVALS, _CALIBRATION = range(7)
+
+
+class Fleet:
+    """`clients` clients and the releases up to `now_ns`, from a seed.
+
+    `regression` makes the newest version of one train worse (None: all is well); `glean_share` of the clients use a
+    Glean application instead of Firefox; `sizes` are the bytes of the smallest and largest full main ping.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        clients: int,
+        now_ns: int,
+        *,
+        regression: Regression | None = Regression(),  # noqa: B008
+        glean_share: float = 0.08,
+        sizes: tuple[int, int] = DEFAULT_SIZES,
+    ) -> None:
+        if clients < 1:
+            raise BadRequest("simulated_clients", "A fleet needs at least one client.")
+        self._seed = seed
+        self.now_ns = now_ns
+        now_s = now_ns // NS
+        population = draw_population(self._rng(_WHO), clients, glean_share, now_s // DAY_S)
+        self.releases: tuple[Release, ...] = schedule(self._rng(_WHAT), now_s, regression)
+        levels = main_levels(self.releases, regression)
+        self._world = World(population, adopt(self._rng(_WHEN), population, self.releases), levels)
+        self.truth: Truth = truth_of(population, self.releases, levels, draw.MAIN_PER_1K_HOURS, regression)
+        self._renderer = Renderer(self._rng(_TEXT), population, self.releases, sizes)
+
+    @property
+    def sessions_per_s(self) -> float:
+        """Mean sessions a second of the whole fleet."""
+        return float(self._world.population.sessions_per_day.sum()) / DAY_S
+
+    @property
+    def pings_per_session(self) -> float:
+        """Mean pings about one session, from a fixed sample."""
+        rng = self._rng(_CALIBRATION)
+        begin = self.now_ns / NS
+        sample = draw.arrivals(rng, self._world, begin, begin + HOUR_S, _CALIBRATION_SESSIONS)
+        return len(draw.events(rng, self._world, sample)) / _CALIBRATION_SESSIONS
+
+    def history(self, start_ns: int, end_ns: int, light: bool = True) -> Iterator[Submission]:
+        """What is received in [start, end), in order. `light`: small main pings."""
+        for table in self._received(start_ns, end_ns):
+            for row in table.tolist():
+                yield self._renderer.render(Event(*row), light)
+
+    def live(self, start_ns: int, rate_per_s: float | None = None, light: bool = False) -> Iterator[Submission]:
+        """What is received from `start_ns` on, in order, without end.
+
+        Without `rate_per_s` it is the continuation of `history()`. With it, about that many pings a second are sent by the
+        same clients, more busily than in their history: the rates per usage hour stay what `truth` says, but
+        crash pings no longer come before the hours do, and a session's pings all arrive within a moment.
+        """
+        tables = self._received(start_ns, None) if rate_per_s is None else self._rushed(start_ns, rate_per_s)
+        for table in tables:
+            for row in table.tolist():
+                yield self._renderer.render(Event(*row), light)
+
+    def _received(self, start_ns: int, end_ns: int | None) -> Iterator[Events]:
+        """Tables of events in the order of receipt. Sessions are drawn from the earliest that can still matter on."""
+        first = (start_ns // NS - draw.LONGEST_S) // _CHUNK_S - 1
+        pending = np.zeros(0, EVENT)
+        chunk = first
+        while end_ns is None or chunk * _CHUNK_S * NS < end_ns:
+            rng = self._rng(_STARTS, chunk)
+            begin = float(chunk * _CHUNK_S)
+            table = self._events(rng, draw.starts(rng, self._world, begin, begin + _CHUNK_S))
+            pending = np.concatenate([pending, table[table["received_ns"] >= start_ns]])
+            chunk += 1
+            ready = pending["received_ns"] < min(chunk * _CHUNK_S * NS, end_ns or chunk * _CHUNK_S * NS)
+            yield _in_order(pending[ready])
+            pending = pending[~ready]
+
+    def _rushed(self, start_ns: int, rate_per_s: float) -> Iterator[Events]:
+        if not rate_per_s > 0:
+            raise BadRequest("simulated_rate", "The rate must be above 0 pings a second.")
+        length_ns = int(min(60.0, _LIVE_CHUNK_PINGS / rate_per_s) * NS) or 1
+        mean = rate_per_s * length_ns / NS / self.pings_per_session
+        key = int(math.ceil(rate_per_s * 1000))
+        chunk = 0
+        while True:
+            begin_ns = start_ns + chunk * length_ns
+            rng = self._rng(_ARRIVALS, begin_ns, key)
+            begin, end = begin_ns / NS, (begin_ns + length_ns) / NS
+            table = self._events(rng, draw.arrivals(rng, self._world, begin, end, int(rng.poisson(mean))))
+            early = table["received_ns"] < begin_ns
+            table["received_ns"][early] = begin_ns + rng.integers(0, length_ns, int(early.sum()))
+            np.clip(table["received_ns"], begin_ns, begin_ns + length_ns - 1, out=table["received_ns"])
+            yield _in_order(table)
+            chunk += 1
+
+    def _events(self, rng: np.random.Generator, sessions: Sessions) -> Events:
+        return draw.events(rng, self._world, sessions)
+
+    def _rng(self, *key: int) -> np.random.Generator:
+        return np.random.Generator(np.random.PCG64(np.random.SeedSequence([self._seed, *key])))
+
+
+def _in_order(table: Events) -> Events:
+    """By receipt; equal times by the ping's own random id, so that the order never depends on the question."""
+    return table[np.lexsort((table["ping_low"], table["received_ns"]))]

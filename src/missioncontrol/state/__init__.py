@@ -1,0 +1,1 @@
+"""State: the small mutable things, in SQLite embedded and PostgreSQL at scale."""

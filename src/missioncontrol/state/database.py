@@ -1,0 +1,69 @@
+"""The state database: its tables, and how an older one is brought up to date.
+
+SQLAlchemy Core on SQLite (embedded) or PostgreSQL. Schema changes are Alembic migrations in `state/migrations`; a
+process that opens the database runs those that are missing.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from missioncontrol.errors import StorageError
+
+metadata = sa.MetaData()
+
+releases = sa.Table(
+    "releases",
+    metadata,
+    sa.Column("application", sa.Text, primary_key=True),
+    sa.Column("channel", sa.Text, primary_key=True),
+    sa.Column("version", sa.Text, primary_key=True),
+    sa.Column("build_id", sa.Text, primary_key=True),
+    sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
+)
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Database:
+    """Opens the engine at first use and migrates once a process. Thread-safe."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._lock = threading.Lock()
+        self._engine: sa.Engine | None = None
+
+    def engine(self) -> sa.Engine:
+        """The migrated database. Raises `StorageError` when it cannot be opened."""
+        with self._lock:
+            if self._engine is None:
+                self._engine = self._open()
+            return self._engine
+
+    def _open(self) -> sa.Engine:
+        url = sa.make_url(self._url)
+        try:
+            if url.get_backend_name() == "sqlite" and url.database:
+                Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            engine = sa.create_engine(url, connect_args={"timeout": 30} if url.get_backend_name() == "sqlite" else {})
+            _migrate(engine)
+        except (sa.exc.SQLAlchemyError, OSError) as error:
+            hint = "Is the data folder writable, and the file a database?"
+            raise StorageError("state_unavailable", f"State database {url!r}: {error}", hint) from None
+        return engine
+
+
+def _migrate(engine: sa.Engine) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE") if not connection.in_transaction() else None
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -1,0 +1,1 @@
+"""From submissions to partial sums: inflate, extract, aggregate, commit; as a stream of the log or from files."""

@@ -1,0 +1,72 @@
+"""One micro-batch: submissions in, Arrow tables out. The stream and the import of files call the same function."""
+
+from __future__ import annotations
+
+import msgspec
+import pyarrow as pa
+
+from missioncontrol.config import Config
+from missioncontrol.registry import Registry
+from missioncontrol.telemetry.aggregate import Aggregator
+from missioncontrol.telemetry.discards import Discard
+from missioncontrol.telemetry.extract import Extractor
+from missioncontrol.telemetry.fact import Fact
+from missioncontrol.telemetry.inflate import inflate
+from missioncontrol.telemetry.submission import Submission
+
+OTHER = "other"
+"""Document type under which undeclared ones are archived, so that clients cannot make up partitions."""
+
+
+class Batch:
+    """Collects submissions into the partial rows of one commit."""
+
+    def __init__(self, extractor: Extractor, config: Config) -> None:
+        self._extractor = extractor
+        self._limit = config.stream.max_inflated_bytes
+        self._aggregator = Aggregator(
+            extractor.registry, config.stream.fine_activity_days, config.stream.broken_body_bytes, config.lake.archive
+        )
+        self.counted = 0
+        self.discarded = 0
+
+    def add(self, submission: Submission) -> None:
+        """Extract and sum one submission; never raises for what a client sent."""
+        document = self._extractor.document(submission)
+        result = self.result(submission)
+        if isinstance(result, Discard):
+            self.discarded += 1
+        else:
+            self.counted += 1
+        self._aggregator.add(submission, result, document.name if document else OTHER)
+
+    def result(self, submission: Submission) -> Fact | Discard:
+        """What one submission says."""
+        body = inflate(submission.body, submission.encoding, self._limit)
+        return body if isinstance(body, Discard) else self._extractor.extract(submission, body)
+
+    def discard(self, received_ns: int, reason: str, count: int = 1) -> None:
+        """Count submissions that have no body to look at: duplicates and refusals of the edge."""
+        self.discarded += count
+        self._aggregator.discard(received_ns, reason, count)
+
+    def tables(self) -> dict[str, pa.Table]:
+        """The partial rows by table of the lake."""
+        return self._aggregator.tables()
+
+
+def extractor_for(registry: Registry, known: Extractor | None) -> Extractor:
+    """`known` if it is for the same registry, a new one otherwise."""
+    return known if known and known.registry.revision == registry.revision else Extractor(registry)
+
+
+class BatchReport(msgspec.Struct, frozen=True):
+    """What one micro-batch did. `received_ns` of the oldest and newest record; times in nanoseconds."""
+
+    records: int
+    counted: int
+    discarded: int
+    through: int
+    oldest_received_ns: int
+    newest_received_ns: int
+    visible_ns: int

@@ -1,0 +1,43 @@
+"""Bounded inflating of bodies as sent. Never holds more than the limit, whatever the body claims."""
+
+from __future__ import annotations
+
+import zlib
+
+from isal import isal_zlib
+
+from missioncontrol.telemetry.discards import Discard
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+def inflate(body: bytes, encoding: str, limit: int) -> bytes | Discard:
+    """The JSON bytes of a body, at most `limit` bytes; a Discard that says what is wrong otherwise.
+
+    A body that starts like gzip is inflated even when no Content-Encoding says so: some clients forget it.
+    """
+    if not body:
+        return Discard("empty_body")
+    if encoding in ("gzip", "x-gzip") or body.startswith(_GZIP_MAGIC):
+        return _gunzip(body, limit)
+    if encoding == "deflate":
+        return _inflate(body, isal_zlib.decompressobj(), limit)
+    if encoding not in ("", "identity"):
+        return Discard("unsupported_encoding", encoding[:100])
+    return body if len(body) <= limit else Discard("too_large_inflated")
+
+
+def _gunzip(body: bytes, limit: int) -> bytes | Discard:
+    if not body.startswith(_GZIP_MAGIC):
+        return Discard("bad_gzip", "no gzip header")
+    return _inflate(body, isal_zlib.decompressobj(wbits=16 + zlib.MAX_WBITS), limit)
+
+
+def _inflate(body: bytes, stream: isal_zlib._IsalZlibDecompressObject, limit: int) -> bytes | Discard:
+    try:
+        data: bytes = stream.decompress(body, limit + 1)
+    except isal_zlib.error as error:
+        return Discard("bad_gzip", str(error)[:100])
+    if len(data) > limit:
+        return Discard("too_large_inflated")
+    return data if stream.eof else Discard("truncated_gzip")

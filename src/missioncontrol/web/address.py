@@ -1,0 +1,249 @@
+"""Addresses of the pages: which view of a measure a URL asks for, and the URL of a view.
+
+Everything that a page shows follows from its address, so this module is the only one that reads or writes one. It
+never looks at data. Dimensions are filtered by the names that `/api/v1/aggregates` uses (`os_name=Linux`,
+`os_name__isnull=true`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from missioncontrol.errors import BadRequest
+from missioncontrol.registry.model import Registry
+
+Interval = Literal["5min", "hour", "day"]
+Span = Literal["24h", "48h", "7d", "14d", "custom"]
+Group = Literal["version", "build_id"]
+Show = Literal["rate", "count"]
+TimeAxis = Literal["clock", "release"]
+
+INTERVALS: dict[Interval, timedelta] = {
+    "5min": timedelta(minutes=5),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+}
+SPANS: dict[Span, timedelta] = {
+    "24h": timedelta(hours=24),
+    "48h": timedelta(hours=48),
+    "7d": timedelta(days=7),
+    "14d": timedelta(days=14),
+}
+CHOICES: dict[str, tuple[str, ...]] = {
+    "group": ("version", "build_id"),
+    "interval": tuple(INTERVALS),
+    "range": (*SPANS, "custom"),
+    "show": ("rate", "count"),
+    "time": ("clock", "release"),
+}
+MAX_POINTS = 6000
+"""Most intervals on the time axis of one view."""
+MAX_SERIES = 12
+"""Most lines in one chart: more cannot be told apart."""
+NULL = "~"
+"""How a null stands in an address, where it cannot be an absent parameter."""
+_NULL_SUFFIX = "__isnull"
+_OWN = (*CHOICES, "start", "end", "series", "zoom")
+Pairs = Sequence[tuple[str, str]]
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """Keep rows whose dimension has one of the values; `null` true or false instead asks for null or not null."""
+
+    dimension: str
+    values: tuple[str, ...] = ()
+    null: bool | None = None
+
+    @property
+    def text(self) -> str:
+        """The condition in words."""
+        if self.null is None:
+            return " or ".join(self.values)
+        return "unknown" if self.null else "known"
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The parameters that stand for it."""
+        if self.null is not None:
+            return [(self.dimension + _NULL_SUFFIX, str(self.null).lower())]
+        return [(self.dimension, value) for value in self.values]
+
+
+class MeasureState(msgspec.Struct, frozen=True):
+    """All that can be chosen on the page of a measure. Instants are aware and UTC."""
+
+    application: str | None
+    channel: str | None
+    measure: str
+    group: Group = "version"
+    interval: Interval = "hour"
+    range: Span = "48h"
+    start: datetime | None = None
+    end: datetime | None = None
+    show: Show = "rate"
+    time: TimeAxis = "clock"
+    series: tuple[str | None, ...] = ()
+    """The groups that are drawn; empty: the newest five."""
+    filters: tuple[Filter, ...] = ()
+    zoom: str = ""
+    """`<from>_<to>` on the time axis, in seconds as the chart counts them; only the browser uses it."""
+
+    @property
+    def path(self) -> str:
+        """The page without its parameters."""
+        return measure_path(self.application, self.channel, self.measure)
+
+    def url(self, without: str = "", **changes: object) -> str:
+        """The address of this view with `changes`; `without` names a dimension whose filter is dropped."""
+        state = msgspec.structs.replace(self, **changes)
+        pairs = [p for p in state.pairs() if p[0].removesuffix(_NULL_SUFFIX) != (without or None)]
+        return f"{state.path}?{urlencode(pairs)}" if pairs else state.path
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """The parameters that differ from what an address without any means."""
+        pairs = [(n, str(getattr(self, n))) for n in CHOICES if getattr(self, n) != _DEFAULTS[n]]
+        if self.range == "custom":
+            pairs += [(n, _instant_text(getattr(self, n))) for n in ("start", "end") if getattr(self, n)]
+        pairs += [("series", encode_part(value)) for value in self.series]
+        pairs += [pair for one in self.filters for pair in one.pairs]
+        return [*pairs, ("zoom", self.zoom)] if self.zoom else pairs
+
+
+_DEFAULTS = {f.name: f.default for f in msgspec.structs.fields(MeasureState)}
+
+
+def encode_part(value: str | None) -> str:
+    """A value as one part of a path: `~` for null, `~e` for the empty text, `~0` `~1` for tilde and slash."""
+    if value is None:
+        return NULL
+    return value.replace("~", "~0").replace("/", "~1") or "~e"
+
+
+def decode_part(part: str) -> str | None:
+    """The inverse of `encode_part`."""
+    if part == NULL:
+        return None
+    return "" if part == "~e" else part.replace("~1", "/").replace("~0", "~")
+
+
+def measure_path(application: str | None, channel: str | None, measure: str) -> str:
+    """`/measure/<application>/<channel>/<measure>`."""
+    parts = (encode_part(application), encode_part(channel), measure)
+    return "/measure/" + "/".join(quote(part, safe="~") for part in parts)
+
+
+def read_state(application: str, channel: str, measure: str, query: Pairs, registry: Registry) -> MeasureState:
+    """The view that path parts (already percent-decoded) and parameters ask for.
+
+    Raises `BadRequest` for a parameter, choice, instant or zoom that is not understood, naming what was meant.
+    """
+    dimensions = filterable(registry)
+    _refuse_unknown(query, dimensions)
+    values: dict[str, object] = {name: _choice(name, query) for name in CHOICES if _has(name, query)}
+    custom = values.get("range") == "custom" or ("range" not in values and (_has("start", query) or _has("end", query)))
+    if custom:
+        values |= {"range": "custom", "start": _instant("start", query), "end": _instant("end", query)}
+    state = MeasureState(
+        decode_part(application),
+        decode_part(channel),
+        measure,
+        series=tuple(dict.fromkeys(decode_part(value) for name, value in query if name == "series" and value)),
+        filters=_filters(query, dimensions),
+        zoom=_zoom(query),
+        **values,  # type: ignore[arg-type]
+    )
+    _refuse_unreasonable(state)
+    return state
+
+
+def filterable(registry: Registry) -> list[str]:
+    """The dimensions that the page can filter by: all but those in its path."""
+    return [d.name for d in registry.keys if d.name not in ("application", "channel")]
+
+
+def _has(name: str, query: Pairs) -> bool:
+    return any(key == name and value for key, value in query)
+
+
+def _last(name: str, query: Pairs) -> str:
+    return next((value.strip() for key, value in reversed(query) if key == name), "")
+
+
+def _choice(name: str, query: Pairs) -> str:
+    value = _last(name, query)
+    if value not in CHOICES[name]:
+        raise BadRequest(
+            "bad_parameter", f"`{name}` cannot be `{value[:60]}`.", f"Choose one of: {', '.join(CHOICES[name])}."
+        )
+    return value
+
+
+def _refuse_unknown(query: Pairs, dimensions: Iterable[str]) -> None:
+    known = [*_OWN, *dimensions, *(d + _NULL_SUFFIX for d in dimensions)]
+    for name, _ in query:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"Did you mean `{close[0]}`?" if close else f"Known: {', '.join([*_OWN, *dimensions])}."
+            raise BadRequest("unknown_parameter", f"This page has no parameter `{name[:60]}`.", hint)
+
+
+def _instant(name: str, query: Pairs) -> datetime | None:
+    text = _last(name, query)
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadRequest(
+            "bad_time", f"`{name}` is no date or time: `{text[:60]}`.", "Write 2026-01-31 or 2026-01-31T14:00, in UTC."
+        ) from None
+
+
+def _instant_text(instant: datetime) -> str:
+    return instant.strftime("%Y-%m-%dT%H:%M")
+
+
+def _zoom(query: Pairs) -> str:
+    text = _last("zoom", query)
+    ends = text.split("_")
+    if text and not (len(ends) == 2 and all(e.isascii() and e.isdigit() and len(e) < 12 for e in ends)):
+        raise BadRequest("bad_parameter", "`zoom` must be two numbers of seconds, as in 1800000000_1800003600.")
+    return text
+
+
+def _filters(query: Pairs, dimensions: Iterable[str]) -> tuple[Filter, ...]:
+    found = []
+    for name in dimensions:
+        values = tuple(dict.fromkeys(value for key, value in query if key == name and value))
+        null = _last(name + _NULL_SUFFIX, query)
+        if null and null not in ("true", "false"):
+            raise BadRequest("bad_parameter", f"`{name}{_NULL_SUFFIX}` must be true or false, not `{null[:60]}`.")
+        if null and values:
+            raise BadRequest("bad_parameter", f"`{name}` cannot both have a value and be asked for null.")
+        if values or null:
+            found.append(Filter(name, values, null == "true" if null else None))
+    return tuple(found)
+
+
+def _refuse_unreasonable(state: MeasureState) -> None:
+    if len(state.series) > MAX_SERIES:
+        raise BadRequest("too_many_series", f"At most {MAX_SERIES} lines fit one chart.", "Choose fewer `series`.")
+    if state.range != "custom":
+        return
+    if state.time == "release":
+        raise BadRequest(
+            "bad_parameter",
+            "Custom dates cannot be combined with hours since release.",
+            f"Choose a `range` of {', '.join(SPANS)}, or `time=clock`.",
+        )
+    if state.start is None:
+        raise BadRequest("bad_time", "A custom range needs its `start`.", "Write it as 2026-01-31T14:00, in UTC.")
+    if state.end is not None and state.end <= state.start:
+        raise BadRequest("bad_time", "The range ends before it starts.", "Swap `start` and `end`.")

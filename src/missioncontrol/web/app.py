@@ -1,0 +1,42 @@
+"""The web application: pages, API and static files under one set of headers and refusals.
+
+Composes what other modules define and decides nothing itself. Submissions of clients do not pass here: the server
+hands them to the ingestion edge before.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Protocol
+
+from fastapi import APIRouter, FastAPI
+from starlette.staticfiles import StaticFiles
+
+from missioncontrol import __version__
+from missioncontrol.registry.model import Registry
+from missioncontrol.web.assets import STATIC, load_assets
+from missioncontrol.web.headers import SecureHeaders
+from missioncontrol.web.pages import PageSources, build_pages, build_pipeline_api
+from missioncontrol.web.refusals import install_refusals
+from missioncontrol.web.rendering import Renderer
+
+
+def compose(sources: PageSources, routers: list[APIRouter]) -> FastAPI:
+    """An application of the pages over `sources` and any further routers."""
+    app = FastAPI(
+        title="Mission Control",
+        version=__version__,
+        description="Aggregates of telemetry and crash reports, minutes after a release.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+    )
+    renderer = Renderer(load_assets())
+    install_refusals(app, renderer)
+    for router in routers:
+        app.include_router(router)
+    app.include_router(build_pipeline_api(sources.pipeline))
+    app.include_router(build_pages(sources, renderer))
+    app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
+    app.add_middleware(SecureHeaders)
+    return app

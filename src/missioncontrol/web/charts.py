@@ -1,0 +1,401 @@
+"""The page of a measure: from a state to lines, table rows and the data of the two charts.
+
+State and answers of the `Lookup` go in, a `MeasureView` comes out. Nothing here knows HTML. The table, the charts
+and the legend are made of the same numbers. An interval without rows is None in all of them, never 0.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from urllib.parse import urlencode
+
+import msgspec
+
+from missioncontrol.errors import BadRequest, NotFound
+from missioncontrol.query.versions import version_key
+from missioncontrol.registry.model import Measure, Registry
+from missioncontrol.web.address import INTERVALS, MAX_POINTS, MAX_SERIES, SPANS, MeasureState, decode_part, encode_part
+from missioncontrol.web.lookup import GroupTotal, Lookup, Point, Release, Selection
+
+DEFAULT_SERIES = 5
+RELEASE_LOOKBACK = timedelta(days=180)
+"""How old the data of a version may be for it to be offered when time counts from the release."""
+WINDOW = timedelta(minutes=5)
+MAX_TABLE_ROWS = 200
+Releases = Callable[[str | None, str | None], Sequence[Release]]
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A version or build: its sums in the range, and where it is drawn."""
+
+    key: str
+    label: str
+    value: float | None
+    per: float | None
+    rate: float | None
+    first: date
+    last: date
+    drawn: bool
+    index: int = -1
+    """Which colour and dash pattern; -1 when it is not drawn."""
+    started: datetime | None = None
+    started_by: str = ""
+    """`release` or `first data`."""
+
+
+class Series(msgspec.Struct, frozen=True):
+    """One line of both charts, aligned with `ChartData.x`."""
+
+    key: str
+    label: str
+    shown: list[float | None]
+    per: list[float | None]
+
+
+class ChartData(msgspec.Struct, frozen=True):
+    """What the browser draws. `x` is seconds since the epoch (UTC), or since the release."""
+
+    time: str
+    interval_s: int
+    title: str
+    unit: str
+    per_title: str
+    x: list[int]
+    open_x: int | None
+    """Start of the interval that is still filling."""
+    series: list[Series]
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One interval of the table; `cells` holds (shown, per) for each drawn line."""
+
+    label: str
+    instant: str
+    still_filling: bool
+    cells: list[tuple[float | None, float | None]]
+
+
+class MeasureView(msgspec.Struct, frozen=True):
+    """All that the page shows."""
+
+    measure: Measure
+    shows_rate: bool
+    unit: str
+    per_title: str
+    """Title of the second chart; empty: there is none."""
+    start: datetime
+    end: datetime
+    lines: list[Line]
+    chart: ChartData
+    rows: list[Row]
+    cut_rows: int
+    csv_url: str
+    json_url: str
+
+    @property
+    def drawn(self) -> list[Line]:
+        """The lines in the charts, in their order."""
+        return sorted((line for line in self.lines if line.drawn), key=lambda line: line.index)
+
+    @property
+    def empty(self) -> bool:
+        """No version has data in the range."""
+        return not self.lines
+
+
+class _Question(msgspec.Struct, frozen=True):
+    """The state, with all that follows from it and the registry."""
+
+    state: MeasureState
+    measure: Measure
+    per: str
+    """The measure of the second chart, and the divisor of rates; never empty."""
+    shows_rate: bool
+    of: Selection
+    start: datetime
+    end: datetime
+    now: datetime
+
+    @property
+    def step(self) -> timedelta:
+        return INTERVALS[self.state.interval]
+
+
+def build_view(
+    state: MeasureState, registry: Registry, lookup: Lookup, releases: Releases, now: datetime
+) -> MeasureView:
+    """Look up and lay out the view that `state` asks for at the instant `now` (UTC).
+
+    Raises `NotFound` for a measure that is not declared, `BadRequest` for a range of too many intervals.
+    """
+    question = _question(state, registry, now)
+    lines = _lines(question, lookup)
+    if state.time == "release":
+        lines = [_with_start(line, question, lookup, releases) for line in lines]
+    drawn = sorted((line for line in lines if line.drawn), key=lambda line: line.index)
+    found, x = _since_release(question, lookup, drawn) if state.time == "release" else _by_clock(question, lookup, drawn)
+    chart = _chart(question, registry, drawn, found, x)
+    rows = _rows(question, chart)
+    return MeasureView(
+        measure=question.measure,
+        shows_rate=question.shows_rate,
+        unit=chart.unit,
+        per_title=chart.per_title,
+        start=question.start,
+        end=question.end,
+        lines=lines,
+        chart=chart,
+        rows=rows[:MAX_TABLE_ROWS],
+        cut_rows=max(0, len(rows) - MAX_TABLE_ROWS),
+        csv_url=_api_url(question, drawn, "csv"),
+        json_url=_api_url(question, drawn, "json"),
+    )
+
+
+def find_measure(name: str, registry: Registry) -> Measure:
+    """The declared measure, or `NotFound` with the name that was probably meant."""
+    if name in registry.measures:
+        return registry.measures[name]
+    close = difflib.get_close_matches(name, list(registry.measures), 1)
+    hint = f"Did you mean `{close[0]}`?" if close else f"Declared: {', '.join(registry.measures)}."
+    raise NotFound("unknown_measure", f"There is no measure `{name[:60]}`.", hint)
+
+
+def _question(state: MeasureState, registry: Registry, now: datetime) -> _Question:
+    measure = find_measure(state.measure, registry)
+    start, end = _range(state, now)
+    per = measure.per or "usage_hours"
+    of = Selection(state.application, state.channel, state.filters)
+    return _Question(state, measure, per, bool(measure.per) and state.show == "rate", of, start, end, now)
+
+
+def _range(state: MeasureState, now: datetime) -> tuple[datetime, datetime]:
+    """First instant and end of the clock range, on borders of intervals."""
+    step = INTERVALS[state.interval]
+    length = SPANS.get(state.range, timedelta())
+    end = _ceil(state.end or now, step) if state.range == "custom" else _ceil(now, step)
+    start = _floor(state.start, step) if state.range == "custom" and state.start else _floor(now - length, step)
+    end = max(end, start + step)
+    if (end - start) / step > MAX_POINTS:
+        raise BadRequest(
+            "range_too_long",
+            f"The range holds more than {MAX_POINTS:,} intervals of {state.interval}.",
+            "Choose a longer interval or a shorter range.",
+        )
+    return start, end
+
+
+def _floor(instant: datetime, step: timedelta) -> datetime:
+    seconds = int(step.total_seconds())
+    return datetime.fromtimestamp(int(instant.timestamp()) // seconds * seconds, UTC)
+
+
+def _ceil(instant: datetime, step: timedelta) -> datetime:
+    floor = _floor(instant, step)
+    return floor if floor == instant else floor + step
+
+
+def _lines(question: _Question, lookup: Lookup) -> list[Line]:
+    """Every group with data, newest first; the asked-for or else the newest five of them drawn."""
+    state = question.state
+    start = question.now - RELEASE_LOOKBACK if state.time == "release" else question.start
+    end = _ceil(question.now, WINDOW) if state.time == "release" else question.end
+    totals = lookup.totals(question.of, question.measure.name, question.per, state.group, start, end)
+    totals = [total for total in totals if total.value or total.per]
+    totals.sort(key=lambda total: (total.group is not None, version_key(total.group or "")), reverse=True)
+    wanted = [total.group for total in totals if total.group in state.series][:MAX_SERIES]
+    wanted = wanted or [total.group for total in totals][:DEFAULT_SERIES]
+    return [_line(total, question, wanted) for total in totals]
+
+
+def _line(total: GroupTotal, question: _Question, wanted: Sequence[str | None]) -> Line:
+    drawn = total.group in wanted
+    value = observed(total.value, total.per, question.measure)
+    return Line(
+        key=encode_part(total.group),
+        label="unknown" if total.group is None else total.group or "(empty)",
+        value=value,
+        per=total.per,
+        rate=_rate(value, total.per) if question.measure.per else None,
+        first=total.first,
+        last=total.last,
+        drawn=drawn,
+        index=wanted.index(total.group) if drawn else -1,
+    )
+
+
+def _with_start(line: Line, question: _Question, lookup: Lookup, releases: Releases) -> Line:
+    """The line with its time of release, or else of its first data."""
+    if not line.drawn:
+        return line
+    state = question.state
+    group = _group_of(line)
+    published = [r.published_at for r in releases(state.application, state.channel) if r.group == group]
+    if published:
+        return msgspec.structs.replace(line, started=_floor(min(published), WINDOW), started_by="release")
+    first = lookup.first_data(Selection(state.application, state.channel), state.group, group)
+    return msgspec.structs.replace(line, started=first, started_by="first data" if first else "")
+
+
+def _group_of(line: Line) -> str | None:
+    return decode_part(line.key)
+
+
+Found = dict[tuple[str, int], Point]
+"""(key of a line, place on the time axis in seconds) -> sums."""
+
+
+def _by_clock(question: _Question, lookup: Lookup, drawn: Sequence[Line]) -> tuple[Found, list[int]]:
+    step = int(question.step.total_seconds())
+    x = list(range(int(question.start.timestamp()), int(question.end.timestamp()), step))
+    if not drawn:
+        return {}, x
+    points = lookup.points(
+        question.of,
+        question.measure.name,
+        question.per,
+        question.state.group,
+        [_group_of(line) for line in drawn],
+        question.start,
+        question.end,
+        question.state.interval,
+    )
+    return {(encode_part(p.group), int(p.start.timestamp())): p for p in points}, x
+
+
+def _since_release(question: _Question, lookup: Lookup, drawn: Sequence[Line]) -> tuple[Found, list[int]]:
+    """Each line from its own start on: 5-minute sums, added up by age."""
+    step = int(question.step.total_seconds())
+    found: Found = {}
+    for line in drawn:
+        if line.started is None:
+            continue
+        end = min(line.started + SPANS[question.state.range], _ceil(question.now, WINDOW))
+        for point in _five_minutes(question, lookup, line, line.started, end):
+            age = int((point.start - line.started).total_seconds()) // step * step
+            found[line.key, age] = _plus(found.get((line.key, age)), point)
+    last = max((age for _, age in found), default=0)
+    return found, list(range(0, last + step, step))
+
+
+def _five_minutes(
+    question: _Question, lookup: Lookup, line: Line, start: datetime, end: datetime
+) -> list[Point]:
+    if end <= start:
+        return []
+    measure, per, group = question.measure.name, question.per, question.state.group
+    return lookup.points(question.of, measure, per, group, [_group_of(line)], start, end, "5min")
+
+
+def _plus(one: Point | None, other: Point) -> Point:
+    if one is None:
+        return other
+    return Point(one.start, one.group, _add(one.value, other.value), _add(one.per, other.per))
+
+
+def _add(one: float | None, other: float | None) -> float | None:
+    return other if one is None else one if other is None else one + other
+
+
+def _rate(value: float | None, per: float | None) -> float | None:
+    return None if value is None or not per else 1000 * value / per
+
+
+def counts_events(measure: Measure) -> bool:
+    """Whether it counts pings of a kind, such as crashes: then no ping at all means 0, not unknown."""
+    return all(source.kind == "predicate" and source.absent is None for source in measure.sources)
+
+
+def observed(value: float | None, per: float | None, measure: Measure) -> float | None:
+    """The sum, with 0 for an event that did not happen while there was usage; otherwise null stays null.
+
+    Leaving those intervals out would draw a line only through the bad ones.
+    """
+    return 0.0 if value is None and per and measure.per and counts_events(measure) else value
+
+
+def _chart(
+    question: _Question, registry: Registry, drawn: Sequence[Line], found: Found, x: list[int]
+) -> ChartData:
+    measure = question.measure
+    per = registry.measures.get(question.per)
+    title = per.title if per and per.name != measure.name else ""
+    unit = f"{measure.unit} per 1,000 {per.title.lower()}" if question.shows_rate and per else measure.unit
+    by_clock = question.state.time == "clock"
+    filling = int(_floor(question.now, question.step).timestamp()) if by_clock else None
+    return ChartData(
+        time=question.state.time,
+        interval_s=int(question.step.total_seconds()),
+        title=measure.title,
+        unit=unit,
+        per_title=title,
+        x=x,
+        open_x=filling if filling is not None and filling in x[-2:] else None,
+        series=[_series(line, question, found, x) for line in drawn],
+    )
+
+
+def _series(line: Line, question: _Question, found: Found, x: Sequence[int]) -> Series:
+    shown: list[float | None] = []
+    per: list[float | None] = []
+    for place in x:
+        point = found.get((line.key, place))
+        value = observed(point.value, point.per, question.measure) if point else None
+        shown.append(_short(_rate(value, point.per) if point and question.shows_rate else value))
+        per.append(_short(point.per if point else None))
+    return Series(line.key, line.label, shown, per)
+
+
+def _short(value: float | None) -> float | None:
+    """Nine significant digits: less to send, more than anyone reads."""
+    return None if value is None else float(f"{value:.9g}")
+
+
+def _rows(question: _Question, chart: ChartData) -> list[Row]:
+    """The intervals with any data; newest first by the clock, youngest first by age."""
+    rows = []
+    for i, place in enumerate(chart.x):
+        cells = [(series.shown[i], series.per[i]) for series in chart.series]
+        if any(cell != (None, None) for cell in cells):
+            rows.append(Row(*_time_labels(place, question.state), place == chart.open_x, cells))
+    return rows if question.state.time == "release" else rows[::-1]
+
+
+def _time_labels(place: int, state: MeasureState) -> tuple[str, str]:
+    if state.time == "release":
+        days, seconds = divmod(place, 86400)
+        clock = f"{seconds // 3600:02d}:{seconds % 3600 // 60:02d}"
+        return (f"+{days} d {clock}" if days else f"+{clock}"), ""
+    instant = datetime.fromtimestamp(place, UTC)
+    pattern = "%Y-%m-%d" if state.interval == "day" else "%Y-%m-%d %H:%M"
+    return instant.strftime(pattern), instant.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _api_url(question: _Question, drawn: Sequence[Line], form: str) -> str:
+    """The same rows from the API: same filters, groups and interval."""
+    state, of = question.state, question.of
+    measurements = dict.fromkeys((question.measure.name, question.per))
+    pairs = [("measurements", name) for name in measurements]
+    pairs += [("dimensions", "window_start"), ("dimensions", state.group)]
+    for name, value in (("application", of.application), ("channel", of.channel)):
+        pairs.append((f"{name}__isnull", "true") if value is None else (name, value))
+    pairs += [pair for one in of.filters for pair in one.pairs]
+    pairs += _group_pairs(question, drawn)
+    start, end = _covered(question, drawn)
+    pairs += [("window_start", f"{t:%Y-%m-%dT%H:%M:%SZ}") for t in (start, end - WINDOW)]
+    pairs += [("interval", "5min" if state.time == "release" else state.interval), ("per", question.measure.per)]
+    return "/api/v1/aggregates?" + urlencode([*pairs, ("format", form)])
+
+
+def _group_pairs(question: _Question, drawn: Sequence[Line]) -> list[tuple[str, str]]:
+    groups = [_group_of(line) for line in drawn]
+    return [(question.state.group, group) for group in groups if group is not None]
+
+
+def _covered(question: _Question, drawn: Sequence[Line]) -> tuple[datetime, datetime]:
+    starts = [line.started for line in drawn if line.started]
+    if question.state.time == "clock" or not starts:
+        return question.start, question.end
+    return min(starts), max(starts) + SPANS[question.state.range]

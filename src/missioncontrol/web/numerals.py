@@ -1,0 +1,47 @@
+"""Numbers, sizes and times as the pages print them; null is an en dash, and never 0."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+NOTHING = "–"
+
+
+def amount(value: float | None) -> str:
+    """`1,234`, `12.5`, `0.034`: three significant digits below 100, whole numbers above."""
+    if value is None:
+        return NOTHING
+    if value == int(value) or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3g}" if abs(value) < 1 else f"{value:.2f}"
+
+
+def rate(value: float | None) -> str:
+    """Two decimals below 100, so that a column of rates lines up."""
+    if value is None:
+        return NOTHING
+    return f"{value:,.2f}" if abs(value) < 100 else f"{value:,.0f}"
+
+
+def size(size_bytes: int | None) -> str:
+    """`512 B`, `1.5 kB`, `20 MB`: powers of 1,000."""
+    if size_bytes is None:
+        return NOTHING
+    value, units = float(size_bytes), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 1000 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{value:.1f} {units[0]}" if value < 10 and units[0] != "B" else f"{value:.0f} {units[0]}"
+
+
+def seconds(duration_s: float | None) -> str:
+    """`0.42 s`, `12 s`, `3.5 min`."""
+    if duration_s is None:
+        return NOTHING
+    if duration_s >= 120:
+        return f"{duration_s / 60:.1f} min"
+    return f"{duration_s:.2f} s" if duration_s < 10 else f"{duration_s:.0f} s"
+
+
+def moment(instant: datetime | None) -> str:
+    """`2026-01-31 14:05 UTC`."""
+    return f"{instant:%Y-%m-%d %H:%M} UTC" if instant else NOTHING

@@ -1,0 +1,107 @@
+"""The state of the pipeline, as the page and `/api/v1/pipeline` show it.
+
+Only types: who builds a `PipelineStatus` is the composition root. Every number comes with its unit in its name, and
+None stands for what is not known (yet), never 0. Bodies of discarded submissions are only ever handed out as they
+came, bounded, and for download.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+
+class TableSize(msgspec.Struct, frozen=True):
+    """A table of the lake as it is now."""
+
+    name: str
+    rows: int
+    files: int
+    size_bytes: int
+    version: int
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """Submissions of one document type that were counted."""
+
+    document: str
+    last_hour: int
+    last_day: int
+
+
+class Discard(msgspec.Struct, frozen=True):
+    """Submissions of one reason that were discarded or refused. Edge refusals have reasons `edge_<code>`."""
+
+    reason: str
+    last_hour: int
+    last_day: int
+    last_window: datetime | None = None
+    """Start of the newest 5-minute window that holds one."""
+    explanation: str = ""
+    """What the reason means and what to do, in a sentence."""
+
+
+class Header(msgspec.Struct, frozen=True):
+    """One header of a submission as it was kept."""
+
+    name: str
+    value: str
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """A discarded submission that was kept for inspection."""
+
+    reason: str
+    log_offset: int
+    """Names the sample; its body is at `/pipeline/samples/<log_offset>`."""
+    received: datetime
+    address: str
+    """The path that it was posted to, as far as known."""
+    headers: tuple[Header, ...]
+    size_bytes: int
+    """Of the whole body as it was sent."""
+    preview: str
+    """The first characters of the decoded body."""
+
+
+class PipelineStatus(msgspec.Struct, frozen=True):
+    """How the pipeline is doing."""
+
+    last_offset: int
+    """Offset of the newest record of the log."""
+    committed_offset: int
+    """All records up to this offset are in the lake."""
+    backlog_records: int
+    backlog_bytes: int
+    batches: int
+    """Micro-batches committed since the process started."""
+    lag_p50_s: float | None = None
+    """Median time from receipt to visible in the lake, over the last batches."""
+    lag_p99_s: float | None = None
+    last_commit: datetime | None = None
+    duplicates_last_hour: int = 0
+    duplicates_last_day: int = 0
+    accepted: tuple[Accepted, ...] = ()
+    discards: tuple[Discard, ...] = ()
+    tables: tuple[TableSize, ...] = ()
+    samples: tuple[Sample, ...] = ()
+
+
+class SampleBody(msgspec.Struct, frozen=True):
+    """The body of a sample as it was sent (still encoded, if it came so)."""
+
+    log_offset: int
+    encoding: str
+    body: bytes
+
+
+class Pipeline(Protocol):
+    """Where the page gets its numbers. Calls block: run them in a thread."""
+
+    def status(self) -> PipelineStatus:
+        """The state now."""
+
+    def sample(self, log_offset: int) -> SampleBody | None:
+        """The kept body of a discarded submission; None when there is none of that offset."""

@@ -1,0 +1,77 @@
+"""How a refusal is told: a page for a browser, `{code, message, hint}` for everyone else.
+
+Never shows a traceback, and never text that was not written for the reader.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from missioncontrol.errors import BadRequest, MissionControlError, NotFound
+from missioncontrol.web.rendering import Renderer
+
+_MACHINE_PATHS = ("/api/", "/submit/", "/static/", "/__", "/metrics")
+
+
+class _Refusal(MissionControlError):
+    def __init__(self, status: int, code: str, message: str, hint: str = "") -> None:
+        super().__init__(code, message, hint)
+        self.status = status
+
+
+def install_refusals(app: FastAPI, renderer: Renderer) -> None:
+    """Make every error of `app` answer in the one shape."""
+
+    def refuse(request: Request, error: MissionControlError, headers: dict[str, str] | None = None) -> Response:
+        if not wants_page(request):
+            return JSONResponse(error.as_dict(), error.status, headers)
+        page = renderer.page(request, "refusal.html", status=error.status, error=error)
+        page.headers.update(headers or {})
+        return page
+
+    def known(request: Request, error: Exception) -> Response:
+        assert isinstance(error, MissionControlError)
+        return refuse(request, error)
+
+    def http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return refuse(request, _from_http(request, error), dict(error.headers or {}))
+
+    def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return refuse(request, _from_validation(error.errors()))
+
+    def unexpected(request: Request, error: Exception) -> Response:
+        hint = "The server's log says more. Try again, and report it if it stays."
+        return refuse(request, _Refusal(500, "internal_error", "Something in the server went wrong.", hint))
+
+    app.add_exception_handler(MissionControlError, known)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(Exception, unexpected)
+
+
+def wants_page(request: Request) -> bool:
+    """Whether the one who asks is a browser looking for a page."""
+    path = request.url.path
+    return "text/html" in request.headers.get("accept", "") and not path.startswith(_MACHINE_PATHS)
+
+
+def _from_http(request: Request, error: HTTPException) -> MissionControlError:
+    path = request.url.path[:200]
+    if error.status_code == 404:
+        return NotFound("not_found", f"There is nothing at {path}.", "The first page links to all others; /docs/api lists the API.")
+    if error.status_code == 405:
+        return _Refusal(405, "method_not_allowed", f"{request.method[:20]} is not allowed at {path}.", "See /docs/api.")
+    return _Refusal(error.status_code, "refused", str(error.detail))
+
+
+def _from_validation(errors: Any) -> MissionControlError:
+    first = errors[0] if errors else {"loc": (), "msg": "invalid"}
+    where = ".".join(str(part) for part in first["loc"][1:])
+    return BadRequest("bad_parameter", f"`{where}`: {first['msg']}." if where else f"{first['msg']}.", "See /docs/api.")

@@ -1,0 +1,63 @@
+"""Templates to HTML answers.
+
+Everything is escaped unless a template says otherwise, and none does except for JSON in data blocks, which is made
+safe here. The theme comes from a cookie, so that a page is right before any script runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from fastapi import Request
+from fastapi.responses import HTMLResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from missioncontrol import __version__
+from missioncontrol.web import numerals
+from missioncontrol.web.assets import Assets
+
+TEMPLATES = Path(__file__).parent / "templates"
+THEMES = ("light", "dark")
+
+
+class Renderer:
+    """Fills templates in; safe to share between threads."""
+
+    def __init__(self, assets: Assets) -> None:
+        self._environment = Environment(
+            loader=FileSystemLoader(TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals.update(assets=assets, product_version=__version__)
+        self._environment.filters.update(
+            amount=numerals.amount,
+            rate=numerals.rate,
+            size=numerals.size,
+            seconds=numerals.seconds,
+            moment=numerals.moment,
+            data_block=data_block,
+        )
+
+    def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
+        """The filled template; 304 without a body when the caller already has exactly that."""
+        theme = request.cookies.get("theme", "")
+        text = self._environment.get_template(template).render(
+            theme=theme if theme in THEMES else "", path=request.url.path, **{"navigation": None, **values}
+        )
+        tag = f'W/"{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}"'
+        if status == 200 and request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers={"etag": tag})
+        return HTMLResponse(text, status, {"etag": tag, "vary": "cookie"})
+
+
+def data_block(value: Any) -> Markup:
+    """JSON that can stand in a `<script type="application/json">`: nothing in it can end the element."""
+    text = msgspec.json.encode(value).decode()
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
