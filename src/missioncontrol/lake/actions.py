@@ -11,13 +11,20 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 import msgspec
-from deltalake import CommitProperties, DeltaTable
+from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
 from missioncontrol.errors import StorageError
+from missioncontrol.lake.delta import DeltaFailure, is_full, open_table, storage_error
 from missioncontrol.lake.snapshot import FileRef
+
+
+class CommitUnsureError(StorageError):
+    """It is not known whether a commit was made."""
 
 
 class StagedFile(msgspec.Struct, frozen=True):
@@ -69,19 +76,68 @@ def leaving(lake_path: Path, table: str, file: FileRef, data_change: bool) -> Re
     )
 
 
+REWRITE = "missioncontrol.rewrite"
+"""Application id in the transaction of every commit that removes files.
+
+Delta lets two commits remove the same file when neither changes data, and both merged copies would count.
+Two commits of one application conflict, so that the second one of two rewriters that started from the same
+version fails.
+"""
+
+
+def rewrite(table: DeltaTable) -> Transaction:
+    """The transaction that a commit which removes files must carry."""
+    return Transaction(REWRITE, (table.transaction_version(REWRITE) or 0) + 1)
+
+
 def write_actions(
+    path: Path,
     table: DeltaTable,
     actions: Sequence[AddAction | RemoveAction],
-    properties: CommitProperties | None = None,
+    transactions: Sequence[Transaction],
 ) -> None:
-    """Commit the actions to an up-to-date table in one transaction."""
-    table.create_write_transaction(
-        list(actions),
-        "append",
-        table.schema(),
-        table.metadata().partition_columns,
-        commit_properties=properties,
-    )
+    """Commit the actions to an up-to-date table in one transaction.
+
+    Raises `CommitFailedError` when another commit was faster, `StorageFull` or `StorageError` when the
+    commit was not made, and `CommitUnsureError` when that cannot be told: then no file may be deleted.
+    """
+    try:
+        table.create_write_transaction(
+            list(actions),
+            "append",
+            table.schema(),
+            table.metadata().partition_columns,
+            commit_properties=CommitProperties(app_transactions=list(transactions)),
+        )
+    except DeltaFailure as error:
+        # A checkpoint or a clean-up that fails after the commit raises too.
+        if _landed(path, actions, transactions, error):
+            return
+        if isinstance(error, CommitFailedError) and not is_full(error):
+            raise
+        raise storage_error(error, path) from error
+
+
+def _landed(
+    path: Path,
+    actions: Sequence[AddAction | RemoveAction],
+    transactions: Sequence[Transaction],
+    error: Exception,
+) -> bool:
+    added = {action.path for action in actions if isinstance(action, AddAction)}
+    try:
+        table = open_table(path)
+        if table is None:
+            return False
+        if added:
+            return added <= {unquote(uri).removeprefix(f"{path}/") for uri in table.file_uris()}
+        return all((table.transaction_version(t.app_id) or 0) >= t.version for t in transactions)
+    except Exception:
+        raise CommitUnsureError(
+            "lake_unsure",
+            f"A commit to {path} failed and the table cannot be read to see whether it was made: {error}",
+            "Repeat it: a batch that was committed is recognised.",
+        ) from error
 
 
 def discard(lake_path: Path, staged: Sequence[StagedFile]) -> None:

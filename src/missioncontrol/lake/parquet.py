@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -64,37 +65,87 @@ def write_file(
     lake_path: Path, table: str, partition: tuple[tuple[str, str], ...], rows: pa.Table, level: int
 ) -> StagedFile:
     """Write rows of one partition, without its columns, as one sorted file; after an error none is left."""
-    path = new_path(partition)
-    full = lake_path / table / path
-    try:
-        full.parent.mkdir(parents=True, exist_ok=True)
-        write_parquet(sort(table, rows), full, level)
-        size_bytes = full.stat().st_size
-    except (OSError, pa.ArrowException) as error:
-        full.unlink(missing_ok=True)
-        raise storage_error(error, lake_path / table) from error
-    except BaseException:
-        full.unlink(missing_ok=True)
-        raise
-    return StagedFile(table, path, partition, size_bytes, rows.num_rows, stats(rows))
+    with PartFile(lake_path, table, partition, level) as part:
+        part.write(sort(table, rows))
+        return part.staged()
 
 
-def write_parquet(rows: pa.Table, path: Path, level: int) -> None:
-    """Write one Parquet file; the size of its row groups follows from the width of the rows."""
-    binary = [f.name for f in rows.schema if pa.types.is_binary(f.type)]
-    narrow = [f.name for f in rows.schema if f.name not in binary]
-    group = _GROUP_ROWS
-    if binary and rows.num_rows:
-        group = max(100, min(group, _GROUP_BODY_BYTES * rows.num_rows // max(1, rows.nbytes)))
-    pq.write_table(
-        rows,
+class PartFile:
+    """A Parquet file that is being written, piece by piece in the order of the table.
+
+    Leaving the `with` block without `staged()`, or with an error, deletes it.
+    """
+
+    def __init__(
+        self, lake_path: Path, table: str, partition: tuple[tuple[str, str], ...], level: int
+    ) -> None:
+        self._lake_path, self._table, self._partition, self._level = lake_path, table, partition, level
+        self._path = new_path(partition)
+        self._full = lake_path / table / self._path
+        self._writer: pq.ParquetWriter | None = None
+        self._stats = _Stats(0, {}, {}, {})
+        self._done = False
+
+    def __enter__(self) -> PartFile:
+        return self
+
+    def write(self, rows: pa.Table) -> None:
+        """Append rows, all pieces with the same columns; raises `StorageFull` or `StorageError`."""
+        with self._failures():
+            if self._writer is None:
+                self._full.parent.mkdir(parents=True, exist_ok=True)
+                self._writer = open_parquet(rows.schema, self._full, self._level)
+            self._writer.write_table(rows, row_group_size=group_rows(rows))
+        self._stats = _with(self._stats, rows)
+
+    def staged(self) -> StagedFile:
+        """Finish the file and say what it holds."""
+        with self._failures():
+            assert self._writer is not None
+            self._writer.close()
+            size_bytes = self._full.stat().st_size
+        self._done = True
+        stats = msgspec.json.encode(self._stats).decode()
+        return StagedFile(
+            self._table, self._path, self._partition, size_bytes, self._stats.num_records, stats
+        )
+
+    def __exit__(self, *_: object) -> None:
+        if self._done:
+            return
+        try:
+            if self._writer is not None:
+                self._writer.close()
+        except OSError:
+            pass  # The disk that was full is still full; what counts is that the file goes.
+        self._full.unlink(missing_ok=True)
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, pa.ArrowException) as error:
+            raise storage_error(error, self._lake_path / self._table) from error
+
+
+def open_parquet(schema: pa.Schema, path: Path, level: int) -> pq.ParquetWriter:
+    """A writer of one Parquet file as the lake has them; raises `OSError`."""
+    narrow = [f.name for f in schema if not pa.types.is_binary(f.type)]
+    return pq.ParquetWriter(
         path,
+        schema,
         compression="zstd",
         compression_level=level,
-        row_group_size=group,
         use_dictionary=narrow,
         write_statistics=narrow,
     )
+
+
+def group_rows(rows: pa.Table) -> int:
+    """Rows of a row group: many of narrow rows, so many of wide ones (bodies) as make a few MB."""
+    if not rows.num_rows or not any(pa.types.is_binary(f.type) for f in rows.schema):
+        return _GROUP_ROWS
+    return int(max(16, min(_GROUP_ROWS, _GROUP_BODY_BYTES * rows.num_rows // max(1, rows.nbytes))))
 
 
 def conform(table: str, columns: Sequence[Column], data: pa.Table) -> pa.Table:
@@ -132,16 +183,18 @@ def new_path(partition: tuple[tuple[str, str], ...]) -> str:
     return f"{''.join(folders)}part-{uuid.uuid4().hex}.parquet"
 
 
-def stats(rows: pa.Table) -> str:
-    """Delta's statistics as JSON text: number of rows, smallest and largest value of each timestamp."""
-    low: dict[str, str] = {}
-    high: dict[str, str] = {}
+def _with(stats: _Stats, rows: pa.Table) -> _Stats:
+    """The statistics after these rows: their number, smallest and largest value of each timestamp column."""
+    low, high = dict(stats.min_values), dict(stats.max_values)
     for field in rows.schema:
         if pa.types.is_timestamp(field.type):
             ends = pc.min_max(rows[field.name]).as_py()
             if ends["min"] is not None:
-                low[field.name], high[field.name] = _instant(ends["min"]), _instant(ends["max"])
-    return msgspec.json.encode(_Stats(rows.num_rows, low, high, {})).decode()
+                # The text form has a fixed width, so it sorts as the instants do.
+                first, last = _instant(ends["min"]), _instant(ends["max"])
+                low[field.name] = min(low.get(field.name, first), first)
+                high[field.name] = max(high.get(field.name, last), last)
+    return _Stats(stats.num_records + rows.num_rows, low, high, {})
 
 
 def _split(rows: pa.Table, names: tuple[str, ...]) -> Iterator[tuple[tuple[tuple[str, str], ...], pa.Table]]:

@@ -63,7 +63,7 @@ SHAPES: dict[str, Shape] = {
         Shape(
             "error_aggregates",
             "Error aggregates",
-            "Sums of every measure by 5-minute window of arrival and all dimensions, over the whole population.",
+            "Sums of every measure over the whole population, by 5-minute window and all dimensions.",
             sort_by=("channel", "os_name", "version", "window_start"),
         ),
         Shape(

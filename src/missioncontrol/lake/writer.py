@@ -10,14 +10,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake import DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
 from missioncontrol.errors import ConfigError, StorageError
-from missioncontrol.lake.actions import StagedFile, discard, joining, leaving, write_actions
+from missioncontrol.lake.actions import (
+    CommitUnsureError,
+    StagedFile,
+    discard,
+    joining,
+    leaving,
+    rewrite,
+    write_actions,
+)
 from missioncontrol.lake.delta import (
     CONFIGURATION,
     columns_of,
@@ -25,7 +34,6 @@ from missioncontrol.lake.delta import (
     field_of,
     open_table,
     schema_of,
-    storage_error,
 )
 from missioncontrol.lake.parquet import write_partitions
 from missioncontrol.lake.snapshot import FileRef
@@ -69,8 +77,8 @@ class LakeWriter:
     def stage(self, table: str, data: pa.Table) -> list[StagedFile]:
         """Write the rows (with partition columns) as one sorted file a partition, visible to nobody yet.
 
-        Columns may be missing (read as null). Raises `StorageError` (`lake_schema`) for a column that the table
-        lacks or that cannot be cast, `StorageFull` when there is no room; then no file is left behind.
+        Columns may be missing (read as null). Raises `StorageError` (`lake_schema`) for a column that the
+        table lacks or that cannot be cast, `StorageFull` when there is no room; then no file is left behind.
         """
         columns = self._columns_for(table, data)
         return write_partitions(self._lake_path, table, columns, data)
@@ -87,29 +95,20 @@ class LakeWriter:
 
         False when `committed(table, app) >= version`: nothing is committed and the staged files are deleted.
         Without files the transaction is recorded all the same. `removed` files leave the table in the same
-        commit (a rebuilt day). Raises `StorageError` (`lake_staged_gone`, `lake_conflict`) or `StorageFull`; the
-        table is then as it was.
+        commit (a rebuilt day). Raises `StorageError` (`lake_staged_gone`, `lake_conflict`) or `StorageFull`;
+        the table is then as it was, and the staged files are still there.
         """
-        properties = CommitProperties(app_transactions=[Transaction(app, version)])
         with self._lock:
-            if self.committed(table, app) >= version:
-                discard(self._lake_path, staged)
-                return False
-            actions: list[AddAction | RemoveAction] = [self._joining(table, file) for file in staged]
-            actions += [leaving(self._lake_path, table, file, data_change=True) for file in removed]
-            for attempt in range(_ATTEMPTS):
+            for _ in range(_ATTEMPTS):
                 try:
-                    write_actions(self._fresh(table), actions, properties)
-                    return True
-                except CommitFailedError as error:
                     if self.committed(table, app) >= version:
                         discard(self._lake_path, staged)
                         return False
-                    if attempt == _ATTEMPTS - 1 or "not found" in str(error):
-                        raise self._conflict(table, app, error) from error
-                except Exception as error:
-                    raise storage_error(error, self._lake_path / table) from error
-        raise AssertionError("unreachable")
+                    self._commit(table, staged, Transaction(app, version), removed)
+                    return True
+                except CommitFailedError as error:
+                    failure = error
+            raise self._conflict(table, app, failure) from failure
 
     def append(self, table: str, data: pa.Table, app: str, version: int) -> bool:
         """Stage and commit; False, with nothing done, when this version was committed before."""
@@ -118,6 +117,8 @@ class LakeWriter:
         staged = self.stage(table, data)
         try:
             return self.commit(table, staged, app, version)
+        except CommitUnsureError:
+            raise
         except Exception:
             discard(self._lake_path, staged)
             raise
@@ -181,12 +182,32 @@ class LakeWriter:
                 known = self._columns[table] = columns_of(self._fresh(table))
             return known
 
+    def _commit(
+        self, table: str, staged: Sequence[StagedFile], transaction: Transaction, removed: Sequence[FileRef]
+    ) -> None:
+        """One attempt; raises `CommitFailedError` when another commit came in between."""
+        opened = self._tables[table]
+        actions: list[AddAction | RemoveAction] = [self._joining(table, file) for file in staged]
+        transactions = [transaction]
+        if removed:
+            self._refuse_gone(table, opened, removed)
+            actions += [leaving(self._lake_path, table, file, data_change=True) for file in removed]
+            transactions.append(rewrite(opened))
+        write_actions(self._lake_path / table, opened, actions, transactions)
+
     def _joining(self, table: str, file: StagedFile) -> AddAction:
         if file.table != table:
-            raise StorageError(
-                "lake_schema", f"A file staged for {file.table} cannot be committed to {table}."
-            )
+            raise StorageError("lake_schema", f"A file staged for {file.table} is not one of {table}.")
         return joining(self._lake_path, file, data_change=True)
+
+    def _refuse_gone(self, table: str, opened: DeltaTable, removed: Sequence[FileRef]) -> None:
+        gone = {file.path for file in removed}.difference(map(unquote, opened.file_uris()))
+        if gone:
+            raise StorageError(
+                "lake_conflict",
+                f"{len(gone)} files that a commit to {self._lake_path / table} replaces are no longer part of it.",
+                "Take a new snapshot and repeat: compaction has merged them meanwhile.",
+            )
 
     def _conflict(self, table: str, app: str, error: Exception) -> StorageError:
         return StorageError(

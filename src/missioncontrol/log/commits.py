@@ -1,8 +1,9 @@
 """Group commit: one thread that makes everything that arrived meanwhile durable in one transaction.
 
-Callers hand in jobs from any thread or event loop; the writer takes all that wait (up to a bound), commits them
-together, and answers each. When a commit fails, all of its jobs get the error and nothing of them is stored; the next
-group starts afresh, on a new connection if need be. Knows nothing of what a job does inside the transaction.
+Callers hand in jobs from any thread or event loop; the writer takes all that wait (up to a bound), commits
+them together, and answers each. When a commit fails, all of its jobs get the error and nothing of them is
+stored; the next group starts afresh, on a new connection if need be. Knows nothing of what a job does inside
+the transaction.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from typing import Any
 
 import msgspec
 
-from missioncontrol.errors import MissionControlError, StorageError, StorageFull
+from missioncontrol.errors import MissionControlError, StorageError
 from missioncontrol.log.database import PAGE_BYTES, WAL_BYTES, begin, connect, failure, is_busy, roll_back
 from missioncontrol.log.protocol import Appended
-from missioncontrol.log.room import has_room, is_scarce
+from missioncontrol.log.room import is_scarce, require_room
 from missioncontrol.log.rows import Row
 
 Store = Callable[[sqlite3.Connection, Sequence[Row]], list[Appended]]
@@ -34,7 +35,7 @@ _CHECKPOINT_BYTES = 16 * 1024 * 1024
 
 
 class Job(msgspec.Struct, frozen=True, eq=False):
-    """Rows to append, or a task to run in the transaction; and who waits for it (`loop`: an asyncio future's)."""
+    """Rows to append, or a task to run in the transaction; `loop` is that of an asyncio future."""
 
     future: Future[Any] | asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop | None = None
@@ -90,7 +91,7 @@ class GroupCommit:
         self._disconnect()
 
     def _round(self) -> bool:
-        """Take one group and answer it; false at the end. Bodies are let go on return, before the next wait."""
+        """Take one group and answer it; false at the end. Its bodies are let go before the next wait."""
         jobs = self._take()
         if jobs:
             _answer(jobs, self._commit(jobs))
@@ -120,8 +121,7 @@ class GroupCommit:
             if self._connection is None:
                 self._connection = connect(self._path, max_bytes=self._max_bytes)
             size_bytes = _size_bytes(rows)
-            if not has_room(self._path.parent, size_bytes):
-                raise StorageFull("log_full", f"The disk of the log {self._path} is full.", "Free disk space.")
+            require_room(self._path.parent, size_bytes)
             begin(self._connection)
             places = iter(self._store(self._connection, rows))
             results = [
@@ -161,8 +161,8 @@ class GroupCommit:
     def _checkpoint_when_due(self) -> None:
         """After the answers: copy the write-ahead log into the file, so that it can start over.
 
-        What was acknowledged is safe in the write-ahead log, so a failure here costs nobody anything; where it lasts,
-        the next commits fail and say so.
+        What was acknowledged is safe in the write-ahead log, so a failure here costs nobody anything; where
+        it lasts, the next commits fail and say so.
         """
         if self._connection is None or not self._uncopied_bytes:
             return
@@ -172,7 +172,8 @@ class GroupCommit:
         try:
             frames = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
             if frames * PAGE_BYTES > WAL_BYTES:
-                # Others append during a passive checkpoint, so that it never reaches the end: keep them out, shortly.
+                # Others append during a passive checkpoint, so that it never reaches the end: keep them out,
+                # shortly.
                 self._connection.execute("PRAGMA busy_timeout=100")
                 self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
         except sqlite3.Error:

@@ -1,7 +1,7 @@
 """The SQLite file of the log: its schema, its connections, its lock, and what its errors mean.
 
-Knows nothing of entries or duplicates. Every connection is in WAL mode: readers never wait for a writer, and one
-writer at a time holds the file, in this process or another.
+Knows nothing of entries or duplicates. Every connection is in WAL mode: readers never wait for a writer, and
+one writer at a time holds the file, in this process or another.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def is_busy(error: sqlite3.Error) -> bool:
 
 
 def failure(error: Exception, path: Path, code: str = "log_unwritable") -> MissionControlError:
-    """What a failure of SQLite or the system means to the caller: `StorageFull`, or `StorageError` with `code`."""
+    """What a failure of SQLite or the system means: `StorageFull`, or `StorageError` with `code`."""
     if isinstance(error, MissionControlError):
         return type(error)(error.code, error.message, error.hint)
     if _is_full(error, path.parent):
@@ -139,6 +139,9 @@ def _set_up(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
     patiently(connection, lambda: connection.execute("PRAGMA journal_mode=WAL"))
     connection.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
+    # Debian's SQLite overwrites what is deleted with zeros: trims would write as much as appends, 25 times
+    # slower.
+    connection.execute("PRAGMA secure_delete=OFF")
     connection.execute("PRAGMA fullfsync=ON")  # macOS: past the disk's cache too
     connection.execute("PRAGMA checkpoint_fullfsync=ON")
 

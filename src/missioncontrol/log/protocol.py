@@ -2,17 +2,27 @@
 
 A log is an append-only sequence of records, each with an offset. Offsets grow; they may have gaps.
 
-* **Append.** `append()` returns only when the entry survives `kill -9` of the process and loss of power. Entries
-  that arrive while a commit is under way share the next one (group commit). A full store raises `StorageFull`
-  (code `log_full`); the log stays usable and takes entries again when there is room.
-* **Duplicates.** An entry with a `document_id` that was accepted within the last `dedup_days` is not stored again:
-  a record of kind `DUPLICATE` without body takes its place in the order, so that whoever reads the log counts it exactly
-  once, and `append()` reports `duplicate=True`. The window is by the wall clock at which the first copy was noted.
-* **Read.** `read(after, ...)` gives records with offset > `after`, in order, without holes: a record becomes visible
-  only when all records before it are visible. Reading never blocks appending.
-* **Trim.** `trim(through)` frees the records up to and including an offset, once they are consumed. The identities
-  that recognise duplicates are kept. Trimmed records are never read again, and offsets are never reused.
-* Several processes may append and read at the same time.
+* **Append.** `append()` returns only when the entry survives `kill -9` of the process and loss of power.
+  Entries that arrive while a commit is under way share the next one (group commit). A full store raises
+  `StorageFull` (code `log_full`), any other failure to write `StorageError` (`log_unwritable`); then nothing
+  of the entry is kept, its identity neither, and the log takes entries again when there is room.
+* **Duplicates.** A PING with a `document_id` (letters' case aside) that was accepted or claimed within the
+  last `dedup_days` is not stored again: a record of kind `DUPLICATE`, with the metadata as sent and without
+  body, takes its place in the order, so that whoever reads the log counts it exactly once, and `append()`
+  reports `duplicate=True`. Of two copies in one commit the second is the duplicate. The window is by the wall
+  clock at which the first copy was noted. Entries of another kind or without a document id are never
+  duplicates.
+* **Claim.** `claim()` notes identities of pings that reach the lake by another way than `append()`, in the
+  name of a claimant: a number other than 0, which stands for `append()`. It says which of them somebody else
+  noted before. What the same claimant noted is no duplicate, so that an import that was killed can be
+  resumed; copies within one claimant's input are the caller's to find.
+* **Read.** `read(after, ...)` gives records with offset > `after`, in order, without holes: a record becomes
+  visible only when all records before it are visible. Reading never blocks appending.
+* **Trim.** `trim(through)` frees the records up to and including an offset, once they are consumed. The
+  identities that recognise duplicates are kept until they expire. Trimmed records are never read again (save
+  for those that loss of power brings back, at their old offsets), and offsets are never reused.
+* Several processes may append, read and trim at the same time. All but `append()` wait for the disk: an event
+  loop calls them in a thread.
 
 The log knows nothing of JSON or telemetry: a body is bytes, and headers are text as they came.
 """
@@ -86,12 +96,30 @@ class Log(Protocol):
         """Store several entries in one durable commit, all or none."""
         ...
 
+    def claim(self, document_ids: Sequence[str], claimant: int) -> list[bool]:
+        """Note the ids durably for the claimant; for each id, whether another claimant noted it before.
+
+        An empty id is never noted and never a duplicate. `ValueError` for claimant 0.
+        """
+        ...
+
     def read(self, after: int, max_records: int, max_bytes: int) -> list[Record]:
-        """Records with offset > `after`, at least one if there is any, until a limit is reached."""
+        """Records with offset > `after`, as many as fit both limits, but at least one if there is any.
+
+        `max_bytes` is of bodies and metadata. Raises `StorageError` (`log_unreadable`).
+        """
         ...
 
     def last_offset(self) -> int:
         """Offset of the newest visible record ever appended; 0 for a log that never had one."""
+        ...
+
+    def count_after(self, offset: int) -> int:
+        """How many records with a greater offset are stored; takes the same short time for any number."""
+        ...
+
+    def size_bytes(self) -> int:
+        """What the log takes on disk."""
         ...
 
     def trim(self, through: int) -> None:

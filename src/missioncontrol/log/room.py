@@ -1,8 +1,8 @@
 """How much room the disk has for the log. Appending stops a little before the disk is full.
 
-SQLite needs room to free room: a trim is written to the write-ahead log first, and a full write-ahead log can start
-over only when the file itself has room to grow. A log that filled the disk to the last byte could be neither
-trimmed nor, after a restart, read.
+SQLite needs room to free room: a trim is written to the write-ahead log first, and a full write-ahead log can
+start over only when the file itself has room to grow. A log that filled the disk to the last byte could be
+neither trimmed nor, after a restart, read.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from missioncontrol.errors import StorageFull
+
 RESERVE_BYTES = 16 * 1024 * 1024
 """Left free by appends, or a sixteenth of a small disk."""
 SCARCE_BYTES = 128 * 1024 * 1024
@@ -20,11 +22,17 @@ SCARCE_BYTES = 128 * 1024 * 1024
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def has_room(folder: Path, size_bytes: int) -> bool:
-    """Whether so much can be appended: once to the write-ahead log, once to the file, and the reserve stays."""
+def require_room(folder: Path, size_bytes: int) -> None:
+    """Raise `StorageFull` unless so much fits twice (write-ahead log and file) beside the reserve."""
     disk = os.statvfs(folder)
-    reserve = min(RESERVE_BYTES, disk.f_blocks * disk.f_frsize // 16)
-    return disk.f_bavail * disk.f_frsize >= 2 * size_bytes + reserve
+    reserve_bytes = min(RESERVE_BYTES, disk.f_blocks * disk.f_frsize // 16)
+    free_bytes = disk.f_bavail * disk.f_frsize
+    if free_bytes < 2 * size_bytes + reserve_bytes:
+        raise StorageFull(
+            "log_full",
+            f"The disk of the log ({folder}) has {free_bytes / 1e6:.1f} MB left.",
+            f"Free disk space; {reserve_bytes / 1e6:.1f} MB are kept for reading and trimming.",
+        )
 
 
 def is_scarce(folder: Path) -> bool:

@@ -1,7 +1,7 @@
 """How an entry lies in a row of the SQLite log: metadata packed in one BLOB, the body beside it as it came.
 
-Pure functions of bytes; this module never touches a database. Packing happens in the caller of `append()`, so that
-an entry that cannot be stored fails alone and not the group it would have been committed with.
+Pure functions of bytes; this module never touches a database. Packing happens in the caller of `append()`, so
+that an entry that cannot be stored fails alone and not the group it would have been committed with.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def pack(entry: Entry) -> Row:
-    """The row of an entry; raises `BadRequest` when a text cannot be written as UTF-8 or a number is too large."""
+    """The row of an entry; raises `BadRequest` for text that is no UTF-8 and numbers over 64 bits."""
     meta = (
         entry.received_ns,
         entry.namespace,

@@ -1,8 +1,8 @@
 """The identities that recognise duplicates: noted with the record they came with, kept longer than it.
 
-Every function works inside the caller's transaction, except `Sweep`, which makes small ones of its own. The window
-is by the wall clock at which the first copy was noted. An identity that lies more than a day in the future was noted
-by a clock that was wrong: it is still recognised, and its window starts again from now.
+Every function works inside the caller's transaction, except `Sweep`, which makes small ones of its own. The
+window is by the wall clock at which the first copy was noted. An identity that lies more than a day in the
+future was noted by a clock that was wrong: it is still recognised, and its window starts again from now.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PASS_EVERY_S = 3600
 
 
 class Window:
-    """Which noting times count at the instant `now_s`: later than `oldest_s`; past `future_s` the clock was wrong."""
+    """Noting times that count: later than `oldest_s`; a clock that noted past `future_s` was wrong."""
 
     __slots__ = ("future_s", "now_s", "oldest_s")
 
@@ -56,7 +56,7 @@ def note(connection: sqlite3.Connection, ids: Sequence[bytes], claimant: int, wi
 
 
 def mark_duplicates(connection: sqlite3.Connection, ids: Sequence[bytes], window: Window) -> list[bool]:
-    """For each id whether it was known before its turn; the new ones are noted. An empty id is never known."""
+    """For each id whether it was known before its turn; new ones are noted. An empty id is never known."""
     known = set(claimants(connection, [id_ for id_ in ids if id_], window))
     fresh: list[bytes] = []
     duplicates: list[bool] = []
@@ -79,8 +79,8 @@ def claim(connection: sqlite3.Connection, ids: Sequence[bytes], claimant: int, w
 class Sweep:
     """Frees expired identities, a stretch of the table at a time, so that no lock lasts.
 
-    A pass through the whole table starts at most once an hour, or when the clock went back; it goes on with each
-    call of `step()`. The place is kept in memory: after a restart a pass starts again.
+    A pass through the whole table starts at most once an hour, or when the clock went back; it goes on with
+    each call of `step()`. The place is kept in memory: after a restart a pass starts again.
     """
 
     def __init__(self, dedup_days: int) -> None:

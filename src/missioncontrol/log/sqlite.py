@@ -1,7 +1,8 @@
 """The embedded log: one SQLite file, shared by every process of an installation.
 
-Appends go through the group commit's thread, reads through connections of their own, trims through the trimmer's;
-here the three meet. Constructing a `SqliteLog` touches nothing: file, connections and thread come with first use.
+Appends go through the group commit's thread, reads through connections of their own, trims through the
+trimmer's; here the three meet. Constructing a `SqliteLog` touches nothing: file, connections and thread come
+with first use.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from missioncontrol.log import seen
 from missioncontrol.log.commits import GroupCommit, Job
 from missioncontrol.log.database import connect, failure
 from missioncontrol.log.protocol import Appended, Entry, Kind, Record
+from missioncontrol.log.room import require_room
 from missioncontrol.log.rows import Row, identity, pack, unpack
 from missioncontrol.log.trim import Trimmer
 
@@ -30,10 +32,11 @@ _INSERT_ROWS = 16
 _INSERT_BYTES = 1024 * 1024
 _CLAIM_IDS = 2000
 _PROBE_BYTES = 64 * 1024
+_CHECK_BYTES = 1024 * 1024
 
 
 class SqliteLog:
-    """A `Log` (see `missioncontrol.log.protocol`) in the SQLite file `path`; `max_bytes` 0: as large as the disk."""
+    """A `Log` (see `log.protocol`) in the SQLite file `path`; `max_bytes` 0: as large as the disk."""
 
     def __init__(
         self, path: Path, dedup_days: int = 7, max_bytes: int = 0, clock: Clock = system_clock
@@ -100,7 +103,8 @@ class SqliteLog:
     def count_after(self, offset: int) -> int:
         """How many records with a greater offset there are. Takes the same short time for any number."""
         with self._reader() as connection:
-            # Offsets of what is stored have no gaps: a commit that fails gives its numbers back, trims cut the head.
+            # Offsets of what is stored have no gaps: a commit that fails gives its numbers back, trims cut
+            # the head.
             first, last = connection.execute(
                 "SELECT min(offset), (SELECT max(offset) FROM log) FROM log"
             ).fetchone()
@@ -121,6 +125,7 @@ class SqliteLog:
     def check(self) -> None:
         """Prove that the log can be written now; raises `StorageFull` or `StorageError`."""
         self._writer.run(task=_probe)
+        require_room(self._path.parent, _CHECK_BYTES)
 
     def close(self) -> None:
         """Finish what is under way and release files and threads."""
@@ -184,7 +189,7 @@ def _last_offset(connection: sqlite3.Connection) -> int:
 
 
 def _probe(connection: sqlite3.Connection) -> None:
-    """Write as an append does: take new pages (given back at once), and put some through the write-ahead log."""
+    """Write as an append does: take new pages (given back at once), and fill some of the write-ahead log."""
     connection.execute("SAVEPOINT room")
     connection.execute("INSERT INTO log (kind, meta, body) VALUES (0, x'', zeroblob(?))", (_PROBE_BYTES,))
     connection.execute("ROLLBACK TO room")

@@ -1,8 +1,9 @@
 """Frees what was consumed: records, expired identities, and the file's unused pages, in small steps.
 
-Works on a connection of its own, usually in another process than the one that appends. Every step is a transaction
-of a few milliseconds, and after each the trimmer pauses for as long as it held the file. Its commits need not
-survive loss of power: records that come back are behind the reader's offset, and the next trim frees them.
+Works on a connection of its own, usually in another process than the one that appends. Every step is a
+transaction of a few milliseconds, and after each the trimmer pauses for as long as it held the file. Its
+commits need not survive loss of power: records that come back are behind the reader's offset, and the next
+trim frees them.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from missioncontrol.log.database import PAGE_BYTES, begin, connect, failure, pat
 from missioncontrol.log.room import is_scarce
 from missioncontrol.log.seen import Sweep
 
-_CHUNK_RECORDS = 64
-_CHUNK_BYTES = 2 * 1024 * 1024
+_CHUNK_RECORDS = 200
+_CHUNK_BYTES = 16 * 1024 * 1024
 _SWEEP_STEPS = 4
 _PAUSE_S = 0.001
 _KEPT_FREE_PAGES = 16 * 1024 * 1024 // PAGE_BYTES
-_VACUUM_PAGES = 500
-_VACUUM_STEPS = 64
+_VACUUM_PAGES = 100
+_VACUUM_STEPS = 320
 
 
 class Trimmer:
@@ -73,13 +74,16 @@ class Trimmer:
                 return
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
-        """Shrink the file while more than half of it, and more than a floor, is free; the rest of calls go on."""
+        """Shrink the file while most of it is free (any of it on a nearly full disk); the next call goes on."""
         for _ in range(_VACUUM_STEPS):
-            free = _pragma(connection, "freelist_count")
-            if free <= max(_KEPT_FREE_PAGES, _pragma(connection, "page_count") // 2):
+            free, pages = _pragma(connection, "freelist_count"), _pragma(connection, "page_count")
+            kept = 0 if is_scarce(self._path.parent) else max(_KEPT_FREE_PAGES, pages // 2)
+            if free <= kept:
                 return
             # A page is freed with each step of the statement, and only executescript() takes all of them.
-            patiently(connection, lambda: connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})"))
+            patiently(
+                connection, lambda: connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
+            )
             time.sleep(_PAUSE_S)
             self._copy_if_scarce(connection)
 

@@ -1,7 +1,8 @@
 """The environment of a ping as text: build, machine, settings, add-ons, experiments.
 
 Pieces are rendered once: one for each release and machine, and pools of add-ons and hardware to pick from.
-`environment()` only joins them. Full environments are about 5 kB, light ones 500 bytes; both hold all the paths that are read.
+`environment()` only joins them. Full environments are about 5 kB, light ones 500 bytes; both hold all the
+paths that are read.
 """
 
 from __future__ import annotations
@@ -25,15 +26,19 @@ _EXPERIMENTS = (
 )
 _OLD_STYLE = 6
 """Number of the clients' group that is in an experiment of the old kind, too."""
-_THEMES = ("default-theme@mozilla.org", "firefox-compact-dark@mozilla.org", "firefox-compact-light@mozilla.org")
+_THEMES = (
+    "{972ce4c6-7e08-4474-a285-3208198ce6fd}",
+    "firefox-compact-dark@mozilla.org",
+    "night-sky@example.org",
+)
 _WORDS = (
-    "ad", "blocker", "cookie", "dark", "dictionary", "download", "helper", "mail", "manager", "note", "password",
-    "privacy", "reader", "screenshot", "search", "tab", "translate", "video", "weather", "zoom",
+    "ad", "blocker", "cookie", "dark", "dictionary", "download", "helper", "mail", "manager", "note",
+    "password", "privacy", "reader", "screenshot", "search", "tab", "translate", "video", "weather", "zoom",
 )  # fmt: skip
 
 
 class Environments:
-    """Renders environments of Firefox clients. What it gives depends on the generator and the arguments alone."""
+    """Renders environments of Firefox clients, from the generator and the arguments alone."""
 
     def __init__(self, rng: np.random.Generator, releases: tuple[Release, ...]) -> None:
         self._releases = releases
@@ -47,7 +52,9 @@ class Environments:
         """The `application` object."""
         return _application(self._releases[release], PLATFORMS[platform])
 
-    def environment(self, release: int, platform: int, profile_day: int, experiment: int, pick: int, light: bool) -> bytes:
+    def environment(
+        self, release: int, platform: int, profile_day: int, experiment: int, pick: int, light: bool
+    ) -> bytes:
         """The `environment` object; `pick` chooses hardware and add-ons and should be the client's own."""
         addons = self._light_addons if light else self._addons
         return b"".join(
@@ -61,9 +68,9 @@ class Environments:
         )
 
     def _make_head(self, release: int, platform: int, hardware: int, light: bool) -> bytes:
-        build = _build(self._releases[release], PLATFORMS[platform])
+        build = _build(self._releases[release], PLATFORMS[platform], light)
         system = _system(PLATFORMS[platform], b"" if light else self._hardware[hardware])
-        settings = b'{"e10sEnabled":true,"e10sMultiProcesses":8}' if light else self._settings[hardware]
+        settings = b'{"e10sEnabled":true}' if light else self._settings[hardware]
         return b'{"build":' + build + b',"system":' + system + b',"settings":' + settings
 
 
@@ -83,29 +90,31 @@ def _application(release: Release, platform: Platform) -> bytes:
     )
 
 
-def _build(release: Release, platform: Platform) -> bytes:
-    return msgspec.json.encode(
-        {
+def _build(release: Release, platform: Platform, light: bool) -> bytes:
+    build: dict[str, object] = {
+        "architecture": platform.architecture,
+        "buildId": release.build_id,
+        "version": release.version,
+    }
+    if not light:
+        build |= {
             "applicationId": "{ec8030f7-c20a-464f-9b0e-13a3a9e97384}",
             "applicationName": "Firefox",
-            "architecture": platform.architecture,
-            "buildId": release.build_id,
-            "version": release.version,
             "vendor": "Mozilla",
             "displayVersion": release.display_version,
             "platformVersion": release.version,
             "xpcomAbi": platform.abi,
             "updaterAvailable": True,
         }
-    )
+    return msgspec.json.encode(build)
 
 
 def _system(platform: Platform, hardware: bytes) -> bytes:
     os = {"name": platform.os_name, "version": platform.os_version, "locale": "en-US"}
-    if platform.os_name == "Windows_NT":
+    if hardware and platform.os_name == "Windows_NT":
         os |= {"servicePackMajor": "0", "servicePackMinor": "0", "windowsBuildNumber": "19041"}
     compositor = "webrender" if platform.os_version.startswith("10") else "opengl"
-    gfx = msgspec.json.encode({"features": {"compositor": compositor, "gpuProcess": {"status": "available"}}})
+    gfx = msgspec.json.encode({"features": {"compositor": compositor}})
     return b'{"os":' + msgspec.json.encode(os) + b',"gfx":' + gfx + hardware + b"}"
 
 
@@ -124,10 +133,22 @@ def _hardware(rng: np.random.Generator) -> bytes:
             "l2cacheKB": 256,
             "l3cacheKB": 8_192,
             "speedMHz": int(rng.integers(1_600, 4_200)),
-            "extensions": ["hasMMX", "hasSSE", "hasSSE2", "hasSSE3", "hasSSSE3", "hasSSE4_1", "hasSSE4_2", "hasAVX"],
+            "extensions": [
+                "hasMMX",
+                "hasSSE",
+                "hasSSE2",
+                "hasSSE3",
+                "hasSSSE3",
+                "hasSSE4_1",
+                "hasSSE4_2",
+                "hasAVX",
+            ],
         },
         "device": None,
-        "hdd": {name: {"model": f"Disk {rng.integers(100, 999)}", "revision": "1.0"} for name in ("profile", "binary")},
+        "hdd": {
+            name: {"model": f"Disk {rng.integers(100, 999)}", "revision": "1.0"}
+            for name in ("profile", "binary")
+        },
         "adapters": [
             {
                 "description": f"Graphics {rng.integers(400, 6000)}",

@@ -1,8 +1,8 @@
 """The fleet: clients, releases and everything they send, in the order in which it is received.
 
-`history()` and `live()` are pure functions of the seed and of time: any stretch of time gives the same pings whether
-it is asked for alone or as part of a longer one, so live traffic goes on where the history ended. Nothing here
-reads a clock or sends anything.
+`history()` and `live()` are pure functions of the seed and of time: any stretch of time gives the same
+pings whether it is asked for alone or as part of a longer one, so live traffic goes on where the history
+ended. Nothing here reads a clock or sends anything.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ _WHO, _WHAT, _WHEN, _TEXT, _STARTS, _ARRIVALS, _CALIBRATION = range(7)
 class Fleet:
     """`clients` clients and the releases up to `now_ns`, from a seed.
 
-    `regression` makes the newest version of one train worse (None: all is well); `glean_share` of the clients use a
-    Glean application instead of Firefox; `sizes` are the bytes of the smallest and largest full main ping.
+    `regression` makes the newest version of one train worse (None: all is well); `glean_share` of the
+    clients use a Glean application instead of Firefox; `main_per_1k_hours` is the rate of main crashes of an
+    average machine; `sizes` are the bytes of the smallest and largest full main ping.
     """
 
     def __init__(
@@ -42,8 +43,9 @@ class Fleet:
         clients: int,
         now_ns: int,
         *,
-        regression: Regression | None = Regression(),  # noqa: B008
+        regression: Regression | None = Regression(),
         glean_share: float = 0.08,
+        main_per_1k_hours: float = draw.MAIN_PER_1K_HOURS,
         sizes: tuple[int, int] = DEFAULT_SIZES,
     ) -> None:
         if clients < 1:
@@ -54,8 +56,9 @@ class Fleet:
         population = draw_population(self._rng(_WHO), clients, glean_share, now_s // DAY_S)
         self.releases: tuple[Release, ...] = schedule(self._rng(_WHAT), now_s, regression)
         levels = main_levels(self.releases, regression)
-        self._world = World(population, adopt(self._rng(_WHEN), population, self.releases), levels)
-        self.truth: Truth = truth_of(population, self.releases, levels, draw.MAIN_PER_1K_HOURS, regression)
+        adoption = adopt(self._rng(_WHEN), population, self.releases)
+        self._world = World(population, adoption, levels, main_per_1k_hours)
+        self.truth: Truth = truth_of(population, self.releases, levels, main_per_1k_hours, regression)
         self._renderer = Renderer(self._rng(_TEXT), population, self.releases, sizes)
 
     @property
@@ -77,12 +80,15 @@ class Fleet:
             for row in table.tolist():
                 yield self._renderer.render(Event(*row), light)
 
-    def live(self, start_ns: int, rate_per_s: float | None = None, light: bool = False) -> Iterator[Submission]:
+    def live(
+        self, start_ns: int, rate_per_s: float | None = None, light: bool = False
+    ) -> Iterator[Submission]:
         """What is received from `start_ns` on, in order, without end.
 
-        Without `rate_per_s` it is the continuation of `history()`. With it, about that many pings a second are sent by the
-        same clients, more busily than in their history: the rates per usage hour stay what `truth` says, but
-        crash pings no longer come before the hours do, and a session's pings all arrive within a moment.
+        Without `rate_per_s` it is the continuation of `history()`. With it, about that many pings a second
+        are sent by the same clients, more busily than in their history: the rates per usage hour stay what
+        `truth` says, but crash pings no longer come before the hours do, and a session's pings all arrive
+        within a moment.
         """
         tables = self._received(start_ns, None) if rate_per_s is None else self._rushed(start_ns, rate_per_s)
         for table in tables:
@@ -90,7 +96,7 @@ class Fleet:
                 yield self._renderer.render(Event(*row), light)
 
     def _received(self, start_ns: int, end_ns: int | None) -> Iterator[Events]:
-        """Tables of events in the order of receipt. Sessions are drawn from the earliest that can still matter on."""
+        """Tables of events in the order of receipt, from the sessions that can still matter on."""
         first = (start_ns // NS - draw.LONGEST_S) // _CHUNK_S - 1
         pending = np.zeros(0, EVENT)
         chunk = first
@@ -109,7 +115,7 @@ class Fleet:
             raise BadRequest("simulated_rate", "The rate must be above 0 pings a second.")
         length_ns = int(min(60.0, _LIVE_CHUNK_PINGS / rate_per_s) * NS) or 1
         mean = rate_per_s * length_ns / NS / self.pings_per_session
-        key = int(math.ceil(rate_per_s * 1000))
+        key = math.ceil(rate_per_s * 1000)
         chunk = 0
         while True:
             begin_ns = start_ns + chunk * length_ns
@@ -130,5 +136,5 @@ class Fleet:
 
 
 def _in_order(table: Events) -> Events:
-    """By receipt; equal times by the ping's own random id, so that the order never depends on the question."""
+    """By receipt; equal times by the ping's own random id, whatever stretch of time was asked for."""
     return table[np.lexsort((table["ping_low"], table["received_ns"]))]

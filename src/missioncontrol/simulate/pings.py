@@ -1,13 +1,11 @@
 """Pings as bytes: main and crash pings of Firefox and baseline pings of a Glean application.
 
-An `Event` goes in, a `Submission` comes out. Large parts are ready pieces (see `probes` and `environment`); what a
-server reads is rendered for each ping. Full main pings are 40 to 100 kB, light ones 1 to 2 kB with the same
-paths but few histograms; crash pings are 3 to 5 kB.
+An `Event` goes in, a `Submission` comes out. Large parts are ready pieces (see `probes` and `environment`);
+what a server reads is rendered for each ping. Full main pings are 40 to 100 kB, light ones 1 to 2 kB with
+the same paths but few histograms; crash pings are 3 to 5 kB.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -15,8 +13,9 @@ import numpy as np
 from missioncontrol.errors import BadRequest
 from missioncontrol.simulate import stacks
 from missioncontrol.simulate.environment import Environments
+from missioncontrol.simulate.histograms import OVERSHOOT_BYTES, Histograms
 from missioncontrol.simulate.population import COUNTRIES, FIREFOX, GLEAN_NAMESPACE, PLATFORMS, Population
-from missioncontrol.simulate.probes import Slot, count, make_slots, measured, probe_names
+from missioncontrol.simulate.probes import count
 from missioncontrol.simulate.releases import Release
 from missioncontrol.simulate.sessions import BASELINE, MAIN, MAIN_CRASH, Event
 from missioncontrol.simulate.stamps import DAY_S, HOUR_S, NS, day, instant, local_hour, local_minute, uuid
@@ -27,8 +26,6 @@ DEFAULT_SIZES = (40_000, 100_000)
 SMALLEST_BYTES = 24_000
 LARGEST_BYTES = 180_000
 _ARRANGEMENTS = 64
-_CONTENT_SHARE = 0.3
-"""Share of the histograms that belong to content processes."""
 
 
 class Renderer:
@@ -41,12 +38,12 @@ class Renderer:
         releases: tuple[Release, ...],
         sizes: tuple[int, int] = DEFAULT_SIZES,
     ) -> None:
-        """`sizes`: bytes of the smallest and the largest full main ping. Raises `BadRequest` if out of reach."""
+        """`sizes`: bytes of the smallest and the largest full main ping; `BadRequest` if out of reach."""
         _check(sizes)
         self._population = population
         self._releases = releases
         self._environments = Environments(rng, releases)
-        self._histograms = _Histograms(rng, sizes)
+        self._histograms = Histograms(rng, sizes)
         self._sizes = sizes
         self._stacks = stacks.pool(rng)
         self._simple = [_simple(rng) for _ in range(_ARRANGEMENTS)]
@@ -75,7 +72,11 @@ class Renderer:
             used = len(head) + len(tail) + len(info) + len(simple) + len(scalars) + len(keyed)
             parent, content = self._histograms.full(noise, self._target(noise) - used)
             pieces = [head, b',"payload":{"ver":4,"simpleMeasurements":', simple]
-            pieces += [b',"processes":{"parent":{"scalars":', scalars, b',"keyedScalars":{}},"content":{"histograms":{']
+            pieces += [
+                b',"processes":{"parent":{"scalars":',
+                scalars,
+                b',"keyedScalars":{}},"content":{"histograms":{',
+            ]
             pieces += [content, b'},"keyedHistograms":{}}},"histograms":{', parent]
         pieces += [b'},"keyedHistograms":{', keyed, b'},"info":', info, b"}", tail]
         return self._submission(event, "main", b"".join(pieces))
@@ -84,15 +85,17 @@ class Renderer:
         """Bytes that a full main ping should have: most are small, some are large."""
         low, high = self._sizes
         share = (noise >> 12 & 0xFFFF) / 65_536
-        return low + int((high - low) * share * share)
+        return low + int((high - low - OVERSHOOT_BYTES) * share * share)
 
     def _crash(self, event: Event) -> Submission:
         head, tail = self._frame(event, b"crash", True)
         session = uuid(event.session_high, event.session_low)
         metadata = stacks.metadata(event, self._releases[event.release].build_id)
         # Older clients do not say that it was the main process.
-        process = b"" if event.kind == MAIN_CRASH and event.noise % 32 == 0 else b'"processType":"%s",' % (
-            b"main" if event.kind == MAIN_CRASH else b"content"
+        process = (
+            b""
+            if event.kind == MAIN_CRASH and event.noise % 32 == 0
+            else b'"processType":"%s",' % (b"main" if event.kind == MAIN_CRASH else b"content")
         )
         payload = b',"payload":{"version":1,"crashDate":"%s","crashTime":"%s","sessionId":"%s",%s' % (
             day(event.end).encode(),
@@ -102,7 +105,9 @@ class Renderer:
         )
         pieces = (head, payload, b'"hasCrashEnvironment":true,"metadata":', metadata, b',"stackTraces":')
         return self._submission(
-            event, "crash", b"".join((*pieces, self._stacks[event.noise // 32 % len(self._stacks)], b"}", tail))
+            event,
+            "crash",
+            b"".join((*pieces, self._stacks[event.noise // 32 % len(self._stacks)], b"}", tail)),
         )
 
     def _baseline(self, event: Event) -> Submission:
@@ -185,52 +190,6 @@ class Renderer:
         )
 
 
-class _Histograms:
-    """Ready histograms, to be picked by random bits; sums of lengths are known beforehand."""
-
-    def __init__(self, rng: np.random.Generator, sizes: tuple[int, int]) -> None:
-        names = probe_names(rng)
-        room = sizes[1] - 3_000
-        parent = make_slots(rng, names, int(room * (1 - _CONTENT_SHARE)))
-        content = make_slots(rng, names, int(room * _CONTENT_SHARE))
-        self._parent = _Arrangements(rng, parent)
-        self._content = _Arrangements(rng, content)
-        self._measured = [(measured(rng, False, False), measured(rng, True, False)) for _ in range(256)]
-        self._light = [(measured(rng, False, True), measured(rng, True, True)) for _ in range(256)]
-
-    def light(self, noise: int) -> tuple[bytes, bytes]:
-        """Histograms of the main process and of content processes."""
-        return self._light[noise >> 28 & 255]
-
-    def full(self, noise: int, size_bytes: int) -> tuple[bytes, bytes]:
-        """The same, together as near to `size_bytes` as whole slots allow, and never less."""
-        parent, content = self._measured[noise >> 28 & 255]
-        left = size_bytes - len(parent) - len(content)
-        more_content = self._content.at_least(noise >> 36, int(left * _CONTENT_SHARE))
-        more_parent = self._parent.at_least(noise >> 42, left - len(more_content))
-        return more_parent + parent, more_content + content
-
-
-class _Arrangements:
-    """Random choices of alternatives, with the running length of each, so that a length can be looked up."""
-
-    def __init__(self, rng: np.random.Generator, slots: Sequence[Slot]) -> None:
-        self._texts: list[bytes] = []
-        self._ends: list[list[int]] = []
-        for _ in range(_ARRANGEMENTS // 8):
-            chosen = [slot.alternatives[int(rng.integers(0, len(slot.alternatives)))] for slot in slots]
-            self._texts.append(b"".join(chosen))
-            self._ends.append([0, *(int(n) for n in np.cumsum([len(text) for text in chosen]))])
-
-    def at_least(self, pick: int, size_bytes: int) -> bytes:
-        """The first slots of an arrangement that reach `size_bytes`; all slots when they do not."""
-        ends = self._ends[pick % len(self._ends)]
-        for end in ends:
-            if end >= size_bytes:
-                return self._texts[pick % len(self._ends)][:end]
-        return self._texts[pick % len(self._ends)]
-
-
 class _Traits(msgspec.Struct, frozen=True, gc=False):
     platform: int
     country: int
@@ -283,16 +242,21 @@ def _light_simple(noise: int) -> bytes:
 
 def _scalars(rng: np.random.Generator) -> bytes:
     names = ("tab_open_event_count", "window_open_event_count", "total_uri_count", "unique_domains_count")
-    scalars: dict[str, int | bool | str] = {f"browser.engagement.{n}": int(rng.integers(1, 400)) for n in names}
-    scalars |= {"startup.profile_selection_reason": "default", "timestamps.first_paint": int(rng.integers(400, 9_000))}
+    scalars: dict[str, int | bool | str] = {
+        f"browser.engagement.{n}": int(rng.integers(1, 400)) for n in names
+    }
+    scalars |= {
+        "startup.profile_selection_reason": "default",
+        "timestamps.first_paint": int(rng.integers(400, 9_000)),
+    }
     return msgspec.json.encode(scalars)
 
 
 def _check(sizes: tuple[int, int]) -> None:
     low, high = sizes
-    if not SMALLEST_BYTES <= low or not low + 2_000 <= high <= LARGEST_BYTES:
+    if low < SMALLEST_BYTES or high > LARGEST_BYTES or high - low <= OVERSHOOT_BYTES:
         raise BadRequest(
             "simulated_size",
             f"Main pings cannot be {low} to {high} bytes.",
-            f"At least {SMALLEST_BYTES}, at most {LARGEST_BYTES}, and 2000 bytes apart.",
+            f"At least {SMALLEST_BYTES}, at most {LARGEST_BYTES}, and more than {OVERSHOOT_BYTES} apart.",
         )

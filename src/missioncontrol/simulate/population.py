@@ -121,7 +121,7 @@ class Population(msgspec.Struct, frozen=True):
 
 
 def draw_population(rng: np.random.Generator, clients: int, glean_share: float, now_day: int) -> Population:
-    """Draw `clients` clients, of which `glean_share` use the Glean application; `now_day` is in days of the epoch."""
+    """Draw clients, a share of them of the Glean application; `now_day` is in days since the epoch."""
     application = (rng.random(clients) < glean_share).astype(np.int64)
     platform, channel = _machines(rng, application)
     country = rng.choice(len(COUNTRIES), size=clients, p=_shares([c.share for c in COUNTRIES]))
@@ -160,7 +160,8 @@ def _machines(rng: np.random.Generator, application: Ints) -> tuple[Ints, Ints]:
 
 def _shares(values: list[float] | tuple[float, ...]) -> Floats:
     shares = np.array(values, np.float64)
-    return shares / shares.sum()
+    shares /= shares.sum()
+    return shares
 
 
 def _words(rng: np.random.Generator, count: int) -> Words:

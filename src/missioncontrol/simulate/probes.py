@@ -1,29 +1,34 @@
 """Histograms as text: pools of ready rendered pieces that main pings are put together from.
 
-A real main ping holds hundreds of histograms of which few are ever read. Rendering them anew for each ping would cost
-more than the server's work on them, so each slot (a fixed group of names) has a few ready alternatives with other
-values. Names never repeat within a ping. The probes that the server measures are kept apart, in a pool of
-their own with more alternatives.
+A real main ping holds hundreds of histograms of which few are ever read. Rendering them anew for each ping
+would cost more than the server's work on them, so each slot (a fixed group of names) has a few ready
+alternatives with other values. Names never repeat within a ping. The probes that the server measures are
+kept apart, in a pool of their own with more alternatives.
 """
 
 from __future__ import annotations
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
 
 SLOT_BYTES = 1_200
 """About how long the text of a slot is."""
 ALTERNATIVES = 6
 _AREAS = (
-    "CACHE", "COOKIES", "CSS", "DISK", "DNS", "DOM", "DOWNLOADS", "FONT", "FORMS", "FX_TAB", "GFX", "HISTORY",
-    "HTTP", "IMAGE", "INDEXED_DB", "IPC", "JS", "LAYOUT", "LOCALSTORAGE", "LOGIN", "MEDIA", "MEMORY", "NETWORK",
-    "PLACES", "PRINT", "PUSH", "SEARCH", "SESSION", "SSL", "STARTUP", "STYLE", "SYNC", "THUMBNAILS", "TLS",
-    "UPDATE", "URLBAR", "VIDEO", "WEBAUTHN", "WEBGL", "WEBRTC", "WORKER", "XHR",
+    "CACHE", "COOKIES", "CSS", "DISK", "DNS", "DOM", "DOWNLOADS", "FONT", "FORMS", "FX_TAB", "GFX",
+    "HISTORY", "HTTP", "IMAGE", "INDEXED_DB", "IPC", "JS", "LAYOUT", "LOCALSTORAGE", "LOGIN", "MEDIA",
+    "MEMORY", "NETWORK", "PLACES", "PRINT", "PUSH", "SEARCH", "SESSION", "SSL", "STARTUP", "STYLE",
+    "SYNC", "THUMBNAILS", "TLS", "UPDATE", "URLBAR", "VIDEO", "WEBAUTHN", "WEBGL", "WEBRTC", "WORKER",
+    "XHR",
 )  # fmt: skip
 _THINGS = (
-    "BACKOFF", "BLOCKED", "CLOSE", "COMMIT", "DECODE", "DISPATCH", "EVICTION", "FALLBACK", "FLUSH", "HANDSHAKE",
-    "HIT", "IDLE", "INIT", "LOAD", "LOOKUP", "MISS", "OPEN", "PARSE", "QUEUE", "READ", "RECALC", "REDIRECT",
-    "REQUEST", "RESUME", "RETRY", "SERIALIZE", "SHUTDOWN", "SWAP", "SWITCH", "UPLOAD", "VALIDATE", "WRITE",
+    "BACKOFF", "BLOCKED", "CLOSE", "COMMIT", "DECODE", "DISPATCH", "EVICTION", "FALLBACK", "FLUSH",
+    "HANDSHAKE", "HIT", "IDLE", "INIT", "LOAD", "LOOKUP", "MISS", "OPEN", "PARSE", "QUEUE", "READ",
+    "RECALC", "REDIRECT", "REQUEST", "RESUME", "RETRY", "SERIALIZE", "SHUTDOWN", "SWAP", "SWITCH",
+    "UPLOAD", "VALIDATE", "WRITE",
 )  # fmt: skip
 _KINDS = (("_MS", 0), ("_COUNT", 0), ("_KB", 0), ("_RESULT", 1), ("_USED", 2), ("_SUCCESS", 3), ("_TOTAL", 4))
 _LINEAR, _BOOLEAN, _FLAG, _COUNT = 1, 2, 3, 4
@@ -82,12 +87,16 @@ def measured(rng: np.random.Generator, content: bool, light: bool) -> bytes:
     """Histograms that the server reads, without braces or trailing comma."""
     texts: list[bytes] = []
     scale = 0.6 if content else 1.0
-    pauses = {"GC_MAX_PAUSE_MS_2": _PAUSES["GC_MAX_PAUSE_MS_2"]} if light else _PAUSES
+    pauses = _PAUSES
+    if light:
+        pauses = {} if content else {"GC_MAX_PAUSE_MS_2": _PAUSES["GC_MAX_PAUSE_MS_2"]}
     for name, typical in pauses.items():
-        texts.append(exponential(rng, name, typical * scale, int(rng.integers(1, 12 if light else 60)), 10_000))
-    samples = int(rng.integers(1, 20 if light else 400))
+        texts.append(
+            exponential(rng, name, typical * scale, int(rng.integers(1, 4 if light else 60)), 10_000)
+        )
+    samples = int(rng.integers(1, 6 if light else 400))
     texts.append(exponential(rng, "INPUT_EVENT_RESPONSE_COALESCED_MS", 12 * scale, samples, 10_000))
-    if rng.random() < 0.25:
+    if rng.random() < 0.25 and not (light and content):
         texts.append(exponential(rng, "GHOST_WINDOWS", 0.3, int(rng.integers(1, 10)), 128))
     if not content:
         for name, share in _ERROR_COUNTS.items():
@@ -135,12 +144,12 @@ def _unread(rng: np.random.Generator, name: str, kind: int) -> bytes:
     return histogram(name, 2, 3, _BOOLEAN, f'"0":{no},"1":{yes},"2":0', yes) + b","
 
 
-def _edges(high: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    edges = np.unique(np.concatenate([[0], np.geomspace(1, high, 49).astype(np.int64)]))
+def _edges(high: int) -> Ints:
+    edges: Ints = np.unique(np.concatenate([[0], np.geomspace(1, high, 49).astype(np.int64)]))
     return edges
 
 
-def _sparse(edges: np.ndarray[tuple[int], np.dtype[np.int64]], counts: np.ndarray[tuple[int], np.dtype[np.int64]]) -> str:
+def _sparse(edges: Ints, counts: Ints) -> str:
     """Buckets with samples, and an empty one on each side of them, as Firefox sends."""
     used = counts > 0
     shown = used.copy()

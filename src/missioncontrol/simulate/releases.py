@@ -1,7 +1,8 @@
 """What is released when: a train of versions a channel, and how fast clients take them.
 
-A version lasts as long as its channel's interval. Crash levels differ a little between versions, as they do in
-real life; one version can be made worse by a known factor (`Regression`). Nothing here knows of sessions or pings.
+A version lasts as long as its channel's interval. Crash levels differ a little between versions, as they do
+in real life; one version can be made worse by a known factor (`Regression`). Nothing here knows of sessions
+or pings.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from missioncontrol.simulate.population import (
 from missioncontrol.simulate.stamps import DAY_S, HOUR_S, NS, build_stamp
 
 NEWEST_MAJOR = 103
-"""Major version on the release channel: its predecessors reach below 100, where comparing as text goes wrong."""
+"""Major version on the release channel: its predecessors reach below 100, where text compares wrongly."""
 ESR_MAJOR = 91
 _LEVEL_SD = 0.04
 """Spread of the log of crash levels between versions that have no regression."""
@@ -139,7 +140,7 @@ class Adoption(msgspec.Struct, frozen=True):
 
 
 def adopt(rng: np.random.Generator, population: Population, releases: tuple[Release, ...]) -> Adoption:
-    """Draw when every client takes every release. The oldest release of a train is everyone's from the start."""
+    """Draw when every client takes every release. The oldest of a train is everyone's from the start."""
     first = np.zeros(population.size, np.int64)
     row = np.zeros(population.size, np.int64)
     trains = np.zeros(population.size, np.int64)

@@ -1,10 +1,11 @@
 """What clients do: sessions, the crashes in them, and when the pings about both arrive.
 
 Sessions start at random by each client's habit, its local time of day and the day of the week. A session that
-passes local midnight is reported in two parts. Most main pings come minutes after the end, some hours later, a few
-a day or more. Crashes are a Poisson process per usage hour, times the client's risk and the level of its version;
-one in ten brings more of its kind within minutes. Crash pings come within minutes, mostly before the hours do.
-A crash does not end the session here: the browser is started again at once, and the time goes on.
+passes local midnight is reported in two parts. Most main pings come minutes after the end, some hours
+later, a few a day or more. Crashes are a Poisson process per usage hour, times the client's risk and the
+level of its version; one in ten brings more of its kind within minutes. Crash pings come within minutes,
+mostly before the hours do. A crash does not end the session here: the browser is started again at once, and
+the time goes on.
 
 Everything is drawn for many sessions at once, into one table of `Event`s; nothing is rendered here.
 """
@@ -22,7 +23,6 @@ from missioncontrol.simulate.releases import Adoption
 from missioncontrol.simulate.stamps import DAY_S, HOUR_S, NS
 
 MAIN_PER_1K_HOURS = 1.6
-"""Main crashes per 1,000 usage hours of a client of risk 1 on a version of level 1, bursts included."""
 _CONTENT_PER_1K_HOURS = 4.0
 _GPU_PER_1K_HOURS = 0.5
 _PLUGIN_PER_1K_HOURS = 0.3
@@ -93,6 +93,8 @@ class World(msgspec.Struct, frozen=True):
     adoption: Adoption
     levels: Floats
     """Multiplier of main crashes by (release, operating system)."""
+    main_per_1k_hours: float
+    """Main crashes per 1,000 usage hours of a client of risk 1 on a version of level 1, bursts included."""
 
 
 def starts(rng: np.random.Generator, world: World, begin: float, end: float) -> Sessions:
@@ -120,7 +122,7 @@ def events(rng: np.random.Generator, world: World, sessions: Sessions) -> Events
     firefox = np.flatnonzero(~glean)
     parts = _parts(rng, world.population, sessions, words)
     main_expected = _expected(world, sessions) * world.levels[sessions.release, _os(world, sessions)]
-    main = _crashes(rng, sessions, words, MAIN_PER_1K_HOURS * main_expected, firefox, MAIN_CRASH)
+    main = _crashes(rng, sessions, words, world.main_per_1k_hours * main_expected, firefox, MAIN_CRASH)
     content_rate = _CONTENT_PER_1K_HOURS * _expected(world, sessions)
     content = _crashes(rng, sessions, words, content_rate, firefox, CONTENT_CRASH)
     _count_subprocesses(rng, world, sessions, parts, content)
@@ -142,7 +144,9 @@ def _habit(population: Population, at: float) -> Floats:
 
 def _choose(rng: np.random.Generator, weights: Floats, count: int) -> Ints:
     edges = np.cumsum(weights)
-    return np.minimum(np.searchsorted(edges, rng.random(count) * edges[-1], side="right"), len(weights) - 1)
+    place = np.searchsorted(edges, rng.random(count) * edges[-1], side="right")
+    chosen: Ints = np.minimum(place, len(weights) - 1)
+    return chosen
 
 
 def _length(rng: np.random.Generator, population: Population, client: Ints) -> Floats:
@@ -156,7 +160,8 @@ def _delay(rng: np.random.Generator, count: int) -> Floats:
     soon = 5 + rng.exponential(150, count)
     hours = rng.lognormal(np.log(4 * HOUR_S), 0.7, count)
     days = 6 * HOUR_S + rng.exponential(20 * HOUR_S, count)
-    return np.minimum(np.select([kind < 0.82, kind < 0.96], [soon, hours], days), _MAX_DELAY_S)
+    delay: Floats = np.minimum(np.select([kind < 0.82, kind < 0.96], [soon, hours], days), _MAX_DELAY_S)
+    return delay
 
 
 def _os(world: World, sessions: Sessions) -> Ints:
@@ -168,7 +173,9 @@ def _expected(world: World, sessions: Sessions) -> Floats:
     return sessions.length / HOUR_S / 1000 * world.population.risk[sessions.client]
 
 
-def _parts(rng: np.random.Generator, population: Population, sessions: Sessions, words: NDArray[np.uint64]) -> Events:
+def _parts(
+    rng: np.random.Generator, population: Population, sessions: Sessions, words: NDArray[np.uint64]
+) -> Events:
     """A ping for each subsession: one a session, two when it passes local midnight."""
     end = sessions.start + sessions.length
     offset = np.array([c.offset_h for c in COUNTRIES])[population.country[sessions.client]] * HOUR_S
@@ -206,7 +213,9 @@ def _crashes(
     moment = sessions.start[index] + rng.random(len(index)) * sessions.length[index]
     more = np.where(rng.random(len(index)) < _BURST_SHARE, rng.geometric(1 / _BURST_MORE, len(index)), 0)
     index, moment = np.repeat(index, 1 + more), np.repeat(moment, 1 + more)
-    moment = np.minimum(moment + rng.exponential(60, len(index)), sessions.start[index] + sessions.length[index])
+    moment = np.minimum(
+        moment + rng.exponential(60, len(index)), sessions.start[index] + sessions.length[index]
+    )
     late = np.where(rng.random(len(index)) < 0.04, rng.exponential(5 * HOUR_S, len(index)), 0)
     arrival = np.minimum(moment + 15 + rng.exponential(120, len(index)) + late, moment + _MAX_DELAY_S)
     table = _blank(sessions, words, index)

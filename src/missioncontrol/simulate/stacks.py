@@ -55,10 +55,20 @@ def _trace(rng: np.random.Generator) -> bytes:
         for name, base in zip(_MODULES, bases, strict=True)
     ]
     frames = [
-        {"ip": f"0x{bases[0]:x}{rng.integers(0, 65536):04x}", "module_index": int(rng.integers(0, 4)), "trust": "cfi"}
+        {
+            "ip": f"0x{bases[0]:x}{rng.integers(0, 65536):04x}",
+            "module_index": int(rng.integers(0, 4)),
+            "trust": "cfi",
+        }
         for _ in range(int(rng.integers(8, 20)))
     ]
     crash = {"type": "EXCEPTION_ACCESS_VIOLATION_READ", "address": "0x0", "crashing_thread": 0}
     return msgspec.json.encode(
-        {"status": "OK", "crash_info": crash, "main_module": 6, "modules": modules, "threads": [{"frames": frames}]}
+        {
+            "status": "OK",
+            "crash_info": crash,
+            "main_module": 6,
+            "modules": modules,
+            "threads": [{"frames": frames}],
+        }
     )

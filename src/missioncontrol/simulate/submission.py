@@ -1,7 +1,7 @@
 """A ping as it is sent and received: address, body, and what the server knows about it.
 
-`path` is what a client posts to; `meta` is what the server notes beside an archived ping; `entry` is the record of the
-log. Nothing here renders or sends a ping.
+`path` is what a client posts to; `meta` is what the server notes beside an archived ping; `entry` is the
+record of the log. Nothing here renders or sends a ping.
 """
 
 from __future__ import annotations
@@ -54,7 +54,14 @@ class Submission(msgspec.Struct, frozen=True, gc=False):
         if self.namespace != LEGACY:
             parts = (self.namespace, self.document_type, self.document_version, self.document_id)
             return "/submit/" + "/".join(quote(part, safe="") for part in parts)
-        parts4 = (self.document_id, self.document_type, self.application, self.version, self.channel, self.build_id)
+        parts4 = (
+            self.document_id,
+            self.document_type,
+            self.application,
+            self.version,
+            self.channel,
+            self.build_id,
+        )
         return "/submit/telemetry/" + "/".join(quote(part, safe="") for part in parts4) + "?v=4"
 
     @property

@@ -67,7 +67,9 @@ def truth_of(
             if mask.any():
                 risk = float(np.average(population.risk[mask], weights=usage[mask]))
                 level = float(levels[number, system])
-                slices.append(_slice(release, os_name, base_per_1k_hours * risk * level, level / release.level))
+                slices.append(
+                    _slice(release, os_name, base_per_1k_hours * risk * level, level / release.level)
+                )
     if regression is None:
         return Truth(tuple(slices), None, None, None)
     worst = newest(releases, regression.application, regression.channel)

@@ -40,6 +40,11 @@ class Batch:
             self.counted += 1
         self._aggregator.add(submission, result, document.name if document else OTHER)
 
+    def refuse(self, submission: Submission, discard: Discard) -> None:
+        """Count a submission that is known to be unusable, and keep it for inspection."""
+        self.discarded += 1
+        self._aggregator.add(submission, discard, OTHER)
+
     def result(self, submission: Submission) -> Fact | Discard:
         """What one submission says."""
         body = inflate(submission.body, submission.encoding, self._limit)

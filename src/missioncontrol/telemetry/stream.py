@@ -87,6 +87,11 @@ class Stream:
             self._recover()
         return min(self._committed.values())
 
+    def refreshed_position(self) -> int:
+        """The position as the tables have it now, for whoever watches another process' stream."""
+        self._recover()
+        return self.position()
+
     def run_once(self) -> BatchReport | None:
         """Commit one micro-batch; None when there was nothing to do."""
         registry = self._registry_source()

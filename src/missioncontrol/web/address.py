@@ -107,7 +107,7 @@ class MeasureState(msgspec.Struct, frozen=True):
 
     def pairs(self) -> list[tuple[str, str]]:
         """The parameters that differ from what an address without any means."""
-        pairs = [(n, str(getattr(self, n))) for n in CHOICES if getattr(self, n) != _DEFAULTS[n]]
+        pairs = [(n, str(getattr(self, n))) for n in CHOICES if getattr(self, n) != DEFAULTS[n]]
         if self.range == "custom":
             pairs += [(n, _instant_text(getattr(self, n))) for n in ("start", "end") if getattr(self, n)]
         pairs += [("series", encode_part(value)) for value in self.series]
@@ -115,7 +115,7 @@ class MeasureState(msgspec.Struct, frozen=True):
         return [*pairs, ("zoom", self.zoom)] if self.zoom else pairs
 
 
-_DEFAULTS = {f.name: f.default for f in msgspec.structs.fields(MeasureState)}
+DEFAULTS = {f.name: f.default for f in msgspec.structs.fields(MeasureState)}
 
 
 def encode_part(value: str | None) -> str:

@@ -24,6 +24,7 @@ RELEASE_LOOKBACK = timedelta(days=180)
 """How old the data of a version may be for it to be offered when time counts from the release."""
 WINDOW = timedelta(minutes=5)
 MAX_TABLE_ROWS = 200
+MAX_LISTED = 40
 Releases = Callable[[str | None, str | None], Sequence[Release]]
 
 
@@ -38,6 +39,8 @@ class Line(msgspec.Struct, frozen=True):
     first: date
     last: date
     drawn: bool
+    usual: bool
+    """Drawn when nothing else is asked for: one of the newest."""
     index: int = -1
     """Which colour and dash pattern; -1 when it is not drawn."""
     started: datetime | None = None
@@ -98,6 +101,11 @@ class MeasureView(msgspec.Struct, frozen=True):
     def drawn(self) -> list[Line]:
         """The lines in the charts, in their order."""
         return sorted((line for line in self.lines if line.drawn), key=lambda line: line.index)
+
+    @property
+    def listed(self) -> list[Line]:
+        """The lines in the legend: the newest, and those that are drawn."""
+        return [line for i, line in enumerate(self.lines) if i < MAX_LISTED or line.drawn]
 
     @property
     def empty(self) -> bool:
@@ -206,11 +214,11 @@ def _lines(question: _Question, lookup: Lookup) -> list[Line]:
     totals = [total for total in totals if total.value or total.per]
     totals.sort(key=lambda total: (total.group is not None, version_key(total.group or "")), reverse=True)
     wanted = [total.group for total in totals if total.group in state.series][:MAX_SERIES]
-    wanted = wanted or [total.group for total in totals][:DEFAULT_SERIES]
-    return [_line(total, question, wanted) for total in totals]
+    usual = [total.group for total in totals][:DEFAULT_SERIES]
+    return [_line(total, question, wanted or usual, total.group in usual) for total in totals]
 
 
-def _line(total: GroupTotal, question: _Question, wanted: Sequence[str | None]) -> Line:
+def _line(total: GroupTotal, question: _Question, wanted: Sequence[str | None], usual: bool) -> Line:
     drawn = total.group in wanted
     value = observed(total.value, total.per, question.measure)
     return Line(
@@ -222,6 +230,7 @@ def _line(total: GroupTotal, question: _Question, wanted: Sequence[str | None]) 
         first=total.first,
         last=total.last,
         drawn=drawn,
+        usual=usual,
         index=wanted.index(total.group) if drawn else -1,
     )
 

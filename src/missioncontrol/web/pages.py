@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
 from fastapi import APIRouter, FastAPI, Request
@@ -18,6 +18,7 @@ from missioncontrol.errors import NotFound
 from missioncontrol.registry.model import Registry
 from missioncontrol.web.address import (
     CHOICES,
+    DEFAULTS,
     NULL,
     MeasureState,
     decode_part,
@@ -230,10 +231,26 @@ _LABELS = {
 _LEGENDS = {"show": "Show", "interval": "Every", "range": "Range", "time": "Time", "group": "Lines by"}
 
 
-def _choice_labels(state: MeasureState) -> list[tuple[str, str, list[tuple[str, str, bool]]]]:
-    """For each group of buttons: parameter, legend and (value, label, whether it is chosen)."""
+class Choice(NamedTuple):
+    """One button of a group."""
+
+    value: str
+    label: str
+    chosen: bool
+    usual: bool
+
+
+def _choice_labels(state: MeasureState) -> list[tuple[str, str, list[Choice]]]:
+    """For each group of buttons: parameter, legend and choices."""
     return [
-        (name, legend, [(value, _LABELS[value], getattr(state, name) == value) for value in CHOICES[name]])
+        (
+            name,
+            legend,
+            [
+                Choice(value, _LABELS[value], getattr(state, name) == value, DEFAULTS[name] == value)
+                for value in CHOICES[name]
+            ],
+        )
         for name, legend in _LEGENDS.items()
     ]
 

@@ -1,0 +1,12 @@
+// Entry of every page. Pages are complete without it; it draws charts, keeps them live and saves page loads.
+
+import "uplot/dist/uPlot.min.css";
+import "./style.css";
+import { addCopyButtons } from "./copy";
+import { startTheme } from "./theme";
+import { startViews } from "./view";
+
+document.documentElement.classList.add("scripted");
+startTheme();
+addCopyButtons(document);
+startViews();

@@ -1,0 +1,57 @@
+"""What every command shares: where the installation is, and how its services are opened and closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from missioncontrol.config import Config
+    from missioncontrol.services import Services
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Settings:
+    """The global options as given; `--data` and `--config` may stand before or after the command."""
+
+    def __init__(self, data: str | None, file: str | None) -> None:
+        self.data = data
+        self.file = file
+
+    def load(self, **overrides: dict[str, Any]) -> Config:
+        """The settings in force; `overrides` are sections of flags, None meaning not given."""
+        from missioncontrol.config import load_config
+
+        return load_config(self.data, self.file, overrides=overrides)
+
+
+@contextmanager
+def open_services(settings: Settings, **overrides: dict[str, Any]) -> Iterator[Services]:
+    """The services under the settings, closed at the end; logs go to stderr."""
+    from missioncontrol.cli.logs import configure_logs
+    from missioncontrol.services import Services
+
+    configure_logs()
+    services = Services(settings.load(**overrides))
+    try:
+        yield services
+    finally:
+        services.close()
+
+
+def with_settings(function: F) -> F:
+    """Give a command `--data`, `--config` and, as its first argument, the `Settings`."""
+
+    def remember(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            setattr(ctx.obj, "data" if param.name == "data" else "file", value)
+
+    function = click.pass_obj(function)
+    options = {"callback": remember, "expose_value": False}
+    function = click.option("--config", metavar="FILE", help="Settings file.", **options)(function)
+    return click.option("--data", metavar="DIR", help="Folder of the installation.", **options)(function)
+

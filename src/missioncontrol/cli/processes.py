@@ -1,0 +1,85 @@
+"""Child processes of `serve`: they end with the process that started them, however it ends."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import structlog
+
+from missioncontrol.errors import MissionControlError
+
+logger = structlog.get_logger()
+
+PARENT = "MC_PARENT_PID"
+_PR_SET_PDEATHSIG = 1
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 30.0
+
+
+def end_with_parent(stop: threading.Event) -> None:
+    """In a child of `serve`: set `stop` when the parent is gone. Does nothing when started by hand."""
+    parent = os.environ.get(PARENT)
+    if parent is None:
+        return
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+    def watch() -> None:
+        while not stop.is_set():
+            if os.getppid() != int(parent):
+                stop.set()
+            time.sleep(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+class Child:
+    """A command of ours kept running: started again, with growing pauses, when it ends by itself."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        self._arguments = [sys.executable, "-m", "missioncontrol", *arguments]
+        self._stop = threading.Event()
+        self._process = self._start()
+        self._thread = threading.Thread(target=self._keep, name=f"child {arguments[-1]}", daemon=True)
+        self._thread.start()
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running child."""
+        return self._process.pid
+
+    def stop(self, timeout_s: float = 20.0) -> None:
+        """Ask the child to finish and wait for it; kill it when it does not."""
+        self._stop.set()
+        self._process.terminate()
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, PARENT: str(os.getpid())}
+        try:
+            return subprocess.Popen(self._arguments, env=environment, stdin=subprocess.DEVNULL, start_new_session=False)
+        except OSError as error:
+            raise MissionControlError("child_not_started", f"{' '.join(self._arguments)}: {error}") from None
+
+    def _keep(self) -> None:
+        pause = _FIRST_PAUSE_S
+        while True:
+            started = time.monotonic()
+            code = self._process.wait()
+            if self._stop.is_set():
+                return
+            pause = _FIRST_PAUSE_S if time.monotonic() - started > 60 else min(pause * 2, _LONGEST_PAUSE_S)
+            logger.error("child_ended", command=self._arguments[3:], code=code, restart_s=pause)
+            if self._stop.wait(pause):
+                return
+            self._process = self._start()

@@ -1,0 +1,99 @@
+"""`missioncontrol serve`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from missioncontrol.cli.context import Settings, open_services, with_settings
+
+if TYPE_CHECKING:
+    from missioncontrol.config import Config
+
+PARTS = ("edge", "web", "stream")
+
+
+def _parts(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
+    if value is None:
+        return PARTS
+    chosen = tuple(p.strip() for p in value.split(",") if p.strip())
+    for part in chosen:
+        if part not in PARTS:
+            raise click.BadParameter(f"there is no part '{part}'; parts: {', '.join(PARTS)}")
+    if not chosen:
+        raise click.BadParameter(f"name at least one of {', '.join(PARTS)}")
+    return chosen
+
+
+@click.command("serve")
+@with_settings
+@click.option("--host", metavar="ADDRESS", help="Address to listen on [127.0.0.1].")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on [8000].")
+@click.option("--only", "parts", callback=_parts, metavar="PARTS", help="Some of edge,web,stream [all].")
+def command(settings: Settings, host: str | None, port: int | None, parts: tuple[str, ...]) -> None:
+    """Run everything: edge, stream, API and pages.
+
+    \b
+    Examples:
+      missioncontrol serve
+      missioncontrol serve --host 0.0.0.0 --port 8080
+      missioncontrol serve --only edge          take submissions, nothing else
+    """
+    if parts == ("stream",):
+        from missioncontrol.cli.stream import run_forever
+
+        run_forever(settings)
+        return
+    serve(settings, host, port, parts)
+
+
+def serve(settings: Settings, host: str | None, port: int | None, parts: tuple[str, ...]) -> None:
+    """Listen until stopped; the stream runs in a child process that ends with this one."""
+    from missioncontrol.cli.processes import Child
+    from missioncontrol.ingest.http_protocol import make_server_config
+    from missioncontrol.web.server import Root
+
+    with open_services(settings, server={"host": host, "port": port}) as services:
+        services.registry()  # a wrong registry is told before anything listens
+        root = Root(services, "edge" in parts, "web" in parts)
+        listener = _listen(services.config)
+        child = Child(_stream_arguments(settings, services.config)) if "stream" in parts else None
+        try:
+            _run(make_server_config(root, services.config, root.refused), listener, services.config)
+        finally:
+            if child is not None:
+                child.stop()
+
+
+def _stream_arguments(settings: Settings, config: Config) -> list[str]:
+    file = ["--config", settings.file] if settings.file else []
+    return ["--data", str(config.data), *file, "stream"]
+
+
+def _listen(config: Config) -> object:
+    import socket
+
+    from missioncontrol.errors import ConfigError
+
+    family = socket.AF_INET6 if ":" in config.server.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((config.server.host, config.server.port))
+    except OSError as error:
+        listener.close()
+        where = f"{config.server.host}:{config.server.port}"
+        hint = "Is another server running there? Choose another with --port."
+        raise ConfigError("address_in_use", f"Cannot listen on {where}: {error.strerror}.", hint) from None
+    return listener
+
+
+def _run(server_config: object, listener: object, config: Config) -> None:
+    import uvicorn
+
+    server = uvicorn.Server(server_config)  # type: ignore[arg-type]
+    port = listener.getsockname()[1]  # type: ignore[attr-defined]
+    host = f"[{config.server.host}]" if ":" in config.server.host else config.server.host
+    click.echo(f"Mission Control listens on http://{host}:{port} (data in {config.data}).", err=True)
+    server.run(sockets=[listener])  # type: ignore[list-item]

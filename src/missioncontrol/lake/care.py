@@ -1,0 +1,169 @@
+"""Care of the lake: compaction, rollups and vacuum in turn, in the background or on command.
+
+Never changes what a query returns and never stops for one table's trouble: it is reported, and tried again
+next time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from missioncontrol.clock import Clock, system_clock
+from missioncontrol.config import Lake
+from missioncontrol.errors import MissionControlError
+from missioncontrol.lake.compaction import Compacted, Progress, compact
+from missioncontrol.lake.rollup import TABLE, Rolled, refresh_rollups
+from missioncontrol.lake.snapshot import LakeReader, Snapshot
+from missioncontrol.lake.tables import SHAPES, LakeTable, lake_tables
+from missioncontrol.lake.vacuum import Vacuumed, vacuum
+from missioncontrol.registry.model import Registry
+
+_log = structlog.get_logger(__name__)
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """A table that could not be cared for."""
+
+    table: str
+    code: str
+    message: str
+
+
+class CareReport(msgspec.Struct, frozen=True):
+    """What one turn did."""
+
+    compacted: tuple[Compacted, ...] = ()
+    rolled: Rolled = Rolled(0, 0)
+    vacuumed: tuple[Vacuumed, ...] = ()
+    """Only tables of which something was deleted."""
+    troubles: tuple[Trouble, ...] = ()
+
+
+class TableFacts(msgspec.Struct, frozen=True):
+    """A table as `lake tables` shows it."""
+
+    name: str
+    title: str
+    rows: int
+    files: int
+    size_bytes: int
+    version: int
+    first_window: datetime | None
+    last_window: datetime | None
+
+
+class LakeCare:
+    """Cares for all tables of one lake, one after the other. Any number of readers and writers go on meanwhile."""
+
+    def __init__(
+        self,
+        lake_path: Path,
+        cache_path: Path,
+        registry_source: Callable[[], Registry],
+        settings: Lake,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._lake_path, self._cache_path = lake_path, cache_path
+        self._registry_source, self._settings, self._clock = registry_source, settings, clock
+
+    def run(self, stop: threading.Event) -> None:
+        """Take turns until `stop` is set, `compact_interval_s` apart."""
+        while not stop.wait(self._settings.compact_interval_s):
+            try:
+                self.run_once()
+            except Exception:
+                _log.exception("lake_care_failed")
+
+    def run_once(self) -> CareReport:
+        """One turn over all tables; what fails for one is in the report."""
+        turn = _Turn()
+        for table in lake_tables(self._registry_source()).values():
+            self._step(turn, table.name, partial(self._compact, turn, table))
+            self._step(turn, table.name, partial(self._vacuum, turn, table))
+            if table.name == TABLE:
+                self._step(turn, table.name, partial(self._roll, turn, table))
+        return turn.report()
+
+    def _step(self, turn: _Turn, table: str, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except MissionControlError as error:
+            _log.warning("lake_care_trouble", table=table, code=error.code, message=error.message)
+            turn.troubles.append(Trouble(table, error.code, error.message))
+
+    def _compact(self, turn: _Turn, table: LakeTable) -> None:
+        target = self._settings.target_file_bytes
+        turn.compacted += compact(self._lake_path, self._cache_path, table, target, self._clock)
+
+    def _vacuum(self, turn: _Turn, table: LakeTable) -> None:
+        after_s = self._settings.vacuum_after_s
+        vacuumed = vacuum(self._lake_path, self._cache_path, table.name, after_s, self._clock)
+        if vacuumed.files:
+            turn.vacuumed.append(vacuumed)
+
+    def _roll(self, turn: _Turn, table: LakeTable) -> None:
+        turn.rolled = refresh_rollups(self._lake_path, self._cache_path, table)
+
+
+def table_facts(lake_path: Path, cache_path: Path) -> list[TableFacts]:
+    """Every table that exists, in the order of the documentation."""
+    reader = LakeReader(lake_path, cache_path)
+    snapshots = [(shape, reader.snapshot(name)) for name, shape in SHAPES.items()]
+    return [_facts(shape.title, snapshot) for shape, snapshot in snapshots if snapshot is not None]
+
+
+def compact_now(
+    lake_path: Path,
+    cache_path: Path,
+    registry: Registry,
+    settings: Lake,
+    progress: Progress | None = None,
+) -> list[Compacted]:
+    """Merge every partition, today's too, as far as `target_file_bytes` allows; then make the rollups."""
+    done: list[Compacted] = []
+    tables = lake_tables(registry)
+    for table in tables.values():
+        target = settings.target_file_bytes
+        done += compact(lake_path, cache_path, table, target, full=True, progress=progress)
+    refresh_rollups(lake_path, cache_path, tables[TABLE])
+    return done
+
+
+def vacuum_now(lake_path: Path, cache_path: Path, settings: Lake) -> list[Vacuumed]:
+    """Delete what `vacuum_after_s` allows to delete now, of every table that exists."""
+    return [vacuum(lake_path, cache_path, name, settings.vacuum_after_s) for name in SHAPES]
+
+
+class _Turn:
+    """What a turn has done so far."""
+
+    def __init__(self) -> None:
+        self.compacted: list[Compacted] = []
+        self.rolled = Rolled(0, 0)
+        self.vacuumed: list[Vacuumed] = []
+        self.troubles: list[Trouble] = []
+
+    def report(self) -> CareReport:
+        return CareReport(tuple(self.compacted), self.rolled, tuple(self.vacuumed), tuple(self.troubles))
+
+
+def _facts(title: str, snapshot: Snapshot) -> TableFacts:
+    firsts = [f.first_window for f in snapshot.files if f.first_window]
+    lasts = [f.last_window for f in snapshot.files if f.last_window]
+    return TableFacts(
+        name=snapshot.table,
+        title=title,
+        rows=sum(f.rows for f in snapshot.files),
+        files=len(snapshot.files),
+        size_bytes=sum(f.size_bytes for f in snapshot.files),
+        version=snapshot.version,
+        first_window=min(firsts, default=None),
+        last_window=max(lasts, default=None),
+    )

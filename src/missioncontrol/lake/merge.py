@@ -1,0 +1,77 @@
+"""How the rows of several files become the rows of one: a pure function of Arrow tables.
+
+Never opens a table and never commits. Rows with equal keys are added; every column that is not summed is a
+key, also one that the registry has forgotten. Sums of nulls only are null; null is a key value like any
+other.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Collection, Sequence
+from functools import reduce
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from missioncontrol.lake.parquet import conform, sort
+from missioncontrol.lake.tables import Column, LakeTable
+
+_SUM = pc.ScalarAggregateOptions(skip_nulls=True, min_count=1)
+_MOST_SLICES = 64
+
+
+def summed_columns(table: LakeTable, columns: Sequence[Column]) -> frozenset[str]:
+    """Which columns of the Delta table are added: all numbers that are not keys, declared or not."""
+    if not table.sums:
+        return frozenset()
+    return frozenset(c.name for c in columns if c.type in ("int64", "float64") and c.name not in table.keys)
+
+
+def merged(table: LakeTable, columns: Sequence[Column], tables: Sequence[pa.Table]) -> pa.Table:
+    """The rows of the tables as one sorted table, equal keys added where the lake's table says so."""
+    rows = conform(table.name, columns, pa.concat_tables(tables, promote_options="default"))
+    if table.sums:
+        rows = added(rows, summed_columns(table, columns))
+    return sort(table.name, rows)
+
+
+def added(rows: pa.Table, summed: Collection[str]) -> pa.Table:
+    """One row for each distinct value of the columns that are not `summed`; the order of columns is kept."""
+    keys = [name for name in rows.column_names if name not in summed]
+    sums = [(name, "sum", _SUM) for name in rows.column_names if name in summed]
+    grouped = rows.group_by(keys, use_threads=False).aggregate(sums)
+    names = [name.removesuffix("_sum") if name not in keys else name for name in grouped.column_names]
+    return grouped.rename_columns(names).select(rows.column_names).cast(rows.schema)
+
+
+def slices(table: LakeTable, paths: Sequence[str]) -> list[Any]:
+    """Filters that cut the rows of the files into pieces to merge one by one, in the order of the table.
+
+    Each row passes exactly one filter. `[None]`, all rows at once, where there is no good cut.
+    """
+    for leading in (table.sort_by[:2], table.sort_by[:1]):
+        if not leading or not all(set(leading) <= set(pq.read_schema(path).names) for path in paths):
+            continue
+        found = pa.concat_tables([pq.ParquetFile(path).read(leading, use_threads=False) for path in paths])
+        distinct = found.group_by(list(leading), use_threads=False).aggregate([])
+        if distinct.num_rows <= _MOST_SLICES:
+            ordered = distinct.sort_by([(name, "ascending") for name in leading])
+            return [_all_equal(row) for row in ordered.to_pylist()]
+    return [None]
+
+
+def read(path: str, condition: Any = None) -> pa.Table:
+    """The rows of one file, without partition columns; `condition` picks some of them."""
+    if condition is None:
+        return pq.ParquetFile(path).read(use_threads=False)
+    return pq.read_table(path, filters=condition, partitioning=None, use_threads=False)
+
+
+def _all_equal(row: dict[str, Any]) -> Any:
+    conditions = [
+        pc.field(name).is_null() if value is None else pc.field(name) == value for name, value in row.items()
+    ]
+    return reduce(operator.and_, conditions)

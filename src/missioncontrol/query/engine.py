@@ -1,0 +1,125 @@
+"""The query engine: DuckDB in memory over the Parquet files of the lake's snapshots.
+
+One connection for the process, opened at the first query (an idle product never loads DuckDB), a cursor a query.
+Calls block: run them in threads. Every query has a deadline and a memory limit; nothing is ever written.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from missioncontrol.config import Query as Settings
+from missioncontrol.errors import StorageError
+from missioncontrol.query.aggregates import AggregateQuery, ValuesQuery, as_aggregate
+from missioncontrol.query.rows import Deadline, Rows, duckdb_failures
+from missioncontrol.query.statement import Compiler, Statement
+from missioncontrol.query.versions import newest_first
+from missioncontrol.registry.model import Registry
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from missioncontrol.lake.snapshot import LakeReader
+
+
+class Values(msgspec.Struct, frozen=True):
+    """The distinct values of one dimension; `has_null`: some rows have none."""
+
+    dimension: str
+    values: list[str]
+    has_null: bool
+    complete: bool
+
+
+class Engine:
+    """Answers aggregate queries. Thread-safe."""
+
+    def __init__(self, reader: LakeReader, registry_source: Callable[[], Registry], settings: Settings) -> None:
+        self.reader = reader
+        self.settings = settings
+        self._registry_source = registry_source
+        self._lock = threading.Lock()
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    def registry(self) -> Registry:
+        """What is declared now."""
+        return self._registry_source()
+
+    def aggregate(self, query: AggregateQuery, typed: bool = False) -> Rows:
+        """Rows of sums; use it as a context manager.
+
+        Text mode gives times as ISO 8601 with Z; `typed` keeps timestamps, dates and 64-bit sums for Arrow. Raises
+        `TooSlow` (`query_timeout`), `BadRequest` (`query_memory`) and `StorageError`.
+        """
+        try:
+            return self._run(self._compiler(rollups=True).compile(query, typed))
+        except StorageError:
+            # A rollup can be deleted between looking and reading; the base files of a new snapshot are there.
+            return self._run(self._compiler(rollups=False).compile(query, typed))
+
+    def values(self, query: ValuesQuery) -> Values:
+        """The distinct values of a dimension: versions the newest first, all others in the order of text."""
+        with self.aggregate(as_aggregate(query)) as rows:
+            found: list[str | None] = [row[0] for batch in rows.batches() for row in batch]
+            texts = [v for v in found if v is not None]
+            ordered = newest_first(texts) if query.dimension == "version" else texts
+            return Values(query.dimension, ordered, len(texts) < len(found), rows.complete)
+
+    def close(self) -> None:
+        """Close the connection; the next query opens another."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _compiler(self, rollups: bool) -> Compiler:
+        return Compiler(self.reader, self._registry_source(), self._texts, rollups)
+
+    def _texts(self, statement: Statement) -> list[str]:
+        with self._run(msgspec.structs.replace(statement, limit=1_000_000)) as rows:
+            return [row[0] for batch in rows.batches() for row in batch]
+
+    def _run(self, statement: Statement) -> Rows:
+        with duckdb_failures():
+            cursor = self._cursor()
+        deadline = Deadline(cursor, self.settings.timeout_s)
+        try:
+            with duckdb_failures():
+                cursor.execute(statement.sql, _parameters(statement))
+        except BaseException:
+            deadline.cancel()
+            cursor.close()
+            raise
+        return Rows(cursor, statement.columns, deadline, statement.limit)
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        with self._lock:
+            if self._connection is None:
+                self._connection = _connect(self.settings)
+            return self._connection.cursor()
+
+
+def _parameters(statement: Statement) -> Sequence[object]:
+    return list(statement.parameters)
+
+
+def _connect(settings: Settings) -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": f"{settings.memory_limit_mb}MB",
+        "threads": settings.threads,
+        "temp_directory": "",
+        "python_enable_replacements": False,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    connection = duckdb.connect(":memory:", config=config)
+    # Files are immutable and never reused, so a footer that was read once stays right.
+    connection.execute("SET parquet_metadata_cache = true")
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    return connection

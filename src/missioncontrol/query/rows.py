@@ -1,0 +1,157 @@
+"""The rows of one running query, read in batches and never past the limit or the deadline.
+
+A `Rows` owns its cursor: use it as a context manager. Knows nothing of formats; imports Arrow only when asked for it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from missioncontrol.errors import BadRequest, MissionControlError, StorageError, TooSlow
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+BATCH_ROWS = 2000
+
+
+class ResultColumn(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A column of an answer."""
+
+    name: str
+    type: str
+    title: str = ""
+    unit: str = ""
+
+
+class Deadline:
+    """Interrupts a cursor when its time is up."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._ends = time.monotonic() + timeout_s
+        self._timer = threading.Timer(timeout_s, cursor.interrupt)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def check(self) -> None:
+        """Raise `TooSlow` when the time is up: an interrupt between two fetches would be lost."""
+        if time.monotonic() > self._ends:
+            raise too_slow(self._timeout_s)
+
+    def cancel(self) -> None:
+        """Stop watching."""
+        self._timer.cancel()
+
+
+class Rows:
+    """At most `limit` rows of an executed cursor."""
+
+    def __init__(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        columns: tuple[ResultColumn, ...],
+        deadline: Deadline,
+        limit: int | None,
+    ) -> None:
+        self.columns = columns
+        self.limit = limit
+        self.count = 0
+        """Rows read so far."""
+        self.complete = True
+        """False once there turned out to be more rows than `limit`."""
+        self._cursor = cursor
+        self._deadline = deadline
+
+    def __enter__(self) -> Rows:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the query and free what it holds."""
+        self._deadline.cancel()
+        self._cursor.close()
+
+    def batches(self) -> Iterator[list[tuple[Any, ...]]]:
+        """The rows in lists of up to `BATCH_ROWS`; raises `TooSlow` and `BadRequest`."""
+        while self.complete:
+            self._deadline.check()
+            with duckdb_failures():
+                batch = self._cursor.fetchmany(BATCH_ROWS)
+            if not batch:
+                return
+            kept = self._keep(len(batch))
+            if kept:
+                yield batch[:kept]
+
+    def arrow(self) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """The schema, and the rows as Arrow record batches."""
+        with duckdb_failures():
+            reader = self._cursor.to_arrow_reader(65536)
+        return reader.schema, self._arrow_batches(reader)
+
+    def _arrow_batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        while self.complete:
+            self._deadline.check()
+            try:
+                with duckdb_failures():
+                    batch = reader.read_next_batch()
+            except StopIteration:
+                return
+            kept = self._keep(batch.num_rows)
+            if kept:
+                yield batch.slice(0, kept)
+
+    def _keep(self, size: int) -> int:
+        """How many rows of a batch are within the limit."""
+        kept = size if self.limit is None else min(size, self.limit - self.count)
+        self.count += kept
+        self.complete = kept == size
+        return kept
+
+
+class duckdb_failures:  # noqa: N801 - reads as a statement: `with duckdb_failures():`
+    """Turns DuckDB's exceptions into errors of the product."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        import duckdb
+
+        if isinstance(error, duckdb.Error):
+            raise translated(error) from None
+        # Arrow wraps what DuckDB raises while batches are pulled.
+        if error is not None and "INTERRUPT" in str(error):
+            raise too_slow(None) from None
+
+
+def translated(error: Exception) -> MissionControlError:
+    """The product's error for one of DuckDB's."""
+    import duckdb
+
+    if isinstance(error, duckdb.InterruptException):
+        return too_slow(None)
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return too_large()
+    return StorageError("query_failed", f"The query failed: {str(error).splitlines()[0]}")
+
+
+def too_slow(timeout_s: float | None) -> TooSlow:
+    """The refusal of a query that ran out of time."""
+    after = f" after {timeout_s:g} s" if timeout_s else ""
+    return TooSlow("query_timeout", f"The query was stopped{after}: it took too long.", "Ask for fewer days or columns.")
+
+
+def too_large() -> BadRequest:
+    """The refusal of a query that needs more memory than it may have."""
+    hint = "Ask for fewer rows, groups or columns, or raise query.memory_limit_mb."
+    return BadRequest("query_memory", "The query needs more memory than it may use.", hint)

@@ -1,0 +1,97 @@
+"""The composition root: the only place that picks a backend and wires the parts together.
+
+`Services` builds each part at first use, so that a command pays only for what it needs.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from missioncontrol.config import Config
+from missioncontrol.registry.watch import RegistryWatcher
+
+if TYPE_CHECKING:
+    from missioncontrol.lake.care import LakeCare
+    from missioncontrol.lake.snapshot import LakeReader
+    from missioncontrol.lake.writer import LakeWriter
+    from missioncontrol.log.sqlite import SqliteLog
+    from missioncontrol.query.engine import Engine
+    from missioncontrol.state.releases import Releases
+    from missioncontrol.telemetry.import_pings import PingImport
+    from missioncontrol.telemetry.stream import Stream
+
+
+class Services:
+    """The parts of one installation. Close it when done."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    @cached_property
+    def registry(self) -> RegistryWatcher:
+        """The registry in force."""
+        return RegistryWatcher(self.config.registry_files)
+
+    @cached_property
+    def log(self) -> SqliteLog:
+        """The log of accepted submissions."""
+        from missioncontrol.log.sqlite import SqliteLog
+
+        return SqliteLog(self.config.log_path, self.config.log.dedup_days, self.config.log.max_bytes)
+
+    @cached_property
+    def writer(self) -> LakeWriter:
+        """Writes tables of the lake."""
+        from missioncontrol.lake.writer import LakeWriter
+
+        return LakeWriter(self.config.lake_path)
+
+    @cached_property
+    def reader(self) -> LakeReader:
+        """Reads which files a table has."""
+        from missioncontrol.lake.snapshot import LakeReader
+
+        return LakeReader(self.config.lake_path, self.config.cache_path)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """Answers queries."""
+        from missioncontrol.query.engine import Engine
+
+        return Engine(self.reader, self.registry, self.config.query)
+
+    @cached_property
+    def releases(self) -> Releases:
+        """Which builds were published when."""
+        from missioncontrol.state.database import Database
+        from missioncontrol.state.releases import Releases
+
+        return Releases(Database(self.config.state_url))
+
+    def stream(self) -> Stream:
+        """A stream from the log to the lake; hold the `StreamLock` while it runs."""
+        from missioncontrol.telemetry.stream import Stream
+
+        return Stream(self.log, self.writer, self.registry, self.config)
+
+    def care(self) -> LakeCare:
+        """Background care of the lake."""
+        from missioncontrol.clock import system_clock
+        from missioncontrol.lake.care import LakeCare
+
+        return LakeCare(
+            self.config.lake_path, self.config.cache_path, self.registry, self.config.lake, system_clock
+        )
+
+    def ping_import(self) -> PingImport:
+        """An import of decoded pings on all cores."""
+        from missioncontrol.telemetry.import_pings import PingImport
+
+        return PingImport(self.config, self.registry(), self.writer, self.log, os.cpu_count() or 1)
+
+    def close(self) -> None:
+        """Release files and threads of the parts that were built."""
+        if "log" in self.__dict__:
+            self.log.close()

@@ -1,0 +1,151 @@
+"""`import aggregates`: 5-minute rows from elsewhere (NDJSON, CSV, Parquet; .gz too) -> a table of the lake.
+
+A file becomes visible whole or not at all. The same content is taken once: its digest is the application
+transaction, so that importing it again adds nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet as pq
+
+from missioncontrol.errors import BadRequest
+from missioncontrol.lake.tables import Column, LakeTable, lake_tables
+from missioncontrol.lake.writer import LakeWriter, StagedFile
+from missioncontrol.registry import Registry
+
+IMPORTABLE = ("error_aggregates", "experiment_aggregates", "usage_by_activity", "discards")
+_DERIVED = {"window_end", "submission_date_s3"}
+"""Columns of the published views that follow from others; passed over."""
+_STAGE_ROWS = 500_000
+_TYPES: dict[str, pa.DataType] = {
+    "timestamp": pa.timestamp("us", "UTC"),
+    "date": pa.date32(),
+    "string": pa.string(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+}
+
+
+class AggregatesReport(msgspec.Struct, frozen=True):
+    """Rows imported from one file; `already` when its content was imported before (then no rows)."""
+
+    rows: int
+    already: bool
+
+
+def import_aggregates(registry: Registry, writer: LakeWriter, table: str, path: Path) -> AggregatesReport:
+    """Append one file to a table. Raises `BadRequest` naming file and column for what does not fit."""
+    if table not in IMPORTABLE:
+        hint = f"Tables: {', '.join(IMPORTABLE)}."
+        raise BadRequest("import_table", f"Rows cannot be imported into `{table}`.", hint)
+    if not path.is_file():
+        raise BadRequest("import_missing", f"There is no file {path}.")
+    writer.ensure(registry)
+    app = f"import:{_digest(path)}"
+    if writer.committed(table, app):
+        return AggregatesReport(0, True)
+    shape = lake_tables(registry)[table]
+    staged: list[StagedFile] = []
+    rows = 0
+    for part in _parts(path):
+        staged += writer.stage(table, _conform(part, shape, path))
+        rows += part.num_rows
+    writer.commit(table, staged, app, 1)
+    return AggregatesReport(rows, False)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
+
+
+def _parts(path: Path) -> Iterator[pa.Table]:
+    """The rows of a file, some hundred thousand at a time."""
+    kinds = [s.lower() for s in path.suffixes if s.lower() != ".gz"]
+    kind = kinds[-1] if kinds else ""
+    try:
+        if kind == ".parquet":
+            with pq.ParquetFile(path) as file:
+                yield from (pa.Table.from_batches([b]) for b in file.iter_batches(_STAGE_ROWS))
+            return
+        with pa.input_stream(str(path), compression="gzip" if path.suffix == ".gz" else None) as stream:
+            if kind == ".csv":
+                yield from _gathered(pyarrow.csv.open_csv(stream, convert_options=_CSV))
+            elif kind in (".ndjson", ".json", ".jsonl"):
+                yield from _gathered(pyarrow.json.open_json(stream))
+            else:
+                hint = "Names end in .ndjson, .json, .jsonl, .csv or .parquet, each also with .gz."
+                raise BadRequest("import_format", f"{path}: unknown format `{path.name}`.", hint)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+        raise BadRequest("import_unreadable", f"{path}: {error}", "Nothing of it was imported.") from None
+
+
+_CSV = pyarrow.csv.ConvertOptions(
+    strings_can_be_null=True,
+    column_types={
+        n: pa.string()
+        for n in ("version", "display_version", "build_id", "os_version", "channel", "country", "submission_date")
+    },
+)
+
+
+def _gathered(batches: Any) -> Iterator[pa.Table]:
+    waiting: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        waiting.append(batch)
+        rows += batch.num_rows
+        if rows >= _STAGE_ROWS:
+            yield pa.Table.from_batches(waiting)
+            waiting, rows = [], 0
+    if waiting:
+        yield pa.Table.from_batches(waiting)
+
+
+def _conform(part: pa.Table, shape: LakeTable, path: Path) -> pa.Table:
+    known = {c.name: c for c in shape.columns}
+    for name in part.column_names:
+        if name not in known and name not in _DERIVED:
+            close = difflib.get_close_matches(name, list(known), 1)
+            hint = f"Did you mean `{close[0]}`?" if close else f"Columns: {', '.join(known)}."
+            raise BadRequest("import_column", f"{path}: table {shape.name} has no column `{name}`.", hint)
+    time = "window_start" if "window_start" in known else "arrival"
+    if time not in part.column_names:
+        raise BadRequest("import_column", f"{path}: column `{time}` is missing.", "Times are ISO 8601, UTC.")
+    columns = {n: _cast(part[n], known[n], path) for n in part.column_names if n in known}
+    if columns[time].null_count:
+        raise BadRequest("import_value", f"{path}: `{time}` is empty in {columns[time].null_count} rows.")
+    columns["submission_date"] = columns[time].cast(pa.date32())
+    return pa.table(columns)
+
+
+def _cast(values: pa.ChunkedArray, column: Column, path: Path) -> pa.ChunkedArray:
+    kind = _TYPES[column.type]
+    try:
+        if column.type == "timestamp" and pa.types.is_timestamp(values.type) and values.type.tz is None:
+            values = pc.assume_timezone(values, "UTC")
+        elif column.type == "timestamp" and pa.types.is_string(values.type):
+            values = _instants(values)
+        elif column.type == "date" and pa.types.is_string(values.type):
+            return pa.chunked_array([pa.nulls(len(values), pa.date32())])
+        return values.cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise BadRequest("import_value", f"{path}: column `{column.name}`: {error}") from None
+
+
+def _instants(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """ISO 8601 text to instants; text without a zone is UTC."""
+    zoned = pc.match_substring_regex(values, r"(Z|[+-]\d\d:?\d\d)$")
+    text = pc.if_else(zoned, values, pc.binary_join_element_wise(values, "Z", ""))
+    return text.cast(pa.timestamp("us", "UTC"))

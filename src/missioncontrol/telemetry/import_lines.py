@@ -1,0 +1,74 @@
+"""Lines of imported pings: decoded pings as batch jobs read them, each with the server's `meta`.
+
+Receive time and submission date are meta's. What meta lacks stays None, so that the registry's `required` decides.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from missioncontrol.telemetry.discards import Discard
+from missioncontrol.telemetry.submission import Submission
+
+
+class _Meta(msgspec.Struct, frozen=True, gc=False):
+    timestamp: int | float | str = msgspec.field(name="Timestamp", default=0)
+    submission_date: str | None = msgspec.field(name="submissionDate", default=None)
+    country: str | None = msgspec.field(name="geoCountry", default=None)
+    channel: str | None = msgspec.field(name="normalizedChannel", default=None)
+    application: str | None = msgspec.field(name="appName", default=None)
+    version: str | None = msgspec.field(name="appVersion", default=None)
+    build_id: str | None = msgspec.field(name="appBuildId", default=None)
+    document_type: str | None = msgspec.field(name="docType", default=None)
+    document_version: str | int | None = msgspec.field(name="docVersion", default=None)
+    document_id: str | None = msgspec.field(name="documentId", default=None)
+    namespace: str | None = msgspec.field(name="documentNamespace", default=None)
+
+
+class _Line(msgspec.Struct, frozen=True, gc=False):
+    meta: _Meta | None = None
+    type: Any = None
+    id: Any = None
+
+
+_decode = msgspec.json.Decoder(_Line).decode
+
+
+def read_line(line: bytes, now_ns: int) -> tuple[Submission, Discard | None]:
+    """The submission in a line, and why it cannot be counted if it is clear already (then received now)."""
+    try:
+        found = _decode(line)
+        meta = found.meta or _Meta()
+        received_ns = int(meta.timestamp)
+    except msgspec.ValidationError as error:
+        return _unknown(line, now_ns), Discard("no_meta", str(error)[:200])
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return _unknown(line, now_ns), Discard("not_json")
+    except (ValueError, OverflowError):
+        return _unknown(line, now_ns), Discard("no_meta", "Timestamp is no number")
+    if not 0 < received_ns < 2**62:
+        return _unknown(line, now_ns), Discard("no_meta", "Timestamp is no time in nanoseconds")
+    document_type = meta.document_type or (found.type if isinstance(found.type, str) else "")
+    document_id = meta.document_id or (found.id if isinstance(found.id, str) else "")
+    return Submission(
+        received_ns=received_ns,
+        namespace=meta.namespace or "telemetry",
+        document_type=document_type[:200],
+        document_version=str(meta.document_version or ""),
+        document_id=document_id[:200],
+        application=meta.application,
+        channel=meta.channel,
+        version=meta.version,
+        build_id=meta.build_id,
+        country=meta.country,
+        submission_date=meta.submission_date,
+        headers=(),
+        encoding="",
+        body=line,
+    ), None
+
+
+def _unknown(line: bytes, now_ns: int) -> Submission:
+    return Submission(now_ns, "", "", "", "", None, None, None, None, None, None, (), "", line)

@@ -1,0 +1,243 @@
+"""`import pings`: files of decoded pings -> lake, on all cores, exactly once.
+
+Files are read as one sequence of blocks of whole lines. Blocks are decoded and staged by worker processes; this
+process decides on duplicates (in the order of the blocks) and commits, one Delta commit a table and block, with the
+application transaction (`import:<run>`, number of the block). An import that was killed and is started again with
+the same files goes on where it stood: `ImportRun` remembers its identity until it is finished.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+from isal import igzip
+
+from missioncontrol.config import Config
+from missioncontrol.errors import BadRequest, StorageError
+from missioncontrol.lake.tables import lake_tables
+from missioncontrol.lake.writer import LakeWriter
+from missioncontrol.registry import Registry
+from missioncontrol.telemetry import import_worker
+from missioncontrol.telemetry.import_worker import Identities, Staged
+
+BLOCK_BYTES = 24 * 1024 * 1024
+LONGEST_LINE = 64 * 1024 * 1024
+
+
+class Identifier(Protocol):
+    """What the import needs of the log: to recognise document ids."""
+
+    def claim(self, document_ids: Sequence[str], claimant: int) -> list[bool]:
+        """True where another claimant noted the id before."""
+        ...
+
+
+class ImportReport(msgspec.Struct, frozen=True):
+    """What an import did, in lines. `duplicates` are part of `discarded`."""
+
+    lines: int = 0
+    counted: int = 0
+    discarded: int = 0
+    duplicates: int = 0
+    read_bytes: int = 0
+
+    def plus(self, staged: Staged, read_bytes: int) -> ImportReport:
+        """With one more block."""
+        return ImportReport(
+            self.lines + staged.counted + staged.discarded,
+            self.counted + staged.counted,
+            self.discarded + staged.discarded,
+            self.duplicates + staged.duplicates,
+            read_bytes,
+        )
+
+
+class ImportRun:
+    """The identity of one import of one list of files, kept in a small file until it is finished."""
+
+    def __init__(self, data: Path, files: Sequence[Path]) -> None:
+        described = [f"{f.absolute()}\0{f.stat().st_size}\0{f.stat().st_mtime_ns}" for f in files]
+        digest = hashlib.blake2b("\n".join([*described, str(BLOCK_BYTES)]).encode(), digest_size=16).hexdigest()
+        self._path = data / "imports" / f"{digest}.running"
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self.resumed = self._path.exists() and len(self._path.read_text()) == 32
+        if not self.resumed:
+            self._begin()
+        self.name = self._path.read_text()
+
+    @property
+    def claimant(self) -> int:
+        """The run as the log knows it: a positive 63-bit number."""
+        return int(self.name[:15], 16) + 1
+
+    def finish(self) -> None:
+        """Forget the run: the same files again are a new import, all of whose pings are duplicates."""
+        self._path.unlink(missing_ok=True)
+
+    def _begin(self) -> None:
+        temporary = self._path.with_suffix(".tmp")
+        with temporary.open("w") as file:
+            file.write(uuid.uuid4().hex)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(self._path)
+
+
+def read_blocks(files: Sequence[Path], block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[bytes, int]]:
+    """Blocks of whole lines over all files, with the bytes of the files read so far (compressed ones as they are).
+
+    Small files share a block. Raises `BadRequest` for a file that is no gzip although its name says so.
+    """
+    parts: list[bytes] = []
+    size = done = 0
+    for path in files:
+        with path.open("rb") as raw:
+            stream = igzip.open(raw, "rb") if path.suffix == ".gz" else raw
+            rest = b""
+            while True:
+                try:
+                    data = stream.read(max(block_bytes - size, 1 << 20))
+                except (OSError, EOFError, igzip.BadGzipFile) as error:
+                    hint = "What came before was imported; mend the file and import it again."
+                    raise BadRequest("import_unreadable", f"{path}: {error}", hint) from None
+                if not data:
+                    break
+                cut = data.rfind(b"\n") + 1
+                if not cut:
+                    rest += data
+                    if len(rest) > LONGEST_LINE:
+                        raise BadRequest("import_line_too_long", f"{path}: a line is longer than {LONGEST_LINE} bytes.")
+                    continue
+                parts += (rest, data[:cut])
+                size += len(rest) + cut
+                rest = data[cut:]
+                if size >= block_bytes:
+                    yield b"".join(parts), done + raw.tell()
+                    parts, size = [], 0
+            if rest:
+                parts += (rest, b"\n")
+                size += len(rest) + 1
+            done += path.stat().st_size
+    if parts:
+        yield b"".join(parts), done
+
+
+class _Worker:
+    """A worker process with one block under way at most."""
+
+    def __init__(self, config: Config) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection: Connection
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(target=import_worker.run, args=(theirs, config), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def receive(self, kind: type) -> object:
+        try:
+            answer = self.connection.recv()
+        except EOFError:
+            self._process.join(5)
+            code = self._process.exitcode
+            hint = "The import goes on where it stood when it is started again with the same files."
+            raise StorageError("import_worker_died", f"A worker ended with code {code}.", hint) from None
+        assert isinstance(answer, kind)
+        return answer
+
+    def close(self) -> None:
+        self.connection.close()
+        self._process.join(30)
+        if self._process.is_alive():
+            self._process.terminate()
+
+
+@dataclass
+class _Block:
+    """A block that a worker has."""
+
+    number: int
+    worker: _Worker
+    read_bytes: int
+    decided: bool = False
+
+
+class PingImport:
+    """One import. `workers` processes (at least one) decode and stage."""
+
+    def __init__(
+        self, config: Config, registry: Registry, writer: LakeWriter, log: Identifier, workers: int
+    ) -> None:
+        self._config = config
+        self._tables = list(lake_tables(registry))
+        self._writer = writer
+        self._log = log
+        self._count = max(1, workers)
+        writer.ensure(registry)
+
+    def run(self, files: Sequence[Path], report: Callable[[ImportReport], None] = lambda _: None) -> ImportReport:
+        """Import the files; calls `report` after each block. Raises before anything is done when one is missing."""
+        for file in files:
+            if not file.is_file():
+                raise BadRequest("import_missing", f"There is no file {file}.")
+        run = ImportRun(self._config.data, files)
+        app = f"import:{run.name}"
+        done = min(self._writer.committed(t, app) for t in self._tables) if run.resumed else 0
+        total = ImportReport()
+        workers = [_Worker(self._config) for _ in range(self._count)]
+        try:
+            for number, staged, read_bytes in self._staged(workers, files, run, done):
+                for table in self._tables:
+                    self._writer.commit(table, staged.files.get(table, []), app, number)
+                total = total.plus(staged, read_bytes)
+                report(total)
+        finally:
+            for worker in workers:
+                worker.close()
+        run.finish()
+        return total
+
+    def _staged(
+        self, workers: list[_Worker], files: Sequence[Path], run: ImportRun, done: int
+    ) -> Iterator[tuple[int, Staged, int]]:
+        """The blocks after number `done`, staged, in order; each worker has at most one under way."""
+        under_way: deque[_Block] = deque()
+        free = deque(workers)
+        for number, (content, read_bytes) in enumerate(read_blocks(files), 1):
+            if number <= done:
+                continue
+            if not free:
+                yield self._finish(under_way, free, run)
+            block = _Block(number, free.popleft(), read_bytes)
+            block.worker.connection.send_bytes(content)
+            if under_way:
+                self._decide(under_way[-1], run)
+            under_way.append(block)
+        while under_way:
+            yield self._finish(under_way, free, run)
+
+    def _decide(self, block: _Block, run: ImportRun) -> None:
+        """Tell the worker which of its ids are duplicates; once a block, in the order of the blocks."""
+        if block.decided:
+            return
+        identities = block.worker.receive(Identities)
+        assert isinstance(identities, Identities)
+        block.worker.connection.send(self._log.claim(identities.ids, run.claimant) if identities.ids else [])
+        block.decided = True
+
+    def _finish(self, under_way: deque[_Block], free: deque[_Worker], run: ImportRun) -> tuple[int, Staged, int]:
+        self._decide(under_way[0], run)
+        block = under_way.popleft()
+        staged = block.worker.receive(Staged)
+        assert isinstance(staged, Staged)
+        free.append(block.worker)
+        return block.number, staged, block.read_bytes

@@ -1,0 +1,78 @@
+"""The HTTP server as a whole: one ASGI application that hands each request to its part.
+
+Submissions and health checks go to raw ASGI applications, everything else to the web application. A part that is
+switched off answers 404.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from missioncontrol.ingest.country import CountryLookup
+from missioncontrol.ingest.edge import Edge
+from missioncontrol.ingest.health import Health
+from missioncontrol.services import Services
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+PARTS = ("edge", "web", "stream")
+"""What `serve --only` can name."""
+
+
+class Root:
+    """The application that the server runs. `web` is None when pages and API are switched off."""
+
+    def __init__(self, services: Services, with_edge: bool, with_web: bool) -> None:
+        self.edge = (
+            Edge(services.config.edge, services.log, CountryLookup(services.config.edge.geo_database))
+            if with_edge
+            else None
+        )
+        self._health = Health(services.log)
+        self._web: App = _web_app(services, self.edge) if with_web else _nothing_here
+
+    def refused(self, code: str) -> None:
+        """Count a request that was refused before any application saw it."""
+        if self.edge is not None:
+            self.edge.refusals.add(code)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Route by path."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif self.edge is not None and self.edge.handles(scope["path"]):
+            await self.edge(scope, receive, send)
+        elif self._health.handles(scope["path"]):
+            await self._health(scope, receive, send)
+        else:
+            await self._web(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                if self.edge is not None:
+                    self.edge.start()
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                if self.edge is not None:
+                    await self.edge.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+def _web_app(services: Services, edge: Edge | None) -> App:
+    from missioncontrol.web.app import create_app
+
+    return create_app(services, edge)
+
+
+async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": 404, "headers": headers})
+    body = b'{"code":"not_found","message":"This server runs without pages and API.","hint":"See `serve --only`."}'
+    await send({"type": "http.response.body", "body": body})
