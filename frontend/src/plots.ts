@@ -37,8 +37,7 @@ function timeLabels(data: ChartData, splits: number[], step: number): string[] {
 }
 
 /** A point between two gaps has no line to show it: give it a dot. */
-function lonePoints(plot: uPlot, series: number, show: boolean): number[] | null {
-  if (show) return null;
+function lonePoints(plot: uPlot, series: number): number[] {
   const values = plot.data[series] as Values;
   const found: number[] = [];
   for (let i = 0; i < values.length; i++) {
@@ -95,7 +94,7 @@ export class Plots {
 
   /** Make one line stand out; null: none. */
   highlight(line: number | null): void {
-    for (const plot of this.plots) plot.setSeries(line === null ? null : line + 1, { focus: true });
+    for (const plot of this.plots) plot.setSeries(line === null ? null : this.column(line), { focus: true });
   }
 
   step(by: number): void {
@@ -115,8 +114,14 @@ export class Plots {
     return scale?.min != null && scale.max != null ? [scale.min, scale.max] : null;
   }
 
+  /** Number of a line in uPlot's data, where 0 is the time. */
+  private column(line: number): number {
+    return this.data.series.length - line;
+  }
+
   private columns(field: Field): uPlot.AlignedData {
-    return [this.data.x, ...this.data.series.map((series) => series[field])] as uPlot.AlignedData;
+    // The first line is the newest and most watched: it is drawn last, on top of the others.
+    return [this.data.x, ...this.data.series.map((series) => series[field]).reverse()] as uPlot.AlignedData;
   }
 
   private build(): void {
@@ -169,7 +174,7 @@ export class Plots {
         },
         { ...axis, size: AXIS_WIDTH, space: 32, values: (_plot, splits) => splits.map(numberLabel) },
       ],
-      series: [{}, ...this.data.series.map((series, i) => this.line(series.label, i))],
+      series: [{}, ...this.data.series.map((series, i) => this.line(series.label, i)).reverse()],
       hooks: {
         drawClear: [(plot) => this.shadeOpenInterval(plot)],
         draw: [(plot) => this.nameLines(plot)],
@@ -187,7 +192,7 @@ export class Plots {
       width: index === 0 ? 2 : 1.4,
       ...(DASHES[index % DASHES.length] ? { dash: DASHES[index % DASHES.length] } : {}),
       spanGaps: false,
-      points: { size: 4, fill: stroke, filter: lonePoints },
+      points: { show: true, size: 4, fill: stroke, filter: lonePoints },
     };
   }
 
@@ -222,7 +227,7 @@ export class Plots {
     const ratio = devicePixelRatio;
     const gap = 12 * ratio;
     const labels = this.data.series.flatMap((series, i) => {
-      const y = this.lastHeight(plot, i + 1);
+      const y = this.lastHeight(plot, this.column(i));
       return y === null ? [] : [{ text: series.label, y: Math.min(top + height, Math.max(top, y)), i }];
     });
     labels.sort((a, b) => a.y - b.y);
@@ -235,6 +240,7 @@ export class Plots {
     plot.ctx.save();
     plot.ctx.font = `${11 * ratio}px ${css("--font") || "system-ui"}`;
     plot.ctx.textBaseline = "middle";
+    plot.ctx.textAlign = "left";
     for (const label of labels) {
       plot.ctx.fillStyle = colour(label.i);
       plot.ctx.fillText(label.text, left + width + 6 * ratio, label.y, this.labelWidth() * ratio);

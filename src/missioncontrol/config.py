@@ -158,9 +158,13 @@ def load_config(
         settings.setdefault(section, {}).update({k: v for k, v in values.items() if v is not None})
     _refuse_unknown(settings)
     try:
-        return msgspec.convert({**settings, "data": data_dir.absolute()}, Config, strict=False, dec_hook=_path)
+        return msgspec.convert(
+            {**settings, "data": data_dir.absolute()}, Config, strict=False, dec_hook=_path
+        )
     except msgspec.ValidationError as error:
-        raise ConfigError("config_invalid", f"Setting is wrong: {error}", "See `missioncontrol config show`.") from None
+        raise ConfigError(
+            "config_invalid", f"Setting is wrong: {error}", "See `missioncontrol config show`."
+        ) from None
 
 
 def _read(file: str | Path | None, folder: Path) -> dict[str, Any]:

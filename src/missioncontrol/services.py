@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from missioncontrol.lake.writer import LakeWriter
     from missioncontrol.log.sqlite import SqliteLog
     from missioncontrol.query.engine import Engine
+    from missioncontrol.query.sql import SqlRunner
     from missioncontrol.state.releases import Releases
     from missioncontrol.telemetry.import_pings import PingImport
     from missioncontrol.telemetry.stream import Stream
@@ -59,8 +60,16 @@ class Services:
     def engine(self) -> Engine:
         """Answers queries."""
         from missioncontrol.query.engine import Engine
+    from missioncontrol.query.sql import SqlRunner
 
         return Engine(self.reader, self.registry, self.config.query)
+
+    @cached_property
+    def sql(self) -> SqlRunner:
+        """Runs users' SQL."""
+        from missioncontrol.query.sql import SqlRunner
+
+        return SqlRunner(self.reader, self.registry, self.config.query)
 
     @cached_property
     def releases(self) -> Releases:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+
 import click
 
 from missioncontrol import __version__
@@ -52,8 +53,8 @@ class _Lazy(click.Group):
             import difflib
 
             close = difflib.get_close_matches(args[0], list(_COMMANDS), 1)
-            error.message += f" Did you mean '{close[0]}'?" if close else ""
-            raise
+            hint = f" Did you mean '{close[0]}'?" if close else ""
+            raise click.UsageError(error.message + hint, ctx) from None
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

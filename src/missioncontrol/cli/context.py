@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -50,8 +50,8 @@ def with_settings(function: F) -> F:
         if value is not None:
             setattr(ctx.obj, "data" if param.name == "data" else "file", value)
 
-    function = click.pass_obj(function)
-    options = {"callback": remember, "expose_value": False}
-    function = click.option("--config", metavar="FILE", help="Settings file.", **options)(function)
-    return click.option("--data", metavar="DIR", help="Folder of the installation.", **options)(function)
+    def option(name: str, metavar: str, text: str) -> Callable[[F], F]:
+        return click.option(name, metavar=metavar, help=text, callback=remember, expose_value=False)
 
+    with_config = option("--config", "FILE", "Settings file.")(cast(F, click.pass_obj(function)))
+    return option("--data", "DIR", "Folder of the installation.")(with_config)

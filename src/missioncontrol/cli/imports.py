@@ -60,8 +60,15 @@ def _with_progress(job: PingImport, files: Sequence[Path]) -> ImportReport:
 
     total = sum(f.stat().st_size for f in files if f.is_file())
     console = Console(stderr=True)
-    columns = (TextColumn("Importing"), BarColumn(), DownloadColumn(), TextColumn("{task.fields[lines]} lines"))
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
+    columns = (
+        TextColumn("Importing"),
+        BarColumn(),
+        DownloadColumn(),
+        TextColumn("{task.fields[lines]} lines"),
+    )
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
+    ) as progress:
         task = progress.add_task("pings", total=total, lines="0")
 
         def show(report: ImportReport) -> None:

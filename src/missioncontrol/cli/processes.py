@@ -67,7 +67,9 @@ class Child:
     def _start(self) -> subprocess.Popen[bytes]:
         environment = {**os.environ, PARENT: str(os.getpid())}
         try:
-            return subprocess.Popen(self._arguments, env=environment, stdin=subprocess.DEVNULL, start_new_session=False)
+            return subprocess.Popen(
+                self._arguments, env=environment, stdin=subprocess.DEVNULL, start_new_session=False
+            )
         except OSError as error:
             raise MissionControlError("child_not_started", f"{' '.join(self._arguments)}: {error}") from None
 

@@ -39,10 +39,16 @@ def list_(settings: Settings, as_json: bool) -> None:
     console = Console()
     sections: list[tuple[str, list[tuple[str, str, str]]]] = [
         ("Documents", [(d.name, d.title, d.description) for d in registry.documents.values()]),
-        ("Applications", [(a.name, a.title, _rules(a.drop_channels)) for a in registry.applications.values()]),
+        (
+            "Applications",
+            [(a.name, a.title, _rules(a.drop_channels)) for a in registry.applications.values()],
+        ),
         (
             "Dimensions",
-            [(d.name, d.title, d.description + ("" if d.enabled else " (off)")) for d in registry.dimensions.values()],
+            [
+                (d.name, d.title, d.description + ("" if d.enabled else " (off)"))
+                for d in registry.dimensions.values()
+            ],
         ),
         ("Measures", [(m.name, m.title, m.description) for m in registry.measures.values()]),
     ]

@@ -113,3 +113,8 @@ class Refused(MissionControlError):
 def body_of(reason: Reason) -> bytes:
     """The JSON of an answer that refuses: `{code, message, hint}`."""
     return msgspec.json.encode({"code": reason.code, "message": reason.message, "hint": reason.hint})
+
+
+def explanations() -> dict[str, str]:
+    """What each reason means, by its name in the table `discards`."""
+    return {f"edge_{r.code}": f"{r.message} {r.hint}".strip() for r in globals().values() if isinstance(r, Reason)}

@@ -60,7 +60,7 @@ class TableFacts(msgspec.Struct, frozen=True):
 
 
 class LakeCare:
-    """Cares for all tables of one lake, one after the other. Any number of readers and writers go on meanwhile."""
+    """Cares for all tables of one lake in turn, while any number of readers and writers go on."""
 
     def __init__(
         self,

@@ -132,7 +132,7 @@ def _merge(
 
 
 def _fitting(files: Sequence[FileRef], most_bytes: int) -> tuple[FileRef, ...]:
-    """The smallest files which, inflated, stay together below a size: rows with bodies are merged in memory."""
+    """The smallest files that, inflated, stay below a size: rows with bodies are merged in memory."""
     fitting: list[FileRef] = []
     size = 0
     for file in files:

@@ -126,19 +126,7 @@ class LakeWriter:
     def _ensure_table(self, table: LakeTable) -> None:
         path = self._lake_path / table.name
         with delta_failures(path):
-            opened = open_table(path)
-            if opened is None:
-                path.mkdir(parents=True, exist_ok=True)
-                # Another process may create it in the same moment: `ignore` leaves theirs.
-                opened = DeltaTable.create(
-                    path,
-                    schema=schema_of(table.columns),
-                    mode="ignore",
-                    partition_by=list(table.partition_by),
-                    name=table.name,
-                    description=table.description,
-                    configuration=_configuration(table),
-                )
+            opened = open_table(path) or _create(path, table)
             self._tables[table.name] = opened
             self._add_columns(table, opened)
             self._columns[table.name] = columns_of(opened)
@@ -205,7 +193,7 @@ class LakeWriter:
         if gone:
             raise StorageError(
                 "lake_conflict",
-                f"{len(gone)} files that a commit to {self._lake_path / table} replaces are no longer part of it.",
+                f"{len(gone)} files to be replaced are no longer part of {self._lake_path / table}.",
                 "Take a new snapshot and repeat: compaction has merged them meanwhile.",
             )
 
@@ -215,6 +203,23 @@ class LakeWriter:
             f"The commit of {app} to {self._lake_path / table} lost to another one: {error}",
             "Is a second stream running on the same data folder?",
         )
+
+
+def _create(path: Path, table: LakeTable) -> DeltaTable:
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        return DeltaTable.create(
+            path,
+            schema=schema_of(table.columns),
+            mode="ignore",
+            partition_by=list(table.partition_by),
+            name=table.name,
+            description=table.description,
+            configuration=_configuration(table),
+        )
+    except CommitFailedError:
+        # Another process has created it in the same moment.
+        return DeltaTable(path)
 
 
 def _configuration(table: LakeTable) -> dict[str, str | None]:

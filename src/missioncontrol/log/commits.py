@@ -51,6 +51,9 @@ class GroupCommit:
         """Transactions made durable so far."""
         self._path = path
         self._max_bytes = max_bytes
+        share_bytes = max_bytes // 8 or _GROUP_BYTES  # of a small log the write-ahead log may take a quarter
+        self._group_bytes = min(_GROUP_BYTES, share_bytes)
+        self._checkpoint_bytes = min(_CHECKPOINT_BYTES, share_bytes)
         self._store = store
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -104,7 +107,7 @@ class GroupCommit:
         while job is not None:
             jobs.append(job)
             size_bytes += sum(row.size_bytes for row in job.rows)
-            if len(jobs) >= _GROUP_JOBS or size_bytes >= _GROUP_BYTES:
+            if len(jobs) >= _GROUP_JOBS or size_bytes >= self._group_bytes:
                 return jobs
             try:
                 job = self._jobs.get_nowait()
@@ -166,18 +169,20 @@ class GroupCommit:
         """
         if self._connection is None or not self._uncopied_bytes:
             return
-        if self._uncopied_bytes < _CHECKPOINT_BYTES and not is_scarce(self._path.parent):
-            return
-        self._uncopied_bytes = 0
         try:
-            frames = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
-            if frames * PAGE_BYTES > WAL_BYTES:
-                # Others append during a passive checkpoint, so that it never reaches the end: keep them out,
-                # shortly.
-                self._connection.execute("PRAGMA busy_timeout=100")
-                self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
-        except sqlite3.Error:
+            if self._uncopied_bytes >= self._checkpoint_bytes or is_scarce(self._path.parent):
+                self._uncopied_bytes = 0
+                _checkpoint(self._connection)
+        except (sqlite3.Error, OSError):
             pass
+
+
+def _checkpoint(connection: sqlite3.Connection) -> None:
+    frames = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
+    if frames * PAGE_BYTES > WAL_BYTES:
+        # Others append during a passive checkpoint, so that it never reaches the end: keep them out, shortly.
+        connection.execute("PRAGMA busy_timeout=100")
+        connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
 
 
 def _size_bytes(rows: Sequence[Row]) -> int:

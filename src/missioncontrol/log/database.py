@@ -48,6 +48,8 @@ def connect(
     try:
         _set_up(connection)
         connection.execute(f"PRAGMA synchronous={synchronous}")
+        if synchronous == "FULL":  # the group commit copies the write-ahead log itself, after its answers
+            connection.execute("PRAGMA wal_autocheckpoint=0")
         if max_bytes:
             pages = (max_bytes - min(max_bytes // 4, WAL_BYTES)) // PAGE_BYTES
             connection.execute(f"PRAGMA max_page_count={max(1, pages)}")
@@ -134,10 +136,6 @@ def _make_folder(folder: Path) -> None:
 
 
 def _set_up(connection: sqlite3.Connection) -> None:
-    """Settings of a connection; the first two count only for the connection that makes the file."""
-    connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
-    connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
-    patiently(connection, lambda: connection.execute("PRAGMA journal_mode=WAL"))
     connection.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
     # Debian's SQLite overwrites what is deleted with zeros: trims would write as much as appends, 25 times
     # slower.
@@ -147,25 +145,30 @@ def _set_up(connection: sqlite3.Connection) -> None:
 
 
 def _make_schema(connection: sqlite3.Connection, path: Path) -> None:
-    if _schema_version(connection) == SCHEMA_VERSION:
+    """Make the tables of a new file. Opening one that has them takes no lock, so that reading never waits."""
+    if _schema_version(connection, path) == SCHEMA_VERSION:
         return
+    connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
+    connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+    patiently(connection, lambda: connection.execute("PRAGMA journal_mode=WAL"))
     begin(connection)
     try:
-        version = _schema_version(connection)
-        if version > SCHEMA_VERSION:
-            raise StorageError(
-                "log_newer",
-                f"The log {path} was made by a newer version (schema {version}).",
-                "Upgrade this one.",
-            )
-        for statement in _SCHEMA.split(";\n"):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        if _schema_version(connection, path) < SCHEMA_VERSION:
+            for statement in _SCHEMA.split(";\n"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
         roll_back(connection)
         raise
 
 
-def _schema_version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+def _schema_version(connection: sqlite3.Connection, path: Path) -> int:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > SCHEMA_VERSION:
+        raise StorageError(
+            "log_newer",
+            f"The log {path} was made by a newer version (schema {version}).",
+            "Upgrade this one.",
+        )
+    return version

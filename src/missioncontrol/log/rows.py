@@ -115,4 +115,6 @@ def identity(document_id: str) -> bytes:
             own = b""
         if len(own) == IDENTITY_BYTES:
             return own
-    return hashlib.blake2b(document_id.lower().encode(), digest_size=IDENTITY_BYTES).digest()
+    return hashlib.blake2b(
+        document_id.lower().encode(errors="surrogatepass"), digest_size=IDENTITY_BYTES
+    ).digest()

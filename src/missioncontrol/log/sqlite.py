@@ -159,7 +159,7 @@ class SqliteLog:
             raise StorageError("log_closed", f"The log {self._path} is closed.")
         connection = None
         try:
-            connection = self._idle_readers.pop() if self._idle_readers else connect(self._path)
+            connection = self._idle_reader() or connect(self._path)
             yield connection
         except (sqlite3.Error, OSError, msgspec.DecodeError) as error:
             if connection is not None:
@@ -169,6 +169,12 @@ class SqliteLog:
             connection.close()
         else:
             self._idle_readers.append(connection)
+
+    def _idle_reader(self) -> sqlite3.Connection | None:
+        try:
+            return self._idle_readers.pop()
+        except IndexError:
+            return None
 
 
 _Stored = tuple[int, int, bytes, bytes]

@@ -74,7 +74,7 @@ class Trimmer:
                 return
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
-        """Shrink the file while most of it is free (any of it on a nearly full disk); the next call goes on."""
+        """Shrink the file while most of it is free, or any on a nearly full disk; the next call goes on."""
         for _ in range(_VACUUM_STEPS):
             free, pages = _pragma(connection, "freelist_count"), _pragma(connection, "page_count")
             kept = 0 if is_scarce(self._path.parent) else max(_KEPT_FREE_PAGES, pages // 2)

@@ -1,7 +1,7 @@
 """What an aggregate query may ask: from the parameters of an address to a frozen `AggregateQuery`.
 
-Every name is looked up in the registry, so that what reaches SQL is a declared name; everything unknown is refused
-with the nearest known name. Never touches data.
+Every name is looked up in the registry, so that what reaches SQL is a declared name; everything unknown is
+refused with the nearest known name. Never touches data.
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ from missioncontrol.clock import WINDOW_S
 from missioncontrol.config import Query as Settings
 from missioncontrol.errors import BadRequest
 from missioncontrol.lake.tables import lake_tables
-from missioncontrol.query.filters import TIME_COLUMNS, Filter, TextFilter, null_filter, text_filter, time_filter
+from missioncontrol.query.filters import (
+    TIME_COLUMNS,
+    Filter,
+    TextFilter,
+    null_filter,
+    text_filter,
+    time_filter,
+)
 from missioncontrol.registry.model import Registry
 
 EXPERIMENT_COLUMNS = ("experiment_id", "experiment_branch")
@@ -72,8 +79,9 @@ def parse_aggregate_query(
 ) -> AggregateQuery:
     """The query that the parameters ask for; `format` is skipped here, see `parse_format()`.
 
-    Raises `BadRequest`: `no_measurement`, `unknown_measure`, `unknown_dimension`, `unknown_parameter`, `empty_filter`,
-    `bad_time`, `bad_filter`, `bad_order`, `bad_limit`, `bad_interval`, `not_kept_for_experiments`.
+    Raises `BadRequest`: `no_measurement`, `unknown_measure`, `unknown_dimension`, `unknown_parameter`,
+    `empty_filter`, `bad_time`, `bad_filter`, `bad_order`, `bad_limit`, `bad_interval`,
+    `not_kept_for_experiments`.
     """
     grouped = _grouped(pairs)
     own = {"measurements", "dimensions", "order", "limit", "format"}
@@ -193,7 +201,9 @@ def _order(given: Sequence[str], query: AggregateQuery) -> tuple[tuple[str, bool
         column = item.removeprefix("-")
         if column not in known:
             error = unknown("order", column, known)
-            raise BadRequest("bad_order", f"The answer has no column {column[:80]!r} to order by.", error.hint)
+            raise BadRequest(
+                "bad_order", f"The answer has no column {column[:80]!r} to order by.", error.hint
+            )
         order.setdefault(column, item.startswith("-"))
     return tuple(order.items())
 
@@ -202,7 +212,9 @@ def _limit(given: Sequence[str], settings: Settings) -> int:
     if not given:
         return settings.default_limit
     text = given[-1]
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:18]) <= settings.max_rows and len(text) <= 18):
+    if not (
+        text.isascii() and text.isdigit() and 1 <= int(text[:18]) <= settings.max_rows and len(text) <= 18
+    ):
         raise BadRequest("bad_limit", f"limit must be a number from 1 to {settings.max_rows}.")
     return int(text)
 
@@ -211,7 +223,9 @@ def _interval(given: Sequence[str]) -> int:
     if not given:
         return WINDOW_S
     if given[-1] not in INTERVALS:
-        raise BadRequest("bad_interval", f"There is no interval {given[-1][:80]!r}.", f"One of {', '.join(INTERVALS)}.")
+        raise BadRequest(
+            "bad_interval", f"There is no interval {given[-1][:80]!r}.", f"One of {', '.join(INTERVALS)}."
+        )
     return INTERVALS[given[-1]]
 
 

@@ -1,6 +1,7 @@
 """How names, texts and types are written in DuckDB's SQL.
 
-Whatever ends up in SQL text goes through `name()` or `text()`; values of users are bound as parameters instead.
+Whatever ends up in SQL text goes through `name()` or `text()`; values of users are bound as parameters
+instead.
 """
 
 from __future__ import annotations

@@ -1,22 +1,25 @@
 """The query engine: DuckDB in memory over the Parquet files of the lake's snapshots.
 
-One connection for the process, opened at the first query (an idle product never loads DuckDB), a cursor a query.
-Calls block: run them in threads. Every query has a deadline and a memory limit; nothing is ever written.
+One connection for the process, opened at the first query (an idle product never loads DuckDB), a cursor a
+query. Calls block: run them in threads. Every query has a deadline and a memory limit; nothing is ever
+written.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from missioncontrol.config import Query as Settings
 from missioncontrol.errors import StorageError
+from missioncontrol.lake.tables import lake_tables
 from missioncontrol.query.aggregates import AggregateQuery, ValuesQuery, as_aggregate
+from missioncontrol.query.relation import Span, view
 from missioncontrol.query.rows import Deadline, Rows, duckdb_failures
-from missioncontrol.query.statement import Compiler, Statement
+from missioncontrol.query.statement import Compiler, Parameter, Statement
 from missioncontrol.query.versions import newest_first
 from missioncontrol.registry.model import Registry
 
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
     import duckdb
 
     from missioncontrol.lake.snapshot import LakeReader
+
+
+_ALL = 10_000_000
+"""More rows than any of our own questions has answers."""
 
 
 class Values(msgspec.Struct, frozen=True):
@@ -38,7 +45,9 @@ class Values(msgspec.Struct, frozen=True):
 class Engine:
     """Answers aggregate queries. Thread-safe."""
 
-    def __init__(self, reader: LakeReader, registry_source: Callable[[], Registry], settings: Settings) -> None:
+    def __init__(
+        self, reader: LakeReader, registry_source: Callable[[], Registry], settings: Settings
+    ) -> None:
         self.reader = reader
         self.settings = settings
         self._registry_source = registry_source
@@ -52,14 +61,18 @@ class Engine:
     def aggregate(self, query: AggregateQuery, typed: bool = False) -> Rows:
         """Rows of sums; use it as a context manager.
 
-        Text mode gives times as ISO 8601 with Z; `typed` keeps timestamps, dates and 64-bit sums for Arrow. Raises
-        `TooSlow` (`query_timeout`), `BadRequest` (`query_memory`) and `StorageError`.
+        Text mode gives times as ISO 8601 with Z; `typed` keeps timestamps, dates and 64-bit sums for Arrow.
+        Raises `TooSlow` (`query_timeout`), `BadRequest` (`query_memory`) and `StorageError`.
         """
         try:
-            return self._run(self._compiler(rollups=True).compile(query, typed))
+            return self._run(self._compiler(rollups=True).compile(query, typed), typed)
         except StorageError:
             # A rollup can be deleted between looking and reading; the base files of a new snapshot are there.
-            return self._run(self._compiler(rollups=False).compile(query, typed))
+            return self._run(self._compiler(rollups=False).compile(query, typed), typed)
+
+    def run(self, statement: Statement) -> Rows:
+        """Rows of a statement of our own, never of a user's text; use it as a context manager."""
+        return self._run(statement)
 
     def values(self, query: ValuesQuery) -> Values:
         """The distinct values of a dimension: versions the newest first, all others in the order of text."""
@@ -68,6 +81,17 @@ class Engine:
             texts = [v for v in found if v is not None]
             ordered = newest_first(texts) if query.dimension == "version" else texts
             return Values(query.dimension, ordered, len(texts) < len(found), rows.complete)
+
+    def over(
+        self, table: str, sql: str, parameters: Sequence[Parameter] = (), span: Span = Span()
+    ) -> list[tuple[Any, ...]]:
+        """All rows of SQL of our own, in which `{relation}` stands for the table's files within `span`."""
+        snapshot = self.reader.snapshot(table)
+        columns = snapshot.columns if snapshot else lake_tables(self.registry())[table].columns
+        files = [f for f in snapshot.files if span.wants(f)] if snapshot else []
+        statement = Statement(sql.replace("{relation}", view(files, columns)), tuple(parameters), (), _ALL)
+        with self._run(statement) as rows:
+            return [row for batch in rows.batches() for row in batch]
 
     def close(self) -> None:
         """Close the connection; the next query opens another."""
@@ -83,28 +107,30 @@ class Engine:
         with self._run(msgspec.structs.replace(statement, limit=1_000_000)) as rows:
             return [row[0] for batch in rows.batches() for row in batch]
 
-    def _run(self, statement: Statement) -> Rows:
+    def _run(self, statement: Statement, typed: bool = False) -> Rows:
         with duckdb_failures():
             cursor = self._cursor()
         deadline = Deadline(cursor, self.settings.timeout_s)
+        parameters = list(statement.parameters)
         try:
             with duckdb_failures():
-                cursor.execute(statement.sql, _parameters(statement))
+                if typed:
+                    relation = cursor.sql(statement.sql, params=parameters)
+                    return Rows(
+                        cursor, statement.columns, deadline, statement.limit, relation.to_arrow_reader
+                    )
+                cursor.execute(statement.sql, parameters)
+                return Rows(cursor, statement.columns, deadline, statement.limit)
         except BaseException:
             deadline.cancel()
             cursor.close()
             raise
-        return Rows(cursor, statement.columns, deadline, statement.limit)
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         with self._lock:
             if self._connection is None:
                 self._connection = _connect(self.settings)
             return self._connection.cursor()
-
-
-def _parameters(statement: Statement) -> Sequence[object]:
-    return list(statement.parameters)
 
 
 def _connect(settings: Settings) -> duckdb.DuckDBPyConnection:

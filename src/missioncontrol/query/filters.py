@@ -1,7 +1,7 @@
 """Filters of aggregate queries: from texts in an address to typed conditions.
 
-One value means equality, two mean an inclusive range for columns with an order (times, build ids, versions) and
-membership for all others, three or more mean membership. Never touches data.
+One value means equality, two mean an inclusive range for columns with an order (times, build ids, versions)
+and membership for all others, three or more mean membership. Never touches data.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ Filter = TextFilter | WindowFilter | DateFilter
 
 
 def time_filter(column: str, values: Sequence[str]) -> WindowFilter | DateFilter:
-    """The condition that `column=value&column=value...` puts on a time column; `BadRequest` for a bad value."""
+    """The condition that `column=value&column=value...` puts on a time column; `BadRequest` for a bad
+    value.
+    """
     _refuse_empty(column, values)
     how: Literal["in", "range"] = "range" if len(values) == 2 else "in"
     if column == "submission_date":
@@ -64,7 +66,9 @@ def time_filter(column: str, values: Sequence[str]) -> WindowFilter | DateFilter
 
 
 def text_filter(column: str, values: Sequence[str], ordered: bool = False) -> TextFilter:
-    """The condition that `column=value&column=value...` puts on a text column; `BadRequest` for an empty value."""
+    """The condition that `column=value&column=value...` puts on a text column; `BadRequest` for an empty
+    value.
+    """
     _refuse_empty(column, values)
     if len(values) == 2 and column == "version":
         _refuse_no_version(values)
@@ -81,7 +85,9 @@ def null_filter(column: str, values: Sequence[str]) -> TextFilter:
         return TextFilter(column, "null")
     if wanted == {"false"}:
         return TextFilter(column, "not_null")
-    raise BadRequest("bad_filter", f"{column}__isnull must be true or false.", f"For example {column}__isnull=true.")
+    raise BadRequest(
+        "bad_filter", f"{column}__isnull must be true or false.", f"For example {column}__isnull=true."
+    )
 
 
 def parse_instant(column: str, value: str) -> datetime:
@@ -103,7 +109,9 @@ def parse_date(column: str, value: str) -> date:
             raise ValueError
         return date.fromisoformat(value)
     except ValueError:
-        raise BadRequest("bad_time", f"{column}: {_shown(value)} is no day.", "YYYY-MM-DD or YYYYMMDD.") from None
+        raise BadRequest(
+            "bad_time", f"{column}: {_shown(value)} is no day.", "YYYY-MM-DD or YYYYMMDD."
+        ) from None
 
 
 def _minus_window(column: str, end: datetime) -> datetime:

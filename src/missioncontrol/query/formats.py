@@ -1,7 +1,7 @@
 """Writers of answers: JSON, NDJSON, CSV, Parquet, Arrow and a table for the terminal.
 
-Rows go from the query to the sink batch by batch, so memory is bounded by a batch and not by the answer. Arrow is
-imported only for the formats that need it.
+Rows go from the query to the sink batch by batch, so memory is bounded by a batch and not by the answer.
+Arrow is imported only for the formats that need it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ _ENCODER = msgspec.json.Encoder(decimal_format="number")
 def write(rows: Rows, form: str, sink: BinaryIO, envelope: Envelope = "list", width: int = 0) -> None:
     """Write all rows to the sink; `rows.complete` and `rows.count` are final afterwards.
 
-    Raises what reading rows raises, and `BadRequest` (`not_in_format`) for a type that the format cannot hold.
+    Raises what reading rows raises, and `BadRequest` (`not_in_format`) for a type that the format cannot
+    hold.
     """
     if form == "json":
         _write_json(rows, sink, envelope)
@@ -160,5 +161,7 @@ def _write_table(rows: Rows, sink: BinaryIO, width: int) -> None:
     console = Console(file=text, width=width or 120, force_terminal=False)
     console.print(table)
     if shown == TABLE_ROWS:
-        console.print(f"The first {TABLE_ROWS} rows. All of them: --format csv, json, ndjson, parquet or arrow.")
+        console.print(
+            f"The first {TABLE_ROWS} rows. All of them: --format csv, json, ndjson, parquet or arrow."
+        )
     sink.write(text.getvalue().encode())

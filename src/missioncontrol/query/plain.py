@@ -1,7 +1,8 @@
 """Values as DuckDB gives them -> values that JSON and CSV can hold.
 
-Times become ISO 8601 text with Z (a timestamp without zone is UTC here), binary becomes base64, a map an object.
-Numbers stay numbers: integers of any size, decimals with all their digits. Not-a-number and infinity are null.
+Times become ISO 8601 text with Z (a timestamp without zone is UTC here), binary becomes base64, a map an
+object. Numbers stay numbers: integers of any size, decimals with all their digits. Not-a-number and infinity
+are null.
 """
 
 from __future__ import annotations

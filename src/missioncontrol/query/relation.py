@@ -1,8 +1,8 @@
 """A table of the lake, at one snapshot, as a relation in DuckDB's SQL.
 
-Snapshot -> files that can hold matching rows -> `read_parquet([...])`. A column that the Delta schema has and a file
-lacks is null; a table without files is a typed empty relation, so that an empty product answers with no rows
-instead of an error. Never reads a file itself.
+Snapshot -> files that can hold matching rows -> `read_parquet([...])`. A column that the Delta schema has and
+a file lacks is null; a table without files is a typed empty relation, so that an empty product answers with
+no rows instead of an error. Never reads a file itself.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from missioncontrol.lake.tables import Column
 from missioncontrol.query import dialect
 
 if TYPE_CHECKING:
     from missioncontrol.lake.snapshot import FileRef
-    from missioncontrol.lake.tables import Column
 
 _DAY_US = 86_400_000_000
 
@@ -61,8 +61,8 @@ def scan(
 ) -> str:
     """A parenthesised SELECT of exactly `columns` over `files`.
 
-    `rollup` names a smaller file that stands for a base file; it may be given only when it holds all `columns`
-    but `submission_date`.
+    `rollup` names a smaller file that stands for a base file; it may be given only when it holds all
+    `columns` but `submission_date`.
     """
     if not files:
         return empty(columns)
@@ -70,8 +70,10 @@ def scan(
         return _hive_scan([f.path for f in files], columns)
     paths = [(rollup(f) if rollup else None) or f.path for f in files]
     stored = [c for c in columns if c.name != "submission_date"]
-    fields = stored or [_WINDOW]
-    select = ", ".join(_DATE_OF_WINDOW if c.name == "submission_date" else dialect.name(c.name) for c in columns)
+    fields: list[Column] = stored or [_WINDOW]
+    select = ", ".join(
+        _DATE_OF_WINDOW if c.name == "submission_date" else dialect.name(c.name) for c in columns
+    )
     if len(stored) != len(columns) and not any(c.name == "window_start" for c in stored):
         fields = [*stored, _WINDOW]
     return f"(SELECT {select or '1'} FROM read_parquet({dialect.texts(paths)}, schema={_schema(fields)}))"
@@ -87,12 +89,7 @@ def empty(columns: Sequence[Column]) -> str:
     return f"(SELECT {_nulls(columns)} WHERE false)"
 
 
-class _Named(msgspec.Struct, frozen=True):
-    name: str
-    type: str
-
-
-_WINDOW = _Named("window_start", "timestamp")
+_WINDOW = Column("window_start", "timestamp")
 # Integer arithmetic: a cast of an instant to a date asks the time zone library for every row.
 _DATE_OF_WINDOW = (
     f'DATE \'1970-01-01\' + CAST(epoch_us("window_start") // {_DAY_US} AS INTEGER) AS "submission_date"'
@@ -106,7 +103,7 @@ def _of_its_day(file: FileRef) -> bool:
     return all(b is not None and b.astimezone(UTC).date().isoformat() == day for b in bounds)
 
 
-def _schema(columns: Sequence[Column | _Named]) -> str:
+def _schema(columns: Sequence[Column]) -> str:
     """The reader's own schema: no footer has to be read to know the columns, and absent ones are null."""
     fields = (
         f"{dialect.text(c.name)}: {{'name': {dialect.text(c.name)}, "
@@ -127,4 +124,6 @@ def _hive_scan(paths: Sequence[str], columns: Sequence[Column]) -> str:
         "hive_types={'submission_date': DATE})"
     )
     # The empty first branch supplies the columns that no file has.
-    return f"(SELECT {names} FROM (SELECT {_nulls(columns)} WHERE false UNION ALL BY NAME SELECT * FROM {read}))"
+    return (
+        f"(SELECT {names} FROM (SELECT {_nulls(columns)} WHERE false UNION ALL BY NAME SELECT * FROM {read}))"
+    )

@@ -1,13 +1,14 @@
 """The rows of one running query, read in batches and never past the limit or the deadline.
 
-A `Rows` owns its cursor: use it as a context manager. Knows nothing of formats; imports Arrow only when asked for it.
+A `Rows` owns its cursor: use it as a context manager. Knows nothing of formats; imports Arrow only when asked
+for it.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_ROWS = 2000
+ARROW_BATCH_ROWS = 65_536
 
 
 class ResultColumn(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -51,7 +53,9 @@ class Deadline:
 
 
 class Rows:
-    """At most `limit` rows of an executed cursor."""
+    """At most `limit` rows of a query, read once: as tuples of an executed cursor, or as Arrow by
+    `open_arrow`.
+    """
 
     def __init__(
         self,
@@ -59,6 +63,7 @@ class Rows:
         columns: tuple[ResultColumn, ...],
         deadline: Deadline,
         limit: int | None,
+        open_arrow: Callable[[int], pa.RecordBatchReader] | None = None,
     ) -> None:
         self.columns = columns
         self.limit = limit
@@ -68,6 +73,7 @@ class Rows:
         """False once there turned out to be more rows than `limit`."""
         self._cursor = cursor
         self._deadline = deadline
+        self._open_arrow = open_arrow
 
     def __enter__(self) -> Rows:
         return self
@@ -93,9 +99,10 @@ class Rows:
                 yield batch[:kept]
 
     def arrow(self) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-        """The schema, and the rows as Arrow record batches."""
+        """The schema, and the rows as Arrow record batches; only of rows that were opened for Arrow."""
+        assert self._open_arrow
         with duckdb_failures():
-            reader = self._cursor.to_arrow_reader(65536)
+            reader = self._open_arrow(ARROW_BATCH_ROWS)
         return reader.schema, self._arrow_batches(reader)
 
     def _arrow_batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
@@ -148,7 +155,9 @@ def translated(error: Exception) -> MissionControlError:
 def too_slow(timeout_s: float | None) -> TooSlow:
     """The refusal of a query that ran out of time."""
     after = f" after {timeout_s:g} s" if timeout_s else ""
-    return TooSlow("query_timeout", f"The query was stopped{after}: it took too long.", "Ask for fewer days or columns.")
+    return TooSlow(
+        "query_timeout", f"The query was stopped{after}: it took too long.", "Ask for fewer days or columns."
+    )
 
 
 def too_large() -> BadRequest:

@@ -1,8 +1,9 @@
 """From an `AggregateQuery` to one SQL statement with bound parameters.
 
-Names come from the registry only and are quoted; every value of the user is a parameter. Files that cannot hold a
-wanted row are left out before DuckDB sees them, and slim rollups stand for base files where they hold all that is asked.
-Never runs anything, except the look-up of the known versions that a range of versions needs.
+Names come from the registry only and are quoted; every value of the user is a parameter. Files that cannot
+hold a wanted row are left out before DuckDB sees them, and slim rollups stand for base files where they hold
+all that is asked. Never runs anything, except the look-up of the known versions that a range of versions
+needs.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ Parameter = str | datetime | list[str]
 Versions = Callable[["Statement"], list[str]]
 """Runs a statement with one text column and gives its values."""
 
-ROLLUP_KEYS = frozenset({"window_start", "channel", "application", "version", "build_id", "os_name", "submission_date"})
+ROLLUP_KEYS = frozenset(
+    {"window_start", "channel", "application", "version", "build_id", "os_name", "submission_date"}
+)
 _TIME_TYPES = {"window_start": "timestamp", "window_end": "timestamp", "submission_date": "date"}
 _ISO = "'%Y-%m-%dT%H:%M:%SZ'"
 
@@ -46,7 +49,9 @@ class Statement(msgspec.Struct, frozen=True):
 class Compiler:
     """Compiles queries against one registry and the snapshots of one moment."""
 
-    def __init__(self, reader: LakeReader, registry: Registry, versions: Versions, rollups: bool = True) -> None:
+    def __init__(
+        self, reader: LakeReader, registry: Registry, versions: Versions, rollups: bool = True
+    ) -> None:
         self._reader = reader
         self._registry = registry
         self._versions = versions
@@ -54,7 +59,9 @@ class Compiler:
         self._tables = lake_tables(registry)
 
     def compile(self, query: AggregateQuery, typed: bool = False) -> Statement:
-        """The statement for a query. `typed`: times and sums keep their types, otherwise times are ISO 8601 text."""
+        """The statement for a query. `typed`: times and sums keep their types, otherwise times are ISO 8601
+        text.
+        """
         source = self._source(query)
         where, parameters = self._where(query, source)
         inner = _grouping(query, source, where)
@@ -142,7 +149,9 @@ class Compiler:
             term = _order_term(column, query)
             if column == "version" and column in named:
                 # By number, as people count; text would put 9.0 above 10.0.
-                parameters.append(sorted(self._known_versions(query, source), key=lambda v: (version_key(v), v)))
+                parameters.append(
+                    sorted(self._known_versions(query, source), key=lambda v: (version_key(v), v))
+                )
                 term = f"list_position(?::VARCHAR[], {term})"
             terms.append(f"{term} {'DESC' if named.get(column) else 'ASC'} NULLS LAST")
         return ", ".join(terms), parameters
@@ -181,7 +190,11 @@ def _needed(query: AggregateQuery) -> list[str]:
     dimensions = ["window_start" if d == "window_end" else d for d in query.dimensions]
     windows = ["window_start" for f in query.filters if isinstance(f, WindowFilter)]
     # Ordering and ranges of versions look the versions up in the same source.
-    return list(dict.fromkeys([*dimensions, *windows, *query.filtered, *query.measures, *([query.per] if query.per else [])]))
+    return list(
+        dict.fromkeys(
+            [*dimensions, *windows, *query.filtered, *query.measures, *([query.per] if query.per else [])]
+        )
+    )
 
 
 def _column(name: str, columns: dict[str, Column]) -> Column:
@@ -191,7 +204,8 @@ def _column(name: str, columns: dict[str, Column]) -> Column:
 def _population_wanted(query: AggregateQuery) -> bool:
     """Population rows have null experiments: a filter on a value leaves none of them."""
     return not any(
-        isinstance(f, TextFilter) and f.column in EXPERIMENT_COLUMNS and f.how != "null" for f in query.filters
+        isinstance(f, TextFilter) and f.column in EXPERIMENT_COLUMNS and f.how != "null"
+        for f in query.filters
     )
 
 
@@ -206,7 +220,8 @@ def _span(query: AggregateQuery) -> Span:
 
 
 def _window_condition(condition: WindowFilter) -> str:
-    # Instants were parsed, so writing them out is safe; each is compared as stored, so statistics prune row groups.
+    # Instants were parsed, so writing them out is safe; each is compared as stored, so statistics prune row
+    # groups.
     values = [dialect.instant(v) for v in condition.values]
     if condition.how == "range":
         return f'"window_start" BETWEEN {values[0]} AND {values[-1]}'

@@ -23,8 +23,8 @@ _FINAL = 4
 def version_key(text: str) -> VersionKey:
     """Sort key of a version: `61.0a1 < 61.0b2 < 61.0b10 < 61.0 < 61.0.1 < 61.0esr < 100.0`.
 
-    Two texts of the same version (`61.0` and `61.0.0`) have equal keys. An esr sorts after the other versions of
-    the same first two numbers. Text that is no version has a key below all versions, ordered as text.
+    Two texts of the same version (`61.0` and `61.0.0`) have equal keys. An esr sorts after the other versions
+    of the same first two numbers. Text that is no version has a key below all versions, ordered as text.
     """
     match = _VERSION.fullmatch(text)
     if match is None:
@@ -35,7 +35,16 @@ def version_key(text: str) -> VersionKey:
     while patches and patches[-1] == 0:
         patches.pop()
     stage = (stage or "").lower()
-    return (1, int(major), minor, int(stage == "esr"), tuple(patches), _STAGES.get(stage, _FINAL), int(nth or 0), rest)
+    return (
+        1,
+        int(major),
+        minor,
+        int(stage == "esr"),
+        tuple(patches),
+        _STAGES.get(stage, _FINAL),
+        int(nth or 0),
+        rest,
+    )
 
 
 def is_version(text: str) -> bool:

@@ -81,9 +81,7 @@ def compile_document(registry: Registry, document: Document) -> DocumentPlan:
         decoder=places.decoder,
         required=tuple(_required(entry, places) for entry in document.required),
         dimensions=tuple(_dimension(d, document, places) for d in registry.keys),
-        accept=tuple(
-            CompiledCheck(c, places.of(c.path) if c.path else None) for c in document.accept
-        ),
+        accept=tuple(CompiledCheck(c, places.of(c.path) if c.path else None) for c in document.accept),
         measures=tuple(_measures(registry, document, places)),
         experiment_maps=tuple(places.of(p, Shape.BRANCHES) for p in document.experiments.map),
         experiment_pairs=tuple(
@@ -104,7 +102,9 @@ def _dimension(dimension: Dimension, document: Document, places: _Places) -> Dim
     paths = dimension.sources.get(document.name) or dimension.sources.get(document.family) or []
     shape = Shape.ANY if dimension.normalise == "quantum_ready" else Shape.SCALAR
     indexes = tuple(places.of(p, shape if i else Shape.SCALAR) for i, p in enumerate(paths))
-    return DimensionPlan(dimension, indexes, "" if dimension.name in document.as_sent else dimension.normalise)
+    return DimensionPlan(
+        dimension, indexes, "" if dimension.name in document.as_sent else dimension.normalise
+    )
 
 
 def _measures(registry: Registry, document: Document, places: _Places) -> list[tuple[int, MeasureFunction]]:
@@ -132,7 +132,9 @@ def _source(source: MeasureSource, measure: Measure, document: Document, places:
     return when
 
 
-def _predicate(source: MeasureSource, measure: Measure, document: Document, places: _Places) -> MeasureFunction:
+def _predicate(
+    source: MeasureSource, measure: Measure, document: Document, places: _Places
+) -> MeasureFunction:
     return lambda values: 1
 
 
@@ -145,13 +147,13 @@ def _buckets(source: MeasureSource, measure: Measure, document: Document, places
     bucket, at_least = source.bucket, source.at_least
 
     def count(values: Values) -> Number | Wrong | None:
-        buckets = values[index]
+        buckets: dict[int, int] | Wrong | None = values[index]
         if buckets is None:
             return absent
-        if buckets is WRONG:
+        if isinstance(buckets, Wrong):
             return WRONG
         if bucket is not None:
-            found: int | None = buckets.get(bucket)
+            found = buckets.get(bucket)
             return absent if found is None else found
         if at_least is None:
             return sum(buckets.values())
@@ -170,8 +172,8 @@ def _histogram_keys(source: MeasureSource, document: Document) -> tuple[str, ...
 
 
 def _scalar(source: MeasureSource, measure: Measure, document: Document, places: _Places) -> MeasureFunction:
+    keys: tuple[str, ...] = ("metrics", source.metric_type, source.scalar)
     if document.family == "glean":
-        keys = ("metrics", source.metric_type, source.scalar)
         if source.metric_type == "timespan":
             return _timespan(places.of((*keys, "value")), places.of((*keys, "time_unit")), source, measure)
         return _plain(places.of((*keys, source.key) if source.key else keys), source, measure)

@@ -88,7 +88,9 @@ class Decoder:
         if known in (None, Shape.PRESENT):
             self._shapes[keys] = shape
         elif shape not in (Shape.PRESENT, known):
-            raise ConfigError("registry_invalid", f"`{'.'.join(keys)}` is declared both as {known} and as {shape}.")
+            raise ConfigError(
+                "registry_invalid", f"`{'.'.join(keys)}` is declared both as {known} and as {shape}."
+            )
         return self._index.setdefault(keys, len(self._index))
 
     def compile(self) -> None:
@@ -100,13 +102,9 @@ class Decoder:
                 node = node.setdefault(key, {})
         root, attributes = self._struct((), tree)
         self._decode = msgspec.json.Decoder(root).decode
-        getter = attrgetter(*[attributes[keys] for keys in self._index]) if self._index else None
-        if getter is None:
-            self._leaves = lambda _: ()
-        elif len(self._index) == 1:
-            self._leaves = lambda ping: (getter(ping),)
-        else:
-            self._leaves = getter
+        # One name more than needed: attrgetter gives a tuple only for two and more.
+        first = next(iter(attributes.values()), "__class__")
+        self._leaves = attrgetter(first, *[attributes[keys] for keys in self._index])
 
     def values(self, body: bytes) -> tuple[Any, ...]:
         """The values at the declared paths: None where absent or null, WRONG where they do not fit.
@@ -115,7 +113,7 @@ class Decoder:
         """
         assert self._decode is not None
         try:
-            values = self._leaves(self._decode(body))
+            values = self._leaves(self._decode(body))[1:]
         except msgspec.DecodeError:
             return self._lenient(body)
         except RecursionError:
@@ -126,7 +124,9 @@ class Decoder:
             )
         return values
 
-    def _struct(self, prefix: tuple[str, ...], tree: dict[str, Any]) -> tuple[Any, dict[tuple[str, ...], str]]:
+    def _struct(
+        self, prefix: tuple[str, ...], tree: dict[str, Any]
+    ) -> tuple[Any, dict[tuple[str, ...], str]]:
         """A Struct for the children of a node, and the attribute path of every declared path below it."""
         fields: list[Any] = []
         names: dict[str, str] = {}

@@ -25,7 +25,9 @@ def add_blocks(paths: Sequence[Path], file: Path) -> list[str]:
         added: dict[str, Any] = tomlkit.parse(file.read_text(encoding="utf-8"))
     except (tomlkit.exceptions.ParseError, UnicodeDecodeError) as error:
         raise ConfigError("registry_invalid", f"{file}: no TOML: {error}") from None
-    parse_registry([*shipped_files(), *user_files(paths), SourceFile(str(file), file.read_text(encoding="utf-8"))])
+    parse_registry(
+        [*shipped_files(), *user_files(paths), SourceFile(str(file), file.read_text(encoding="utf-8"))]
+    )
     own = _read(paths[-1])
     names = []
     for section in added:

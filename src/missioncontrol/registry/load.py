@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 
 import msgspec
 
@@ -107,7 +107,9 @@ def user_files(paths: Iterable[Path]) -> list[SourceFile]:
         except FileNotFoundError:
             continue
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError("registry_unreadable", f"{path}: {error}", "The file must be UTF-8 text.") from None
+            raise ConfigError(
+                "registry_unreadable", f"{path}: {error}", "The file must be UTF-8 text."
+            ) from None
     return found
 
 
@@ -138,7 +140,9 @@ def _merge(files: Sequence[SourceFile]) -> list[Block]:
             raise ConfigError("registry_invalid", f"{file.name}: no TOML: {error}") from None
         for section, entries in content.items():
             if section not in _SECTIONS or not isinstance(entries, dict):
-                hint = _suggest(section, _SECTIONS) or f"Blocks: {', '.join(f'[{s}.NAME]' for s in _SECTIONS)}."
+                hint = (
+                    _suggest(section, _SECTIONS) or f"Blocks: {', '.join(f'[{s}.NAME]' for s in _SECTIONS)}."
+                )
                 line = next((i for i, t in enumerate(file.text.splitlines(), 1) if section in t), 1)
                 raise ConfigError("registry_invalid", f"{file.name}:{line}: unknown block [{section}]", hint)
             for name, values in entries.items():
@@ -170,7 +174,9 @@ def _convert(block: Block, kind: type[T], values: dict[str, Any] | None = None) 
 def _refuse_unknown_keys(block: Block, known: set[str]) -> None:
     for key in block.values:
         if key not in known:
-            block.refuse(f"unknown key `{key}`", key, _suggest(key, known) or f"Known: {', '.join(sorted(known))}.")
+            block.refuse(
+                f"unknown key `{key}`", key, _suggest(key, known) or f"Known: {', '.join(sorted(known))}."
+            )
 
 
 def _paths(block: Block, paths: Iterable[str], key: str) -> None:
@@ -197,7 +203,7 @@ def _dimension(block: Block, documents: dict[str, Document], families: set[str])
     values = dict(block.values)
     sources = values.pop("from", {})
     if not isinstance(sources, dict):
-        block.refuse("`from` needs one entry a document, as in from.main = \"path\"", "from")
+        block.refuse('`from` needs one entry a document, as in from.main = "path"', "from")
     values["sources"] = {k: [v] if isinstance(v, str) else v for k, v in sources.items()}
     _check_name(block)
     _refuse_unknown_keys(block, {*Dimension.__struct_fields__, "from"} - {"name", "sources"})
@@ -266,16 +272,17 @@ def _kind(block: Block, source: MeasureSource) -> Kind:
     if name in ("histogram", "keyed_histogram"):
         if source.at_least is not None and source.bucket is not None:
             block.refuse("`at_least` and `bucket` exclude each other", "at_least")
-        return "threshold" if source.at_least is not None else "histogram" if name == "histogram" else name
+        return "threshold" if source.at_least is not None else cast(Kind, name)
     if source.at_least is not None or source.bucket is not None:
-        block.refuse("`at_least` and `bucket` go with a histogram", "at_least" if source.at_least is not None else "bucket")
+        key = "bucket" if source.at_least is None else "at_least"
+        block.refuse("`at_least` and `bucket` go with a histogram", key)
     if name == "number":
         _paths(block, [source.number], "number")
     if source.clamp and (len(source.clamp) != 2 or source.clamp[0] > source.clamp[1]):
         block.refuse("`clamp` is [lowest, highest]", "clamp")
     if source.divide == 0:
         block.refuse("`divide` must not be 0", "divide")
-    return name  # type: ignore[return-value]
+    return cast(Kind, name)
 
 
 def _check_name(block: Block) -> None:

@@ -78,7 +78,9 @@ class Dimension(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     description: str = ""
     sources: dict[str, list[str]] = {}
     """Document or family name -> paths, the first with a value counts. TOML key: `from`."""
-    normalise: Literal["", "channel", "os", "os_version", "country", "boolean", "profile_age", "quantum_ready"] = ""
+    normalise: Literal[
+        "", "channel", "os", "os_version", "country", "boolean", "profile_age", "quantum_ready"
+    ] = ""
     enabled: bool = True
     """Part of the key of error_aggregates. A declared but not enabled dimension costs nothing."""
     ordered: bool = False

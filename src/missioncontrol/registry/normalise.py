@@ -108,6 +108,7 @@ def quantum_ready(e10s: object, addons: Any, theme: Any) -> str | None:
     if not isinstance(theme.get("id"), str):
         return None
     modern = all(
-        isinstance(a, dict) and (a.get("isSystem") is True or a.get("isWebExtension") is True) for a in addons.values()
+        isinstance(a, dict) and (a.get("isSystem") is True or a.get("isWebExtension") is True)
+        for a in addons.values()
     )
     return str(e10s and modern and theme["id"] in DEFAULT_THEMES)

@@ -16,9 +16,9 @@ from missioncontrol.errors import BadRequest
 from missioncontrol.simulate import sessions as draw
 from missioncontrol.simulate.pings import DEFAULT_SIZES, Renderer
 from missioncontrol.simulate.population import draw_population
-from missioncontrol.simulate.releases import Regression, Release, adopt, main_levels, schedule
+from missioncontrol.simulate.releases import TRAINS, Regression, Release, Train, adopt, main_levels, schedule
 from missioncontrol.simulate.sessions import EVENT, Event, Events, Sessions, World
-from missioncontrol.simulate.stamps import DAY_S, HOUR_S, NS
+from missioncontrol.simulate.stamps import DAY_S, HOUR_S, NS, instant
 from missioncontrol.simulate.submission import Submission
 from missioncontrol.simulate.truth import Truth, truth_of
 
@@ -32,6 +32,7 @@ _WHO, _WHAT, _WHEN, _TEXT, _STARTS, _ARRIVALS, _CALIBRATION = range(7)
 class Fleet:
     """`clients` clients and the releases up to `now_ns`, from a seed.
 
+    `trains` is the rhythm of releases; there must be one for each application and channel of `TRAINS`.
     `regression` makes the newest version of one train worse (None: all is well); `glean_share` of the
     clients use a Glean application instead of Firefox; `main_per_1k_hours` is the rate of main crashes of an
     average machine; `sizes` are the bytes of the smallest and largest full main ping.
@@ -43,6 +44,7 @@ class Fleet:
         clients: int,
         now_ns: int,
         *,
+        trains: tuple[Train, ...] = TRAINS,
         regression: Regression | None = Regression(),
         glean_share: float = 0.08,
         main_per_1k_hours: float = draw.MAIN_PER_1K_HOURS,
@@ -54,9 +56,9 @@ class Fleet:
         self.now_ns = now_ns
         now_s = now_ns // NS
         population = draw_population(self._rng(_WHO), clients, glean_share, now_s // DAY_S)
-        self.releases: tuple[Release, ...] = schedule(self._rng(_WHAT), now_s, regression)
+        self.releases: tuple[Release, ...] = schedule(self._rng(_WHAT), trains, now_s, regression)
         levels = main_levels(self.releases, regression)
-        adoption = adopt(self._rng(_WHEN), population, self.releases)
+        adoption = adopt(self._rng(_WHEN), trains, population, self.releases)
         self._world = World(population, adoption, levels, main_per_1k_hours)
         self.truth: Truth = truth_of(population, self.releases, levels, main_per_1k_hours, regression)
         self._renderer = Renderer(self._rng(_TEXT), population, self.releases, sizes)
@@ -74,11 +76,21 @@ class Fleet:
         sample = draw.arrivals(rng, self._world, begin, begin + HOUR_S, _CALIBRATION_SESSIONS)
         return len(draw.events(rng, self._world, sample)) / _CALIBRATION_SESSIONS
 
+    @property
+    def earliest_ns(self) -> int:
+        """From when on every train has a release; there is no history before it."""
+        first: dict[tuple[str, str], int] = {}
+        for release in self.releases:
+            first.setdefault((release.application, release.channel), release.published_ns)
+        return max(first.values())
+
     def history(self, start_ns: int, end_ns: int, light: bool = True) -> Iterator[Submission]:
-        """What is received in [start, end), in order. `light`: small main pings."""
-        for table in self._received(start_ns, end_ns):
-            for row in table.tolist():
-                yield self._renderer.render(Event(*row), light)
+        """What is received in [start, end), in order. `light`: small main pings.
+
+        Raises `BadRequest` for a start before `earliest_ns`.
+        """
+        self._check_start(start_ns)
+        return self._rendered(self._received(start_ns, end_ns), light)
 
     def live(
         self, start_ns: int, rate_per_s: float | None = None, light: bool = False
@@ -88,9 +100,21 @@ class Fleet:
         Without `rate_per_s` it is the continuation of `history()`. With it, about that many pings a second
         are sent by the same clients, more busily than in their history: the rates per usage hour stay what
         `truth` says, but crash pings no longer come before the hours do, and a session's pings all arrive
-        within a moment.
+        within a moment. Raises `BadRequest` for a start before `earliest_ns`.
         """
+        self._check_start(start_ns)
         tables = self._received(start_ns, None) if rate_per_s is None else self._rushed(start_ns, rate_per_s)
+        return self._rendered(tables, light)
+
+    def _check_start(self, start_ns: int) -> None:
+        if start_ns < self.earliest_ns:
+            raise BadRequest(
+                "simulated_past",
+                f"The fleet has no history before {instant(self.earliest_ns)}.",
+                "Start later, take more clients, or give it trains with more releases.",
+            )
+
+    def _rendered(self, tables: Iterator[Events], light: bool) -> Iterator[Submission]:
         for table in tables:
             for row in table.tolist():
                 yield self._renderer.render(Event(*row), light)

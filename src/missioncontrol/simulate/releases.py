@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
+from missioncontrol.errors import BadRequest
 from missioncontrol.simulate.population import (
     APPLICATIONS,
     CHANNELS,
@@ -20,7 +21,7 @@ from missioncontrol.simulate.population import (
     Ints,
     Population,
 )
-from missioncontrol.simulate.stamps import DAY_S, HOUR_S, NS, build_stamp
+from missioncontrol.simulate.stamps import DAY_S, HOUR_S, NS, build_stamp, instant
 
 NEWEST_MAJOR = 103
 """Major version on the release channel: its predecessors reach below 100, where text compares wrongly."""
@@ -75,17 +76,19 @@ class Release(msgspec.Struct, frozen=True):
 TRAINS = (
     Train(FIREFOX, "release", 21, 8, 36, 50, 16, first_share=0.25, hold_h=24),
     Train(FIREFOX, "beta", 7, 12, 60, 26, 12),
-    Train(FIREFOX, "nightly", 1, 40, 10, 3, 8),
+    Train(FIREFOX, "nightly", 1, 60, 10, 3, 8),
     Train(FIREFOX, "esr", 28, 6, 240, 50, 40),
     Train(GLEAN_NAMESPACE, "release", 21, 8, 60, 50, 40),
     Train(GLEAN_NAMESPACE, "beta", 7, 12, 80, 26, 20),
 )
 
 
-def schedule(rng: np.random.Generator, now_s: int, regression: Regression | None) -> tuple[Release, ...]:
-    """All releases, oldest first within a train, the trains in the order of `TRAINS`."""
+def schedule(
+    rng: np.random.Generator, trains: tuple[Train, ...], now_s: int, regression: Regression | None
+) -> tuple[Release, ...]:
+    """All releases, oldest first within a train, the trains in their order."""
     releases: list[Release] = []
-    for train in TRAINS:
+    for train in trains:
         levels = np.exp(rng.normal(0, _LEVEL_SD, train.count))
         if regression and (train.application, train.channel) == (regression.application, regression.channel):
             levels[-1] = levels[-2]  # so that the factor is exact
@@ -102,6 +105,9 @@ def main_levels(releases: tuple[Release, ...], regression: Regression | None) ->
     """Multiplier of main crashes by (release, operating system), the regression included."""
     levels = np.array([[release.level] * len(OS_NAMES) for release in releases])
     if regression:
+        if regression.os_name not in ("", *OS_NAMES):
+            known = ", ".join(OS_NAMES)
+            raise BadRequest("simulated_os", f"No client runs {regression.os_name!r}.", f"Known: {known}.")
         worst = newest(releases, regression.application, regression.channel)
         for column, name in enumerate(OS_NAMES):
             if regression.os_name in ("", name):
@@ -110,9 +116,29 @@ def main_levels(releases: tuple[Release, ...], regression: Regression | None) ->
 
 
 def newest(releases: tuple[Release, ...], application: str, channel: str) -> int:
-    """Index of the newest release of a train. Raises `ValueError` when there is no such train."""
+    """Index of the newest release of a train. Raises `BadRequest` when there is no such train."""
     found = [n for n, r in enumerate(releases) if (r.application, r.channel) == (application, channel)]
-    return max(found)
+    if not found:
+        raise BadRequest("simulated_train", f"The fleet has no releases of {application} on {channel}.")
+    return found[-1]
+
+
+class Published(msgspec.Struct, frozen=True):
+    """A release as `missioncontrol import releases` reads it."""
+
+    application: str
+    channel: str
+    version: str
+    build_id: str
+    published_at: str
+    """ISO 8601, UTC."""
+
+
+def published(releases: tuple[Release, ...]) -> tuple[Published, ...]:
+    """When each release was published."""
+    return tuple(
+        Published(r.application, r.channel, r.version, r.build_id, instant(r.published_ns)) for r in releases
+    )
 
 
 class Adoption(msgspec.Struct, frozen=True):
@@ -139,23 +165,28 @@ class Adoption(msgspec.Struct, frozen=True):
         return result
 
 
-def adopt(rng: np.random.Generator, population: Population, releases: tuple[Release, ...]) -> Adoption:
+def adopt(
+    rng: np.random.Generator,
+    trains: tuple[Train, ...],
+    population: Population,
+    releases: tuple[Release, ...],
+) -> Adoption:
     """Draw when every client takes every release. The oldest of a train is everyone's from the start."""
     first = np.zeros(population.size, np.int64)
     row = np.zeros(population.size, np.int64)
-    trains = np.zeros(population.size, np.int64)
+    train_of = np.zeros(population.size, np.int64)
     times: list[Floats] = []
     start = 0
-    for number, train in enumerate(TRAINS):
+    for number, train in enumerate(trains):
         members = np.flatnonzero(
             (population.application == APPLICATIONS.index(train.application))
             & (population.channel == CHANNELS.index(train.channel))
         )
-        first[members], trains[members], row[members] = start, number, np.arange(len(members))
+        first[members], train_of[members], row[members] = start, number, np.arange(len(members))
         published = np.array([r.published_ns / NS for r in releases[start : start + train.count]])
         times.append(_adoption_times(rng, train, population, members, published))
         start += train.count
-    return Adoption(first, row, trains, tuple(times))
+    return Adoption(first, row, train_of, tuple(times))
 
 
 def _adoption_times(

@@ -99,7 +99,7 @@ class World(msgspec.Struct, frozen=True):
 
 def starts(rng: np.random.Generator, world: World, begin: float, end: float) -> Sessions:
     """The sessions that start in [begin, end)."""
-    weights = _habit(world.population, begin) * (end - begin) / DAY_S
+    weights = _habit(world.population, begin, begin) * (end - begin) / DAY_S
     client = _choose(rng, weights, int(rng.poisson(weights.sum())))
     start = begin + rng.random(len(client)) * (end - begin)
     length, delay = _length(rng, world.population, client), _delay(rng, len(client))
@@ -108,7 +108,7 @@ def starts(rng: np.random.Generator, world: World, begin: float, end: float) -> 
 
 def arrivals(rng: np.random.Generator, world: World, begin: float, end: float, count: int) -> Sessions:
     """`count` sessions whose last ping arrives in [begin, end), whenever they started."""
-    client = _choose(rng, _habit(world.population, begin), count)
+    client = _choose(rng, _habit(world.population, begin, begin - LONGEST_S), count)
     arrival = begin + rng.random(count) * (end - begin)
     length, delay = _length(rng, world.population, client), _delay(rng, count)
     start = arrival - delay - length
@@ -132,13 +132,14 @@ def events(rng: np.random.Generator, world: World, sessions: Sessions) -> Events
     return table
 
 
-def _habit(population: Population, at: float) -> Floats:
-    """Sessions per day of each client at this time of its day and week."""
+def _habit(population: Population, at: float, known_by: float) -> Floats:
+    """Sessions per day of each client at this time of its day and week; 0 without a profile by `known_by`."""
     offset = np.array([c.offset_h for c in COUNTRIES])[population.country]
     local_h = (at / HOUR_S + offset) % 24
     weekend = int(at // DAY_S + 4) % 7 in (0, 6)
     rhythm = 1 + 0.75 * np.cos((local_h - 16) / 24 * 2 * np.pi)
-    habit: Floats = population.sessions_per_day * rhythm * (0.85 if weekend else 1.06)
+    exists = population.profile_day * DAY_S <= known_by
+    habit: Floats = population.sessions_per_day * rhythm * exists * (0.85 if weekend else 1.06)
     return habit
 
 

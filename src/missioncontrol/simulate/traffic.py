@@ -82,17 +82,12 @@ async def send(
 ) -> TrafficReport:
     """Post submissions to `url` (scheme, loopback host and port).
 
-    `rate_per_s` None keeps the distances between the submissions' own receive times. `gzip_level` is 1 to 3; 0
-    sends plain JSON. `forwarded_for` gives the client address to claim in X-Forwarded-For. Raises `BadRequest`
-    for a host that is not this machine, and for bounds that are not above 0.
+    `rate_per_s` None keeps the distances between the submissions' own receive times. `gzip_level` is 1 to 3;
+    0 sends plain JSON. `forwarded_for` gives the client address to claim in X-Forwarded-For. Raises
+    `BadRequest` for a host that is not this machine, and for bounds that are not above 0.
     """
     host, port = loopback(url)
-    if (
-        max_count < 1
-        or not max_seconds > 0
-        or connections < 1
-        or (rate_per_s is not None and not rate_per_s > 0)
-    ):
+    if min(max_count, max_seconds, connections, 1 if rate_per_s is None else rate_per_s) <= 0:
         raise BadRequest("simulated_traffic", "Rate, connections, count and seconds must be above 0.")
     run = _Run(host, port, connections, gzip_level, forwarded_for)
     return await run.send(submissions, rate_per_s, max_count, max_seconds)

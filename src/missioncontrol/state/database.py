@@ -48,7 +48,9 @@ class Database:
         try:
             if url.get_backend_name() == "sqlite" and url.database:
                 Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-            engine = sa.create_engine(url, connect_args={"timeout": 30} if url.get_backend_name() == "sqlite" else {})
+            engine = sa.create_engine(
+                url, connect_args={"timeout": 30} if url.get_backend_name() == "sqlite" else {}
+            )
             _migrate(engine)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             hint = "Is the data folder writable, and the file a database?"

@@ -37,7 +37,9 @@ _ARROW: dict[str, pa.DataType] = {
 class Aggregator:
     """Collects the rows of one batch. Not thread-safe; use once."""
 
-    def __init__(self, registry: Registry, fine_days: int, broken_body_bytes: int, archive: bool = True) -> None:
+    def __init__(
+        self, registry: Registry, fine_days: int, broken_body_bytes: int, archive: bool = True
+    ) -> None:
         self._registry = registry
         self._fine_days = fine_days
         self._broken_body_bytes = broken_body_bytes
@@ -93,7 +95,16 @@ class Aggregator:
                 [(*k, *v) for k, v in self._experiments.items()],
             ),
             "usage_by_activity": (
-                [*usage_keys, "application", "channel", "version", "build_id", "os_name", "usage_hours", "starts"],
+                [
+                    *usage_keys,
+                    "application",
+                    "channel",
+                    "version",
+                    "build_id",
+                    "os_name",
+                    "usage_hours",
+                    "starts",
+                ],
                 [(*k, *v) for k, v in self._usage.items()],
             ),
             "discards": (["window_start", "reason", "count"], [(*k, v) for k, v in self._discards.items()]),
@@ -147,8 +158,8 @@ class Aggregator:
 
 
 _ARCHIVE = (
-    "submission_date", "doc_type", "received_ns", "window_start", "log_offset", "namespace", "document_type", "document_version",
-    "document_id", "application", "version", "channel", "build_id", "country", "headers", "encoding", "body",
+    "submission_date", "doc_type", "received_ns", "window_start", "log_offset", "namespace", "document_type",
+    "document_version",    "document_id", "application", "version", "channel", "build_id", "country", "headers", "encoding", "body",
     "discarded",
 )  # fmt: skip
 
@@ -162,7 +173,7 @@ def _add(sums: Sums, values: tuple[tuple[int, Number], ...]) -> None:
 def _submitted(submission: Submission) -> date:
     """The day the archive files a ping under: its submission date, or the day of receipt when that is no date."""
     try:
-        return datetime.strptime(submission.submission_date or "", "%Y%m%d").date()
+        return datetime.strptime(submission.submission_date or "", "%Y%m%d").replace(tzinfo=UTC).date()
     except ValueError:
         return utc_date(submission.received_ns)
 
@@ -185,4 +196,3 @@ def _array(column: Column, values: tuple[Any, ...]) -> pa.Array:
         return pa.array(values, kind)
     scale = 1 if column.name == "received" else 1_000_000
     return pa.array([v * scale for v in values], pa.int64()).cast(kind)
-

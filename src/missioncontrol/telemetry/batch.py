@@ -25,7 +25,10 @@ class Batch:
         self._extractor = extractor
         self._limit = config.stream.max_inflated_bytes
         self._aggregator = Aggregator(
-            extractor.registry, config.stream.fine_activity_days, config.stream.broken_body_bytes, config.lake.archive
+            extractor.registry,
+            config.stream.fine_activity_days,
+            config.stream.broken_body_bytes,
+            config.lake.archive,
         )
         self.counted = 0
         self.discarded = 0

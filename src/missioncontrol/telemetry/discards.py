@@ -32,7 +32,7 @@ REASONS = {
 
 NOTES = {
     "value_not_counted": "The ping was counted; a measure in it had a wrong type or an impossible value and is null.",
-    "activity_not_placed": "The ping was counted; its usage has no believable start, so usage_by_activity leaves it out.",
+    "activity_not_placed": "The ping was counted; its usage has no believable start and is not in usage_by_activity.",
 }
 """Reasons under which a part of a counted ping was left out."""
 

@@ -105,7 +105,9 @@ class Extractor:
             submission.country,
             submission.submission_date,
         )
-        application = self.registry.applications.get(name or "") or self.registry.applications.get("default", _GENERAL)
+        application = self.registry.applications.get(name or "") or self.registry.applications.get(
+            "default", _GENERAL
+        )
         self._check_channel(plan, application, values)
         _check_required(plan, values)
         key = tuple(_dimension(d, values, application, submission) for d in plan.dimensions)
@@ -133,12 +135,15 @@ class Extractor:
         check = compiled.check
         if check.build_age:
             position = self._plan.build_id_position
-            source = values[compiled.index] if compiled.index is not None else None if position is None else key[position]
+            build_id = None if position is None else key[position]
+            source = build_id if compiled.index is None else values[compiled.index]
             _check_build_age(source, check.or_absent, check.reason, application, submitted)
         elif compiled.index is not None and not compiled.holds(values[compiled.index]):
             raise _Refused(Discard(check.reason, f"{check.path} is {values[compiled.index]!r}"[:MAX_TEXT]))
 
-    def _counted(self, plan: DocumentPlan, application: str, key: tuple[str | None, ...], values: tuple[Any, ...]) -> Fact:
+    def _counted(
+        self, plan: DocumentPlan, application: str, key: tuple[str | None, ...], values: tuple[Any, ...]
+    ) -> Fact:
         found: list[tuple[int, Number]] = []
         notes: tuple[str, ...] = ()
         usage: float | None = None

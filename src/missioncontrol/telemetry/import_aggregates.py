@@ -95,7 +95,15 @@ _CSV = pyarrow.csv.ConvertOptions(
     strings_can_be_null=True,
     column_types={
         n: pa.string()
-        for n in ("version", "display_version", "build_id", "os_version", "channel", "country", "submission_date")
+        for n in (
+            "version",
+            "display_version",
+            "build_id",
+            "os_version",
+            "channel",
+            "country",
+            "submission_date",
+        )
     },
 )
 

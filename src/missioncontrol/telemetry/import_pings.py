@@ -67,7 +67,9 @@ class ImportRun:
 
     def __init__(self, data: Path, files: Sequence[Path]) -> None:
         described = [f"{f.absolute()}\0{f.stat().st_size}\0{f.stat().st_mtime_ns}" for f in files]
-        digest = hashlib.blake2b("\n".join([*described, str(BLOCK_BYTES)]).encode(), digest_size=16).hexdigest()
+        digest = hashlib.blake2b(
+            "\n".join([*described, str(BLOCK_BYTES)]).encode(), digest_size=16
+        ).hexdigest()
         self._path = data / "imports" / f"{digest}.running"
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self.resumed = self._path.exists() and len(self._path.read_text()) == 32
@@ -102,7 +104,7 @@ def read_blocks(files: Sequence[Path], block_bytes: int = BLOCK_BYTES) -> Iterat
     size = done = 0
     for path in files:
         with path.open("rb") as raw:
-            stream = igzip.open(raw, "rb") if path.suffix == ".gz" else raw
+            stream = igzip.IGzipFile(fileobj=raw, mode="rb") if path.suffix == ".gz" else raw
             rest = b""
             while True:
                 try:
@@ -116,7 +118,9 @@ def read_blocks(files: Sequence[Path], block_bytes: int = BLOCK_BYTES) -> Iterat
                 if not cut:
                     rest += data
                     if len(rest) > LONGEST_LINE:
-                        raise BadRequest("import_line_too_long", f"{path}: a line is longer than {LONGEST_LINE} bytes.")
+                        raise BadRequest(
+                            "import_line_too_long", f"{path}: a line is longer than {LONGEST_LINE} bytes."
+                        )
                     continue
                 parts += (rest, data[:cut])
                 size += len(rest) + cut
@@ -184,7 +188,9 @@ class PingImport:
         self._count = max(1, workers)
         writer.ensure(registry)
 
-    def run(self, files: Sequence[Path], report: Callable[[ImportReport], None] = lambda _: None) -> ImportReport:
+    def run(
+        self, files: Sequence[Path], report: Callable[[ImportReport], None] = lambda _: None
+    ) -> ImportReport:
         """Import the files; calls `report` after each block. Raises before anything is done when one is missing."""
         for file in files:
             if not file.is_file():
@@ -234,7 +240,9 @@ class PingImport:
         block.worker.connection.send(self._log.claim(identities.ids, run.claimant) if identities.ids else [])
         block.decided = True
 
-    def _finish(self, under_way: deque[_Block], free: deque[_Worker], run: ImportRun) -> tuple[int, Staged, int]:
+    def _finish(
+        self, under_way: deque[_Block], free: deque[_Worker], run: ImportRun
+    ) -> tuple[int, Staged, int]:
         self._decide(under_way[0], run)
         block = under_way.popleft()
         staged = block.worker.receive(Staged)

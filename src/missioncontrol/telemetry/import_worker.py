@@ -47,7 +47,9 @@ def run(connection: Connection, config: Config) -> None:
             block: bytes = connection.recv_bytes()
         except EOFError:
             return
-        lines = [read_line(line, system_clock()) for line in block.splitlines() if not line.isspace() and line]
+        lines = [
+            read_line(line, system_clock()) for line in block.splitlines() if not line.isspace() and line
+        ]
         first = _first_received(lines)
         connection.send(Identities(list(first), len(lines)))
         known = dict(zip(first, connection.recv(), strict=True))

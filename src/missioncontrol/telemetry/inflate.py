@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 from isal import isal_zlib
 
@@ -33,10 +34,10 @@ def _gunzip(body: bytes, limit: int) -> bytes | Discard:
     return _inflate(body, isal_zlib.decompressobj(wbits=16 + zlib.MAX_WBITS), limit)
 
 
-def _inflate(body: bytes, stream: isal_zlib._IsalZlibDecompressObject, limit: int) -> bytes | Discard:
+def _inflate(body: bytes, stream: Any, limit: int) -> bytes | Discard:
     try:
         data: bytes = stream.decompress(body, limit + 1)
-    except isal_zlib.error as error:
+    except isal_zlib.error as error:  # type: ignore[misc]
         return Discard("bad_gzip", str(error)[:100])
     if len(data) > limit:
         return Discard("too_large_inflated")

@@ -55,15 +55,19 @@ class StatusFile:
 
     def _write(self, now_ns: int, error: str) -> None:
         lags = sorted(self._lags) or [0.0]
+        batches, records, counted, discarded = self._totals
         status = StreamStatus(
             self._pid,
             now_ns,
             self._through,
-            *self._totals,
-            lags[len(lags) // 2],
-            lags[min(len(lags) - 1, int(len(lags) * 0.99))],
-            self._last,
-            error,
+            batches=batches,
+            records=records,
+            counted=counted,
+            discarded=discarded,
+            lag_p50_s=lags[len(lags) // 2],
+            lag_p99_s=lags[min(len(lags) - 1, int(len(lags) * 0.99))],
+            last_batch_records=self._last,
+            error=error,
         )
         temporary = self._path.with_suffix(".tmp")
         try:

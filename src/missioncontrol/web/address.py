@@ -1,8 +1,8 @@
 """Addresses of the pages: which view of a measure a URL asks for, and the URL of a view.
 
-Everything that a page shows follows from its address, so this module is the only one that reads or writes one. It
-never looks at data. Dimensions are filtered by the names that `/api/v1/aggregates` uses (`os_name=Linux`,
-`os_name__isnull=true`).
+Everything that a page shows follows from its address, so this module is the only one that reads or writes
+one. It never looks at data. Dimensions are filtered by the names that `/api/v1/aggregates` uses
+(`os_name=Linux`, `os_name__isnull=true`).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ Pairs = Sequence[tuple[str, str]]
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """Keep rows whose dimension has one of the values; `null` true or false instead asks for null or not null."""
+    """Keep rows whose dimension has one of the values; `null` instead asks for null or for not null."""
 
     dimension: str
     values: tuple[str, ...] = ()
@@ -138,22 +138,26 @@ def measure_path(application: str | None, channel: str | None, measure: str) -> 
     return "/measure/" + "/".join(quote(part, safe="~") for part in parts)
 
 
-def read_state(application: str, channel: str, measure: str, query: Pairs, registry: Registry) -> MeasureState:
+def read_state(
+    application: str, channel: str, measure: str, query: Pairs, registry: Registry
+) -> MeasureState:
     """The view that path parts (already percent-decoded) and parameters ask for.
 
-    Raises `BadRequest` for a parameter, choice, instant or zoom that is not understood, naming what was meant.
+    Raises `BadRequest` for a parameter, choice, instant or zoom that is not understood.
     """
     dimensions = filterable(registry)
     _refuse_unknown(query, dimensions)
     values: dict[str, object] = {name: _choice(name, query) for name in CHOICES if _has(name, query)}
-    custom = values.get("range") == "custom" or ("range" not in values and (_has("start", query) or _has("end", query)))
-    if custom:
+    dated = _has("start", query) or _has("end", query)
+    if values.get("range", "custom" if dated else "") == "custom":
         values |= {"range": "custom", "start": _instant("start", query), "end": _instant("end", query)}
     state = MeasureState(
         decode_part(application),
         decode_part(channel),
         measure,
-        series=tuple(dict.fromkeys(decode_part(value) for name, value in query if name == "series" and value)),
+        series=tuple(
+            dict.fromkeys(decode_part(value) for name, value in query if name == "series" and value)
+        ),
         filters=_filters(query, dimensions),
         zoom=_zoom(query),
         **values,  # type: ignore[arg-type]
@@ -179,7 +183,9 @@ def _choice(name: str, query: Pairs) -> str:
     value = _last(name, query)
     if value not in CHOICES[name]:
         raise BadRequest(
-            "bad_parameter", f"`{name}` cannot be `{value[:60]}`.", f"Choose one of: {', '.join(CHOICES[name])}."
+            "bad_parameter",
+            f"`{name}` cannot be `{value[:60]}`.",
+            f"Choose one of: {', '.join(CHOICES[name])}.",
         )
     return value
 
@@ -202,7 +208,9 @@ def _instant(name: str, query: Pairs) -> datetime | None:
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise BadRequest(
-            "bad_time", f"`{name}` is no date or time: `{text[:60]}`.", "Write 2026-01-31 or 2026-01-31T14:00, in UTC."
+            "bad_time",
+            f"`{name}` is no date or time: `{text[:60]}`.",
+            "Write 2026-01-31 or 2026-01-31T14:00, in UTC.",
         ) from None
 
 
@@ -214,7 +222,9 @@ def _zoom(query: Pairs) -> str:
     text = _last("zoom", query)
     ends = text.split("_")
     if text and not (len(ends) == 2 and all(e.isascii() and e.isdigit() and len(e) < 12 for e in ends)):
-        raise BadRequest("bad_parameter", "`zoom` must be two numbers of seconds, as in 1800000000_1800003600.")
+        raise BadRequest(
+            "bad_parameter", "`zoom` must be two numbers of seconds, as in 1800000000_1800003600."
+        )
     return text
 
 
@@ -224,7 +234,9 @@ def _filters(query: Pairs, dimensions: Iterable[str]) -> tuple[Filter, ...]:
         values = tuple(dict.fromkeys(value for key, value in query if key == name and value))
         null = _last(name + _NULL_SUFFIX, query)
         if null and null not in ("true", "false"):
-            raise BadRequest("bad_parameter", f"`{name}{_NULL_SUFFIX}` must be true or false, not `{null[:60]}`.")
+            raise BadRequest(
+                "bad_parameter", f"`{name}{_NULL_SUFFIX}` must be true or false, not `{null[:60]}`."
+            )
         if null and values:
             raise BadRequest("bad_parameter", f"`{name}` cannot both have a value and be asked for null.")
         if values or null:
@@ -234,7 +246,9 @@ def _filters(query: Pairs, dimensions: Iterable[str]) -> tuple[Filter, ...]:
 
 def _refuse_unreasonable(state: MeasureState) -> None:
     if len(state.series) > MAX_SERIES:
-        raise BadRequest("too_many_series", f"At most {MAX_SERIES} lines fit one chart.", "Choose fewer `series`.")
+        raise BadRequest(
+            "too_many_series", f"At most {MAX_SERIES} lines fit one chart.", "Choose fewer `series`."
+        )
     if state.range != "custom":
         return
     if state.time == "release":
@@ -244,6 +258,8 @@ def _refuse_unreasonable(state: MeasureState) -> None:
             f"Choose a `range` of {', '.join(SPANS)}, or `time=clock`.",
         )
     if state.start is None:
-        raise BadRequest("bad_time", "A custom range needs its `start`.", "Write it as 2026-01-31T14:00, in UTC.")
+        raise BadRequest(
+            "bad_time", "A custom range needs its `start`.", "Write it as 2026-01-31T14:00, in UTC."
+        )
     if state.end is not None and state.end <= state.start:
         raise BadRequest("bad_time", "The range ends before it starts.", "Swap `start` and `end`.")

@@ -1,24 +1,44 @@
 """The web application: pages, API and static files under one set of headers and refusals.
 
-Composes what other modules define and decides nothing itself. Submissions of clients do not pass here: the server
-hands them to the ingestion edge before.
+Composes what other modules define and decides nothing itself. Submissions of clients do not pass here: the
+server hands them to the ingestion edge before.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, FastAPI
 from starlette.staticfiles import StaticFiles
 
 from missioncontrol import __version__
-from missioncontrol.registry.model import Registry
+from missioncontrol.state.releases import Release
 from missioncontrol.web.assets import STATIC, load_assets
 from missioncontrol.web.headers import SecureHeaders
 from missioncontrol.web.pages import PageSources, build_pages, build_pipeline_api
 from missioncontrol.web.refusals import install_refusals
 from missioncontrol.web.rendering import Renderer
+
+if TYPE_CHECKING:
+    from missioncontrol.ingest.edge import Edge
+    from missioncontrol.services import Services
+
+
+def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
+    """The web application of one installation; `edge` counts submissions in this process."""
+    from missioncontrol.web.engine_lookup import EngineLookup
+    from missioncontrol.web.pipeline_reader import PipelineReader
+
+    def releases(application: str | None, channel: str | None) -> list[Release]:
+        return services.releases.list(application, channel)
+
+    pipeline = PipelineReader(services.config, services.log, services.engine)
+    lookup = EngineLookup(services.engine)
+    sources = PageSources(services.registry, lookup, releases, pipeline, lambda: datetime.now(UTC))
+    app = compose(sources, [])
+    app.state.edge = edge
+    return app
 
 
 def compose(sources: PageSources, routers: list[APIRouter]) -> FastAPI:

@@ -1,7 +1,7 @@
 """The built frontend: which hashed file stands for which source, read once from Vite's manifest.
 
-Never builds anything. Without a build (a source tree before `python frontend/build.py`) the pages still work, as
-plain HTML, and say what is missing.
+Never builds anything. Without a build (a source tree before `python frontend/build.py`) the pages still
+work, as plain HTML, and say what is missing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The page of a measure: from a state to lines, table rows and the data of the two charts.
 
-State and answers of the `Lookup` go in, a `MeasureView` comes out. Nothing here knows HTML. The table, the charts
-and the legend are made of the same numbers. An interval without rows is None in all of them, never 0.
+State and answers of the `Lookup` go in, a `MeasureView` comes out. Nothing here knows HTML. The table, the
+charts and the legend are made of the same numbers. An interval without rows is None in all of them, never
+0.
 """
 
 from __future__ import annotations
@@ -16,8 +17,17 @@ import msgspec
 from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.query.versions import version_key
 from missioncontrol.registry.model import Measure, Registry
-from missioncontrol.web.address import INTERVALS, MAX_POINTS, MAX_SERIES, SPANS, MeasureState, decode_part, encode_part
-from missioncontrol.web.lookup import GroupTotal, Lookup, Point, Release, Selection
+from missioncontrol.state.releases import Release
+from missioncontrol.web.address import (
+    INTERVALS,
+    MAX_POINTS,
+    MAX_SERIES,
+    SPANS,
+    MeasureState,
+    decode_part,
+    encode_part,
+)
+from missioncontrol.web.lookup import GroupTotal, Lookup, Point, Selection
 
 DEFAULT_SERIES = 5
 RELEASE_LOOKBACK = timedelta(days=180)
@@ -141,9 +151,13 @@ def build_view(
     question = _question(state, registry, now)
     lines = _lines(question, lookup)
     if state.time == "release":
-        lines = [_with_start(line, question, lookup, releases) for line in lines]
+        lines = _with_starts(lines, question, lookup, releases)
     drawn = sorted((line for line in lines if line.drawn), key=lambda line: line.index)
-    found, x = _since_release(question, lookup, drawn) if state.time == "release" else _by_clock(question, lookup, drawn)
+    if state.time == "release":
+        found, x = _since_release(question, lookup, drawn)
+        lines = [_summed(line, question, found) for line in lines]
+    else:
+        found, x = _by_clock(question, lookup, drawn)
     chart = _chart(question, registry, drawn, found, x)
     rows = _rows(question, chart)
     return MeasureView(
@@ -184,7 +198,9 @@ def _range(state: MeasureState, now: datetime) -> tuple[datetime, datetime]:
     step = INTERVALS[state.interval]
     length = SPANS.get(state.range, timedelta())
     end = _ceil(state.end or now, step) if state.range == "custom" else _ceil(now, step)
-    start = _floor(state.start, step) if state.range == "custom" and state.start else _floor(now - length, step)
+    start = (
+        _floor(state.start, step) if state.range == "custom" and state.start else _floor(now - length, step)
+    )
     end = max(end, start + step)
     if (end - start) / step > MAX_POINTS:
         raise BadRequest(
@@ -235,16 +251,26 @@ def _line(total: GroupTotal, question: _Question, wanted: Sequence[str | None], 
     )
 
 
-def _with_start(line: Line, question: _Question, lookup: Lookup, releases: Releases) -> Line:
-    """The line with its time of release, or else of its first data."""
+def _with_starts(
+    lines: Sequence[Line], question: _Question, lookup: Lookup, releases: Releases
+) -> list[Line]:
+    """The lines with their time of release or else of their first data, filters aside."""
+    state = question.state
+    published = releases(state.application, state.channel)
+    drawn = [_group_of(line) for line in lines if line.drawn]
+    of = Selection(state.application, state.channel)
+    first = {found.group: found.start for found in lookup.first_data(of, state.group, drawn)} if drawn else {}
+    return [_started(line, state.group, published, first.get(_group_of(line))) for line in lines]
+
+
+def _started(line: Line, group: str, published: Sequence[Release], first: datetime | None) -> Line:
     if not line.drawn:
         return line
-    state = question.state
-    group = _group_of(line)
-    published = [r.published_at for r in releases(state.application, state.channel) if r.group == group]
-    if published:
-        return msgspec.structs.replace(line, started=_floor(min(published), WINDOW), started_by="release")
-    first = lookup.first_data(Selection(state.application, state.channel), state.group, group)
+    known = [
+        r.published_at for r in published if (r.version if group == "version" else r.build_id) == line.label
+    ]
+    if known:
+        return msgspec.structs.replace(line, started=_floor(min(known), WINDOW), started_by="release")
     return msgspec.structs.replace(line, started=first, started_by="first data" if first else "")
 
 
@@ -275,18 +301,35 @@ def _by_clock(question: _Question, lookup: Lookup, drawn: Sequence[Line]) -> tup
 
 
 def _since_release(question: _Question, lookup: Lookup, drawn: Sequence[Line]) -> tuple[Found, list[int]]:
-    """Each line from its own start on: 5-minute sums, added up by age."""
+    """Each line from its own start on: 5-minute sums, added up by age.
+
+    Lines are compared at equal ages, so an interval that has not ended is left out, unless it is the first.
+    """
     step = int(question.step.total_seconds())
     found: Found = {}
     for line in drawn:
         if line.started is None:
             continue
-        end = min(line.started + SPANS[question.state.range], _ceil(question.now, WINDOW))
-        for point in _five_minutes(question, lookup, line, line.started, end):
+        age_now = int((question.now - line.started).total_seconds())
+        ended_s = max(age_now // step * step, step)
+        span = min(SPANS[question.state.range], timedelta(seconds=ended_s))
+        for point in _five_minutes(question, lookup, line, line.started, line.started + span):
             age = int((point.start - line.started).total_seconds()) // step * step
             found[line.key, age] = _plus(found.get((line.key, age)), point)
     last = max((age for _, age in found), default=0)
     return found, list(range(0, last + step, step))
+
+
+def _summed(line: Line, question: _Question, found: Found) -> Line:
+    """The line with the sums of what is drawn: the same ages for all lines, as far as each has come."""
+    value: float | None = None
+    per: float | None = None
+    for (key, _), point in found.items():
+        if key == line.key:
+            value, per = _add(value, point.value), _add(per, point.per)
+    value = observed(value, per, question.measure)
+    rate = _rate(value, per) if question.measure.per else None
+    return msgspec.structs.replace(line, value=value, per=per, rate=rate)
 
 
 def _five_minutes(
@@ -394,13 +437,17 @@ def _api_url(question: _Question, drawn: Sequence[Line], form: str) -> str:
     pairs += _group_pairs(question, drawn)
     start, end = _covered(question, drawn)
     pairs += [("window_start", f"{t:%Y-%m-%dT%H:%M:%SZ}") for t in (start, end - WINDOW)]
-    pairs += [("interval", "5min" if state.time == "release" else state.interval), ("per", question.measure.per)]
+    pairs += [
+        ("interval", "5min" if state.time == "release" else state.interval),
+        ("per", question.measure.per),
+    ]
     return "/api/v1/aggregates?" + urlencode([*pairs, ("format", form)])
 
 
 def _group_pairs(question: _Question, drawn: Sequence[Line]) -> list[tuple[str, str]]:
-    groups = [_group_of(line) for line in drawn]
-    return [(question.state.group, group) for group in groups if group is not None]
+    """The groups in the charts. Two values would be a range: one said twice makes three, which are a list."""
+    groups = [group for group in map(_group_of, drawn) if group]
+    return [(question.state.group, group) for group in (groups + groups[:1] if len(groups) == 2 else groups)]
 
 
 def _covered(question: _Question, drawn: Sequence[Line]) -> tuple[datetime, datetime]:

@@ -1,7 +1,7 @@
 """Response headers that every answer of the web application carries.
 
-A plain ASGI layer. It never reads a body and never changes a status. Scripts and styles come from files of this
-server only: nothing inline, nothing from elsewhere.
+A plain ASGI layer. It never reads a body and never changes a status. Scripts and styles come from files of
+this server only: nothing inline, nothing from elsewhere.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class SecureHeaders:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as the inner application does, with the headers."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

@@ -1,7 +1,7 @@
-"""What the pages ask of the lake, as typed questions and answers.
+"""What the pages ask of the lake: typed questions and answers, and no more.
 
-`Lookup` turns each question into one aggregate query of the engine; it knows nothing of pages. Sums are null
-(None) where nobody reported the measure; they are never made 0.
+`EngineLookup` (see `engine_lookup`) answers them. Sums are null (None) where nobody reported the measure;
+they are never made 0.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ class ChannelRef(msgspec.Struct, frozen=True):
     channel: str | None
 
 
-class Release(msgspec.Struct, frozen=True):
-    """When a version or build was published (UTC)."""
+class FirstData(msgspec.Struct, frozen=True):
+    """Start of the first window that holds a row of the group."""
 
-    group: str
-    published_at: datetime
+    group: str | None
+    start: datetime
 
 
 class Lookup(Protocol):
@@ -92,5 +92,5 @@ class Lookup(Protocol):
     ) -> list[Point]:
         """Sums of two measures for each interval and each of the groups `only`, in [start, end)."""
 
-    def first_data(self, of: Selection, group: Group, only: str | None) -> datetime | None:
-        """Start of the first window of one group, filters aside."""
+    def first_data(self, of: Selection, group: Group, only: Sequence[str | None]) -> list[FirstData]:
+        """The first window of each of the groups; one without rows is left out."""

@@ -68,12 +68,16 @@ class Overview(msgspec.Struct, frozen=True):
 def build_overview(registry: Registry, lookup: Lookup, now: datetime) -> Overview:
     """The last 24 hours up to `now` (UTC)."""
     shown = shown_measures(registry)
-    names = list(dict.fromkeys(["count", "usage_hours", *(m.name for m in shown), *(m.per for m in shown if m.per)]))
+    names = list(
+        dict.fromkeys(["count", "usage_hours", *(m.name for m in shown), *(m.per for m in shown if m.per)])
+    )
     names = [name for name in names if name in registry.measures]
     rows = lookup.versions(names, now - SPAN, now + timedelta(minutes=5))
     blocks = []
     for application, group in _grouped(rows, lambda row: row.application):
-        channels = [_channel(list(part), names, shown) for _, part in _grouped(group, lambda row: row.channel)]
+        channels = [
+            _channel(list(part), names, shown) for _, part in _grouped(group, lambda row: row.channel)
+        ]
         channels.sort(key=lambda block: (block.usage_hours, block.pings), reverse=True)
         blocks.append(ApplicationBlock(_title(application, registry), channels))
     blocks.sort(key=lambda block: sum(c.pings for c in block.channels), reverse=True)

@@ -1,7 +1,7 @@
 """The pages: each reads its address, asks for a view and fills in a template.
 
-Handlers are plain functions, which the server runs in threads, since the questions they ask block. A page never
-changes anything.
+Handlers are plain functions, which the server runs in threads, since the questions they ask block. A page
+never changes anything.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from missioncontrol.web.address import (
     decode_part,
     encode_part,
     filterable,
-    measure_path,
     read_state,
 )
 from missioncontrol.web.charts import Releases, build_view, find_measure
@@ -87,7 +86,9 @@ def build_pages(sources: PageSources, renderer: Renderer) -> APIRouter:
         find_measure(measure, registry)
         pairs = request.query_params.multi_items()
         added = _added_filter(pairs)
-        state = read_state(application, channel, measure, [p for p in pairs if p[0] not in _FILTER_FORM], registry)
+        state = read_state(
+            application, channel, measure, [p for p in pairs if p[0] not in _FILTER_FORM], registry
+        )
         if added is not None:
             extended = [*state.pairs(), *([added] if added[1] else [])]
             return RedirectResponse(read_state(application, channel, measure, extended, registry).url(), 303)
@@ -106,15 +107,17 @@ def build_pages(sources: PageSources, renderer: Renderer) -> APIRouter:
     @router.get("/pipeline")
     def pipeline(request: Request) -> Response:
         navigation = _navigation(sources, sources.registry())
-        return renderer.page(request, "pipeline.html", status_=sources.pipeline.status(), navigation=navigation)
+        return renderer.page(
+            request, "pipeline.html", status_=sources.pipeline.status(), navigation=navigation
+        )
 
-    @router.get("/pipeline/samples/{log_offset}")
-    def sample(log_offset: int) -> Response:
-        found = sources.pipeline.sample(log_offset)
+    @router.get("/pipeline/samples/{name}")
+    def sample(name: str) -> Response:
+        found = sources.pipeline.sample(name)
         if found is None:
-            raise NotFound("unknown_sample", f"No discarded body is kept for offset {log_offset}.", "See /pipeline.")
-        name = f"discarded-{log_offset}.{'gz' if 'gzip' in found.encoding else 'bin'}"
-        headers = {"content-disposition": f'attachment; filename="{name}"', "content-security-policy": "sandbox"}
+            raise NotFound("unknown_sample", f"No discarded body `{name[:60]}` is kept.", "See /pipeline.")
+        file = f"discarded-{name}.{'gz' if 'gzip' in found.encoding else 'bin'}"
+        headers = {"content-disposition": f'attachment; filename="{file}"', "content-security-policy": "sandbox"}
         return Response(found.body, media_type="application/octet-stream", headers=headers)
 
     @router.get("/docs/api")
@@ -132,7 +135,7 @@ def build_pipeline_api(pipeline: Pipeline) -> APIRouter:
 
     @router.get("/api/v1/pipeline", summary="State of the pipeline", tags=["pipeline"])
     def status() -> Response:
-        """Accepted, duplicate and discarded submissions, lag, backlog, tables and samples, as on `/pipeline`."""
+        """Accepted, duplicate and discarded submissions, lag, backlog, tables and samples."""
         found: PipelineStatus = pipeline.status()
         return JSONResponse(msgspec.to_builtins(found), headers={"access-control-allow-origin": "*"})
 
@@ -152,7 +155,7 @@ def _added_filter(pairs: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
 
 
 def _chosen(request: Request, sources: PageSources) -> str:
-    """The page of the application, channel and measure that the selectors ask for, as near as there is one."""
+    """The page of the application, channel and measure that the selectors ask for, or the nearest."""
     registry = sources.registry()
     pairs = request.query_params.multi_items()
     asked = dict(pairs)
@@ -165,13 +168,7 @@ def _chosen(request: Request, sources: PageSources) -> str:
     measure = asked.get("measure") or shown_measures(registry)[0].name
     find_measure(measure, registry)
     kept = [p for p in pairs if p[0] not in ("application", "channel", "measure")]
-    parts = encode_part(ref.application), encode_part(ref.channel)
-    return read_state(*parts, measure, kept, registry).url() if kept else measure_path(*ref_parts(ref), measure)
-
-
-def ref_parts(ref: ChannelRef) -> tuple[str | None, str | None]:
-    """Application and channel."""
-    return ref.application, ref.channel
+    return read_state(encode_part(ref.application), encode_part(ref.channel), measure, kept, registry).url()
 
 
 def _channels(sources: PageSources) -> list[ChannelRef]:
@@ -253,5 +250,3 @@ def _choice_labels(state: MeasureState) -> list[tuple[str, str, list[Choice]]]:
         )
         for name, legend in _LEGENDS.items()
     ]
-
-

@@ -1,8 +1,8 @@
 """The state of the pipeline, as the page and `/api/v1/pipeline` show it.
 
-Only types: who builds a `PipelineStatus` is the composition root. Every number comes with its unit in its name, and
-None stands for what is not known (yet), never 0. Bodies of discarded submissions are only ever handed out as they
-came, bounded, and for download.
+Only types; `pipeline_reader` fills them. Every number comes with its unit in its
+name, and None stands for what is not known (yet), never 0. Bodies of discarded submissions are only ever
+handed out as they came, bounded, and for download.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class Sample(msgspec.Struct, frozen=True):
     """A discarded submission that was kept for inspection."""
 
     reason: str
-    log_offset: int
-    """Names the sample; its body is at `/pipeline/samples/<log_offset>`."""
+    name: str
+    """Its body is at `/pipeline/samples/<name>`."""
     received: datetime
     address: str
     """The path that it was posted to, as far as known."""
@@ -74,13 +74,16 @@ class PipelineStatus(msgspec.Struct, frozen=True):
     committed_offset: int
     """All records up to this offset are in the lake."""
     backlog_records: int
-    backlog_bytes: int
+    log_size_bytes: int
+    """What the log takes on disk, with what is only kept to recognise duplicates."""
     batches: int
-    """Micro-batches committed since the process started."""
+    """Micro-batches committed since the stream started."""
     lag_p50_s: float | None = None
     """Median time from receipt to visible in the lake, over the last batches."""
     lag_p99_s: float | None = None
     last_commit: datetime | None = None
+    stream_error: str = ""
+    """Why the newest attempt to commit failed; empty when it did not."""
     duplicates_last_hour: int = 0
     duplicates_last_day: int = 0
     accepted: tuple[Accepted, ...] = ()
@@ -92,7 +95,6 @@ class PipelineStatus(msgspec.Struct, frozen=True):
 class SampleBody(msgspec.Struct, frozen=True):
     """The body of a sample as it was sent (still encoded, if it came so)."""
 
-    log_offset: int
     encoding: str
     body: bytes
 
@@ -103,5 +105,5 @@ class Pipeline(Protocol):
     def status(self) -> PipelineStatus:
         """The state now."""
 
-    def sample(self, log_offset: int) -> SampleBody | None:
-        """The kept body of a discarded submission; None when there is none of that offset."""
+    def sample(self, name: str) -> SampleBody | None:
+        """The kept body of a discarded submission; None when there is none of that name."""

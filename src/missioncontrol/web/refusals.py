@@ -18,7 +18,7 @@ from missioncontrol.web.rendering import Renderer
 _MACHINE_PATHS = ("/api/", "/submit/", "/static/", "/__", "/metrics")
 
 
-class _Refusal(MissionControlError):
+class _RefusalError(MissionControlError):
     def __init__(self, status: int, code: str, message: str, hint: str = "") -> None:
         super().__init__(code, message, hint)
         self.status = status
@@ -27,7 +27,9 @@ class _Refusal(MissionControlError):
 def install_refusals(app: FastAPI, renderer: Renderer) -> None:
     """Make every error of `app` answer in the one shape."""
 
-    def refuse(request: Request, error: MissionControlError, headers: dict[str, str] | None = None) -> Response:
+    def refuse(
+        request: Request, error: MissionControlError, headers: dict[str, str] | None = None
+    ) -> Response:
         if not wants_page(request):
             return JSONResponse(error.as_dict(), error.status, headers)
         page = renderer.page(request, "refusal.html", status=error.status, error=error)
@@ -48,7 +50,9 @@ def install_refusals(app: FastAPI, renderer: Renderer) -> None:
 
     def unexpected(request: Request, error: Exception) -> Response:
         hint = "The server's log says more. Try again, and report it if it stays."
-        return refuse(request, _Refusal(500, "internal_error", "Something in the server went wrong.", hint))
+        return refuse(
+            request, _RefusalError(500, "internal_error", "Something in the server went wrong.", hint)
+        )
 
     app.add_exception_handler(MissionControlError, known)
     app.add_exception_handler(HTTPException, http)
@@ -65,13 +69,19 @@ def wants_page(request: Request) -> bool:
 def _from_http(request: Request, error: HTTPException) -> MissionControlError:
     path = request.url.path[:200]
     if error.status_code == 404:
-        return NotFound("not_found", f"There is nothing at {path}.", "The first page links to all others; /docs/api lists the API.")
+        return NotFound(
+            "not_found", f"There is nothing at {path}.", "/ links to all pages; /docs/api lists the API."
+        )
     if error.status_code == 405:
-        return _Refusal(405, "method_not_allowed", f"{request.method[:20]} is not allowed at {path}.", "See /docs/api.")
-    return _Refusal(error.status_code, "refused", str(error.detail))
+        return _RefusalError(
+            405, "method_not_allowed", f"{request.method[:20]} is not allowed at {path}.", "See /docs/api."
+        )
+    return _RefusalError(error.status_code, "refused", str(error.detail))
 
 
 def _from_validation(errors: Any) -> MissionControlError:
     first = errors[0] if errors else {"loc": (), "msg": "invalid"}
     where = ".".join(str(part) for part in first["loc"][1:])
-    return BadRequest("bad_parameter", f"`{where}`: {first['msg']}." if where else f"{first['msg']}.", "See /docs/api.")
+    return BadRequest(
+        "bad_parameter", f"`{where}`: {first['msg']}." if where else f"{first['msg']}.", "See /docs/api."
+    )

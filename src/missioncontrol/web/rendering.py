@@ -1,7 +1,7 @@
 """Templates to HTML answers.
 
-Everything is escaped unless a template says otherwise, and none does except for JSON in data blocks, which is made
-safe here. The theme comes from a cookie, so that a page is right before any script runs.
+Everything is escaped unless a template says otherwise, and none does except for JSON in data blocks, which
+is made safe here. The theme comes from a cookie, so that a page is right before any script runs.
 """
 
 from __future__ import annotations

@@ -1,0 +1,104 @@
+"""`missioncontrol lake`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from missioncontrol.cli.context import Settings, open_services, with_settings
+
+if TYPE_CHECKING:
+    from missioncontrol.lake.compaction import Compacted
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+
+
+@click.group("lake")
+def command() -> None:
+    """Look at and tidy the lake's tables."""
+
+
+@command.command("tables")
+@with_settings
+@_JSON
+def tables(settings: Settings, as_json: bool) -> None:
+    """List the tables with rows, files, size and the time that they cover.
+
+    \b
+    Examples:
+      missioncontrol lake tables
+      missioncontrol lake tables --json | jq '.[] | {name, rows}'
+    """
+    import msgspec
+
+    from missioncontrol.lake.care import table_facts
+
+    config = settings.load()
+    facts = table_facts(config.lake_path, config.cache_path)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(facts), indent=2))
+        return
+    if not facts:
+        click.echo(f"There are no tables in {config.lake_path} yet. They come with the first ping.", err=True)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("table", no_wrap=True)
+    for column in ("rows", "files", "MB", "version"):
+        table.add_column(column, justify="right")
+    table.add_column("from")
+    table.add_column("to")
+    for fact in facts:
+        span = [f"{w:%Y-%m-%d %H:%M}" if w else "" for w in (fact.first_window, fact.last_window)]
+        size = f"{fact.size_bytes / 1e6:,.1f}"
+        table.add_row(fact.name, f"{fact.rows:,}", f"{fact.files:,}", size, str(fact.version), *span)
+    Console().print(table)
+
+
+@command.command("compact")
+@with_settings
+def compact(settings: Settings) -> None:
+    """Merge the files of every table now. A running server does this by itself, little by little.
+
+    \b
+    Example:
+      missioncontrol lake compact
+    """
+    from missioncontrol.lake.care import compact_now
+
+    def tell(done: Compacted, number: int, planned: int) -> None:
+        where = "/".join(value for _, value in done.partition)
+        click.echo(
+            f"[{number}/{planned}] {done.table} {where}: {done.files:,} files, {done.rows_before:,} rows"
+            f" -> {done.rows_after:,} rows"
+            + ("" if done.committed else " (given up: the table changed meanwhile)"),
+            err=True,
+        )
+
+    with open_services(settings) as services:
+        config = services.config
+        done = compact_now(config.lake_path, config.cache_path, services.registry(), config.lake, tell)
+    saved = sum(c.bytes_before - c.bytes_after for c in done if c.committed)
+    click.echo(
+        f"{len(done):,} merges, {saved / 1e6:,.1f} MB smaller. Old files go with the next vacuum.", err=True
+    )
+
+
+@command.command("vacuum")
+@with_settings
+def vacuum(settings: Settings) -> None:
+    """Delete files that no table has used for a while (setting lake.vacuum_after_s).
+
+    \b
+    Example:
+      missioncontrol lake vacuum
+    """
+    from missioncontrol.lake.care import vacuum_now
+
+    with open_services(settings) as services:
+        done = vacuum_now(services.config.lake_path, services.config.cache_path, services.config.lake)
+    files, size = sum(v.files for v in done), sum(v.size_bytes for v in done)
+    click.echo(f"{files:,} files deleted, {size / 1e6:,.1f} MB.", err=True)

@@ -1,0 +1,46 @@
+"""What the server and the process that runs one SQL query say to each other.
+
+The job goes to the worker's stdin as one line of JSON; the answer comes out of its stdout in the wanted
+format; how it went is the last line of its stderr.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from missioncontrol.query.formats import Envelope, Format
+from missioncontrol.query.rows import ResultColumn
+from missioncontrol.query.views import View
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One query and its limits."""
+
+    query: str
+    views: list[View]
+    form: Format
+    envelope: Envelope
+    max_rows: int | None
+    timeout_s: float
+    """0: no limit."""
+    memory_limit_mb: int
+    threads: int
+    width: int = 0
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A refusal or an error, as it is told to the user."""
+
+    status: int
+    code: str
+    message: str
+    hint: str
+
+
+class Report(msgspec.Struct, frozen=True):
+    """How the query went."""
+
+    columns: list[ResultColumn] = []
+    rows: int = 0
+    complete: bool = True
+    failure: Failure | None = None

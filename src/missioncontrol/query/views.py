@@ -1,0 +1,104 @@
+"""The tables that SQL by users sees, as text of view definitions over the lake's snapshots.
+
+One view for each table of the lake, and `error_aggregates_v2` in the shape of the predecessor. A declared
+table that the lake does not have yet is an empty view with its columns. Never runs anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from missioncontrol.lake.tables import Column, lake_tables
+from missioncontrol.query import dialect
+from missioncontrol.query.relation import view
+from missioncontrol.registry.model import Registry
+
+if TYPE_CHECKING:
+    from missioncontrol.lake.snapshot import LakeReader
+
+V2 = "error_aggregates_v2"
+V2_DIMENSIONS = (
+    "channel", "version", "display_version", "build_id", "application", "os_name", "os_version", "architecture",
+    "country", "experiment_id", "experiment_branch",
+)  # fmt: skip
+V2_MEASURES = (
+    "count", "usage_hours", "main_crashes", "startup_crashes", "content_crashes", "content_shutdown_crashes",
+    "gpu_crashes", "plugin_crashes", "gmplugin_crashes", "browser_shim_usage_blocked", "permissions_sql_corrupted",
+    "defective_permissions_sql_removed", "slow_script_notice_count", "slow_script_page_count",
+)  # fmt: skip
+_V2_EXPERIMENT_DIMENSIONS = frozenset(
+    {"channel", "version", "os_name", "country", "experiment_id", "experiment_branch"}
+)
+_V2_SOURCES = ("error_aggregates", "experiment_aggregates")
+
+
+class View(msgspec.Struct, frozen=True):
+    """A named relation."""
+
+    name: str
+    sql: str
+    """A CREATE VIEW statement."""
+    files: tuple[str, ...]
+    """The Parquet files it reads."""
+    uses: tuple[str, ...] = ()
+    """Views that must exist before."""
+
+
+def views(reader: LakeReader, registry: Registry) -> list[View]:
+    """Every view, in an order in which they can be created."""
+    made: list[View] = []
+    columns: dict[str, tuple[Column, ...]] = {}
+    for name, table in lake_tables(registry).items():
+        snapshot = reader.snapshot(name)
+        held = snapshot.columns if snapshot else ()
+        names = {c.name for c in held}
+        columns[name] = (*held, *(c for c in table.columns if c.name not in names))
+        files = snapshot.files if snapshot else ()
+        sql = f"CREATE VIEW {dialect.name(name)} AS SELECT * FROM {view(files, columns[name])}"
+        made.append(View(name, sql, tuple(f.path for f in files)))
+    made.append(View(V2, f"CREATE VIEW {V2} AS {_v2(columns)}", (), _V2_SOURCES))
+    return made
+
+
+def _v2(columns: dict[str, tuple[Column, ...]]) -> str:
+    population = {c.name for c in columns["error_aggregates"]}
+    experiments = {c.name for c in columns["experiment_aggregates"]} & _V2_EXPERIMENT_DIMENSIONS
+    measures = {name: {c.name: c.type for c in columns[name]} for name in _V2_SOURCES}
+    return " UNION ALL ".join(
+        _v2_branch(source, kept, measures[source])
+        for source, kept in (("error_aggregates", population), ("experiment_aggregates", experiments))
+    )
+
+
+def _v2_branch(source: str, dimensions: Iterable[str], held: Mapping[str, str]) -> str:
+    """One row a key, whatever partial rows the lake holds; null where the source keeps no such dimension."""
+    kept = [d for d in V2_DIMENSIONS if d in set(dimensions)]
+    keys = ["window_start", "submission_date", *(dialect.name(d) for d in kept)]
+    inner = f"SELECT {', '.join([*keys, *_sums(held)])} FROM {source} WHERE {_APPLICATIONS} GROUP BY {_positions(keys)}"
+    select = [
+        "window_start",
+        "make_timestamptz(epoch_us(window_start) + 300000000) AS window_end",
+        "strftime(submission_date, '%Y%m%d') AS submission_date_s3",
+        *(dialect.name(d) if d in kept else f"{dialect.null('string')} AS {d}" for d in V2_DIMENSIONS),
+        *V2_MEASURES,
+    ]
+    return f"SELECT {', '.join(select)} FROM ({inner})"
+
+
+_APPLICATIONS = "application IN ('Firefox', 'Fennec')"
+
+
+def _sums(held: Mapping[str, str]) -> list[str]:
+    sums = []
+    for measure in V2_MEASURES:
+        kind = held.get(measure) or ("float64" if measure == "usage_hours" else "int64")
+        total = f"sum({dialect.name(measure)})" if measure in held else "NULL"
+        sums.append(f"CAST({total} AS {dialect.SQL_TYPES[kind]}) AS {measure}")
+    return sums
+
+
+def _positions(keys: Sequence[str]) -> str:
+    return ", ".join(str(i + 1) for i in range(len(keys)))

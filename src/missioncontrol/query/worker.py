@@ -1,0 +1,178 @@
+"""The process that runs one SQL query of a user and ends: `python -m missioncontrol.query.worker`.
+
+A query can ask for more memory or time than any check foresees (`repeat('x', 10^10)` allocates outside of
+DuckDB's limit and ignores interrupts), so it runs where it can take nothing with it: limited by the operating
+system in memory, CPU time and file size (0: it cannot write), in a DuckDB that can read no file but the
+lake's. Ends when the process that started it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import sys
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from missioncontrol.errors import BadRequest, MissionControlError
+from missioncontrol.query import dialect, formats
+from missioncontrol.query.fence import Checked, check, clean_message
+from missioncontrol.query.job import Failure, Job, Report
+from missioncontrol.query.rows import Deadline, ResultColumn, Rows, too_large, too_slow
+from missioncontrol.query.views import View
+
+if TYPE_CHECKING:
+    import duckdb
+
+GRACE_S = 1.0
+"""How long after its deadline a query may take to notice it."""
+_ROOM_MB = 384
+
+
+def main() -> None:
+    """Read a job from stdin, write the answer to stdout and the report to stderr."""
+    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    report = _run_guarded(job)
+    sys.stderr.buffer.write(b"\n" + msgspec.json.encode(report) + b"\n")
+    sys.stderr.buffer.flush()
+    # Threads of a query that ignores its interrupt must not keep the process.
+    os._exit(0)
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os._exit(3)
+
+
+def _run_guarded(job: Job) -> Report:
+    import duckdb
+
+    try:
+        return _run(job)
+    except MissionControlError as error:
+        failure = Failure(error.status, error.code, error.message, error.hint)
+    except duckdb.InterruptException:
+        failure = _failure(too_slow(job.timeout_s))
+    except (duckdb.OutOfMemoryException, MemoryError):
+        failure = _failure(too_large())
+    except duckdb.Error as error:
+        failure = _failure(BadRequest("sql_failed", clean_message(error)))
+    except OSError as error:
+        failure = Failure(500, "query_failed", f"The answer could not be written: {error.strerror}", "")
+    return Report(failure=failure)
+
+
+def _failure(error: MissionControlError) -> Failure:
+    return Failure(error.status, error.code, error.message, error.hint)
+
+
+def _run(job: Job) -> Report:
+    connection = _connect(job)
+    _limit_process(job)
+    checked = check(connection, job.query, [v.name for v in job.views])
+    wanted = _wanted(checked, job.views)
+    _fence(connection, wanted)
+    cursor = connection.cursor()
+    deadline = Deadline(cursor, job.timeout_s or threading.TIMEOUT_MAX)
+    with _opened(cursor, checked.text, job, deadline) as rows:
+        formats.write(rows, job.form, sys.stdout.buffer, job.envelope, job.width)
+        sys.stdout.buffer.flush()
+        return Report(list(rows.columns), rows.count, rows.complete)
+
+
+def _connect(job: Job) -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    if job.form in formats.TYPED_FORMATS:
+        import pyarrow.parquet  # noqa: F401 - loaded before the limits, so that its own needs don't count
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "memory_limit": f"{job.memory_limit_mb}MB",
+            "threads": job.threads,
+            "temp_directory": "",
+            "python_enable_replacements": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        },
+    )
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    return connection
+
+
+def _fence(connection: duckdb.DuckDBPyConnection, wanted: Sequence[View]) -> None:
+    """Create the views, then take away everything that is not needed to read them."""
+    for view in wanted:
+        connection.execute(view.sql)
+    files = [path for view in wanted for path in view.files]
+    connection.execute(f"SET GLOBAL allowed_paths = {dialect.texts(files)}")
+    connection.execute("SET GLOBAL enable_external_access = false")
+    connection.execute("SET GLOBAL lock_configuration = true")
+
+
+def _wanted(checked: Checked, views: Iterable[View]) -> list[View]:
+    if checked.reads_information:
+        return list(views)
+    names = set(checked.tables)
+    for view in views:
+        if view.name in checked.tables:
+            names.update(view.uses)
+    return [v for v in views if v.name in names]
+
+
+def _opened(cursor: duckdb.DuckDBPyConnection, text: str, job: Job, deadline: Deadline) -> Rows:
+    if job.form in formats.TYPED_FORMATS:
+        relation = cursor.sql(text)
+        named = zip(relation.columns, relation.types, strict=True)
+        columns = tuple(ResultColumn(name, str(kind)) for name, kind in named)
+        return Rows(cursor, columns, deadline, job.max_rows, relation.to_arrow_reader)
+    cursor.execute(text)
+    description = cursor.description or []
+    columns = tuple(ResultColumn(str(d[0]), str(d[1])) for d in description)
+    if any("TIME ZONE" in c.type for c in columns):
+        cursor.abort()
+        cursor.execute(_without_zones(text, columns))
+    return Rows(cursor, columns, deadline, job.max_rows)
+
+
+def _without_zones(text: str, columns: Sequence[ResultColumn]) -> str:
+    """The query with its zoned times, at any depth, as plain UTC ones: fetching zoned ones takes another
+    library.
+    """
+    select = ", ".join(
+        f"CAST(c{i} AS {_plain_type(c.type)})" if "TIME ZONE" in c.type else f"c{i}"
+        for i, c in enumerate(columns)
+    )
+    aliases = ", ".join(f"c{i}" for i in range(len(columns)))
+    return f"SELECT {select} FROM ({text}\n) AS q({aliases})"
+
+
+def _plain_type(kind: str) -> str:
+    return kind.replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMP").replace("TIME WITH TIME ZONE", "VARCHAR")
+
+
+def _limit_process(job: Job) -> None:
+    """Limits that hold whatever the query does. What the process has by now is not counted."""
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, 0)
+    if job.timeout_s:
+        _limit(resource.RLIMIT_CPU, int((job.timeout_s + GRACE_S) * job.threads) + 2)
+    with contextlib.suppress(OSError):
+        used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+        _limit(resource.RLIMIT_AS, used + (job.memory_limit_mb + _ROOM_MB) * 1024 * 1024)
+
+
+def _limit(which: int, value: int) -> None:
+    _, hard = resource.getrlimit(which)
+    allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(which, (allowed, allowed))
+
+
+if __name__ == "__main__":
+    main()

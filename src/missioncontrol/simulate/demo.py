@@ -1,0 +1,67 @@
+"""The demonstration: a fleet's past loaded into an installation, and what it shows about its newest release.
+
+A demo owns its data folder: it says so in `demo.json`, and only a folder that says so is ever emptied.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from missioncontrol.clock import utc
+from missioncontrol.config import Config
+from missioncontrol.errors import ConfigError
+from missioncontrol.services import Services
+from missioncontrol.simulate.corpus import write_corpus
+from missioncontrol.simulate.fleet import Fleet
+from missioncontrol.simulate.stamps import DAY_S, NS
+from missioncontrol.state.releases import Release
+
+CLIENTS = 8000
+DAYS = 5
+MAIN_PER_1K_HOURS = 4.0
+_MARKER = "demo.json"
+
+
+class DemoData(msgspec.Struct, frozen=True):
+    """What a demo's folder says of itself."""
+
+    seed: int
+    loaded_ns: int
+
+
+def claim_folder(data: Path) -> None:
+    """Empty a folder that an earlier demo made; refuse any other that holds an installation."""
+    if (data / _MARKER).exists():
+        for name in ("log", "lake", "cache", "imports", "state.sqlite", "stream-status.json"):
+            path = data / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+    elif (data / "lake").exists() or (data / "log").exists():
+        hint = "Name another folder with --data, or leave it out: the demo then has a folder of its own."
+        raise ConfigError("demo_folder", f"{data} holds an installation that is no demo.", hint)
+    data.mkdir(parents=True, exist_ok=True)
+
+
+def load_history(services: Services, fleet: Fleet, seed: int, tell: Callable[[str], None]) -> int:
+    """Import the last days of the fleet and its releases; returns the number of pings."""
+    config: Config = services.config
+    (config.data / _MARKER).write_bytes(msgspec.json.encode(DemoData(seed, fleet.now_ns)))
+    corpus = config.data / "history.ndjson"
+    start_ns = max(fleet.now_ns - DAYS * DAY_S * NS, fleet.earliest_ns)
+    write_corpus(corpus, fleet.history(start_ns, fleet.now_ns), 10_000_000)
+    tell(f"Loading {DAYS} days of {CLIENTS:,} clients ({corpus.stat().st_size / 1e6:,.0f} MB of pings) ...")
+    report = services.ping_import().run([corpus])
+    corpus.unlink()
+    services.releases.put(
+        [
+            Release(r.application, r.channel, r.version, r.build_id, utc(r.published_ns))
+            for r in fleet.releases
+        ]
+    )
+    return report.counted

@@ -1,0 +1,240 @@
+"""The HTTP API: aggregates, SQL, what is declared, and values for menus.
+
+Reads parameters, asks the query layer in a thread, writes the answer. An answer is complete before its first
+byte is sent, so a failure is always a refusal with a code and never a cut answer with 200; a large one waits
+on disk. Nothing is cached here or by the client: the next request sees what was committed meanwhile.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, BinaryIO, TypeVar, cast
+
+import anyio
+import anyio.to_thread
+import msgspec
+from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response, StreamingResponse
+from fastapi.routing import APIRoute
+
+from missioncontrol.config import Config
+from missioncontrol.errors import BadRequest, MissionControlError, TooSlow
+from missioncontrol.query import formats
+from missioncontrol.query.aggregates import (
+    FORMATS,
+    parse_aggregate_query,
+    parse_format,
+    parse_values_query,
+)
+from missioncontrol.query.engine import Engine
+from missioncontrol.query.fence import MAX_QUERY_BYTES
+from missioncontrol.query.sql import SqlRunner
+from missioncontrol.registry.model import Registry
+from missioncontrol.web import api_docs
+
+T = TypeVar("T")
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+_IN_MEMORY_BYTES = 4 * 1024 * 1024
+_CHUNK_BYTES = 256 * 1024
+_AGGREGATES_AT_ONCE = 8
+_SQL_AT_ONCE = 2
+"""Each may use the whole memory limit."""
+
+
+class SqlRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of POST /api/v1/sql."""
+
+    query: str
+    dialect: str = "duckdb"
+    format: str = ""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A written answer, positioned at its end."""
+
+    body: BinaryIO
+    form: str
+    complete: bool
+
+
+class ApiRoute(APIRoute):
+    """Refuses with `{code, message, hint}`, and adds the headers that every answer of the API carries."""
+
+    def get_route_handler(self) -> Handler:
+        """FastAPI's handler, with refusals as answers."""
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                response = await handle(request)
+            except MissionControlError as error:
+                response = _json(error.as_dict(), error.status)
+            except RequestValidationError as error:
+                response = _json(_invalid(error).as_dict(), 400)
+            response.headers["Cache-Control"] = "no-store"
+            if request.method in ("GET", "HEAD"):
+                response.headers["Access-Control-Allow-Origin"] = "*"
+                response.headers["Access-Control-Expose-Headers"] = "X-Complete"
+            return response
+
+        return answer
+
+
+class Desk:
+    """Runs blocking questions in threads, a bounded number at a time, and keeps their answers."""
+
+    def __init__(self, config: Config) -> None:
+        self._spool = config.cache_path / "spool"
+        self._wait_s = config.query.timeout_s
+        self._aggregates = anyio.CapacityLimiter(_AGGREGATES_AT_ONCE)
+        self._sql = anyio.CapacityLimiter(_SQL_AT_ONCE)
+
+    async def aggregate(self, work: Callable[[], T]) -> T:
+        """The result of `work`; `TooSlow` (`busy`) when no turn comes in time."""
+        return await self._run(self._aggregates, work)
+
+    async def sql(self, work: Callable[[], T]) -> T:
+        """As `aggregate()`, for SQL of users."""
+        return await self._run(self._sql, work)
+
+    def paper(self) -> BinaryIO:
+        """Where an answer is written: in memory, and on disk when it grows. Gone when closed."""
+        self._spool.mkdir(parents=True, exist_ok=True)
+        return cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=self._spool))
+
+    async def _run(self, limiter: anyio.CapacityLimiter, work: Callable[[], T]) -> T:
+        # Waiting for a turn holds no thread.
+        with anyio.move_on_after(self._wait_s) as waiting:
+            await limiter.acquire_on_behalf_of(work)
+        if waiting.cancelled_caught:
+            raise TooSlow("busy", "Too many queries are running.", "Try again in a few seconds.")
+        try:
+            return await anyio.to_thread.run_sync(work)
+        finally:
+            limiter.release_on_behalf_of(work)
+
+
+def build_api(engine: Engine, registry_source: Callable[[], Registry], config: Config) -> APIRouter:
+    """The routes under /api/ that answer from the lake."""
+    router = APIRouter(route_class=ApiRoute)
+    desk = Desk(config)
+    _add_aggregates(router, desk, engine, config)
+    _add_sql(router, desk, SqlRunner(engine.reader, registry_source, config.query), config)
+    _add_declared(router, desk, engine, registry_source)
+    return router
+
+
+def _add_aggregates(router: APIRouter, desk: Desk, engine: Engine, config: Config) -> None:
+    async def answer(request: Request, edition: str, envelope: formats.Envelope) -> Response:
+        pairs = request.query_params.multi_items()
+
+        def work() -> Answer:
+            named = [v for k, v in pairs if k == "format"]
+            form = parse_format(named, request.headers.get("accept", ""))
+            query = parse_aggregate_query(pairs, engine.registry(), config.query, _edition(edition))
+            paper = desk.paper()
+            with engine.aggregate(query, typed=form in formats.TYPED_FORMATS) as rows:
+                formats.write(rows, form, paper, envelope)
+                return Answer(paper, form, rows.complete)
+
+        return _sent(await desk.aggregate(work))
+
+    @router.get("/api/aggregates/", **api_docs.AGGREGATES)
+    @router.get("/api/aggregates", include_in_schema=False)
+    async def aggregates(request: Request) -> Response:
+        return await answer(request, "predecessor", "results")
+
+    @router.get("/api/v1/aggregates", **api_docs.V1_AGGREGATES)
+    async def v1_aggregates(request: Request) -> Response:
+        return await answer(request, "v1", "columns")
+
+
+def _add_sql(router: APIRouter, desk: Desk, runner: SqlRunner, config: Config) -> None:
+    @router.post("/api/v1/sql", **api_docs.SQL)
+    async def sql(request: Request) -> Response:
+        asked = _sql_request(await _body(request))
+        named = [asked.format] if asked.format else request.query_params.getlist("format")
+        form = parse_format(named, request.headers.get("accept", ""), FORMATS)
+
+        def work() -> Answer:
+            paper = desk.paper()
+            outcome = runner.run(
+                asked.query,
+                paper,
+                cast(formats.Format, form),
+                "columns",
+                asked.dialect,
+                config.query.max_rows,
+            )
+            return Answer(paper, form, outcome.complete)
+
+        return _sent(await desk.sql(work))
+
+
+def _add_declared(
+    router: APIRouter, desk: Desk, engine: Engine, registry_source: Callable[[], Registry]
+) -> None:
+    @router.get("/api/v1/registry", **api_docs.REGISTRY)
+    async def registry(request: Request) -> Response:
+        return _json(api_docs.declared(registry_source()))
+
+    @router.get("/api/v1/values", **api_docs.VALUES)
+    async def values(request: Request) -> Response:
+        query = parse_values_query(request.query_params.multi_items(), engine.registry())
+        return _json(await desk.aggregate(lambda: engine.values(query)))
+
+
+def _edition(name: str) -> Any:
+    return name
+
+
+def _sent(answer: Answer) -> Response:
+    headers = {"X-Complete": "true" if answer.complete else "false"}
+    media_type = formats.MEDIA_TYPES[answer.form]
+    if answer.form in ("csv", "parquet", "arrow"):
+        headers["Content-Disposition"] = f'inline; filename="missioncontrol.{answer.form}"'
+    size = answer.body.tell()
+    headers["Content-Length"] = str(size)
+    answer.body.seek(0)
+    if size <= _IN_MEMORY_BYTES:
+        with answer.body as body:
+            return Response(body.read(), 200, headers, media_type)
+    return StreamingResponse(_chunks(answer.body), 200, headers, media_type)
+
+
+def _chunks(body: BinaryIO) -> Iterator[bytes]:
+    """Read from disk in threads, as Starlette does with plain iterators."""
+    with body:
+        while chunk := body.read(_CHUNK_BYTES):
+            yield chunk
+
+
+async def _body(request: Request) -> bytes:
+    """The body, refused as soon as it is larger than any query may be."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > 2 * MAX_QUERY_BYTES + 4096:
+            raise BadRequest("sql_too_long", f"A query may have {MAX_QUERY_BYTES} bytes.")
+    return bytes(body)
+
+
+def _sql_request(body: bytes) -> SqlRequest:
+    try:
+        return msgspec.json.decode(body, type=SqlRequest)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        hint = 'A JSON object: {"query": "SELECT ..."}.'
+        raise BadRequest("bad_body", f"The body is not understood: {error}.", hint) from None
+
+
+def _json(content: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(content), status, media_type="application/json")
+
+
+def _invalid(error: RequestValidationError) -> BadRequest:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return BadRequest("bad_parameter", f"{where}: {first['msg']}.", "See /api/v1/openapi.json.")

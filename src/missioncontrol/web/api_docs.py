@@ -1,0 +1,255 @@
+"""What the API says of itself: OpenAPI descriptions, and the registry as an answer.
+
+Measures and dimensions are described in text, not as enumerations: they change while the server runs, and
+/api/v1/registry always has the present ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from missioncontrol.query.aggregates import EXPERIMENT_COLUMNS, FORMATS, INTERVALS
+from missioncontrol.query.filters import TIME_COLUMNS
+from missioncontrol.registry.model import Registry
+
+
+class DeclaredDimension(msgspec.Struct, frozen=True):
+    """A dimension, as menus need it."""
+
+    name: str
+    title: str
+    description: str
+    experiments: bool
+    """It can be used together with experiments."""
+
+
+class DeclaredMeasure(msgspec.Struct, frozen=True):
+    """A measure, as menus and charts need it."""
+
+    name: str
+    title: str
+    description: str
+    unit: str
+    type: str
+    per: str
+    worse: str
+    group: str
+    comparable_since: str
+
+
+class DeclaredApplication(msgspec.Struct, frozen=True):
+    """An application with rules of its own."""
+
+    name: str
+    title: str
+
+
+class Declared(msgspec.Struct, frozen=True):
+    """Answer of /api/v1/registry."""
+
+    revision: str
+    dimensions: list[DeclaredDimension]
+    measures: list[DeclaredMeasure]
+    applications: list[DeclaredApplication]
+
+
+def declared(registry: Registry) -> Declared:
+    """What can be asked for: the enabled dimensions, and all measures and applications."""
+    kept = {"application", *(d.name for d in registry.experiment_keys)}
+    return Declared(
+        registry.revision,
+        [DeclaredDimension(d.name, d.title, d.description, d.name in kept) for d in registry.keys],
+        [
+            DeclaredMeasure(
+                m.name,
+                m.title,
+                m.description,
+                m.unit,
+                m.column_type,
+                m.per,
+                m.worse,
+                m.group,
+                m.comparable_since,
+            )
+            for m in registry.measures.values()
+        ],
+        [DeclaredApplication(a.name, a.title) for a in registry.applications.values()],
+    )
+
+
+def _parameter(
+    name: str, description: str, repeat: bool = False, required: bool = False, **schema: Any
+) -> Any:
+    kind: dict[str, Any] = {"type": "string", **schema}
+    return {
+        "name": name,
+        "in": "query",
+        "description": description,
+        "required": required,
+        "schema": {"type": "array", "items": kind} if repeat else kind,
+    }
+
+
+_TIMES = ", ".join(TIME_COLUMNS)
+_EXPERIMENTS = " and ".join(EXPERIMENT_COLUMNS)
+_FILTERS = (
+    "Every other parameter is a filter: any dimension's name, "
+    f"{_TIMES}, {_EXPERIMENTS}. One value: equal. Two values: an inclusive range for window_start, window_end, "
+    "submission_date, build_id and version (versions by number), any of them for every other column. "
+    "Three and more: any of them. `<column>__isnull=true|false` for rows without or with a value. All filters must hold. "
+    "Without a parameter about experiments the sums are those of the whole population."
+)
+_FILTER_PARAMETERS = [
+    _parameter("window_start", "ISO 8601; without offset UTC. One value: equal; two: inclusive range.", True),
+    _parameter("window_end", "As window_start: the end of the 5-minute window.", True),
+    _parameter("submission_date", "YYYY-MM-DD or YYYYMMDD.", True),
+    *(
+        _parameter(name, "Filter; see above.", True)
+        for name in ("application", "channel", "version", "build_id", "os_name", *EXPERIMENT_COLUMNS)
+    ),
+]
+_QUESTION = [
+    _parameter("measurements", "Name of a measure (see /api/v1/registry); its sum.", True, required=True),
+    _parameter(
+        "dimensions",
+        f"Name of a dimension, {_TIMES}, {_EXPERIMENTS}. window_start is added when no time column is named.",
+        True,
+    ),
+    _parameter("order", "Column to order by; `-column` descending. Default: time, then dimensions.", True),
+    _parameter("limit", "Most rows of the answer; a cut answer says so.", type="integer", minimum=1),
+    _parameter("format", "Also by the Accept header.", enum=list(FORMATS), default="json"),
+]
+_REFUSAL = {
+    "type": "object",
+    "required": ["code", "message", "hint"],
+    "properties": {name: {"type": "string"} for name in ("code", "message", "hint")},
+}
+_SCALAR = {"type": ["string", "number", "boolean", "null", "object", "array"]}
+_ROWS = {"type": "array", "items": {"type": "object", "additionalProperties": _SCALAR}}
+_COMPLETE = {"type": "boolean", "description": "false: the answer was cut at `limit`."}
+_COLUMNS = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["name", "type"],
+        "properties": {name: {"type": "string"} for name in ("name", "type", "title", "unit")},
+    },
+}
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties}
+
+
+def _responses(schema: dict[str, Any], tabular: bool = True) -> dict[int | str, Any]:
+    content: dict[str, Any] = {"application/json": {"schema": schema}}
+    if tabular:
+        binary = {"schema": {"type": "string", "format": "binary"}}
+        content |= {
+            "text/csv": {"schema": {"type": "string"}},
+            "application/x-ndjson": {"schema": {"type": "string"}},
+        }
+        content |= {"application/vnd.apache.parquet": binary, "application/vnd.apache.arrow.stream": binary}
+    refusal = {"application/json": {"schema": _REFUSAL}}
+    return {
+        200: {"description": "The answer.", "content": content},
+        400: {"description": "The question cannot be answered as asked.", "content": refusal},
+        503: {"description": "It took too long, or too many queries are running.", "content": refusal},
+    }
+
+
+AGGREGATES: dict[str, Any] = {
+    "summary": "Sums of measures by dimensions",
+    "description": f'The predecessor\'s names and shape: `{{"results": [...]}}`. {_FILTERS}',
+    "tags": ["aggregates"],
+    "responses": _responses(_object(results=_ROWS, complete=_COMPLETE, limit={"type": "integer"})),
+    "openapi_extra": {"parameters": [*_QUESTION, *_FILTER_PARAMETERS]},
+}
+V1_AGGREGATES: dict[str, Any] = {
+    "summary": "Sums and rates of measures by dimensions",
+    "description": f"As /api/aggregates/, with rates, intervals and a description of the columns. {_FILTERS}",
+    "tags": ["aggregates"],
+    "responses": _responses(
+        _object(columns=_COLUMNS, results=_ROWS, complete=_COMPLETE, limit={"type": "integer"})
+    ),
+    "openapi_extra": {
+        "parameters": [
+            *_QUESTION,
+            _parameter(
+                "per",
+                "Measure that every other is divided by: adds `<measure>_per_1000_<per>`. Empty: none.",
+                default="usage_hours",
+            ),
+            _parameter("interval", "Length of the intervals of window_start.", enum=list(INTERVALS)),
+            *_FILTER_PARAMETERS,
+        ]
+    },
+}
+SQL: dict[str, Any] = {
+    "summary": "SQL over the tables of the lake",
+    "description": (
+        "One SELECT of DuckDB's SQL. Tables: error_aggregates, error_aggregates_v2, experiment_aggregates, "
+        "usage_by_activity, discards, pings; their columns are in information_schema.columns. A query that takes too "
+        "long is stopped."
+    ),
+    "tags": ["sql"],
+    "responses": _responses(
+        _object(columns=_COLUMNS, results=_ROWS, complete=_COMPLETE, limit={"type": "integer"})
+    ),
+    "openapi_extra": {
+        "parameters": [
+            _parameter("format", "Also by the Accept header.", enum=list(FORMATS), default="json")
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["query"],
+                        "additionalProperties": False,
+                        "properties": {
+                            "query": {"type": "string"},
+                            "dialect": {"type": "string", "default": "duckdb"},
+                            "format": {"type": "string", "enum": list(FORMATS)},
+                        },
+                    }
+                }
+            },
+        },
+    },
+}
+REGISTRY: dict[str, Any] = {
+    "summary": "What is declared",
+    "description": "The dimensions, measures and applications that can be asked for now.",
+    "tags": ["registry"],
+    "responses": _responses(
+        _object(
+            revision={"type": "string"},
+            **{
+                n: {"type": "array", "items": {"type": "object"}}
+                for n in ("dimensions", "measures", "applications")
+            },
+        ),
+        tabular=False,
+    ),
+}
+VALUES: dict[str, Any] = {
+    "summary": "Values of a dimension",
+    "description": f"The distinct values, for menus; versions the newest first. {_FILTERS}",
+    "tags": ["registry"],
+    "responses": _responses(
+        _object(
+            dimension={"type": "string"},
+            values={"type": "array", "items": {"type": "string"}},
+            has_null={"type": "boolean"},
+            complete={"type": "boolean"},
+        ),
+        tabular=False,
+    ),
+    "openapi_extra": {
+        "parameters": [_parameter("dimension", "Its name.", required=True), *_FILTER_PARAMETERS]
+    },
+}

@@ -1,0 +1,133 @@
+"""Where the pipeline page gets its numbers: the log, the stream's status file and three tables of the lake.
+
+Reads only. Bodies of discarded pings are handed out as they came, decoded for the preview within bounds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from missioncontrol.clock import utc
+from missioncontrol.ingest.reasons import explanations
+from missioncontrol.lake.care import table_facts
+from missioncontrol.query.relation import Span
+from missioncontrol.services import Services
+from missioncontrol.telemetry.discards import NOTES, REASONS, Discard
+from missioncontrol.telemetry.inflate import inflate
+from missioncontrol.telemetry.status import read_status
+from missioncontrol.web import pipeline
+
+SAMPLES = 20
+PREVIEW_CHARACTERS = 2000
+_PREVIEW_INFLATED = 1 << 20
+
+_DISCARDS = """
+SELECT reason, coalesce(sum("count") FILTER (window_start >= ?), 0)::BIGINT, sum("count")::BIGINT, max(window_start)
+FROM {relation} WHERE window_start >= ? GROUP BY reason ORDER BY 3 DESC, 1"""
+_ACCEPTED = """
+SELECT CASE WHEN doc_type = 'other' THEN document_type ELSE doc_type END,
+       count(*) FILTER (window_start >= ?), count(*)
+FROM {relation} WHERE discarded IS NULL AND window_start >= ? GROUP BY 1 ORDER BY 3 DESC, 1 LIMIT 100"""
+_SAMPLES = """
+SELECT discarded, log_offset, received, namespace, document_type, document_version, document_id, application,
+       version, channel, build_id, headers, encoding, octet_length(body), body
+FROM {relation} WHERE discarded IS NOT NULL AND window_start >= ?
+QUALIFY row_number() OVER (PARTITION BY discarded ORDER BY received DESC) <= 3 ORDER BY received DESC LIMIT ?"""
+_SAMPLE = "SELECT log_offset, encoding, body FROM {relation} WHERE discarded IS NOT NULL AND log_offset = ? LIMIT 1"
+
+
+class LakePipeline:
+    """The `Pipeline` of one installation."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def status(self) -> pipeline.PipelineStatus:
+        """The state now; costs a few small queries."""
+        config, log = self._services.config, self._services.log
+        now = datetime.now(UTC)
+        stream = read_status(config.data)
+        committed = stream.through if stream else 0
+        discards = self._discards(now)
+        duplicates = next((d for d in discards if d.reason == "duplicate"), None)
+        return pipeline.PipelineStatus(
+            last_offset=log.last_offset(),
+            committed_offset=committed,
+            backlog_records=log.count_after(committed),
+            backlog_bytes=log.size_bytes(),
+            batches=stream.batches if stream else 0,
+            lag_p50_s=stream.lag_p50_s if stream else None,
+            lag_p99_s=stream.lag_p99_s if stream else None,
+            last_commit=utc(stream.written_ns) if stream else None,
+            duplicates_last_hour=duplicates.last_hour if duplicates else 0,
+            duplicates_last_day=duplicates.last_day if duplicates else 0,
+            accepted=self._accepted(now),
+            discards=tuple(d for d in discards if d.reason != "duplicate"),
+            tables=tuple(
+                pipeline.TableSize(f.name, f.rows, f.files, f.size_bytes, f.version)
+                for f in table_facts(config.lake_path, config.cache_path)
+            ),
+            samples=self._samples(now),
+        )
+
+    def sample(self, log_offset: int) -> pipeline.SampleBody | None:
+        """The body of a discarded ping as it came (of an unreadable one, its first bytes)."""
+        for row in self._services.engine.over("pings", _SAMPLE, (log_offset,)):
+            return pipeline.SampleBody(*row)
+        return None
+
+    def _discards(self, now: datetime) -> list[pipeline.Discard]:
+        hour, day = now - timedelta(hours=1), now - timedelta(days=1)
+        rows = self._services.engine.over("discards", _DISCARDS, (hour, day), Span(first=day))
+        texts = self._explanations()
+        return [pipeline.Discard(r, h, d, last, texts.get(r, "")) for r, h, d, last in rows]
+
+    def _accepted(self, now: datetime) -> tuple[pipeline.Accepted, ...]:
+        hour, day = now - timedelta(hours=1), now - timedelta(days=1)
+        rows = self._services.engine.over("pings", _ACCEPTED, (hour, day), Span(first=day))
+        return tuple(pipeline.Accepted(*row) for row in rows)
+
+    def _samples(self, now: datetime) -> tuple[pipeline.Sample, ...]:
+        day = now - timedelta(days=1)
+        rows = self._services.engine.over("pings", _SAMPLES, (day, SAMPLES), Span(first=day))
+        return tuple(_sample(row) for row in rows)
+
+    def _explanations(self) -> dict[str, str]:
+        registry = self._services.registry()
+        checks = {
+            c.reason: f"{d.title}: {c.path or 'build id'} is not what the registry accepts."
+            for d in registry.documents.values()
+            for c in d.accept
+        }
+        return {**checks, **REASONS, **NOTES, **explanations()}
+
+
+def _sample(row: Sequence[Any]) -> pipeline.Sample:
+    reason, offset, received, *address, headers, encoding, size, body = row
+    return pipeline.Sample(
+        reason,
+        offset,
+        received,
+        _path(*address),
+        tuple(pipeline.Header(n, v) for n, v in json.loads(headers or "{}").items()),
+        size,
+        _preview(body, encoding),
+    )
+
+
+def _path(
+    namespace: str, kind: str, version: str, identity: str, app: str, app_version: str, channel: str, build: str
+) -> str:
+    if namespace == "telemetry":
+        parts = (identity, kind, app, app_version, channel, build)
+        return "/submit/telemetry/" + "/".join(p or "" for p in parts)
+    return "/submit/" + "/".join(p or "" for p in (namespace, kind, version, identity))
+
+
+def _preview(body: bytes, encoding: str) -> str:
+    text = inflate(body, encoding, _PREVIEW_INFLATED)
+    shown = body if isinstance(text, Discard) else text
+    return shown[:PREVIEW_CHARACTERS].decode("utf-8", "replace")

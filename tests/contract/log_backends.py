@@ -1,0 +1,39 @@
+"""The backends of the log that the contract suite runs on, for the tests and for their child processes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from missioncontrol.log.protocol import Entry, Kind, Log
+from missioncontrol.log.sqlite import SqliteLog
+
+BACKENDS = ("sqlite",)
+DAY_NS = 86_400 * 10**9
+NOW_NS = 1_763_800_000 * 10**9
+
+
+def open_log(backend: str, place: Path, **settings: Any) -> Log:
+    assert backend == "sqlite"
+    return SqliteLog(place / "log.sqlite", **settings)
+
+
+class SetClock:
+    """A clock that stands where the test puts it."""
+
+    def __init__(self, now_ns: int = NOW_NS) -> None:
+        self.now_ns = now_ns
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+
+def ping(document_id: str = "", body: bytes = b"{}", **fields: Any) -> Entry:
+    return Entry(kind=Kind.PING, received_ns=NOW_NS, document_id=document_id, body=body, **fields)
+
+
+def body_of(document_id: str, size_bytes: int = 2000) -> bytes:
+    """A body that can be told from every other by its id."""
+    digest = hashlib.sha256(document_id.encode()).digest()
+    return (digest * (size_bytes // len(digest) + 1))[:size_bytes]
