@@ -275,13 +275,9 @@ async function offerValues(event: FocusEvent): Promise<void> {
   const query = new URLSearchParams([["dimension", dimension], ...scope(form)]);
   try {
     const answer = await fetch(`/api/v1/values?${query.toString()}`);
-    const found = (await answer.json()) as { values?: (string | null)[] };
-    for (const value of found.values ?? []) {
-      const option = document.createElement("option");
-      option.value = value ?? "~";
-      if (value === null) option.label = "unknown";
-      list.append(option);
-    }
+    const found = (await answer.json()) as { values?: string[]; has_null?: boolean };
+    const options = (found.values ?? []).map((value) => new Option(value, value));
+    list.append(...options, ...(found.has_null ? [new Option("unknown", "~")] : []));
   } catch {
     live(false); // the box still takes any text
   }

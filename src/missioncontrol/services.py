@@ -60,7 +60,6 @@ class Services:
     def engine(self) -> Engine:
         """Answers queries."""
         from missioncontrol.query.engine import Engine
-    from missioncontrol.query.sql import SqlRunner
 
         return Engine(self.reader, self.registry, self.config.query)
 

@@ -295,7 +295,11 @@ def test_a_client_that_closes_its_side_after_the_request_still_gets_its_answer(s
         (request(ADDRESS.format("a"), b"", method="GET"), 405, "method_not_allowed"),
         (request(ADDRESS.format("a"), b"", method="OPTIONS"), 405, "method_not_allowed"),
         (f"POST {ADDRESS.format('a')} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), 411, "length_required"),
-        (request(ADDRESS.format("a"), headers="User-Agent: " + "u" * 1025 + "\r\n"), 431, "kept_header_too_large"),
+        (
+            request(ADDRESS.format("a"), headers="User-Agent: " + "u" * 1025 + "\r\n"),
+            431,
+            "kept_header_too_large",
+        ),
         (request(ADDRESS.format("a"), headers="X-Other: " + "u" * 66000 + "\r\n"), 431, "headers_too_large"),
         (request("/submit/org-x/baseline/1/" + "a" * 4096), 414, "path_too_long"),
     ],
@@ -337,7 +341,9 @@ def test_a_refusal_whose_body_was_read_or_empty_leaves_the_log_usable(server: Ru
         request("/submit/org-x/b/1/a", b"").replace(b"Content-Length: 0", b"Content-Length: 0x10"),
         request("/submit/org-x/b/1/a", b"").replace(b"Content-Length: 0", b"Content-Length: 1, 1"),
         request("/submit/org-x/b/1/a", b"").replace(b"Content-Length: 0", b"Content-Length: " + b"9" * 40),
-        request("/submit/org-x/b/1/a", b"").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked, gzip"),
+        request("/submit/org-x/b/1/a", b"").replace(
+            b"Content-Length: 0", b"Transfer-Encoding: chunked, gzip"
+        ),
         request("/submit/org-x/b/1/a", b"").replace(b"Host: x", b"Host: x\r\n folded"),
         request("/submit/org-x/b/1/a", b"").replace(b"Host: x", b"Host : x"),
         chunked("/submit/org-x/b/1/a", b"x", end=b"zz\r\n"),
@@ -437,7 +443,9 @@ def test_a_long_query_is_bounded_too(server: Running) -> None:
 
 @pytest.mark.parametrize("line", [b"X-%d: y\r\n", b"X-%d: " + b"y" * 200_000])
 def test_headers_without_end_are_431_and_not_held(server: Running, line: bytes) -> None:
-    raw = b"GET / HTTP/1.1\r\nHost: x\r\n" + b"".join(line % n for n in range(20 if len(line) > 99 else 200_000))
+    raw = b"GET / HTTP/1.1\r\nHost: x\r\n" + b"".join(
+        line % n for n in range(20 if len(line) > 99 else 200_000)
+    )
     answer = server.exchange(raw)
     assert (answer.status, answer.code) == (431, "headers_too_large")
 

@@ -117,9 +117,12 @@ class GuardedHttpToolsProtocol(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Keep our side open for a client that closed its own after a whole request, and waits."""
-        if self._deaf or self._in_head or self._in_body or self.cycle is None or self.cycle.response_complete:
+        if self._in_body or self.cycle is None or self.cycle.response_complete:
             return False
-        self.cycle.keep_alive = False
+        self._deaf = True
+        self._stop_head_timer()
+        if self._due is None:
+            self.cycle.keep_alive = False
         return True
 
     def data_received(self, data: bytes) -> None:
@@ -213,10 +216,14 @@ class GuardedHttpToolsProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on with the connection, or answer the malformed rest that came behind this request."""
         super().on_response_complete()
-        if self._linger_timer is not None:
+        if self._linger_timer is None and not self.transport.is_closing() and self.cycle.response_complete:
+            if self._due is not None:
+                self._answer(self._due)
+            elif self._in_body:
+                # Answered without reading the body: do not wait for all of it, however slowly it comes.
+                self._linger()
+        if self._deaf:
             self._unset_keepalive_if_required()
-        elif self._due is not None and not self.transport.is_closing() and self.cycle.response_complete:
-            self._answer(self._due)
 
     # Refusals
 
@@ -239,7 +246,6 @@ class GuardedHttpToolsProtocol(HttpToolsProtocol):
         self._answer(reason)
 
     def _answer(self, reason: Reason) -> None:
-        self._unset_keepalive_if_required()
         self.transport.write(_response(reason))
         self._linger()
 

@@ -117,4 +117,6 @@ def body_of(reason: Reason) -> bytes:
 
 def explanations() -> dict[str, str]:
     """What each reason means, by its name in the table `discards`."""
-    return {f"edge_{r.code}": f"{r.message} {r.hint}".strip() for r in globals().values() if isinstance(r, Reason)}
+    return {
+        f"edge_{r.code}": f"{r.message} {r.hint}".strip() for r in globals().values() if isinstance(r, Reason)
+    }

@@ -38,7 +38,7 @@ from missioncontrol.lake.tables import Column, LakeTable
 
 QUIET_S = 600
 """A past day counts as over when none of its files is younger than this."""
-_AT_ONCE_ROWS = 250_000
+_AT_ONCE_ROWS = 150_000
 """Aggregate rows that are merged in one piece; a wide row takes about half a kB of memory."""
 
 
@@ -152,7 +152,8 @@ def _write(
     files: Sequence[FileRef],
 ) -> StagedFile:
     paths = [file.path for file in files]
-    pieces = slices(table, paths) if table.sums and sum(f.rows for f in files) > _AT_ONCE_ROWS else [None]
+    large = table.sums and sum(file.rows for file in files) > _AT_ONCE_ROWS
+    pieces = slices(table, paths, _AT_ONCE_ROWS) if large else [None]
     with PartFile(lake_path, table.name, partition, COMPACTED_LEVEL) as part:
         for condition in pieces:
             part.write(merged(table, columns, [read(path, condition) for path in paths]))

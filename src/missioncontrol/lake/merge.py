@@ -20,7 +20,8 @@ from missioncontrol.lake.parquet import conform, sort
 from missioncontrol.lake.tables import Column, LakeTable
 
 _SUM = pc.ScalarAggregateOptions(skip_nulls=True, min_count=1)
-_MOST_SLICES = 64
+_MOST_VALUES = 256
+"""Most combinations of leading sort columns to make filters of."""
 
 
 def summed_columns(table: LakeTable, columns: Sequence[Column]) -> frozenset[str]:
@@ -47,20 +48,35 @@ def added(rows: pa.Table, summed: Collection[str]) -> pa.Table:
     return grouped.rename_columns(names).select(rows.column_names).cast(rows.schema)
 
 
-def slices(table: LakeTable, paths: Sequence[str]) -> list[Any]:
+def slices(table: LakeTable, paths: Sequence[str], at_once_rows: int) -> list[Any]:
     """Filters that cut the rows of the files into pieces to merge one by one, in the order of the table.
 
-    Each row passes exactly one filter. `[None]`, all rows at once, where there is no good cut.
+    Each row passes exactly one filter, and a piece has at most `at_once_rows` rows unless all of them have
+    the same leading sort columns. `[None]`, all rows at once, where there is no good cut.
     """
     for leading in (table.sort_by[:2], table.sort_by[:1]):
         if not leading or not all(set(leading) <= set(pq.read_schema(path).names) for path in paths):
             continue
         found = pa.concat_tables([pq.ParquetFile(path).read(leading, use_threads=False) for path in paths])
-        distinct = found.group_by(list(leading), use_threads=False).aggregate([])
-        if distinct.num_rows <= _MOST_SLICES:
-            ordered = distinct.sort_by([(name, "ascending") for name in leading])
-            return [_all_equal(row) for row in ordered.to_pylist()]
+        counted = found.group_by(list(leading), use_threads=False).aggregate([([], "count_all")])
+        if counted.num_rows <= _MOST_VALUES:
+            ordered = counted.sort_by([(name, "ascending") for name in leading]).to_pylist()
+            return [reduce(operator.or_, map(_all_equal, run)) for run in _runs(ordered, at_once_rows)]
     return [None]
+
+
+def _runs(counted: list[dict[str, Any]], most_rows: int) -> list[list[dict[str, Any]]]:
+    """The values in their order, cut where a run would pass `most_rows`; takes the counts out of them."""
+    runs: list[list[dict[str, Any]]] = []
+    size = 0
+    for value in counted:
+        rows = value.pop("count_all")
+        if not runs or size + rows > most_rows:
+            runs.append([])
+            size = 0
+        runs[-1].append(value)
+        size += rows
+    return runs
 
 
 def read(path: str, condition: Any = None) -> pa.Table:

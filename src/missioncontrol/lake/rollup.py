@@ -50,6 +50,7 @@ def refresh_rollups(lake_path: Path, cache_path: Path, table: LakeTable, min_row
     for file in snapshot.files:
         if file.rows >= min_rows and folder.path_of(file) is None:
             made += make_rollup(folder.path, table, snapshot.columns, file)
+            pa.default_memory_pool().release_unused()
     return Rolled(made, removed)
 
 

@@ -32,6 +32,7 @@ INTERVALS = {"300": 300, "3600": 3600, "86400": 86400, "5min": 300, "hour": 3600
 DEFAULT_PER = "usage_hours"
 
 Pairs = Sequence[tuple[str, str]]
+Edition = Literal["predecessor", "v1"]
 
 
 class AggregateQuery(msgspec.Struct, frozen=True):
@@ -75,7 +76,7 @@ class ValuesQuery(msgspec.Struct, frozen=True):
 
 
 def parse_aggregate_query(
-    pairs: Pairs, registry: Registry, settings: Settings, edition: Literal["predecessor", "v1"]
+    pairs: Pairs, registry: Registry, settings: Settings, edition: Edition
 ) -> AggregateQuery:
     """The query that the parameters ask for; `format` is skipped here, see `parse_format()`.
 

@@ -70,10 +70,6 @@ class Engine:
             # A rollup can be deleted between looking and reading; the base files of a new snapshot are there.
             return self._run(self._compiler(rollups=False).compile(query, typed), typed)
 
-    def run(self, statement: Statement) -> Rows:
-        """Rows of a statement of our own, never of a user's text; use it as a context manager."""
-        return self._run(statement)
-
     def values(self, query: ValuesQuery) -> Values:
         """The distinct values of a dimension: versions the newest first, all others in the order of text."""
         with self.aggregate(as_aggregate(query)) as rows:

@@ -74,7 +74,7 @@ _REFUSED_PREFIXES = (
 )
 _ALLOWED_PG = frozenset({"pg_typeof"})
 _INFORMATION = frozenset({"tables", "columns"})
-_CTE_NAME = re.compile(r"[\w ]+")
+_CTE_NAME = re.compile(r"[\w $-]+")
 _LINE = re.compile(r"\s*\n\s*LINE \d+:.*", re.DOTALL)
 _PATH = re.compile(r"(?:[\w.=~-]*/){2,}[\w.=~-]*")
 
@@ -114,7 +114,7 @@ def refuse_long(query: str) -> None:
 
 def clean_message(error: Exception) -> str:
     """DuckDB's own message without the quoted line, suggestions of settings and paths of files."""
-    message = _LINE.sub("", str(error)).split("\n\n")[0].split("Possible solutions")[0]
+    message = _LINE.sub("", str(error)).split("\n\n")[0].split("Possible solutions")[0].split(' Use "SET')[0]
     return _PATH.sub("<file>", " ".join(message.split()))[:1000]
 
 

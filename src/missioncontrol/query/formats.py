@@ -36,7 +36,7 @@ TABLE_ROWS = 1000
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
-def write(rows: Rows, form: str, sink: BinaryIO, envelope: Envelope = "list", width: int = 0) -> None:
+def write(rows: Rows, form: str, sink: BinaryIO, envelope: Envelope = "list") -> None:
     """Write all rows to the sink; `rows.complete` and `rows.count` are final afterwards.
 
     Raises what reading rows raises, and `BadRequest` (`not_in_format`) for a type that the format cannot
@@ -50,7 +50,7 @@ def write(rows: Rows, form: str, sink: BinaryIO, envelope: Envelope = "list", wi
     elif form == "csv":
         _write_csv(rows, sink)
     elif form == "table":
-        _write_table(rows, sink, width)
+        _write_table(rows, sink)
     else:
         _write_arrow(rows, sink, form)
 
@@ -143,7 +143,7 @@ def _write_arrow(rows: Rows, sink: BinaryIO, form: str) -> None:
         raise BadRequest("not_in_format", f"{form} cannot hold this answer: {error}", hint) from None
 
 
-def _write_table(rows: Rows, sink: BinaryIO, width: int) -> None:
+def _write_table(rows: Rows, sink: BinaryIO) -> None:
     """The first rows as a table. Its widths need all rows, so it ends at `TABLE_ROWS`."""
     from rich.console import Console
     from rich.table import Table
@@ -152,13 +152,14 @@ def _write_table(rows: Rows, sink: BinaryIO, width: int) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     numeric = {"int64", "float64", "BIGINT", "HUGEINT", "INTEGER", "DOUBLE", "FLOAT"}
     for column, name in zip(rows.columns, unique_names(rows.columns), strict=True):
-        table.add_column(Text(name), justify="right" if column.type in numeric else "left", overflow="fold")
+        table.add_column(Text(name), justify="right" if column.type in numeric else "left", no_wrap=True)
     shown = 0
     for row in itertools.islice(itertools.chain.from_iterable(_plain_rows(rows)), TABLE_ROWS):
         table.add_row(*(Text("" if v is None else str(_cell(v))) for v in row))
         shown += 1
     text = io.StringIO()
-    console = Console(file=text, width=width or 120, force_terminal=False)
+    # As wide as its columns are: a terminal or pager wraps or scrolls, and no value is cut.
+    console = Console(file=text, width=1_000_000, force_terminal=False)
     console.print(table)
     if shown == TABLE_ROWS:
         console.print(

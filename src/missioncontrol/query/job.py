@@ -25,7 +25,6 @@ class Job(msgspec.Struct, frozen=True):
     """0: no limit."""
     memory_limit_mb: int
     threads: int
-    width: int = 0
 
 
 class Failure(msgspec.Struct, frozen=True):

@@ -62,7 +62,6 @@ class SqlRunner:
         dialect: str = "duckdb",
         max_rows: int | None = None,
         timeout_s: float | None = None,
-        width: int = 0,
     ) -> SqlOutcome:
         """Write the answer to `sink` while it comes.
 
@@ -83,7 +82,6 @@ class SqlRunner:
             timeout_s=limit_s,
             memory_limit_mb=self._settings.memory_limit_mb,
             threads=self._settings.threads,
-            width=width,
         )
         report = _Process(job).pass_on(sink)
         if report.failure is not None:

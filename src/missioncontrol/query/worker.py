@@ -81,7 +81,7 @@ def _run(job: Job) -> Report:
     cursor = connection.cursor()
     deadline = Deadline(cursor, job.timeout_s or threading.TIMEOUT_MAX)
     with _opened(cursor, checked.text, job, deadline) as rows:
-        formats.write(rows, job.form, sys.stdout.buffer, job.envelope, job.width)
+        formats.write(rows, job.form, sys.stdout.buffer, job.envelope)
         sys.stdout.buffer.flush()
         return Report(list(rows.columns), rows.count, rows.complete)
 

@@ -90,7 +90,7 @@ def _plan(count: int, defects: Defects, seed: int) -> dict[int, deque[str]]:
             f"Lines {usable.start} to {usable.stop} can have one, and at most half of them do.",
         )
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, len(names)])))
-    places = rng.permutation(len(usable))[: len(names)].tolist()
+    places = rng.choice(len(usable), size=len(names), replace=False).tolist() if names else []
     plan: dict[int, deque[str]] = {}
     for place, name in zip(places, names, strict=True):
         plan.setdefault(usable[place], deque()).append(name)
@@ -125,30 +125,35 @@ def _defective(submission: Submission, defect: str, tally: Tally, number: int) -
     """The line of a main ping with one defect."""
     tally.planned += 1
     if defect == "late":
-        submission = msgspec.structs.replace(
-            submission, received_ns=submission.received_ns + (DAY_S + number % (5 * DAY_S)) * NS
-        )
+        delay_ns = (DAY_S + number % (5 * DAY_S)) * NS
+        submission = msgspec.structs.replace(submission, received_ns=submission.received_ns + delay_ns)
     if defect in ("late", "split_date"):
         tally.count(submission)
     else:
         tally.skip(submission)
-    meta = submission.meta
-    if defect == "split_date":
-        next_day = compact_day(submission.received_ns // NS + DAY_S)
-        return _line(submission, msgspec.structs.replace(meta, submissionDate=next_day))
-    if defect == "malformed":
-        return submission.body[: len(submission.body) // 2].replace(b"\n", b" ") + b"\n"
-    if defect == "old_build":
-        old = f"{_days_before(submission.build_id, _OLD_DAYS)}{submission.build_id[8:]}"
-        body = submission.body.replace(submission.build_id.encode(), old.encode())
-        return _line(msgspec.structs.replace(submission, build_id=old, body=body))
-    if defect == "other_channel":
-        body = submission.body.replace(f'"channel":"{submission.channel}"'.encode(), b'"channel":"default"')
-        return _line(
-            msgspec.structs.replace(submission, body=body),
-            msgspec.structs.replace(meta, normalizedChannel="Other"),
-        )
-    return _line(msgspec.structs.replace(submission, body=_edited(submission.body, defect)))
+    return _spoiled(submission, defect)
+
+
+def _spoiled(submission: Submission, defect: str) -> bytes:
+    body, meta = submission.body, submission.meta
+    match defect:
+        case "late":
+            return _line(submission)
+        case "split_date":
+            next_day = compact_day(submission.received_ns // NS + DAY_S)
+            return _line(submission, msgspec.structs.replace(meta, submissionDate=next_day))
+        case "malformed":
+            return body[: len(body) // 2] + b"\n"
+        case "old_build":
+            old = f"{_days_before(submission.build_id, _OLD_DAYS)}{submission.build_id[8:]}"
+            body = body.replace(submission.build_id.encode(), old.encode())
+            return _line(msgspec.structs.replace(submission, build_id=old, body=body))
+        case "other_channel":
+            body = body.replace(f'"channel":"{submission.channel}"'.encode(), b'"channel":"default"')
+            other = msgspec.structs.replace(meta, normalizedChannel="Other")
+            return _line(msgspec.structs.replace(submission, body=body), other)
+        case _:
+            return _line(msgspec.structs.replace(submission, body=_edited(body, defect)))
 
 
 def _edited(body: bytes, defect: str) -> bytes:
@@ -177,5 +182,5 @@ def _open(path: Path) -> Iterator[BinaryIO | igzip.IGzipFile]:
         if path.suffix != ".gz":
             yield file
             return
-        with igzip.IGzipFile("", "wb", 2, file, mtime=0) as packed:  # type: ignore[no-untyped-call]
+        with igzip.IGzipFile("", "wb", 2, file, mtime=0) as packed:
             yield packed

@@ -29,8 +29,8 @@ class Meta(msgspec.Struct, frozen=True, omit_defaults=True):
     docType: str  # noqa: N815
     documentId: str  # noqa: N815
     docVersion: str = ""  # noqa: N815
-    """Glean only, as is `namespace`."""
-    namespace: str = ""
+    """Glean only, as is `documentNamespace`."""
+    documentNamespace: str = ""  # noqa: N815
 
 
 class Submission(msgspec.Struct, frozen=True, gc=False):
@@ -79,7 +79,7 @@ class Submission(msgspec.Struct, frozen=True, gc=False):
             docType=self.document_type,
             documentId=self.document_id,
             docVersion="" if legacy else self.document_version,
-            namespace="" if legacy else self.namespace,
+            documentNamespace="" if legacy else self.namespace,
         )
 
     @property

@@ -20,10 +20,11 @@ from fastapi.responses import Response, StreamingResponse
 from fastapi.routing import APIRoute
 
 from missioncontrol.config import Config
-from missioncontrol.errors import BadRequest, MissionControlError, TooSlow
+from missioncontrol.errors import BadRequest, MissionControlError, StorageFull, TooSlow
 from missioncontrol.query import formats
 from missioncontrol.query.aggregates import (
     FORMATS,
+    Edition,
     parse_aggregate_query,
     parse_format,
     parse_values_query,
@@ -38,6 +39,7 @@ T = TypeVar("T")
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 _IN_MEMORY_BYTES = 4 * 1024 * 1024
+_ANSWER_BYTES = 1024 * 1024 * 1024
 _CHUNK_BYTES = 256 * 1024
 _AGGREGATES_AT_ONCE = 8
 _SQL_AT_ONCE = 2
@@ -83,6 +85,24 @@ class ApiRoute(APIRoute):
         return answer
 
 
+class Paper(tempfile.SpooledTemporaryFile[bytes]):
+    """What an answer is written on. Refuses to grow without end."""
+
+    def write(self, data: Any) -> int:
+        """Append; raises `BadRequest` (`answer_too_large`) and `StorageFull` (`spool_full`)."""
+        if self.tell() + len(data) > _ANSWER_BYTES:
+            raise BadRequest(
+                "answer_too_large", f"The answer has more than {_ANSWER_BYTES} bytes.", "Ask for fewer rows."
+            )
+        try:
+            return super().write(data)
+        except OSError as error:
+            hint = "Free some room below the data folder."
+            raise StorageFull(
+                "spool_full", f"The answer could not be written: {error.strerror}.", hint
+            ) from None
+
+
 class Desk:
     """Runs blocking questions in threads, a bounded number at a time, and keeps their answers."""
 
@@ -103,7 +123,7 @@ class Desk:
     def paper(self) -> BinaryIO:
         """Where an answer is written: in memory, and on disk when it grows. Gone when closed."""
         self._spool.mkdir(parents=True, exist_ok=True)
-        return cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=self._spool))
+        return cast(BinaryIO, Paper(_IN_MEMORY_BYTES, dir=str(self._spool)))
 
     async def _run(self, limiter: anyio.CapacityLimiter, work: Callable[[], T]) -> T:
         # Waiting for a turn holds no thread.
@@ -128,13 +148,13 @@ def build_api(engine: Engine, registry_source: Callable[[], Registry], config: C
 
 
 def _add_aggregates(router: APIRouter, desk: Desk, engine: Engine, config: Config) -> None:
-    async def answer(request: Request, edition: str, envelope: formats.Envelope) -> Response:
+    async def answer(request: Request, edition: Edition, envelope: formats.Envelope) -> Response:
         pairs = request.query_params.multi_items()
 
         def work() -> Answer:
             named = [v for k, v in pairs if k == "format"]
             form = parse_format(named, request.headers.get("accept", ""))
-            query = parse_aggregate_query(pairs, engine.registry(), config.query, _edition(edition))
+            query = parse_aggregate_query(pairs, engine.registry(), config.query, edition)
             paper = desk.paper()
             with engine.aggregate(query, typed=form in formats.TYPED_FORMATS) as rows:
                 formats.write(rows, form, paper, envelope)
@@ -185,10 +205,6 @@ def _add_declared(
     async def values(request: Request) -> Response:
         query = parse_values_query(request.query_params.multi_items(), engine.registry())
         return _json(await desk.aggregate(lambda: engine.values(query)))
-
-
-def _edition(name: str) -> Any:
-    return name
 
 
 def _sent(answer: Answer) -> Response:

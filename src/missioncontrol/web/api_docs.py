@@ -98,7 +98,8 @@ _FILTERS = (
     "Every other parameter is a filter: any dimension's name, "
     f"{_TIMES}, {_EXPERIMENTS}. One value: equal. Two values: an inclusive range for window_start, window_end, "
     "submission_date, build_id and version (versions by number), any of them for every other column. "
-    "Three and more: any of them. `<column>__isnull=true|false` for rows without or with a value. All filters must hold. "
+    "Three and more: any of them. `<column>__isnull=true|false` for rows without or with a value. "
+    "All filters must hold. "
     "Without a parameter about experiments the sums are those of the whole population."
 )
 _FILTER_PARAMETERS = [

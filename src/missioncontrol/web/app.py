@@ -27,16 +27,19 @@ if TYPE_CHECKING:
 
 def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
     """The web application of one installation; `edge` counts submissions in this process."""
+    from missioncontrol.web.api import build_api
     from missioncontrol.web.engine_lookup import EngineLookup
-    from missioncontrol.web.pipeline_reader import PipelineReader
+    from missioncontrol.web.pipeline_source import LakePipeline
 
     def releases(application: str | None, channel: str | None) -> list[Release]:
         return services.releases.list(application, channel)
 
-    pipeline = PipelineReader(services.config, services.log, services.engine)
     lookup = EngineLookup(services.engine)
-    sources = PageSources(services.registry, lookup, releases, pipeline, lambda: datetime.now(UTC))
-    app = compose(sources, [])
+    sources = PageSources(
+        services.registry, lookup, releases, LakePipeline(services), lambda: datetime.now(UTC)
+    )
+    api = build_api(services.engine, services.registry, services.config)
+    app = compose(sources, [api])
     app.state.edge = edge
     return app
 

@@ -111,13 +111,18 @@ def build_pages(sources: PageSources, renderer: Renderer) -> APIRouter:
             request, "pipeline.html", status_=sources.pipeline.status(), navigation=navigation
         )
 
-    @router.get("/pipeline/samples/{name}")
-    def sample(name: str) -> Response:
-        found = sources.pipeline.sample(name)
+    @router.get("/pipeline/samples/{log_offset}")
+    def sample(log_offset: int) -> Response:
+        found = sources.pipeline.sample(log_offset) if 0 <= log_offset < 2**63 else None
         if found is None:
-            raise NotFound("unknown_sample", f"No discarded body `{name[:60]}` is kept.", "See /pipeline.")
-        file = f"discarded-{name}.{'gz' if 'gzip' in found.encoding else 'bin'}"
-        headers = {"content-disposition": f'attachment; filename="{file}"', "content-security-policy": "sandbox"}
+            raise NotFound(
+                "unknown_sample", f"No discarded body {str(log_offset)[:20]} is kept.", "See /pipeline."
+            )
+        file = f"discarded-{log_offset}.{'gz' if 'gzip' in found.encoding else 'bin'}"
+        headers = {
+            "content-disposition": f'attachment; filename="{file}"',
+            "content-security-policy": "sandbox",
+        }
         return Response(found.body, media_type="application/octet-stream", headers=headers)
 
     @router.get("/docs/api")

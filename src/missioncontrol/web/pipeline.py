@@ -1,6 +1,6 @@
 """The state of the pipeline, as the page and `/api/v1/pipeline` show it.
 
-Only types; `pipeline_reader` fills them. Every number comes with its unit in its
+Only types; `pipeline_source` fills them. Every number comes with its unit in its
 name, and None stands for what is not known (yet), never 0. Bodies of discarded submissions are only ever
 handed out as they came, bounded, and for download.
 """
@@ -54,8 +54,8 @@ class Sample(msgspec.Struct, frozen=True):
     """A discarded submission that was kept for inspection."""
 
     reason: str
-    name: str
-    """Its body is at `/pipeline/samples/<name>`."""
+    log_offset: int
+    """Names the sample; its body is at `/pipeline/samples/<log_offset>`."""
     received: datetime
     address: str
     """The path that it was posted to, as far as known."""
@@ -74,7 +74,7 @@ class PipelineStatus(msgspec.Struct, frozen=True):
     committed_offset: int
     """All records up to this offset are in the lake."""
     backlog_records: int
-    log_size_bytes: int
+    backlog_bytes: int
     """What the log takes on disk, with what is only kept to recognise duplicates."""
     batches: int
     """Micro-batches committed since the stream started."""
@@ -95,6 +95,7 @@ class PipelineStatus(msgspec.Struct, frozen=True):
 class SampleBody(msgspec.Struct, frozen=True):
     """The body of a sample as it was sent (still encoded, if it came so)."""
 
+    log_offset: int
     encoding: str
     body: bytes
 
@@ -105,5 +106,5 @@ class Pipeline(Protocol):
     def status(self) -> PipelineStatus:
         """The state now."""
 
-    def sample(self, name: str) -> SampleBody | None:
-        """The kept body of a discarded submission; None when there is none of that name."""
+    def sample(self, log_offset: int) -> SampleBody | None:
+        """The kept body of a discarded submission; None when there is none of that offset."""

@@ -235,12 +235,12 @@ def test_meta_and_log_entry_say_what_the_address_says(light: list[Submission]) -
         utc(main.received_ns).strftime("%Y%m%d"),
     )
     assert (meta.docType, meta.documentId, meta.geoCountry) == ("main", main.document_id, main.country)
-    assert b"namespace" not in msgspec.json.encode(meta)
+    assert b"documentNamespace" not in msgspec.json.encode(meta)
     assert (entry.application, entry.version, entry.build_id) == ("Firefox", main.version, main.build_id)
     baseline = next(s for s in light if s.document_type == "baseline")
     assert (baseline.entry.namespace, baseline.entry.document_version) == ("org-mozilla-fenix", "1")
     assert baseline.entry.application == ""
-    assert baseline.meta.namespace == "org-mozilla-fenix"
+    assert baseline.meta.documentNamespace == "org-mozilla-fenix"
 
 
 def test_sizes_that_cannot_be_made_are_refused(now_ns: int) -> None:

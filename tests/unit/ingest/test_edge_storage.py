@@ -1,0 +1,171 @@
+"""What the edge answers when the log cannot store, and what it hands to a log that can."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from missioncontrol import config
+from missioncontrol.errors import ConfigError, StorageError, StorageFull
+from missioncontrol.ingest.country import CountryLookup
+from missioncontrol.ingest.edge import Edge
+from missioncontrol.ingest.health import Health
+from missioncontrol.log.protocol import Appended, Entry
+from missioncontrol.log.sqlite import SqliteLog
+
+PATH = b"/submit/telemetry/a/main/Firefox/61.0/nightly/20180328030202"
+
+
+class FailingLog(SqliteLog):
+    """A log whose disk is in the state of `error`; None: it works."""
+
+    error: Exception | None = None
+
+    async def append(self, entry: Entry) -> Appended:
+        if self.error:
+            raise self.error
+        return await super().append(entry)
+
+    def append_many(self, entries: Sequence[Entry]) -> list[Appended]:
+        if self.error:
+            raise self.error
+        return super().append_many(entries)
+
+    def check(self) -> None:
+        if self.error:
+            raise self.error
+        super().check()
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Any:
+    log = FailingLog(tmp_path / "log")
+    yield log
+    log.close()
+
+
+def call(
+    app: Any, *messages: dict[str, Any], path: bytes = PATH, method: str = "POST", **headers: str
+) -> tuple[int, Any]:
+    """Run the application on one request; the status and the decoded body (JSON) or bytes."""
+    sent: list[Any] = []
+    incoming = list(messages)
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+
+    async def receive() -> dict[str, Any]:
+        return incoming.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path.decode(),
+        "raw_path": path,
+        "query_string": b"v=4",
+        "headers": raw,
+        "client": ("203.0.113.5", 4711),
+    }
+    asyncio.run(app(scope, receive, send))
+    if not sent:
+        return 0, None
+    body = sent[1]["body"]
+    return sent[0]["status"], msgspec.json.decode(body) if body.startswith(b"{") else body
+
+
+def whole(body: bytes) -> dict[str, Any]:
+    return {"type": "http.request", "body": body, "more_body": False}
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (StorageFull("log_full", "no room on /secret/place"), "log_full"),
+        (StorageError("log_unreadable", "broken /secret/place"), "not_stored"),
+        (RuntimeError("anything"), "not_stored"),
+    ],
+)
+def test_whatever_keeps_a_ping_from_being_stored_is_507_until_it_is_over(
+    log: FailingLog, error: Exception, code: str
+) -> None:
+    edge = Edge(config.Edge(), log, CountryLookup())
+    log.error = error
+    status, answer = call(edge, whole(b"{}"), content_length="2")
+    assert (status, answer["code"]) == (507, code)
+    assert "/secret" not in str(answer)
+    log.error = None
+    assert call(edge, whole(b"{}"), content_length="2") == (200, b"OK")
+    assert edge.counts().refused == {code: 1}
+
+
+def test_a_body_in_pieces_is_joined(log: FailingLog) -> None:
+    edge = Edge(config.Edge(), log, CountryLookup())
+    first = {"type": "http.request", "body": b'{"a"', "more_body": True}
+    assert call(edge, first, whole(b":1}"), content_length="7") == (200, b"OK")
+    assert [record.entry.body for record in log.read(0, 10, 1000)] == [b'{"a":1}']
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"{}}"])
+def test_a_body_of_another_length_than_announced_is_not_stored(log: FailingLog, body: bytes) -> None:
+    edge = Edge(config.Edge(), log, CountryLookup())
+    status, answer = call(edge, whole(body), content_length="2")
+    assert (status, answer["code"]) == (400, "body_incomplete")
+    assert log.last_offset() == 0
+
+
+def test_a_client_that_leaves_is_counted_and_not_answered(log: FailingLog) -> None:
+    edge = Edge(config.Edge(), log, CountryLookup())
+    assert call(edge, {"type": "http.disconnect"}, content_length="2") == (0, None)
+    assert edge.counts().refused == {"client_gone": 1}
+
+
+def test_the_edge_stamps_entries_with_its_clock(log: FailingLog) -> None:
+    edge = Edge(config.Edge(), log, CountryLookup(), clock=lambda: 1_800_000_000_123_456_789)
+    call(edge, whole(b"{}"), content_length="2")
+    assert [record.entry.received_ns for record in log.read(0, 10, 1000)] == [1_800_000_000_123_456_789]
+
+
+@pytest.mark.parametrize(
+    ("path", "handled"),
+    [
+        ("/submit/telemetry/x", True),
+        ("/submit", True),
+        ("/submitted", False),
+        ("/", False),
+        ("/api/submit/", False),
+    ],
+)
+def test_the_edge_handles_what_is_under_submit(path: str, handled: bool) -> None:
+    assert Edge.handles(path) is handled
+
+
+def test_wrong_proxies_are_told_at_start(log: FailingLog) -> None:
+    with pytest.raises(ConfigError):
+        Edge(config.Edge(trusted_proxies=["nonsense"]), log, CountryLookup())
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "state"),
+    [
+        (None, 200, "ok"),
+        (StorageFull("log_full", "no room"), 507, "log_full"),
+        (StorageError("log_unreadable", "broken"), 503, "log_unreadable"),
+    ],
+)
+def test_the_heartbeat_says_whether_the_log_can_be_written(
+    log: FailingLog, error: Exception | None, status: int, state: str
+) -> None:
+    log.error = error
+    assert call(Health(log), path=b"/__heartbeat__", method="GET") == (status, {"log": state})
+    assert call(Health(log), path=b"/__lbheartbeat__", method="GET") == (200, {})
+
+
+def test_health_addresses_are_only_read(log: FailingLog) -> None:
+    status, answer = call(Health(log), path=b"/__heartbeat__")
+    assert (status, answer["code"]) == (405, "method_not_allowed")
