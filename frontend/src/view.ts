@@ -128,7 +128,7 @@ function formAddress(form: HTMLFormElement): string {
 /** The shortest address of what the form says: what is the default is left out, so that it can follow new data. */
 function viewAddress(form: HTMLFormElement): string {
   const custom = new FormData(form).get("range") === "custom";
-  const boxes = [...document.querySelectorAll<HTMLInputElement>('input[name="series"]')];
+  const boxes = [...document.querySelectorAll<HTMLInputElement>('input[type="checkbox"][name="series"]')];
   const usual = boxes.every((box) => box.checked === "default" in box.dataset) || !boxes.some((box) => box.checked);
   const pairs = new URLSearchParams();
   for (const [name, value] of new FormData(form)) {
@@ -244,7 +244,7 @@ function focusPath(): string {
   const name = element.getAttribute("name");
   const value = element.getAttribute("value");
   if (element instanceof HTMLInputElement && (element.type === "radio" || element.type === "checkbox")) {
-    return `[name="${CSS.escape(name ?? "")}"][value="${CSS.escape(value ?? "")}"]`;
+    return `[type="${element.type}"][name="${CSS.escape(name ?? "")}"][value="${CSS.escape(value ?? "")}"]`;
   }
   if (name) return `${element.tagName.toLowerCase()}[name="${CSS.escape(name)}"]`;
   const plot = (element as HTMLElement).dataset.plot;

@@ -4,48 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from log_backends import BACKENDS, open_log
-
-from missioncontrol.log.protocol import Log
-
-CHILD = Path(__file__).with_name("log_child.py")
-
-
-class LogBackend:
-    """One store of one backend; every log opened on it is closed at the end of the test."""
-
-    def __init__(self, name: str, place: Path) -> None:
-        self.name = name
-        self.place = place
-        self._opened: list[Log] = []
-        self._children: list[subprocess.Popen[bytes]] = []
-
-    def open(self, **settings: Any) -> Log:
-        log = open_log(self.name, self.place, **settings)
-        self._opened.append(log)
-        return log
-
-    def child(self, prefix: str, count: int = 0, *flags: str) -> subprocess.Popen[bytes]:
-        """A process that appends `count` entries; 0: until it is killed."""
-        command = [sys.executable, str(CHILD), self.name, str(self.place), prefix, str(count), *flags]
-        child = subprocess.Popen(command, stdout=subprocess.PIPE)
-        self._children.append(child)
-        return child
-
-    def close(self) -> None:
-        for child in self._children:
-            child.kill()
-            child.wait()
-            if child.stdout is not None:
-                child.stdout.close()
-        for log in self._opened:
-            log.close()
+from log_backends import BACKENDS, LogBackend
 
 
 @pytest.fixture(params=BACKENDS)

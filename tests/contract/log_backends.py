@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -37,3 +39,37 @@ def body_of(document_id: str, size_bytes: int = 2000) -> bytes:
     """A body that can be told from every other by its id."""
     digest = hashlib.sha256(document_id.encode()).digest()
     return (digest * (size_bytes // len(digest) + 1))[:size_bytes]
+
+
+CHILD = Path(__file__).with_name("log_child.py")
+
+
+class LogBackend:
+    """One store of one backend; every log opened on it is closed at the end of the test."""
+
+    def __init__(self, name: str, place: Path) -> None:
+        self.name = name
+        self.place = place
+        self._opened: list[Log] = []
+        self._children: list[subprocess.Popen[bytes]] = []
+
+    def open(self, **settings: Any) -> Log:
+        log = open_log(self.name, self.place, **settings)
+        self._opened.append(log)
+        return log
+
+    def child(self, prefix: str, count: int = 0, *flags: str) -> subprocess.Popen[bytes]:
+        """A process that appends `count` entries; 0: until it is killed."""
+        command = [sys.executable, str(CHILD), self.name, str(self.place), prefix, str(count), *flags]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE)
+        self._children.append(child)
+        return child
+
+    def close(self) -> None:
+        for child in self._children:
+            child.kill()
+            child.wait()
+            if child.stdout is not None:
+                child.stdout.close()
+        for log in self._opened:
+            log.close()

@@ -7,8 +7,7 @@ import os
 import threading
 
 import pytest
-from conftest import LogBackend
-from log_backends import NOW_NS, ping
+from log_backends import NOW_NS, LogBackend, ping
 
 from missioncontrol.errors import BadRequest, StorageError
 from missioncontrol.log.protocol import Entry, Kind, Log, Record

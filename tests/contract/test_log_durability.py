@@ -11,8 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import LogBackend
-from log_backends import body_of, ping
+from log_backends import LogBackend, body_of, ping
 
 from missioncontrol.errors import StorageFull
 from missioncontrol.log.protocol import Kind, Log, Record

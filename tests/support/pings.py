@@ -86,7 +86,13 @@ def crash_ping(process: str | None = None, **changes: Any) -> dict[str, Any]:
 
 def core_ping(**changes: Any) -> dict[str, Any]:
     """A core ping of Firefox for Android."""
-    ping = {"os": "Android", "osversion": "28", "arch": "arm64-v8a", "durations": 1800, "displayVersion": "68.1"}
+    ping = {
+        "os": "Android",
+        "osversion": "28",
+        "arch": "arm64-v8a",
+        "durations": 1800,
+        "displayVersion": "68.1",
+    }
     return change(ping, changes)
 
 

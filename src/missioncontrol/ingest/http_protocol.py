@@ -94,6 +94,7 @@ class GuardedHttpToolsProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._due: Reason | None = None
         self._deaf = False  # nothing that still arrives is parsed
+        self._client_done = False  # the client closed its side
         self._linger_timer: asyncio.TimerHandle | None = None
         self._linger_until = 0.0
         self._linger_heard = False
@@ -119,7 +120,7 @@ class GuardedHttpToolsProtocol(HttpToolsProtocol):
         """Keep our side open for a client that closed its own after a whole request, and waits."""
         if self._in_body or self.cycle is None or self.cycle.response_complete:
             return False
-        self._deaf = True
+        self._deaf = self._client_done = True
         self._stop_head_timer()
         if self._due is None:
             self.cycle.keep_alive = False
@@ -261,7 +262,7 @@ class GuardedHttpToolsProtocol(HttpToolsProtocol):
 
     def _linger(self) -> None:
         self._deaf = True
-        if not self.transport.can_write_eof():
+        if self._client_done or not self.transport.can_write_eof():
             self.transport.close()
             return
         self.transport.write_eof()

@@ -77,13 +77,13 @@ class LakeCare:
         """Take turns until `stop` is set, `compact_interval_s` apart."""
         while not stop.wait(self._settings.compact_interval_s):
             try:
-                self.run_once()
+                self.run_once(stop)
             except Exception:
                 _log.exception("lake_care_failed")
 
-    def run_once(self) -> CareReport:
-        """One turn over all tables; what fails for one is in the report."""
-        turn = _Turn()
+    def run_once(self, stop: threading.Event | None = None) -> CareReport:
+        """One turn over all tables; what fails for one is in the report. `stop` ends it after the next merge."""
+        turn = _Turn(stop or threading.Event())
         for table in lake_tables(self._registry_source()).values():
             self._step(turn, table.name, partial(self._compact, turn, table))
             self._step(turn, table.name, partial(self._vacuum, turn, table))
@@ -92,6 +92,8 @@ class LakeCare:
         return turn.report()
 
     def _step(self, turn: _Turn, table: str, step: Callable[[], None]) -> None:
+        if turn.stop.is_set():
+            return
         try:
             step()
         except MissionControlError as error:
@@ -100,7 +102,9 @@ class LakeCare:
 
     def _compact(self, turn: _Turn, table: LakeTable) -> None:
         target = self._settings.target_file_bytes
-        turn.compacted += compact(self._lake_path, self._cache_path, table, target, self._clock)
+        turn.compacted += compact(
+            self._lake_path, self._cache_path, table, target, self._clock, stop=turn.stop
+        )
 
     def _vacuum(self, turn: _Turn, table: LakeTable) -> None:
         after_s = self._settings.vacuum_after_s
@@ -144,7 +148,8 @@ def vacuum_now(lake_path: Path, cache_path: Path, settings: Lake) -> list[Vacuum
 class _Turn:
     """What a turn has done so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, stop: threading.Event) -> None:
+        self.stop = stop
         self.compacted: list[Compacted] = []
         self.rolled = Rolled(0, 0)
         self.vacuumed: list[Vacuumed] = []

@@ -8,6 +8,7 @@ plan -> merge -> commit.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import unquote
@@ -29,7 +30,8 @@ from missioncontrol.lake.actions import (
     rewrite,
     write_actions,
 )
-from missioncontrol.lake.delta import open_table
+from missioncontrol.lake.delta import delta_failures, open_table
+from missioncontrol.lake.durability import flush
 from missioncontrol.lake.merge import merged, read, slices
 from missioncontrol.lake.parquet import COMPACTED_LEVEL, PartFile
 from missioncontrol.lake.plan import Merge, Partition, day, partitions, plan
@@ -68,6 +70,7 @@ def compact(
     clock: Clock = system_clock,
     full: bool = False,
     progress: Progress | None = None,
+    stop: threading.Event | None = None,
 ) -> list[Compacted]:
     """Do the merges that are worth it now; with `full` every partition as far as the target size allows.
 
@@ -80,6 +83,8 @@ def compact(
     merges = plan(snapshot, target_file_bytes, _settled(snapshot, clock, full))
     done: list[Compacted] = []
     for merge in merges:
+        if stop is not None and stop.is_set():
+            break
         result = _merge(lake_path.absolute(), table, snapshot.columns, merge, target_file_bytes)
         if result is not None:
             done.append(result)
@@ -118,6 +123,9 @@ def _merge(
     except FileNotFoundError:
         # The snapshot is older than a vacuum: another process has merged these files.
         return None
+    # What takes the place of files that may have been flushed long ago is flushed before they leave.
+    with delta_failures(lake_path / table.name):
+        flush([lake_path / table.name / staged.path])
     committed = _swap(lake_path, table.name, staged, files)
     return Compacted(
         table=table.name,

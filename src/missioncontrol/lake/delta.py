@@ -64,7 +64,8 @@ def open_table(path: Path) -> DeltaTable | None:
 def columns_of(table: DeltaTable) -> tuple[Column, ...]:
     """The columns as the Delta table has them now; raises `StorageError` for a foreign type."""
     return tuple(
-        Column(field.name, _type_of(field), nullable=field.nullable) for field in table.schema().fields
+        Column(f.name, _type_of(f), str(f.metadata.get("comment", "")), f.nullable)
+        for f in table.schema().fields
     )
 
 

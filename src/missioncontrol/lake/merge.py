@@ -8,7 +8,7 @@ other.
 from __future__ import annotations
 
 import operator
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import reduce
 from typing import Any
 
@@ -34,18 +34,41 @@ def summed_columns(table: LakeTable, columns: Sequence[Column]) -> frozenset[str
 def merged(table: LakeTable, columns: Sequence[Column], tables: Sequence[pa.Table]) -> pa.Table:
     """The rows of the tables as one sorted table, equal keys added where the lake's table says so."""
     rows = conform(table.name, columns, pa.concat_tables(tables, promote_options="default"))
-    if table.sums:
-        rows = added(rows, summed_columns(table, columns))
-    return sort(table.name, rows)
+    return (
+        added(rows, summed_columns(table, columns), table.sort_by) if table.sums else sort(table.name, rows)
+    )
 
 
-def added(rows: pa.Table, summed: Collection[str]) -> pa.Table:
-    """One row for each distinct value of the columns that are not `summed`; the order of columns is kept."""
+def added(rows: pa.Table, summed: Collection[str], order: Sequence[str]) -> pa.Table:
+    """One row for each distinct value of the columns that are not `summed`, sorted by `order`, then by the rest.
+
+    Takes one column at a time: Arrow's own grouping by text keys needs five times the memory of the rows.
+    """
+    if not rows.num_rows:
+        return rows
     keys = [name for name in rows.column_names if name not in summed]
-    sums = [(name, "sum", _SUM) for name in rows.column_names if name in summed]
-    grouped = rows.group_by(keys, use_threads=False).aggregate(sums)
-    names = [name.removesuffix("_sum") if name not in keys else name for name in grouped.column_names]
-    return grouped.rename_columns(names).select(rows.column_names).cast(rows.schema)
+    order = [name for name in order if name in keys]
+    order += [name for name in keys if name not in order]
+    permutation = pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in order])
+    columns = {name: rows[name].take(permutation).combine_chunks() for name in keys}
+    first = _first_of_each(columns.values(), rows.num_rows)
+    group = pc.cumulative_sum(first.cast(pa.int64()))
+    columns = {name: values.filter(first) for name, values in columns.items()}
+    for name in rows.column_names:
+        if name in summed:
+            values = pa.table({"group": group, "value": rows[name].take(permutation)})
+            sums = values.group_by("group", use_threads=False).aggregate([("value", "sum", _SUM)])
+            columns[name] = sums["value_sum"]
+    return pa.table([columns[field.name] for field in rows.schema], schema=rows.schema)
+
+
+def _first_of_each(keys: Iterable[pa.Array], rows: int) -> pa.Array:
+    """Which of the sorted rows differ from the row before in any key; null equals null."""
+    differs = pa.repeat(False, rows - 1)
+    for values in keys:
+        codes = values.dictionary_encode(null_encoding="encode").indices
+        differs = pc.or_(differs, pc.not_equal(codes[1:], codes[:-1]))
+    return pa.concat_arrays([pa.array([True]), differs])
 
 
 def slices(table: LakeTable, paths: Sequence[str], at_once_rows: int) -> list[Any]:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from missioncontrol.lake.delta import storage_error
 from missioncontrol.lake.merge import added, summed_columns
-from missioncontrol.lake.parquet import COMPACTED_LEVEL, group_rows, open_parquet, sort
+from missioncontrol.lake.parquet import COMPACTED_LEVEL, group_rows, open_parquet
 from missioncontrol.lake.snapshot import FileRef, LakeReader, RollupFolder
 from missioncontrol.lake.tables import Column, LakeTable
 
@@ -60,7 +60,7 @@ def make_rollup(folder: Path, table: LakeTable, columns: Sequence[Column], file:
     temporary = target.with_suffix(f".{os.getpid()}.tmp")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        rows = sort(TABLE, rolled_up(file.path, summed_columns(table, columns)))
+        rows = rolled_up(file.path, summed_columns(table, columns), table.sort_by)
         with open_parquet(rows.schema, temporary, COMPACTED_LEVEL) as writer:
             writer.write_table(rows, row_group_size=group_rows(rows))
         temporary.rename(target)
@@ -73,15 +73,15 @@ def make_rollup(folder: Path, table: LakeTable, columns: Sequence[Column], file:
         temporary.unlink(missing_ok=True)
 
 
-def rolled_up(path: str, summed: frozenset[str]) -> pa.Table:
+def rolled_up(path: str, summed: frozenset[str], order: Sequence[str]) -> pa.Table:
     """The rows of a base file, added over all dimensions but `DIMENSIONS`; loads one row group at a time."""
     file = pq.ParquetFile(path)
     names = [n for n in file.schema_arrow.names if n in DIMENSIONS or n in summed]
     groups = [
-        added(file.read_row_group(i, columns=names, use_threads=False), summed)
+        added(file.read_row_group(i, columns=names, use_threads=False), summed, order)
         for i in range(file.num_row_groups)
     ]
-    return added(pa.concat_tables(groups), summed) if len(groups) != 1 else groups[0]
+    return added(pa.concat_tables(groups), summed, order) if len(groups) != 1 else groups[0]
 
 
 def _remove_orphans(folder: RollupFolder, table_path: Path) -> int:

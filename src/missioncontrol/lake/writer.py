@@ -35,6 +35,7 @@ from missioncontrol.lake.delta import (
     open_table,
     schema_of,
 )
+from missioncontrol.lake.durability import Unsynced
 from missioncontrol.lake.parquet import write_partitions
 from missioncontrol.lake.snapshot import FileRef
 from missioncontrol.lake.tables import Column, LakeTable, lake_tables
@@ -54,6 +55,7 @@ class LakeWriter:
         self._lock = threading.RLock()
         self._tables: dict[str, DeltaTable] = {}
         self._columns: dict[str, tuple[Column, ...]] = {}
+        self._unsynced = Unsynced(self._lake_path)
 
     def ensure(self, registry: Registry) -> None:
         """Create the tables that are missing and add the columns that are missing; never drop any.
@@ -105,6 +107,7 @@ class LakeWriter:
                         discard(self._lake_path, staged)
                         return False
                     self._commit(table, staged, Transaction(app, version), removed)
+                    self._unsynced.add(table, staged)
                     return True
                 except CommitFailedError as error:
                     failure = error
@@ -122,6 +125,14 @@ class LakeWriter:
         except Exception:
             discard(self._lake_path, staged)
             raise
+
+    def sync(self) -> None:
+        """Return when all that this writer has committed so far survives a loss of power.
+
+        Meant for whoever is about to give up what the rows were made from (trims the log). Raises
+        `StorageError`.
+        """
+        self._unsynced.sync()
 
     def _ensure_table(self, table: LakeTable) -> None:
         path = self._lake_path / table.name

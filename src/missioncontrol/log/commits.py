@@ -15,6 +15,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -172,17 +173,30 @@ class GroupCommit:
         try:
             if self._uncopied_bytes >= self._checkpoint_bytes or is_scarce(self._path.parent):
                 self._uncopied_bytes = 0
-                _checkpoint(self._connection)
+                _checkpoint(self._connection, self._path)
         except (sqlite3.Error, OSError):
             pass
 
 
-def _checkpoint(connection: sqlite3.Connection) -> None:
-    frames = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
-    if frames * PAGE_BYTES > WAL_BYTES:
-        # Others append during a passive checkpoint, so that it never reaches the end: keep them out, shortly.
-        connection.execute("PRAGMA busy_timeout=100")
-        connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+def _checkpoint(connection: sqlite3.Connection, path: Path) -> None:
+    """Copy while others may append; where they keep the end from being reached, keep them out for the rest.
+
+    Once all is copied, the next writer starts the write-ahead log over. SQLite's own RESTART hardly ever gets
+    the lock from a busy writer, and a transaction cannot make its own connection copy: hence the second one.
+    """
+    if _copy(connection) * PAGE_BYTES <= WAL_BYTES:
+        return
+    begin(connection)
+    try:
+        with closing(connect(path)) as copier:
+            _copy(copier)
+    finally:
+        roll_back(connection)
+
+
+def _copy(connection: sqlite3.Connection) -> int:
+    """Copy what can be copied without waiting; how many pages the write-ahead log holds."""
+    return int(connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1])
 
 
 def _size_bytes(rows: Sequence[Row]) -> int:

@@ -29,6 +29,7 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
     """The web application of one installation; `edge` counts submissions in this process."""
     from missioncontrol.web.api import build_api
     from missioncontrol.web.engine_lookup import EngineLookup
+    from missioncontrol.web.metrics import build_metrics
     from missioncontrol.web.pipeline_source import LakePipeline
 
     def releases(application: str | None, channel: str | None) -> list[Release]:
@@ -39,9 +40,7 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
         services.registry, lookup, releases, LakePipeline(services), lambda: datetime.now(UTC)
     )
     api = build_api(services.engine, services.registry, services.config)
-    app = compose(sources, [api])
-    app.state.edge = edge
-    return app
+    return compose(sources, [api, build_metrics(services, edge)])
 
 
 def compose(sources: PageSources, routers: list[APIRouter]) -> FastAPI:

@@ -25,14 +25,14 @@ PREVIEW_CHARACTERS = 2000
 _PREVIEW_INFLATED = 1 << 20
 
 _DISCARDS = """
-SELECT reason, coalesce(sum("count") FILTER (window_start >= ?), 0)::BIGINT, sum("count")::BIGINT, max(window_start)
+SELECT reason, coalesce(sum("count") FILTER (window_start >= ?), 0)::BIGINT, sum("count")::BIGINT, max(epoch_us(window_start))
 FROM {relation} WHERE window_start >= ? GROUP BY reason ORDER BY 3 DESC, 1"""
 _ACCEPTED = """
 SELECT CASE WHEN doc_type = 'other' THEN document_type ELSE doc_type END,
        count(*) FILTER (window_start >= ?), count(*)
 FROM {relation} WHERE discarded IS NULL AND window_start >= ? GROUP BY 1 ORDER BY 3 DESC, 1 LIMIT 100"""
 _SAMPLES = """
-SELECT discarded, log_offset, received, namespace, document_type, document_version, document_id, application,
+SELECT discarded, log_offset, received_ns, namespace, document_type, document_version, document_id, application,
        version, channel, build_id, headers, encoding, octet_length(body), body
 FROM {relation} WHERE discarded IS NOT NULL AND window_start >= ?
 QUALIFY row_number() OVER (PARTITION BY discarded ORDER BY received DESC) <= 3 ORDER BY received DESC LIMIT ?"""
@@ -83,7 +83,7 @@ class LakePipeline:
         hour, day = now - timedelta(hours=1), now - timedelta(days=1)
         rows = self._services.engine.over("discards", _DISCARDS, (hour, day), Span(first=day))
         texts = self._explanations()
-        return [pipeline.Discard(r, h, d, last, texts.get(r, "")) for r, h, d, last in rows]
+        return [pipeline.Discard(r, h, d, utc(last * 1000), texts.get(r, "")) for r, h, d, last in rows]
 
     def _accepted(self, now: datetime) -> tuple[pipeline.Accepted, ...]:
         hour, day = now - timedelta(hours=1), now - timedelta(days=1)
@@ -110,7 +110,7 @@ def _sample(row: Sequence[Any]) -> pipeline.Sample:
     return pipeline.Sample(
         reason,
         offset,
-        received,
+        utc(received),
         _path(*address),
         tuple(pipeline.Header(n, v) for n, v in json.loads(headers or "{}").items()),
         size,

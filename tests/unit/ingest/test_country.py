@@ -10,7 +10,7 @@ import pytest
 from missioncontrol.errors import ConfigError
 from missioncontrol.ingest.country import CountryLookup
 
-Value = dict[str, "Value"] | list[str] | str | int
+Value = dict[str, "Value"] | list[str] | str | bytes
 _MARKER = b"\xab\xcd\xefMaxMind.com"
 
 
@@ -24,7 +24,12 @@ def field(value: Value) -> bytes:
         text = value.encode()
         assert len(text) < 29
         return bytes([2 << 5 | len(text)]) + text
-    return b"\xc4" + value.to_bytes(4, "big")
+    return value
+
+
+def number(value: int, size_bytes: int) -> bytes:
+    """An unsigned number; the reader insists on the size that the format gives each."""
+    return {2: b"\xa2", 4: b"\xc4", 8: b"\x08\x02"}[size_bytes] + value.to_bytes(size_bytes, "big")
 
 
 def write_database(path: Path, records: dict[str, Value]) -> None:
@@ -47,12 +52,12 @@ def write_database(path: Path, records: dict[str, Value]) -> None:
     empty = len(tree)
     slots = [empty if s is None else places[s] if isinstance(s, str) else s for node in tree for s in node]
     metadata: Value = {
-        "node_count": len(tree),
-        "record_size": 24,
-        "ip_version": 4,
-        "binary_format_major_version": 2,
-        "binary_format_minor_version": 0,
-        "build_epoch": 1,
+        "node_count": number(len(tree), 4),
+        "record_size": number(24, 2),
+        "ip_version": number(4, 2),
+        "binary_format_major_version": number(2, 2),
+        "binary_format_minor_version": number(0, 2),
+        "build_epoch": number(1, 8),
         "database_type": "Test-Country",
         "languages": ["en"],
         "description": {"en": "for tests"},

@@ -171,6 +171,15 @@ def test_the_loop_takes_turns_until_it_is_stopped(lake, rows_of):
     assert not thread.is_alive()
 
 
+def test_a_turn_that_is_stopped_begins_no_further_merge(lake, rows_of):
+    append(lake, rows_of)
+    stop = threading.Event()
+    stop.set()
+    care = LakeCare(lake.path, lake.cache, lambda: lake.registry, LakeSettings())
+    assert care.run_once(stop).compacted == ()
+    assert len(lake.named()) == 8
+
+
 def test_facts_of_the_tables(lake, rows_of):
     append(lake, rows_of, times=3)
     facts = {f.name: f for f in table_facts(lake.path, lake.cache)}

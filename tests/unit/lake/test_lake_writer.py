@@ -279,6 +279,35 @@ def test_a_commit_whose_checkpoint_fails_counts_as_made(lake, rows_of):
     assert sum(lake.rows()["count"].to_pylist()) == 52
 
 
+def test_sync_flushes_the_data_of_every_commit_before_the_log_that_names_it(lake, rows_of, monkeypatch):
+    flushed, fsync = [], os.fsync
+
+    def record(descriptor):
+        flushed.append(os.readlink(f"/proc/self/fd/{descriptor}"))  # noqa: PTH115
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", record)
+    for version in (1, 2):
+        lake.writer.append(TABLE, rows_of(("release", 1, None)), "stream", version)
+    assert flushed == []
+    lake.writer.sync()
+    log = lake.path / TABLE / "_delta_log"
+    commits = {str(log / f"{version:020}.json") for version in (1, 2)}
+    assert lake.named() | commits | {str(log), str(lake.path / TABLE / "submission_date=2026-01-01")} <= set(
+        flushed
+    )
+    assert max(map(flushed.index, lake.named())) < min(map(flushed.index, commits))
+    flushed.clear()
+    lake.writer.sync()
+    assert flushed == []
+
+
+def test_descriptions_of_the_registry_are_in_the_table(lake):
+    columns = {c.name: c.description for c in lake.reader.snapshot(TABLE).columns}
+    assert columns["channel"] == "What channel is."
+    assert columns["window_start"]
+
+
 def _namespace_works() -> bool:
     unshare = shutil.which("unshare")
     return (

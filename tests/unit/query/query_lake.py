@@ -40,10 +40,16 @@ Row = dict[str, Any]
 
 
 def measure(name: str, column_type: Any = "int64", **more: Any) -> Measure:
-    source = MeasureSource(documents=["main"])
-    unit = {"usage_hours": "hours", "count": "pings"}.get(name, "crashes")
     title = name.replace("_", " ").capitalize()
-    return Measure(name, title, f"{title}.", unit, [source], column_type=column_type, **more)
+    return Measure(
+        name=name,
+        title=title,
+        description=f"{title}.",
+        unit={"usage_hours": "hours", "count": "pings"}.get(name, "crashes"),
+        sources=[MeasureSource(documents=["main"])],
+        column_type=column_type,
+        **more,
+    )
 
 
 def small_registry(*more: Measure) -> Registry:
@@ -60,7 +66,7 @@ def small_registry(*more: Measure) -> Registry:
         documents={},
         dimensions={d.name: d for d in dimensions},
         measures={m.name: m for m in measures},
-        applications={"Firefox": Application("Firefox", "Firefox for desktop")},
+        applications={"Firefox": Application(name="Firefox", title="Firefox for desktop")},
         revision=f"r{len(measures)}",
     )
 

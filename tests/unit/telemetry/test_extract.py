@@ -84,7 +84,8 @@ def test_first_paint_counts_only_in_first_subsessions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("length", "hours"), [(0, 0.0), (-5, 0.0), (90_000, 25.0), (10**30, 25.0), (int("9" * 400), 25.0), (1800, 0.5)]
+    ("length", "hours"),
+    [(0, 0.0), (-5, 0.0), (90_000, 25.0), (10**30, 25.0), (int("9" * 400), 25.0), (1800, 0.5)],
 )
 def test_main_usage_is_clamped_to_0_and_25_hours(length: int, hours: float) -> None:
     assert values(fact(main_ping(length)))["usage_hours"] == hours
@@ -163,7 +164,12 @@ def test_a_glean_baseline_ping_gives_usage_hours_under_its_namespace() -> None:
 
 @pytest.mark.parametrize(
     ("value", "unit", "hours"),
-    [(90, "minute", 1.5), (2, "hour", 2.0), (1_800_000, "millisecond", 0.5), (3_600_000_000_000, "nanosecond", 1.0)],
+    [
+        (90, "minute", 1.5),
+        (2, "hour", 2.0),
+        (1_800_000, "millisecond", 0.5),
+        (3_600_000_000_000, "nanosecond", 1.0),
+    ],
 )
 def test_a_glean_timespan_is_taken_in_its_own_unit(value: int, unit: str, hours: float) -> None:
     ping = baseline_ping()
@@ -201,7 +207,13 @@ def test_an_undeclared_application_is_taken_under_its_own_name_with_the_general_
 
 @pytest.mark.parametrize(
     ("sent", "kept"),
-    [("10.0", "10.0"), ("6.1.7601.65536", "6.1.7601"), ("5", "5"), ("10.0-generic", "10.0"), ("Wheezy", None)],
+    [
+        ("10.0", "10.0"),
+        ("6.1.7601.65536", "6.1.7601"),
+        ("5", "5"),
+        ("10.0-generic", "10.0"),
+        ("Wheezy", None),
+    ],
 )
 def test_os_versions_keep_their_leading_numbers(sent: str, kept: str | None) -> None:
     assert key(fact(main_ping(environment__system__os__version=sent)))["os_version"] == kept
@@ -229,7 +241,9 @@ def test_countries_are_two_upper_case_letters(sent: str, kept: str) -> None:
         ("²²²²²²²²", "20261122", False),
     ],
 )
-def test_the_build_id_holds_a_date_within_six_months_of_submission(build_id: str, submitted: str, counted: bool) -> None:
+def test_the_build_id_holds_a_date_within_six_months_of_submission(
+    build_id: str, submitted: str, counted: bool
+) -> None:
     found = extract(main_ping(environment__build__buildId=build_id), submission_date=submitted)
     assert isinstance(found, Fact) is counted
     if isinstance(found, Discard):
@@ -251,7 +265,10 @@ def test_a_ping_without_environment_has_no_build_id_and_is_discarded() -> None:
     assert reason(main_ping(environment=DROP)) == "build_id_missing"
 
 
-@pytest.mark.parametrize("field", ["architecture", "buildId", "channel", "name", "platformVersion", "vendor", "version", "xpcomAbi"])
+@pytest.mark.parametrize(
+    "field",
+    ["architecture", "buildId", "channel", "name", "platformVersion", "vendor", "version", "xpcomAbi"],
+)
 @pytest.mark.parametrize("value", [DROP, None])
 def test_each_required_application_field_is_required(field: str, value: Any) -> None:
     assert reason(main_ping(**{f"application__{field}": value})) == "missing_field"
@@ -274,7 +291,19 @@ def test_automated_tests_are_not_counted() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"nothing", b"[]", b"1", b'"text"', b"null", b'{"a":1', b'{"a":NaN}', b"\xff\xfe", b"{} trailing", b"\x00" * 50],
+    [
+        b"",
+        b"nothing",
+        b"[]",
+        b"1",
+        b'"text"',
+        b"null",
+        b'{"a":1',
+        b'{"a":NaN}',
+        b"\xff\xfe",
+        b"{} trailing",
+        b"\x00" * 50,
+    ],
 )
 def test_what_is_no_json_object_is_named_so(body: bytes) -> None:
     assert reason(body) == "not_json"
@@ -293,7 +322,11 @@ def test_ten_thousand_levels_of_nesting_are_named_so(bracket: tuple[bytes, bytes
 
 
 def test_duplicate_keys_take_the_last_value_and_nothing_breaks() -> None:
-    body = json.dumps(main_ping(60)).encode().replace(b'"subsessionLength": 60', b'"subsessionLength": 60, "subsessionLength": 7200')
+    body = (
+        json.dumps(main_ping(60))
+        .encode()
+        .replace(b'"subsessionLength": 60', b'"subsessionLength": 60, "subsessionLength": 7200')
+    )
     assert values(fact(body))["usage_hours"] == 2.0
 
 
@@ -318,7 +351,19 @@ def test_a_wrong_type_at_a_declared_path_never_raises_and_loses_no_neighbour(pat
                 assert all(abs(v) <= 2**53 for _, v in found.values)
 
 
-@pytest.mark.parametrize("wrong", [[], [1, 2], "x", 7, {"values": []}, {"values": {"0": -1}}, {"values": {"0": 10**30}}, {"values": {"0": "2"}}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        [1, 2],
+        "x",
+        7,
+        {"values": []},
+        {"values": {"0": -1}},
+        {"values": {"0": 10**30}},
+        {"values": {"0": "2"}},
+    ],
+)
 def test_a_broken_histogram_costs_only_itself(wrong: Any) -> None:
     found = fact(main_ping(payload__histograms__SLOW_SCRIPT_NOTICE_COUNT=wrong))
     assert "slow_script_notice_count" not in values(found)
@@ -327,7 +372,9 @@ def test_a_broken_histogram_costs_only_itself(wrong: Any) -> None:
 
 
 def test_buckets_that_are_no_integers_are_passed_over() -> None:
-    found = fact(main_ping(payload__histograms__GC_MAX_PAUSE_MS_2={"values": {"150": 2, "many": 9, "1.5": 9}}))
+    found = fact(
+        main_ping(payload__histograms__GC_MAX_PAUSE_MS_2={"values": {"150": 2, "many": 9, "1.5": 9}})
+    )
     assert values(found)["gc_max_pause_ms_2_main_above_150"] == 2
 
 
@@ -362,7 +409,10 @@ def test_dimensions_that_are_off_cost_nothing_and_can_be_switched_on() -> None:
     ping = main_ping(
         environment__profile={"creationDate": 20779 - 43},
         environment__settings={"e10sEnabled": True},
-        environment__addons={"activeAddons": {"a": {"isSystem": True}, "b": {"isWebExtension": True}}, "theme": {"id": "default-theme@mozilla.org"}},
+        environment__addons={
+            "activeAddons": {"a": {"isSystem": True}, "b": {"isWebExtension": True}},
+            "theme": {"id": "default-theme@mozilla.org"},
+        },
     )
     sent = submission(ping, received_ns=20779 * 86_400_000_000_000)
     found = Extractor(registry).extract(sent, sent.body)

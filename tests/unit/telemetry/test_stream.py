@@ -50,11 +50,22 @@ def corpus() -> list[Entry]:
     """Pings of all kinds, some broken, some twice, over four windows."""
     made: list[Entry] = []
     for n in range(12):
-        made.append(entry(main_ping(600 + 137 * n, environment__system__os__name=("Linux", "Darwin")[n % 2]), n, after_s=97 * n))
+        made.append(
+            entry(
+                main_ping(600 + 137 * n, environment__system__os__name=("Linux", "Darwin")[n % 2]),
+                n,
+                after_s=97 * n,
+            )
+        )
     for n in range(12, 18):
         made.append(entry(crash_ping(("main", "content", "gpu")[n % 3]), n, "crash", 50 * n))
     made += [entry(baseline_ping(61 * n), n, "baseline", 13 * n) for n in range(18, 22)]
-    made += [entry(b'{"cut":', 22), entry(b"", 23), entry(main_ping(1.5), 24), entry(main_ping(), 25, "modules")]
+    made += [
+        entry(b'{"cut":', 22),
+        entry(b"", 23),
+        entry(main_ping(1.5), 24),
+        entry(main_ping(), 25, "modules"),
+    ]
     made += [made[3], made[14], made[3]]
     return made
 
@@ -203,7 +214,9 @@ def test_a_measure_added_while_running_fills_a_new_column_and_older_rows_are_nul
         registry = parse_registry([*shipped_files(), own])
         log.append_many([entry(main_ping(), 2)])
         stream.run_until_idle()
-        assert sorted((r["gc_long"] or 0, r["count"]) for r in rows(config.lake_path, "error_aggregates")) == [(0, 1), (3, 1)]
+        assert sorted(
+            (r["gc_long"] or 0, r["count"]) for r in rows(config.lake_path, "error_aggregates")
+        ) == [(0, 1), (3, 1)]
 
 
 def test_refusals_of_the_edge_are_counted_with_their_number() -> None:

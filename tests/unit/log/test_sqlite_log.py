@@ -87,6 +87,22 @@ def test_all_that_arrive_while_the_file_is_held_share_one_commit(tmp_path: Path,
     assert log.count_after(1) == 200
 
 
+def test_a_group_that_fails_halfway_stores_nothing(tmp_path: Path, log: SqliteLog) -> None:
+    log.append_many([ping("a")])
+
+    def half(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO log (kind, meta, body) VALUES (1, x'', x'')")
+        connection.execute("INSERT INTO seen VALUES (x'00', 0, 0)")
+        raise ValueError("and then it fails")
+
+    writer = commits.GroupCommit(tmp_path / "new" / "log.sqlite", 0, lambda connection, rows: [])
+    with pytest.raises(StorageError):
+        writer.run(task=half)
+    writer.run(task=lambda connection: None)
+    writer.close()
+    assert (log.count_after(0), log.last_offset()) == (1, 1)
+
+
 def test_a_group_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(commits, "_GROUP_BYTES", 10_000)
     log = SqliteLog(tmp_path / "log.sqlite")
@@ -213,6 +229,29 @@ def test_the_write_ahead_log_starts_over_under_steady_load(
         assert (tmp_path / "log.sqlite-wal").stat().st_size < 12_000_000  # of 40 MB
     log.close()
     reader.close()
+
+
+def test_two_writers_do_not_let_the_write_ahead_log_grow_without_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(commits, "_CHECKPOINT_BYTES", 500_000)
+    monkeypatch.setattr(commits, "WAL_BYTES", 2_000_000)
+    path = tmp_path / "log.sqlite"
+    logs = [SqliteLog(path), SqliteLog(path)]
+
+    def append(log: SqliteLog) -> None:
+        for _ in range(100):
+            log.append_many([ping(body=bytes(50_000)) for _ in range(10)])
+
+    threads = [threading.Thread(target=append, args=(log,)) for log in logs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    size_bytes = (tmp_path / "log.sqlite-wal").stat().st_size
+    for log in logs:
+        log.close()
+    assert size_bytes < 20_000_000  # of 100 MB
 
 
 def test_expired_identities_are_freed_stretch_by_stretch(

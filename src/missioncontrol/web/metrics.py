@@ -1,0 +1,71 @@
+"""`/metrics` for Prometheus: what this process' edge did, and how far the stream is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from missioncontrol.telemetry.status import read_status
+
+if TYPE_CHECKING:
+    from missioncontrol.ingest.edge import Edge
+    from missioncontrol.services import Services
+
+
+class _Collector:
+    """Reads the counts at each scrape."""
+
+    def __init__(self, services: Services, edge: Edge | None) -> None:
+        self._services = services
+        self._edge = edge
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics; those of the edge count from the start of this process."""
+        if self._edge is not None:
+            yield from _edge(self._edge)
+        yield from self._stream()
+
+    def _stream(self) -> Iterator[Metric]:
+        log, status = self._services.log, read_status(self._services.config.data)
+        through = status.through if status else 0
+        yield GaugeMetricFamily("mc_log_last_offset", "Newest record of the log.", log.last_offset())
+        yield GaugeMetricFamily("mc_log_bytes", "Size of the log on disk.", log.size_bytes())
+        yield GaugeMetricFamily("mc_log_backlog_records", "Records not in the lake yet.", log.count_after(through))
+        if status is None:
+            return
+        yield GaugeMetricFamily("mc_stream_committed_offset", "All up to this record is in the lake.", through)
+        for name, value in (("records", status.records), ("counted", status.counted), ("discarded", status.discarded)):
+            yield CounterMetricFamily(f"mc_stream_{name}", f"Submissions {name} since the stream started.", value)
+        lags = GaugeMetricFamily("mc_stream_lag_seconds", "From receipt to visible, last batches.", labels=["quantile"])
+        lags.add_metric(["0.5"], status.lag_p50_s)
+        lags.add_metric(["0.99"], status.lag_p99_s)
+        yield lags
+
+
+def _edge(edge: Edge) -> Iterator[Metric]:
+    counts = edge.counts()
+    yield CounterMetricFamily("mc_edge_accepted", "Submissions stored for the first time.", counts.accepted)
+    yield CounterMetricFamily("mc_edge_duplicates", "Submissions whose document id was known.", counts.duplicates)
+    yield CounterMetricFamily("mc_edge_body_bytes", "Bytes of accepted bodies as sent.", counts.body_bytes)
+    refused = CounterMetricFamily("mc_edge_refused", "Submissions refused, by code.", labels=["code"])
+    for code, count in sorted(counts.refused.items()):
+        refused.add_metric([code], count)
+    yield refused
+
+
+def build_metrics(services: Services, edge: Edge | None) -> APIRouter:
+    """The route /metrics."""
+    router = APIRouter(include_in_schema=False)
+    registry = CollectorRegistry()
+    registry.register(_Collector(services, edge))  # type: ignore[arg-type]
+
+    @router.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return router

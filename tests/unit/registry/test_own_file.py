@@ -1,0 +1,72 @@
+"""The user's own registry file: changed by commands, taken up by running processes."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from missioncontrol.errors import BadRequest, ConfigError
+from missioncontrol.registry.edit import add_blocks, remove_block
+from missioncontrol.registry.watch import CHECK_INTERVAL_S, RegistryWatcher
+from tests.unit.registry.test_load import GC_PAUSES
+
+
+@pytest.fixture
+def block(tmp_path: Path) -> Path:
+    path = tmp_path / "block.toml"
+    path.write_text(GC_PAUSES)
+    return path
+
+
+def test_blocks_are_added_and_removed_and_comments_stay(tmp_path: Path, block: Path) -> None:
+    own = tmp_path / "data" / "registry.toml"
+    assert add_blocks([own], block) == ["measure.gc_long_pauses"]
+    assert "# count of samples in buckets >= 150" in own.read_text()
+    remove_block([own], "gc_long_pauses")
+    assert "gc_long_pauses" not in own.read_text()
+
+
+def test_nothing_is_written_when_the_result_would_be_wrong(tmp_path: Path, block: Path) -> None:
+    own = tmp_path / "registry.toml"
+    add_blocks([own], block)
+    before = own.read_bytes()
+    block.write_text('[measure.other]\nfrom = "nowhere"\n')
+    with pytest.raises(ConfigError, match=r"block\.toml:2"):
+        add_blocks([own], block)
+    assert own.read_bytes() == before
+
+
+def test_a_block_that_is_not_the_users_cannot_be_removed(tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match="declares no `main_crashes`"):
+        remove_block([tmp_path / "registry.toml"], "main_crashes")
+
+
+def test_a_removal_that_others_depend_on_is_refused(tmp_path: Path, block: Path) -> None:
+    own = tmp_path / "registry.toml"
+    add_blocks([own], block)
+    block.write_text('[measure.share]\nfrom = "main"\nper = "gc_long_pauses"\n')
+    add_blocks([own], block)
+    with pytest.raises(ConfigError, match="gc_long_pauses"):
+        remove_block([own], "gc_long_pauses")
+
+
+def test_a_running_process_takes_up_changes_and_keeps_the_last_good_registry(
+    tmp_path: Path, block: Path
+) -> None:
+    own = tmp_path / "registry.toml"
+    watcher = RegistryWatcher([own])
+    assert "gc_long_pauses" not in watcher().measures
+    add_blocks([own], block)
+    time.sleep(CHECK_INTERVAL_S * 1.5)
+    assert "gc_long_pauses" in watcher().measures
+    own.write_text("[measure.broken]\n")
+    time.sleep(CHECK_INTERVAL_S * 1.5)
+    assert "gc_long_pauses" in watcher().measures
+    assert watcher.error is not None
+    assert "registry.toml:1" in watcher.error.message
+    own.unlink()
+    time.sleep(CHECK_INTERVAL_S * 1.5)
+    assert "gc_long_pauses" not in watcher().measures
+    assert watcher.error is None
