@@ -1,6 +1,7 @@
 // The page of a measure: the address is the state. Every change fetches the page of the new address and swaps it in;
 // the page of the same address is fetched again every few seconds, so that it stays live.
 
+import { addCopyButtons } from "./copy";
 import { numberLabel, placeLabel, readChartData, type ChartData } from "./data";
 import { Plots } from "./plots";
 import { THEME_CHANGED } from "./theme";
@@ -199,15 +200,30 @@ async function go(address: string, push: boolean): Promise<void> {
 
 /** The same page with newer numbers; what the reader is doing (zoom, focus, scrolling) stays. */
 async function refresh(): Promise<void> {
-  if (document.hidden || document.body.hasAttribute("aria-busy") || !find("[data-view]")) return;
+  if (document.hidden || document.body.hasAttribute("aria-busy") || !find("[data-view], [data-live-page]")) return;
   const found = await fetchPage(location.href, tag ? { "if-none-match": tag } : {});
   if (!found) return;
   const [answer, page] = found;
   if (answer.status !== 304 && answer.ok) {
     tag = answer.headers.get("etag") ?? "";
-    takeNumbers(page);
+    if (find("[data-live-page]")) takePage(page);
+    else takeNumbers(page);
   }
   live(answer.ok || answer.status === 304);
+}
+
+/** A page without controls is replaced whole, except while the reader is selecting text in it. */
+function takePage(page: Document): void {
+  if (getSelection()?.toString()) return;
+  const open = [...document.querySelectorAll<HTMLDetailsElement>("details[open][data-sample]")];
+  const focus = focusPath();
+  swap("main", page);
+  swap(".selectors", page);
+  for (const { dataset } of open) {
+    find(`details[data-sample="${CSS.escape(dataset.sample ?? "")}"]`)?.setAttribute("open", "");
+  }
+  addCopyButtons(document);
+  restoreFocus(focus);
 }
 
 function takeNumbers(page: Document): void {
@@ -247,6 +263,10 @@ function focusPath(): string {
     return `[type="${element.type}"][name="${CSS.escape(name ?? "")}"][value="${CSS.escape(value ?? "")}"]`;
   }
   if (name) return `${element.tagName.toLowerCase()}[name="${CSS.escape(name)}"]`;
+  const href = element.getAttribute("href");
+  if (href) return `a[href="${CSS.escape(href)}"]`;
+  const sample = element.closest<HTMLElement>("details[data-sample]")?.dataset.sample;
+  if (sample) return `details[data-sample="${CSS.escape(sample)}"] summary`;
   const plot = (element as HTMLElement).dataset.plot;
   return plot ? `[data-plot="${plot}"]` : "";
 }

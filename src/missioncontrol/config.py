@@ -177,6 +177,11 @@ def _read(file: str | Path | None, folder: Path) -> dict[str, Any]:
                 raise ConfigError("config_missing", f"No settings file {path}.", "Check --config.") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError("config_invalid", f"{path} is no TOML: {error}") from None
+        except NotADirectoryError:
+            hint = "Name a folder with --data or MC_DATA; it is made when it does not exist."
+            raise ConfigError("data_no_folder", f"{path.parent} is no folder.", hint) from None
+        except OSError as error:
+            raise ConfigError("config_unreadable", f"{path}: {error.strerror}.") from None
     return {}
 
 

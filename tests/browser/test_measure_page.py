@@ -156,7 +156,7 @@ def test_five_minutes_of_custom_dates_show_exactly_that_span(page: Page, server:
     data = chart(page)
     assert (data["x"][0], len(data["x"])) == (start.timestamp(), 24)
     assert page.locator("[data-numbers] tbody tr").count() == 2
-    expect(page.locator("input[name=start]")).to_have_value(f"{start:%Y-%m-%dT%H:%M}")
+    expect(page.get_by_label("From", exact=True)).to_have_value(f"{start:%Y-%m-%dT%H:%M}")
 
 
 def test_hours_without_data_are_gaps_and_not_zero(page: Page, server: Server) -> None:

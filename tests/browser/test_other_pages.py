@@ -51,10 +51,9 @@ def test_an_empty_installation_teaches_the_first_ping_and_the_example_works(
     expect(page.locator("[data-accepted]")).to_contain_text("Nothing in the last 24 hours")
     page.goto(empty_server.url + MEASURE)
     expect(page.locator(".nothing")).to_be_visible()
-    subprocess.run(["bash", "-c", shown], check=True, capture_output=True)
-    empty_server.wait(lambda: "Firefox for desktop" in empty_server.get("/").text)
     page.goto(empty_server.url)
-    expect(page.locator("tr", has_text="61.0")).to_contain_text("release")
+    subprocess.run(["bash", "-c", shown], check=True, capture_output=True)
+    expect(page.locator("tr", has_text="61.0")).to_contain_text("release", timeout=20_000)
 
 
 def test_the_pipeline_page_shows_a_discard_with_its_sample(page: Page, server: Server) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from pathlib import Path
 
 import pytest
 from log_backends import NOW_NS, LogBackend, ping
@@ -249,3 +250,13 @@ def test_a_log_is_read_and_trimmed_while_it_is_appended_to(log_backend: LogBacke
     thread.join()
     assert seen == [b"%d" % number for number in range(total)]
     assert read_all(reader) == []
+
+
+def test_a_log_keeps_its_name_and_another_has_another(log_backend: LogBackend, tmp_path: Path) -> None:
+    name = log_backend.open().identity()
+    assert name == log_backend.open().identity()
+    other = LogBackend(log_backend.name, tmp_path / "other")
+    try:
+        assert other.open().identity() != name
+    finally:
+        other.close()

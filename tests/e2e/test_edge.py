@@ -47,7 +47,7 @@ class Application:
         elif self.health.handles(scope["path"]):
             await self.health(scope, receive, send)
         else:
-            await respond(send, 404, b"no such page", b"text/plain")
+            await respond(send, 404, scope["client"][0].encode(), b"text/plain")
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -358,9 +358,9 @@ def test_a_refusal_can_be_read_behind_a_large_body_that_nobody_wants(server: Run
 
 
 def test_an_answer_of_another_part_that_left_the_body_unread_ends_the_connection(server: Running) -> None:
-    client = server.connect().write(request("/elsewhere", b"x" * 10_000)[:-1])
+    client = server.connect().write(request("/elsewhere", b"x" * 10_000)[:-2])
     assert client.answer().status == 404
-    assert client.is_closed()
+    assert client.write(b"x").is_closed()
 
 
 # Malformed HTTP, smuggling
@@ -563,6 +563,11 @@ def test_refusals_reach_the_log_within_seconds_and_at_shutdown(tmp_path: Path) -
     own.stop()
     assert logged() == {"edge_unknown_address": 3, "edge_malformed_http": 1}
     running.log.close()
+
+
+def test_a_forged_forwarding_header_does_not_change_the_peer(server: Running) -> None:
+    answer = server.exchange(b"GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.77\r\n\r\n")
+    assert answer.body == b"127.0.0.1"
 
 
 def test_no_address_is_logged_or_stored(server: Running, caplog: pytest.LogCaptureFixture) -> None:

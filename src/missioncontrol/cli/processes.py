@@ -45,6 +45,7 @@ class Child:
     def __init__(self, arguments: list[str]) -> None:
         self._arguments = [sys.executable, "-m", "missioncontrol", *arguments]
         self._stop = threading.Event()
+        self._starting = threading.Lock()
         self._process = self._start()
         self._thread = threading.Thread(target=self._keep, name=f"child {arguments[-1]}", daemon=True)
         self._thread.start()
@@ -56,7 +57,8 @@ class Child:
 
     def stop(self, timeout_s: float = 20.0) -> None:
         """Ask the child to finish and wait for it; kill it when it does not."""
-        self._stop.set()
+        with self._starting:
+            self._stop.set()
         self._process.terminate()
         try:
             self._process.wait(timeout_s)
@@ -82,6 +84,20 @@ class Child:
                 return
             pause = _FIRST_PAUSE_S if time.monotonic() - started > 60 else min(pause * 2, _LONGEST_PAUSE_S)
             logger.error("child_ended", command=self._arguments[3:], code=code, restart_s=pause)
-            if self._stop.wait(pause):
-                return
-            self._process = self._start()
+            while not self._again(pause):
+                if self._stop.is_set():
+                    return
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+    def _again(self, pause_s: float) -> bool:
+        """Start the child after a pause; False when that failed, or when it shall stay stopped."""
+        self._stop.wait(pause_s)
+        with self._starting:  # a child that started behind the back of `stop()` would be left alone
+            if self._stop.is_set():
+                return False
+            try:
+                self._process = self._start()
+            except MissionControlError as error:
+                logger.error("child_not_started", command=self._arguments[3:], message=error.message)
+                return False
+        return True

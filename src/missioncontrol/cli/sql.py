@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from typing import Any, cast
 
@@ -41,6 +40,5 @@ def command(settings: Settings, dialect: str, form: str | None, timeout: float |
     if chosen in ("parquet", "arrow") and sys.stdout.isatty():
         raise BadRequest("binary_terminal", f"{chosen} is binary.", "Send it to a file with > FILE.")
     with open_services(settings) as services:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
-        services.sql.run(text, sys.stdout.buffer, cast(Any, chosen), dialect=dialect, timeout_s=timeout, width=width)
+        services.sql.run(text, sys.stdout.buffer, cast(Any, chosen), dialect=dialect, timeout_s=timeout)
         sys.stdout.flush()

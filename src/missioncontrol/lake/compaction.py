@@ -20,7 +20,7 @@ from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
 from missioncontrol.clock import Clock, system_clock, utc_date
-from missioncontrol.errors import MissionControlError
+from missioncontrol.errors import MissionControlError, StorageError
 from missioncontrol.lake.actions import (
     CommitUnsureError,
     StagedFile,
@@ -32,7 +32,7 @@ from missioncontrol.lake.actions import (
 )
 from missioncontrol.lake.delta import delta_failures, open_table
 from missioncontrol.lake.durability import flush
-from missioncontrol.lake.merge import merged, read, slices
+from missioncontrol.lake.merge import merged, read, readable, slices
 from missioncontrol.lake.parquet import COMPACTED_LEVEL, PartFile
 from missioncontrol.lake.plan import Merge, Partition, day, partitions, plan
 from missioncontrol.lake.snapshot import FileRef, LakeReader, Snapshot
@@ -82,16 +82,23 @@ def compact(
         return []
     merges = plan(snapshot, target_file_bytes, _settled(snapshot, clock, full))
     done: list[Compacted] = []
+    failure: StorageError | None = None
     for merge in merges:
         if stop is not None and stop.is_set():
             break
-        result = _merge(lake_path.absolute(), table, snapshot.columns, merge, target_file_bytes)
+        try:
+            result = _merge(lake_path.absolute(), table, snapshot.columns, merge, target_file_bytes)
+        except StorageError as error:
+            failure = failure or error
+            continue
         if result is not None:
             done.append(result)
             if progress:
                 progress(result, len(done), len(merges))
     if done:
         pa.default_memory_pool().release_unused()
+    if failure:
+        raise failure
     return done
 
 
@@ -115,10 +122,10 @@ def _quiet(files: Sequence[FileRef], clock: Clock) -> bool:
 def _merge(
     lake_path: Path, table: LakeTable, columns: Sequence[Column], merge: Merge, target_file_bytes: int
 ) -> Compacted | None:
-    files = merge.files if table.sums else _fitting(merge.files, target_file_bytes)
-    if len(files) < 2:
-        return None
     try:
+        files = merge.files if table.sums else _fitting(merge.files, target_file_bytes)
+        if len(files) < 2:
+            return None
         staged = _write(lake_path, table, columns, merge.partition, files)
     except FileNotFoundError:
         # The snapshot is older than a vacuum: another process has merged these files.
@@ -144,7 +151,8 @@ def _fitting(files: Sequence[FileRef], most_bytes: int) -> tuple[FileRef, ...]:
     fitting: list[FileRef] = []
     size = 0
     for file in files:
-        footer = pq.read_metadata(file.path)
+        with readable(file.path):
+            footer = pq.read_metadata(file.path)
         size += sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups))
         if size > most_bytes:
             break

@@ -34,21 +34,24 @@ class Unsynced:
         """Write all that is remembered, and the log that names it, through to the disk."""
         with self._syncing:
             with self._lock:
-                waiting = {table: frozenset(files) for table, files in self._data.items()}
-            for table, files in waiting.items():
-                path = self._lake_path / table
-                with delta_failures(path):
-                    # The data before the log: a log on the disk never names what is not there.
-                    flush(files)
-                    self._flush_log(table, path / "_delta_log")
-                    _flush_one(path)
-                self._forget(table, files)
+                waiting, self._data = self._data, {}
+            try:
+                while waiting:
+                    table, files = next(iter(waiting.items()))
+                    self._sync_table(table, files)
+                    del waiting[table]
+            finally:
+                with self._lock:
+                    for table, files in waiting.items():
+                        self._data.setdefault(table, set()).update(files)
 
-    def _forget(self, table: str, files: frozenset[Path]) -> None:
-        with self._lock:
-            self._data[table] -= files
-            if not self._data[table]:
-                del self._data[table]
+    def _sync_table(self, table: str, files: set[Path]) -> None:
+        path = self._lake_path / table
+        with delta_failures(path):
+            # The data before the log: a log on the disk never names what is not there.
+            flush(files)
+            self._flush_log(table, path / "_delta_log")
+            _flush_one(path)
 
     def _flush_log(self, table: str, log: Path) -> None:
         entries = {entry.name for entry in os.scandir(log)}

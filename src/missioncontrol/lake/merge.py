@@ -8,7 +8,8 @@ other.
 from __future__ import annotations
 
 import operator
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import reduce
 from typing import Any
 
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from missioncontrol.errors import StorageError
 from missioncontrol.lake.parquet import conform, sort
 from missioncontrol.lake.tables import Column, LakeTable
 
@@ -78,14 +80,21 @@ def slices(table: LakeTable, paths: Sequence[str], at_once_rows: int) -> list[An
     the same leading sort columns. `[None]`, all rows at once, where there is no good cut.
     """
     for leading in (table.sort_by[:2], table.sort_by[:1]):
-        if not leading or not all(set(leading) <= set(pq.read_schema(path).names) for path in paths):
+        parts = [_columns(path, leading) for path in paths]
+        if not leading or any(part.num_columns < len(leading) for part in parts):
             continue
-        found = pa.concat_tables([pq.ParquetFile(path).read(leading, use_threads=False) for path in paths])
+        found = pa.concat_tables(parts)
         counted = found.group_by(list(leading), use_threads=False).aggregate([([], "count_all")])
         if counted.num_rows <= _MOST_VALUES:
             ordered = counted.sort_by([(name, "ascending") for name in leading]).to_pylist()
             return [reduce(operator.or_, map(_all_equal, run)) for run in _runs(ordered, at_once_rows)]
     return [None]
+
+
+def _columns(path: str, names: Sequence[str]) -> pa.Table:
+    """Those of the columns that the file has."""
+    with readable(path):
+        return pq.ParquetFile(path).read(list(names), use_threads=False)
 
 
 def _runs(counted: list[dict[str, Any]], most_rows: int) -> list[list[dict[str, Any]]]:
@@ -104,9 +113,25 @@ def _runs(counted: list[dict[str, Any]], most_rows: int) -> list[list[dict[str, 
 
 def read(path: str, condition: Any = None) -> pa.Table:
     """The rows of one file, without partition columns; `condition` picks some of them."""
-    if condition is None:
-        return pq.ParquetFile(path).read(use_threads=False)
-    return pq.read_table(path, filters=condition, partitioning=None, use_threads=False)
+    with readable(path):
+        if condition is None:
+            return pq.ParquetFile(path).read(use_threads=False)
+        return pq.read_table(path, filters=condition, partitioning=None, use_threads=False)
+
+
+@contextmanager
+def readable(path: str) -> Iterator[None]:
+    """Raise what goes wrong inside as `StorageError` (`lake_file`) that names the file; a missing one as it is."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowException) as error:
+        raise StorageError(
+            "lake_file",
+            f"{path} cannot be read: {error}",
+            "Restore the file from a backup, or rebuild its day with `missioncontrol backfill`.",
+        ) from error
 
 
 def _all_equal(row: dict[str, Any]) -> Any:

@@ -8,6 +8,7 @@ still hold both. Flow: base file -> sums by row group -> sums of those -> tmp fi
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,6 +47,7 @@ def refresh_rollups(lake_path: Path, cache_path: Path, table: LakeTable, min_row
     if snapshot is None:
         return Rolled(0, 0)
     removed = _remove_orphans(folder, lake_path.absolute() / TABLE)
+    _remove_stale(folder.path)
     made = 0
     for file in snapshot.files:
         if file.rows >= min_rows and folder.path_of(file) is None:
@@ -82,6 +84,13 @@ def rolled_up(path: str, summed: frozenset[str], order: Sequence[str]) -> pa.Tab
         for i in range(file.num_row_groups)
     ]
     return added(pa.concat_tables(groups), summed, order) if len(groups) != 1 else groups[0]
+
+
+def _remove_stale(folder: Path) -> None:
+    """Delete what killed processes have left half-written."""
+    for temporary in folder.glob("*.tmp"):
+        if temporary.stat().st_mtime < time.time() - _STALE_TMP_S:
+            temporary.unlink(missing_ok=True)
 
 
 def _remove_orphans(folder: RollupFolder, table_path: Path) -> int:

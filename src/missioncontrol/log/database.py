@@ -31,7 +31,9 @@ CREATE TABLE IF NOT EXISTS seen (
 CREATE TABLE IF NOT EXISTS probe (one INTEGER PRIMARY KEY CHECK (one = 1), filler BLOB NOT NULL);
 INSERT OR IGNORE INTO sqlite_sequence (name, seq) SELECT 'log', 0
     WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'log');
-INSERT OR IGNORE INTO probe VALUES (1, x'')
+INSERT OR IGNORE INTO probe VALUES (1, x'');
+CREATE TABLE IF NOT EXISTS identity (one INTEGER PRIMARY KEY CHECK (one = 1), name TEXT NOT NULL);
+INSERT OR IGNORE INTO identity VALUES (1, lower(hex(randomblob(8))))
 """
 
 

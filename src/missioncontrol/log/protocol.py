@@ -110,6 +110,10 @@ class Log(Protocol):
         """
         ...
 
+    def identity(self) -> str:
+        """Name of this log: another one, whose offsets begin anew, never has the same."""
+        ...
+
     def last_offset(self) -> int:
         """Offset of the newest visible record ever appended; 0 for a log that never had one."""
         ...

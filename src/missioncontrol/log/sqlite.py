@@ -95,6 +95,11 @@ class SqliteLog:
                 records.append(Record(offset, unpack(kind, meta, body)))
         return records
 
+    def identity(self) -> str:
+        """Name of this log, made at random with it."""
+        with self._reader() as connection:
+            return str(connection.execute("SELECT name FROM identity").fetchone()[0])
+
     def last_offset(self) -> int:
         """Offset of the newest visible record ever appended; 0 for a log that never had one."""
         with self._reader() as connection:

@@ -26,7 +26,7 @@ from missioncontrol.registry.model import Registry
 if TYPE_CHECKING:
     from missioncontrol.lake.snapshot import FileRef, LakeReader
 
-Parameter = str | datetime | list[str]
+Parameter = str | int | datetime | list[str]
 Versions = Callable[["Statement"], list[str]]
 """Runs a statement with one text column and gives its values."""
 

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from datetime import date
 from functools import lru_cache
+from operator import methodcaller
 from typing import Any
 
 import msgspec
@@ -22,6 +23,8 @@ from missioncontrol.registry.paths import SUBMISSION_PARTS
 Values = tuple[Any, ...]
 Number = int | float
 MeasureFunction = Callable[[Values], Number | Wrong | None]
+_MAX_NUMBER = 2**53
+"""Numbers above this are refused where they are not counts: they would not even be exact."""
 _TIME_UNITS_S = {
     "nanosecond": 1e-9, "microsecond": 1e-6, "millisecond": 1e-3, "second": 1, "minute": 60, "hour": 3600,
     "day": 86400,
@@ -144,22 +147,34 @@ def _buckets(source: MeasureSource, measure: Measure, document: Document, places
     if source.metric_type == "labeled_counter":
         return _plain(places.of((*keys, source.key)), source, measure)
     index, absent = places.of((*keys, "values"), Shape.BUCKETS), source.absent
-    bucket, at_least = source.bucket, source.at_least
+    samples = _samples(source)
 
     def count(values: Values) -> Number | Wrong | None:
         buckets: dict[int, int] | Wrong | None = values[index]
         if buckets is None:
             return absent
-        if isinstance(buckets, Wrong):
+        if type(buckets) is Wrong:
             return WRONG
-        if bucket is not None:
-            found = buckets.get(bucket)
-            return absent if found is None else found
-        if at_least is None:
-            return sum(buckets.values())
-        return sum(n for lower, n in buckets.items() if n and lower >= at_least)
+        found = samples(buckets)
+        return absent if found is None else found
 
     return count
+
+
+def _samples(source: MeasureSource) -> Callable[[Any], int | None]:
+    """What is taken from the buckets of one histogram. A ping has dozens: hence one short function for each case."""
+    at_least = source.at_least
+    if source.bucket is not None:
+        return methodcaller("get", source.bucket)
+    if at_least is None:
+        return lambda buckets: sum(buckets.values())
+
+    def from_bucket_on(buckets: dict[int, int]) -> int:
+        if not buckets or max(buckets) < at_least:  # so it is for most thresholds of most pings
+            return 0
+        return sum([n for lower, n in buckets.items() if lower >= at_least])
+
+    return from_bucket_on
 
 
 def _histogram_keys(source: MeasureSource, document: Document) -> tuple[str, ...]:
@@ -205,15 +220,18 @@ def _timespan(index: int, unit_index: int, source: MeasureSource, measure: Measu
         if found is None:
             return absent
         factor = _TIME_UNITS_S.get(unit) if isinstance(unit, str) else None
-        if factor is None or not isinstance(found, int | float) or not math.isfinite(found):
+        if factor is None or isinstance(found, bool) or not isinstance(found, int | float):
             return WRONG
-        return convert(found if factor == 1 else found * factor) if abs(found) <= MAX_COUNT * 1024 else WRONG
+        if not abs(found) <= _MAX_NUMBER * 1024:  # no float at all may be made of an int of 400 digits
+            return WRONG
+        return convert(found if factor == 1 else found * factor)
 
     return value
 
 
 def _conversion(source: MeasureSource, measure: Measure) -> Callable[[Any], Number | Wrong]:
     clamp, scale, divide, whole = source.clamp, source.scale, source.divide, measure.column_type == "int64"
+    most = MAX_COUNT if whole else _MAX_NUMBER
 
     def convert(value: Any) -> Number | Wrong:
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -222,7 +240,7 @@ def _conversion(source: MeasureSource, measure: Measure) -> Callable[[Any], Numb
             return WRONG
         if clamp:
             value = min(max(value, clamp[0]), clamp[1])
-        if not -MAX_COUNT <= value <= MAX_COUNT or (whole and value != int(value)):
+        if not -most <= value <= most or (whole and value != int(value)):
             return WRONG
         return int(value) if whole else float(value * scale / divide)
 

@@ -8,6 +8,7 @@ a plain decode, where each value is judged by itself: one odd histogram never co
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from enum import Enum
 from operator import attrgetter
@@ -18,8 +19,10 @@ import msgspec
 from missioncontrol.errors import ConfigError
 from missioncontrol.registry.paths import split_path
 
-MAX_COUNT = 2**53
-"""Counts above this are refused: sums stay exact in every reader."""
+MAX_COUNT = 2**40
+"""Counts of one ping above this are refused: eight million such pings still add up within 64 bits."""
+
+_BUCKET = re.compile(r"-?[0-9]{1,18}").fullmatch
 
 
 class Shape(Enum):
@@ -192,7 +195,7 @@ def _buckets(node: Any) -> Any:
     for key, count in node.items():
         if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= MAX_COUNT:
             return WRONG
-        if key.lstrip("-").isdecimal() and len(key) < 20:
+        if _BUCKET(key):
             buckets[int(key)] = count
     return buckets
 

@@ -56,7 +56,7 @@ class RegistryWatcher:
             logger.info("registry_loaded", revision=self._registry.revision)
         except ConfigError as error:
             self.error = error
-            logger.error("registry_rejected", code=error.code, message=error.message)
+            logger.error("registry_rejected", code=error.code, message=error.message, hint=error.hint)
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -159,8 +159,8 @@ class Aggregator:
 
 _ARCHIVE = (
     "submission_date", "doc_type", "received_ns", "window_start", "log_offset", "namespace", "document_type",
-    "document_version",    "document_id", "application", "version", "channel", "build_id", "country", "headers", "encoding", "body",
-    "discarded",
+    "document_version", "document_id", "application", "version", "channel", "build_id", "country", "headers",
+    "encoding", "body", "discarded",
 )  # fmt: skip
 
 

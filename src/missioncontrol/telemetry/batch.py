@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pyarrow as pa
+import structlog
 
 from missioncontrol.config import Config
 from missioncontrol.registry import Registry
@@ -13,6 +14,8 @@ from missioncontrol.telemetry.extract import Extractor
 from missioncontrol.telemetry.fact import Fact
 from missioncontrol.telemetry.inflate import inflate
 from missioncontrol.telemetry.submission import Submission
+
+_logger = structlog.get_logger()
 
 OTHER = "other"
 """Document type under which undeclared ones are archived, so that clients cannot make up partitions."""
@@ -50,8 +53,12 @@ class Batch:
 
     def result(self, submission: Submission) -> Fact | Discard:
         """What one submission says."""
-        body = inflate(submission.body, submission.encoding, self._limit)
-        return body if isinstance(body, Discard) else self._extractor.extract(submission, body)
+        try:
+            body = inflate(submission.body, submission.encoding, self._limit)
+            return body if isinstance(body, Discard) else self._extractor.extract(submission, body)
+        except Exception:  # a fault of ours; without this, one ping would stop all that come after it for good
+            _logger.exception("extraction_failed", log_offset=submission.log_offset)
+            return Discard("extraction_failed")
 
     def discard(self, received_ns: int, reason: str, count: int = 1) -> None:
         """Count submissions that have no body to look at: duplicates and refusals of the edge."""

@@ -27,11 +27,13 @@ REASONS = {
     "build_id_missing": "There is no build id to take the age from.",
     "build_age": "The build id holds no date, or one outside the application's allowed age.",
     "submission_date": "The submission date is no date.",
+    "extraction_failed": "Mission Control itself failed on this ping. It is kept; the log says where. Please report.",
 }
 """Reasons of discards that do not come from the registry, with what they mean."""
 
 NOTES = {
     "value_not_counted": "The ping was counted; a measure in it had a wrong type or an impossible value and is null.",
+    "experiments_not_counted": "The ping was counted; it names more than 100 experiments, of which the first 100 are.",
     "activity_not_placed": "The ping was counted; its usage has no believable start and is not in usage_by_activity.",
 }
 """Reasons under which a part of a counted ping was left out."""

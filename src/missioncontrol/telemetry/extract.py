@@ -27,6 +27,8 @@ from missioncontrol.telemetry.submission import Submission
 
 MAX_TEXT = 200
 """Longest value of a dimension, in characters."""
+MAX_EXPERIMENTS = 100
+"""Most experiments of one ping: each makes a row, and a body of 8 MB has room for hundreds of thousands."""
 
 _GENERAL = Application("default")
 
@@ -159,13 +161,16 @@ class Extractor:
             if index == self._plan.usage_index:
                 usage = value
             found.append((index, value))
+        experiments = _experiments(plan, values)
+        if len(experiments) > MAX_EXPERIMENTS:
+            notes = (*notes, "experiments_not_counted")
         start = values[plan.activity_start] if plan.activity_start is not None else None
         return Fact(
             plan.document.name,
             application,
             key,
             tuple(found),
-            _experiments(plan, values),
+            experiments[:MAX_EXPERIMENTS],
             usage,
             plan.activity_start is not None,
             _instant(start) if isinstance(start, str) else None,

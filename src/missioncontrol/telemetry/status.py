@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from missioncontrol.telemetry.batch import BatchReport
+if TYPE_CHECKING:
+    from missioncontrol.telemetry.batch import BatchReport
 
 KEPT = 120
 """Batches that lags are taken from."""

@@ -1,8 +1,9 @@
 """The stream: log -> lake, in micro-batches, exactly once.
 
 A micro-batch takes the log from offset a to b, makes partial rows, and appends them to each table in one Delta
-commit that carries the application transaction (`stream`, b). After a crash some tables may hold b and others not:
-the next run cuts its first batches at the offsets that are already in, so that each table skips exactly what it has.
+commit that carries the application transaction (`stream:<name of the log>`, b). After a crash some tables may hold b
+and others not: the next run cuts its first batches at the offsets that are already in, so that each table skips
+exactly what it has.
 The log is trimmed only behind what every table holds and what the disk has been told to keep.
 
 One process at a time runs the stream of a data folder (`StreamLock`); a second committer would be refused by the
@@ -30,9 +31,6 @@ from missioncontrol.registry import Registry
 from missioncontrol.telemetry.batch import Batch, BatchReport, extractor_for
 from missioncontrol.telemetry.extract import Extractor
 from missioncontrol.telemetry.submission import from_record
-
-APP = "stream"
-"""Name of the application transaction."""
 
 logger = structlog.get_logger()
 
@@ -77,6 +75,7 @@ class Stream:
         self._config = config
         self._clock = clock
         self._extractor: Extractor | None = None
+        self._app = ""
         self._committed: dict[str, int] = {}
         self._trimmed_at = time.monotonic()
         self._trimmable = 0
@@ -130,7 +129,9 @@ class Stream:
     def _recover(self) -> None:
         registry = self._registry_source()
         self._writer.ensure(registry)
-        self._committed = {name: self._writer.committed(name, APP) for name in lake_tables(registry)}
+        # A log that was lost and made anew counts from 1 again, so its name is part of the transaction.
+        self._app = f"stream:{self._log.identity()}"
+        self._committed = {name: self._writer.committed(name, self._app) for name in lake_tables(registry)}
 
     def _next(self) -> list[Record]:
         """The next records, cut where a table that is ahead of the others already stands."""
@@ -149,9 +150,9 @@ class Stream:
                 continue
             data = tables.get(name)
             if data is not None:
-                self._writer.append(name, data, APP, through)
+                self._writer.append(name, data, self._app, through)
             else:
-                self._writer.commit(name, [], APP, through)
+                self._writer.commit(name, [], self._app, through)
             self._committed[name] = through
 
     def _trim(self) -> None:

@@ -62,7 +62,7 @@ def build_metrics(services: Services, edge: Edge | None) -> APIRouter:
     """The route /metrics."""
     router = APIRouter(include_in_schema=False)
     registry = CollectorRegistry()
-    registry.register(_Collector(services, edge))  # type: ignore[arg-type]
+    registry.register(_Collector(services, edge))
 
     @router.get("/metrics")
     def metrics() -> Response:

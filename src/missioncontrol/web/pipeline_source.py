@@ -12,7 +12,7 @@ from typing import Any
 
 from missioncontrol.clock import utc
 from missioncontrol.ingest.reasons import explanations
-from missioncontrol.lake.care import table_facts
+from missioncontrol.lake.tables import lake_tables
 from missioncontrol.query.relation import Span
 from missioncontrol.services import Services
 from missioncontrol.telemetry.discards import NOTES, REASONS, Discard
@@ -25,7 +25,8 @@ PREVIEW_CHARACTERS = 2000
 _PREVIEW_INFLATED = 1 << 20
 
 _DISCARDS = """
-SELECT reason, coalesce(sum("count") FILTER (window_start >= ?), 0)::BIGINT, sum("count")::BIGINT, max(epoch_us(window_start))
+SELECT reason, coalesce(sum("count") FILTER (window_start >= ?), 0)::BIGINT, sum("count")::BIGINT,
+       max(epoch_us(window_start))
 FROM {relation} WHERE window_start >= ? GROUP BY reason ORDER BY 3 DESC, 1"""
 _ACCEPTED = """
 SELECT CASE WHEN doc_type = 'other' THEN document_type ELSE doc_type END,
@@ -62,14 +63,12 @@ class LakePipeline:
             lag_p50_s=stream.lag_p50_s if stream else None,
             lag_p99_s=stream.lag_p99_s if stream else None,
             last_commit=utc(stream.written_ns) if stream else None,
+            stream_error=stream.error if stream else "",
             duplicates_last_hour=duplicates.last_hour if duplicates else 0,
             duplicates_last_day=duplicates.last_day if duplicates else 0,
             accepted=self._accepted(now),
             discards=tuple(d for d in discards if d.reason != "duplicate"),
-            tables=tuple(
-                pipeline.TableSize(f.name, f.rows, f.files, f.size_bytes, f.version)
-                for f in table_facts(config.lake_path, config.cache_path)
-            ),
+            tables=self._tables(),
             samples=self._samples(now),
         )
 
@@ -94,6 +93,16 @@ class LakePipeline:
         day = now - timedelta(days=1)
         rows = self._services.engine.over("pings", _SAMPLES, (day, SAMPLES), Span(first=day))
         return tuple(_sample(row) for row in rows)
+
+    def _tables(self) -> tuple[pipeline.TableSize, ...]:
+        """From the snapshots that queries use: the care of the lake would load Arrow into this process for good."""
+        found = []
+        for name in lake_tables(self._services.registry()):
+            snapshot = self._services.reader.snapshot(name)
+            if snapshot is not None:
+                rows, size = sum(f.rows for f in snapshot.files), sum(f.size_bytes for f in snapshot.files)
+                found.append(pipeline.TableSize(name, rows, len(snapshot.files), size, snapshot.version))
+        return tuple(found)
 
     def _explanations(self) -> dict[str, str]:
         registry = self._services.registry()

@@ -132,6 +132,19 @@ def test_the_edge_stamps_entries_with_its_clock(log: FailingLog) -> None:
 
 
 @pytest.mark.parametrize(
+    ("proxies", "country"), [([], "DE"), (["203.0.113.0/24"], "FR"), (["10.0.0.0/8"], "DE")]
+)
+def test_the_country_is_stored_and_the_address_is_not(
+    log: FailingLog, database: Path, proxies: list[str], country: str
+) -> None:
+    edge = Edge(config.Edge(trusted_proxies=proxies), log, CountryLookup(str(database)))
+    call(edge, whole(b"{}"), content_length="2", x_forwarded_for="192.0.2.1, 198.51.100.1")
+    (record,) = log.read(0, 10, 1000)
+    assert record.entry.country == country
+    assert "203.0.113.5" not in repr(record) and "198.51.100.1" not in repr(record)
+
+
+@pytest.mark.parametrize(
     ("path", "handled"),
     [
         ("/submit/telemetry/x", True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from missioncontrol.config import Lake as LakeSettings
+from missioncontrol.errors import StorageError
 from missioncontrol.lake.care import LakeCare, compact_now, table_facts, vacuum_now
 from missioncontrol.lake.rollup import refresh_rollups
 from missioncontrol.lake.vacuum import vacuum
@@ -169,6 +171,30 @@ def test_the_loop_takes_turns_until_it_is_stopped(lake, rows_of):
         thread.join(20)
     assert len(lake.named()) == 1
     assert not thread.is_alive()
+
+
+def test_a_broken_file_stops_only_the_merges_that_need_it(lake, rows_of):
+    append(lake, rows_of)
+    broken = min(lake.on_disk())
+    Path(broken).write_bytes(b"PAR1 no parquet PAR1")
+    for n in range(8):
+        lake.writer.append(TABLE, rows_of(("beta", 1, 0.5), day=2), "other", n + 1)
+        lake.writer.append(TABLE, rows_of(("beta", 1, 0.5), day=3), "third", n + 1)
+    with pytest.raises(StorageError) as refused:
+        compact_now(lake.path, lake.cache, lake.registry, LakeSettings())
+    assert (refused.value.code, broken in refused.value.message) == ("lake_file", True)
+    days = Counter(dict(f.partition)["submission_date"] for f in lake.reader.snapshot(TABLE).files)
+    assert days == {"2026-01-01": 8, "2026-01-02": 1, "2026-01-03": 1}
+
+
+def test_half_written_rollups_of_killed_processes_go_after_an_hour(lake, rows_of):
+    folder = lake.cache / "rollup" / TABLE
+    folder.mkdir(parents=True)
+    for name, age_s in (("part-a.1.tmp", 4000), ("part-b.1.tmp", 100)):
+        (folder / name).write_bytes(b"half")
+        os.utime(folder / name, (time.time() - age_s,) * 2)
+    refresh_rollups(lake.path, lake.cache, lake.tables[TABLE])
+    assert [p.name for p in folder.iterdir()] == ["part-b.1.tmp"]
 
 
 def test_a_turn_that_is_stopped_begins_no_further_merge(lake, rows_of):

@@ -54,7 +54,7 @@ M = ("measurements", "main_crashes")
         ([M, ("experiment_id", "x"), ("dimensions", "build_id")], "not_kept_for_experiments"),
         ([M, ("dimensions", "experiment_branch"), ("os_version", "10")], "not_kept_for_experiments"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_answered_is_refused_by_name(pairs: list[tuple[str, str]], code: str) -> None:
     assert refusal(*pairs).code == code
 

@@ -214,7 +214,11 @@ def test_rows_come_by_time_then_dimensions(filled: SmallLake, engine: Engine) ->
     rows = ask(
         engine, M, ("dimensions", "version"), ("dimensions", "os_name"), ("dimensions", "window_start")
     )
-    assert [(r["window_start"][11:16], r["os_name"]) for r in rows][:3] == [("00:00", "Linux"), ("00:00", "Windows"), ("00:05", "Linux")]  # fmt: skip
+    assert [(r["window_start"][11:16], r["os_name"]) for r in rows][:3] == [
+        ("00:00", "Linux"),
+        ("00:00", "Windows"),
+        ("00:05", "Linux"),
+    ]
 
 
 def test_an_order_is_followed_with_versions_by_number(lake: SmallLake, engine: Engine) -> None:
@@ -293,7 +297,10 @@ def test_sql_in_a_filter_is_only_a_value(filled: SmallLake, engine: Engine, text
 
 
 @pytest.mark.parametrize("text", INJECTIONS)
-@pytest.mark.parametrize("name", ["measurements", "dimensions", "order", "limit", "interval", "per", "window_start", "submission_date"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    ["measurements", "dimensions", "order", "limit", "interval", "per", "window_start", "submission_date"],
+)
 def test_sql_in_any_other_parameter_is_refused(engine: Engine, name: str, text: str) -> None:
     with pytest.raises(BadRequest):
         ask(engine, M, (name, text), edition="v1")

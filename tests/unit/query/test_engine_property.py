@@ -26,8 +26,15 @@ DIMENSIONS = st.lists(
     st.sampled_from(["channel", "version", "country", "submission_date", "window_start"]), unique=True
 )
 FILTERS = st.dictionaries(
-    st.sampled_from(["channel", "country"]), st.lists(st.sampled_from(["release", "beta", "DE", "it's"]), min_size=1, max_size=3)
-)  # fmt: skip
+    st.sampled_from(["channel", "country"]),
+    st.lists(st.sampled_from(["release", "beta", "DE", "it's"]), min_size=1, max_size=3),
+)
+
+
+def shown(item: dict[str, Any], dimension: str) -> Any:
+    if dimension == "window_start":
+        return f"{item[dimension]:%Y-%m-%dT%H:%M:%SZ}"
+    return str(item[dimension]) if dimension == "submission_date" else item[dimension]
 
 
 def expected(
@@ -36,7 +43,7 @@ def expected(
     sums: dict[Any, list[Any]] = defaultdict(lambda: [None, None])
     for item in rows:
         if all(item[c] in values for c, values in filters.items()):
-            key = tuple(f"{item[d]:%Y-%m-%dT%H:%M:%SZ}" if d == "window_start" else str(item[d]) if d == "submission_date" else item[d] for d in dimensions)  # fmt: skip  # noqa: E501
+            key = tuple(shown(item, d) for d in dimensions)
             for i, measure in enumerate(("main_crashes", "usage_hours")):
                 if item[measure] is not None:
                     sums[key][i] = (sums[key][i] or 0) + item[measure]

@@ -18,8 +18,15 @@ NOON = datetime(2018, 3, 28, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    "text", ["2018-03-28T12:00:00Z", "2018-03-28T12:00", "2018-03-28 12:00:00", "2018-03-28T14:00:00+02:00", "20180328T120000Z"]
-)  # fmt: skip
+    "text",
+    [
+        "2018-03-28T12:00:00Z",
+        "2018-03-28T12:00",
+        "2018-03-28 12:00:00",
+        "2018-03-28T14:00:00+02:00",
+        "20180328T120000Z",
+    ],
+)
 def test_an_instant_is_utc_unless_it_says_otherwise(text: str) -> None:
     assert parse_instant("window_start", text) == NOON
 
@@ -29,8 +36,19 @@ def test_a_day_alone_is_its_midnight() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "yesterday", "2018-13-01", "2018-03-28T25:00", "1", "2018", "2018-W01-1", "0001-01-01T00:00:00+05:00", "'; --"]
-)  # fmt: skip
+    "text",
+    [
+        "",
+        "yesterday",
+        "2018-13-01",
+        "2018-03-28T25:00",
+        "1",
+        "2018",
+        "2018-W01-1",
+        "0001-01-01T00:00:00+05:00",
+        "'; --",
+    ],
+)
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(BadRequest) as refusal:
         parse_instant("window_start", text)

@@ -54,17 +54,30 @@ def test_an_empty_product_has_every_table_with_its_columns(lake: SmallLake) -> N
 def test_values_of_all_kinds_become_json(lake: SmallLake) -> None:
     query = """
         SELECT TIMESTAMPTZ '2018-03-28 02:00:00+02' AS t, TIMESTAMP '2018-03-28 00:00:00.25' AS u, DATE '2018-03-28' AS d,
-            [TIMESTAMPTZ '2018-03-28 00:00:00Z'] AS l, {'t': TIMESTAMP '2018-03-28 00:00:00'} AS s, MAP {'k': 1.5::DECIMAL(4,2)} AS m,
-            170141183460469231731687303715884105727::HUGEINT AS h, 'nan'::DOUBLE AS n, '-inf'::FLOAT AS i, '\\xAA'::BLOB AS b,
+            [TIMESTAMPTZ '2018-03-28 00:00:00Z'] AS l, {'t': TIMESTAMP '2018-03-28 00:00:00'} AS s,
+            MAP {'k': 1.5::DECIMAL(4,2)} AS m, 170141183460469231731687303715884105727::HUGEINT AS h,
+            'nan'::DOUBLE AS n, '-inf'::FLOAT AS i, '\\xAA'::BLOB AS b,
             '{"a": [1]}'::JSON AS j, NULL AS z, 0.1::DOUBLE AS f, TIME '10:00' AS c, MAP {1: DATE '2018-03-28'} AS k;
-    """  # noqa: E501
+    """
     assert rows(lake, query) == [
         {
-            "t": "2018-03-28T00:00:00Z", "u": "2018-03-28T00:00:00.250000Z", "d": "2018-03-28", "l": ["2018-03-28T00:00:00Z"],
-            "s": {"t": "2018-03-28T00:00:00Z"}, "m": {"k": 1.5}, "h": 2**127 - 1, "n": None, "i": None, "b": "qg==",
-            "j": {"a": [1]}, "z": None, "f": 0.1, "c": "10:00:00", "k": {"1": "2018-03-28"},
+            "t": "2018-03-28T00:00:00Z",
+            "u": "2018-03-28T00:00:00.250000Z",
+            "d": "2018-03-28",
+            "l": ["2018-03-28T00:00:00Z"],
+            "s": {"t": "2018-03-28T00:00:00Z"},
+            "m": {"k": 1.5},
+            "h": 2**127 - 1,
+            "n": None,
+            "i": None,
+            "b": "qg==",
+            "j": {"a": [1]},
+            "z": None,
+            "f": 0.1,
+            "c": "10:00:00",
+            "k": {"1": "2018-03-28"},
         }
-    ]  # fmt: skip
+    ]
 
 
 def test_order_survives_and_a_comment_at_the_end_does_no_harm(lake: SmallLake) -> None:
@@ -128,7 +141,10 @@ def test_csv_ndjson_and_table_hold_the_same_rows(lake: SmallLake) -> None:
 
 
 def test_partition_columns_can_be_asked_for_and_old_files_read_null(filled: SmallLake) -> None:
-    query = "SELECT submission_date, sum(main_crashes) AS n, any_value(content_crashes) AS c FROM error_aggregates GROUP BY 1 ORDER BY 1"
+    query = """
+        SELECT submission_date, sum(main_crashes) AS n, any_value(content_crashes) AS c
+        FROM error_aggregates GROUP BY 1 ORDER BY 1
+    """
     assert rows(filled, query) == [
         {"submission_date": "2018-03-28", "n": 8, "c": None},
         {"submission_date": "2018-03-29", "n": 7, "c": None},
@@ -166,11 +182,20 @@ def test_files_beside_the_tables_cannot_be_read_even_past_the_check(
         _fence(connection, views(filled.reader, filled.registry))
         assert connection.execute("SELECT count(*) FROM error_aggregates").fetchall() == [(5,)]
         for statement in (
-            f"FROM '{secret}'", f"FROM '{link}'", f"SELECT * FROM read_text('{link}')", "SELECT * FROM read_text('/etc/passwd')",
-            f"SELECT * FROM glob('{filled.folder}/**')", f"COPY (SELECT 1) TO '{filled.folder}/lake/evil.csv'",
-            f"ATTACH '{filled.folder}/lake/x.db'", "INSTALL httpfs", "SET enable_external_access = true", "SET allowed_paths = ['/']",
-            "SET lock_configuration = false", f"FROM '{filled.folder}/lake/error_aggregates/../secret.csv'", "FROM secret",
-        ):  # fmt: skip
+            f"FROM '{secret}'",
+            f"FROM '{link}'",
+            f"SELECT * FROM read_text('{link}')",
+            "SELECT * FROM read_text('/etc/passwd')",
+            f"SELECT * FROM glob('{filled.folder}/**')",
+            f"COPY (SELECT 1) TO '{filled.folder}/lake/evil.csv'",
+            f"ATTACH '{filled.folder}/lake/x.db'",
+            "INSTALL httpfs",
+            "SET enable_external_access = true",
+            "SET allowed_paths = ['/']",
+            "SET lock_configuration = false",
+            f"FROM '{filled.folder}/lake/error_aggregates/../secret.csv'",
+            "FROM secret",
+        ):
             with pytest.raises(duckdb.Error):
                 connection.execute(statement).fetchall()
     assert not (filled.folder / "lake" / "evil.csv").exists()

@@ -8,7 +8,8 @@ ASCENDING = ["9.0", "52.0.1", "61.0a1", "61.0b2", "61.0b10", "61.0", "61.0.1", "
 
 
 def test_versions_are_ordered_by_number_and_stage() -> None:
-    assert sorted(reversed(ASCENDING), key=version_key) == ASCENDING
+    backwards = ASCENDING[::-1]
+    assert sorted(backwards, key=version_key) == ASCENDING
 
 
 def test_newest_first_puts_100_above_61() -> None:

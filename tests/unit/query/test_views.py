@@ -60,10 +60,19 @@ def test_rows_of_experiments_carry_every_measure_and_few_dimensions(lake: SmallL
     kept = {k: v for k, v in found[0].items() if v is not None}
     assert len(found) == 1
     assert kept == {
-        "window_start": "2018-03-28T00:00:00Z", "window_end": "2018-03-28T00:05:00Z", "submission_date_s3": "20180328",
-        "channel": "release", "version": "59.0", "os_name": "Linux", "country": "DE", "experiment_id": "e",
-        "experiment_branch": "b", "main_crashes": 4, "gpu_crashes": 6, "usage_hours": 1.0,
-    }  # fmt: skip
+        "window_start": "2018-03-28T00:00:00Z",
+        "window_end": "2018-03-28T00:05:00Z",
+        "submission_date_s3": "20180328",
+        "channel": "release",
+        "version": "59.0",
+        "os_name": "Linux",
+        "country": "DE",
+        "experiment_id": "e",
+        "experiment_branch": "b",
+        "main_crashes": 4,
+        "gpu_crashes": 6,
+        "usage_hours": 1.0,
+    }
     assert ask(
         lake, "SELECT sum(main_crashes) AS n FROM error_aggregates_v2 WHERE experiment_id IS NULL"
     ) == [{"n": 1}]

@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.unit.registry.test_load import GC_PAUSES
 
 from missioncontrol.errors import BadRequest, ConfigError
 from missioncontrol.registry.edit import add_blocks, remove_block
 from missioncontrol.registry.watch import CHECK_INTERVAL_S, RegistryWatcher
-from tests.unit.registry.test_load import GC_PAUSES
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.pings import DROP, baseline_ping, core_ping, crash_ping, main_ping, submission
 
 from missioncontrol.registry.load import SourceFile, load_registry, parse_registry, shipped_files
 from missioncontrol.telemetry.discards import Discard
 from missioncontrol.telemetry.extract import Extractor
 from missioncontrol.telemetry.fact import Fact
-from tests.support.pings import DROP, baseline_ping, core_ping, crash_ping, main_ping, submission
 
 REGISTRY = load_registry()
 EXTRACTOR = Extractor(REGISTRY)

@@ -14,6 +14,8 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.support.lake import everything, merged, rows
+from tests.support.pings import BUILD_ID, RECEIVED_NS, VERSION, baseline_ping, crash_ping, main_ping
 
 from missioncontrol.config import Config, Stream
 from missioncontrol.lake.writer import LakeWriter
@@ -22,8 +24,6 @@ from missioncontrol.log.sqlite import SqliteLog
 from missioncontrol.registry import Registry
 from missioncontrol.registry.load import SourceFile, load_registry, parse_registry, shipped_files
 from missioncontrol.telemetry import stream as streaming
-from tests.support.lake import everything, merged, rows
-from tests.support.pings import BUILD_ID, RECEIVED_NS, VERSION, baseline_ping, crash_ping, main_ping
 
 REGISTRY = load_registry()
 QUICK = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
@@ -234,3 +234,14 @@ def test_only_one_process_holds_the_stream_of_a_folder(tmp_path: Path) -> None:
     first.release()
     assert second.acquire()
     second.release()
+
+
+def test_a_log_that_was_lost_and_made_anew_is_read_from_its_beginning(tmp_path: Path) -> None:
+    with installation() as (config, log, writer):
+        log.append_many(CORPUS[:5])
+        streaming.Stream(log, writer, lambda: REGISTRY, config).run_until_idle()
+        anew = SqliteLog(tmp_path / "log.sqlite")
+        anew.append_many(CORPUS[5:7])
+        streaming.Stream(anew, writer, lambda: REGISTRY, config).run_until_idle()
+        anew.close()
+        assert sum(s["count"] for s in merged(config.lake_path, "error_aggregates").values()) == 7
