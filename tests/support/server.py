@@ -110,13 +110,15 @@ class RunningServer:
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         return httpx.post(self.url + path, content=body, headers=names, timeout=60)
 
-    def wait_until(self, condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
+    def wait_until(
+        self, condition: Callable[[], bool], timeout_s: float = 30.0, pause_s: float = 0.05
+    ) -> None:
         """Wait for a condition; fails when the server ends meanwhile, or after `timeout_s`."""
         ends = time.monotonic() + timeout_s
         while not condition():
             assert self.process is not None and self.process.poll() is None, f"the server ended\n{self.talk}"
             assert time.monotonic() < ends, f"waited {timeout_s} s in vain\n{self.talk}"
-            time.sleep(0.05)
+            time.sleep(pause_s)
 
     def _popen(self, arguments: list[str], **options: Any) -> subprocess.Popen[Any]:
         # The working folder is the test's own, so that no missioncontrol.toml of a developer is read.

@@ -92,26 +92,32 @@ class LakeWriter:
         app: str,
         version: int,
         removed: Sequence[FileRef] = (),
+        after: int | None = None,
     ) -> bool:
         """Make the staged files visible in one commit that records (app, version).
 
-        False when `committed(table, app) >= version`: nothing is committed and the staged files are deleted.
-        Without files the transaction is recorded all the same. `removed` files leave the table in the same
-        commit (a rebuilt day). Raises `StorageError` (`lake_staged_gone`, `lake_conflict`) or `StorageFull`;
-        the table is then as it was, and the staged files are still there.
+        False when `committed(table, app) >= version`: nothing is committed and the staged files are
+        deleted. Without files the transaction is recorded all the same. `removed` files leave the table in
+        the same commit (a rebuilt day). With `after`, the application's last version must be exactly that
+        one: a second stream on the same data, whose batches overlap, is refused. Raises `StorageError`
+        (`lake_staged_gone`, `lake_conflict`) or `StorageFull`; the table is then as it was, and the staged
+        files are still there.
         """
         with self._lock:
             for _ in range(_ATTEMPTS):
                 try:
-                    if self.committed(table, app) >= version:
+                    last = self.committed(table, app)
+                    if last >= version:
                         discard(self._lake_path, staged)
                         return False
+                    if after is not None and last != after:
+                        raise self._conflict(table, app, f"version {last} was committed, not {after}")
                     self._commit(table, staged, Transaction(app, version), removed)
                     self._unsynced.add(table, staged)
                     return True
                 except CommitFailedError as error:
                     failure = error
-            raise self._conflict(table, app, failure) from failure
+            raise self._conflict(table, app, str(failure)) from failure
 
     def append(self, table: str, data: pa.Table, app: str, version: int) -> bool:
         """Stage and commit; False, with nothing done, when this version was committed before."""
@@ -208,10 +214,10 @@ class LakeWriter:
                 "Take a new snapshot and repeat: compaction has merged them meanwhile.",
             )
 
-    def _conflict(self, table: str, app: str, error: Exception) -> StorageError:
+    def _conflict(self, table: str, app: str, why: str) -> StorageError:
         return StorageError(
             "lake_conflict",
-            f"The commit of {app} to {self._lake_path / table} lost to another one: {error}",
+            f"The commit of {app} to {self._lake_path / table} lost to another one: {why}",
             "Is a second stream running on the same data folder?",
         )
 

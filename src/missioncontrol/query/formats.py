@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Literal
 import msgspec
 
 from missioncontrol.errors import BadRequest
-from missioncontrol.query.plain import converters
+from missioncontrol.query.plain import ENCODER, Convert, json_converters, text_converters
 from missioncontrol.query.rows import ResultColumn, Rows
 
 Format = Literal["json", "ndjson", "csv", "parquet", "arrow", "table"]
@@ -33,8 +33,6 @@ MEDIA_TYPES = {
 TYPED_FORMATS = frozenset({"parquet", "arrow"})
 TABLE_ROWS = 1000
 
-_ENCODER = msgspec.json.Encoder(decimal_format="number")
-
 
 def write(rows: Rows, form: str, sink: BinaryIO, envelope: Envelope = "list") -> None:
     """Write all rows to the sink; `rows.complete` and `rows.count` are final afterwards.
@@ -46,7 +44,7 @@ def write(rows: Rows, form: str, sink: BinaryIO, envelope: Envelope = "list") ->
         _write_json(rows, sink, envelope)
     elif form == "ndjson":
         for chunk in _objects(rows):
-            sink.write(_ENCODER.encode_lines(chunk))
+            sink.write(ENCODER.encode_lines(chunk))
     elif form == "csv":
         _write_csv(rows, sink)
     elif form == "table":
@@ -67,13 +65,12 @@ def unique_names(columns: Sequence[ResultColumn]) -> list[str]:
     return names
 
 
-def _plain_rows(rows: Rows) -> Iterator[list[Sequence[Any]]]:
-    changes = converters(rows.columns)
+def _converted(rows: Rows, changes: Sequence[tuple[int, Convert]]) -> Iterator[list[Sequence[Any]]]:
     for batch in rows.batches():
         yield [_convert(row, changes) for row in batch] if changes else list(batch)
 
 
-def _convert(row: Sequence[Any], changes: Sequence[tuple[int, Any]]) -> Sequence[Any]:
+def _convert(row: Sequence[Any], changes: Sequence[tuple[int, Convert]]) -> Sequence[Any]:
     values = list(row)
     for i, convert in changes:
         values[i] = convert(values[i])
@@ -82,7 +79,7 @@ def _convert(row: Sequence[Any], changes: Sequence[tuple[int, Any]]) -> Sequence
 
 def _objects(rows: Rows) -> Iterator[list[dict[str, Any]]]:
     names = unique_names(rows.columns)
-    for batch in _plain_rows(rows):
+    for batch in _converted(rows, json_converters(rows.columns)):
         yield [dict(zip(names, row, strict=True)) for row in batch]
 
 
@@ -90,12 +87,12 @@ def _write_json(rows: Rows, sink: BinaryIO, envelope: Envelope) -> None:
     if envelope == "columns":
         named = zip(rows.columns, unique_names(rows.columns), strict=True)
         columns = [msgspec.structs.replace(c, name=name) for c, name in named]
-        sink.write(b'{"columns":' + _ENCODER.encode(columns) + b',"results":[')
+        sink.write(b'{"columns":' + ENCODER.encode(columns) + b',"results":[')
     else:
         sink.write(b"[" if envelope == "list" else b'{"results":[')
     separator = b""
     for chunk in _objects(rows):
-        sink.write(separator + _ENCODER.encode(chunk)[1:-1])
+        sink.write(separator + ENCODER.encode(chunk)[1:-1])
         separator = b","
     sink.write(b"]")
     if envelope != "list":
@@ -107,20 +104,12 @@ def _write_csv(rows: Rows, sink: BinaryIO) -> None:
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     writer.writerow(unique_names(rows.columns))
-    for batch in _plain_rows(rows):
-        writer.writerows([_cell(value) for value in row] for row in batch)
+    for batch in _converted(rows, text_converters(rows.columns)):
+        writer.writerows(batch)
         sink.write(buffer.getvalue().encode("utf-8", "replace"))
         buffer.seek(0)
         buffer.truncate()
     sink.write(buffer.getvalue().encode("utf-8", "replace"))
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list | dict):
-        return _ENCODER.encode(value).decode()
-    return value
 
 
 def _write_arrow(rows: Rows, sink: BinaryIO, form: str) -> None:
@@ -154,8 +143,9 @@ def _write_table(rows: Rows, sink: BinaryIO) -> None:
     for column, name in zip(rows.columns, unique_names(rows.columns), strict=True):
         table.add_column(Text(name), justify="right" if column.type in numeric else "left", no_wrap=True)
     shown = 0
-    for row in itertools.islice(itertools.chain.from_iterable(_plain_rows(rows)), TABLE_ROWS):
-        table.add_row(*(Text("" if v is None else str(_cell(v))) for v in row))
+    batches = _converted(rows, text_converters(rows.columns))
+    for row in itertools.islice(itertools.chain.from_iterable(batches), TABLE_ROWS):
+        table.add_row(*(Text("" if v is None else str(v)) for v in row))
         shown += 1
     text = io.StringIO()
     # As wide as its columns are: a terminal or pager wraps or scrolls, and no value is cut.

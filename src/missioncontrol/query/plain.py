@@ -20,16 +20,30 @@ from missioncontrol.query.rows import ResultColumn
 
 Convert = Callable[[Any], Any]
 
-_PLAIN_TYPES = frozenset(
-    {"string", "int64", "timestamp", "date", "bool"}  # of aggregate queries: times are text already
-    | {"VARCHAR", "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"}
+ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+# Their values are what JSON holds already. Of aggregate queries (lower case) times are text.
+_TEXT_TYPES = frozenset(
+    {"string", "int64", "timestamp", "date"}
+    | {"VARCHAR", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"}
     | {"UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "BIGNUM"}
 )
+# The JSON encoder itself writes not-a-number as null.
+_JSON_TYPES = _TEXT_TYPES | {"float64", "bool", "DOUBLE", "FLOAT", "BOOLEAN"}
 
 
-def converters(columns: tuple[ResultColumn, ...]) -> list[tuple[int, Convert]]:
-    """(index, converter) of the columns whose values need one."""
-    return [(i, _converter(c.type)) for i, c in enumerate(columns) if c.type not in _PLAIN_TYPES]
+def json_converters(columns: tuple[ResultColumn, ...]) -> list[tuple[int, Convert]]:
+    """(index, converter) of the columns whose values the JSON encoder cannot take as they are."""
+    return [
+        (i, _parsed if c.type == "JSON" else plain)
+        for i, c in enumerate(columns)
+        if c.type not in _JSON_TYPES
+    ]
+
+
+def text_converters(columns: tuple[ResultColumn, ...]) -> list[tuple[int, Convert]]:
+    """(index, converter) of the columns whose values are not written as their text."""
+    return [(i, _cell) for i, c in enumerate(columns) if c.type not in _TEXT_TYPES]
 
 
 def plain(value: Any) -> Any:
@@ -61,16 +75,20 @@ def instant(value: datetime) -> str:
     return utc.isoformat() + "Z"
 
 
-def _converter(kind: str) -> Convert:
-    return _json if kind == "JSON" else plain
-
-
-def _json(value: Any) -> Any:
+def _parsed(value: Any) -> Any:
     """A JSON column becomes what the text holds."""
     try:
         return None if value is None else msgspec.json.decode(value)
     except (msgspec.DecodeError, RecursionError):
         return value
+
+
+def _cell(value: Any) -> Any:
+    """One cell of CSV: what has parts is written as JSON."""
+    value = plain(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return ENCODER.encode(value).decode() if isinstance(value, list | dict) else value
 
 
 def _key(key: Any) -> str:

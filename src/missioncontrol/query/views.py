@@ -81,7 +81,8 @@ def _v2_branch(source: str, dimensions: Iterable[str], held: Mapping[str, str]) 
     select = [
         "window_start",
         "make_timestamptz(epoch_us(window_start) + 300000000) AS window_end",
-        "strftime(submission_date, '%Y%m%d') AS submission_date_s3",
+        # Not strftime(): a function that can fail keeps filters from reaching the files.
+        "replace(CAST(submission_date AS VARCHAR), '-', '') AS submission_date_s3",
         *(dialect.name(d) if d in kept else f"{dialect.null('string')} AS {d}" for d in V2_DIMENSIONS),
         *V2_MEASURES,
     ]

@@ -8,10 +8,10 @@ Nothing here does I/O, and nothing here knows windows or tables.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from functools import lru_cache
-from operator import methodcaller
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -50,6 +50,35 @@ class DimensionPlan(msgspec.Struct, frozen=True):
     normalise: str
 
 
+class Thresholds(msgspec.Struct, frozen=True):
+    """All thresholds on one histogram: it is gone through once, since no measures are as many as these."""
+
+    index: int
+    """Place of the buckets."""
+    limits: tuple[tuple[int, int], ...]
+    """(index into Registry.measures, lower bound of the first bucket that counts), the lowest bound first."""
+    absent: tuple[tuple[int, Number], ...]
+    """What they are in a ping without the histogram."""
+    none_above: tuple[tuple[int, Number], ...]
+    """What they are when no bucket counts for any of them: so it is in most pings."""
+
+    def counts(self, values: Values) -> Sequence[tuple[int, Number]] | Wrong:
+        """The samples at or above each bound, as (index into Registry.measures, samples)."""
+        buckets: dict[int, int] | Wrong | None = values[self.index]
+        if buckets is None:
+            return self.absent
+        if isinstance(buckets, Wrong):
+            return WRONG
+        lowest = self.limits[0][1]
+        above = [lower for lower in buckets if lower >= lowest]
+        if not above:
+            return self.none_above
+        return [
+            (measure, sum([buckets[lower] for lower in above if lower >= limit]))
+            for measure, limit in self.limits
+        ]
+
+
 class DocumentPlan(msgspec.Struct, frozen=True):
     """All that is done to a ping of one document type. Indexes point into leaves followed by SUBMISSION_PARTS."""
 
@@ -59,6 +88,7 @@ class DocumentPlan(msgspec.Struct, frozen=True):
     dimensions: tuple[DimensionPlan, ...]
     accept: tuple[CompiledCheck, ...]
     measures: tuple[tuple[int, MeasureFunction], ...]
+    thresholds: tuple[Thresholds, ...]
     experiment_maps: tuple[int, ...]
     experiment_pairs: tuple[tuple[int, int], ...]
     activity_start: int | None
@@ -86,6 +116,7 @@ def compile_document(registry: Registry, document: Document) -> DocumentPlan:
         dimensions=tuple(_dimension(d, document, places) for d in registry.keys),
         accept=tuple(CompiledCheck(c, places.of(c.path) if c.path else None) for c in document.accept),
         measures=tuple(_measures(registry, document, places)),
+        thresholds=tuple(_thresholds(registry, document, places)),
         experiment_maps=tuple(places.of(p, Shape.BRANCHES) for p in document.experiments.map),
         experiment_pairs=tuple(
             (places.of(f"{p}.id"), places.of(f"{p}.branch")) for p in document.experiments.single
@@ -113,10 +144,36 @@ def _dimension(dimension: Dimension, document: Document, places: _Places) -> Dim
 def _measures(registry: Registry, document: Document, places: _Places) -> list[tuple[int, MeasureFunction]]:
     return [
         (index, _source(source, measure, document, places))
-        for index, measure in enumerate(registry.measures.values())
-        for source in measure.sources
-        if document.name in source.documents
+        for index, measure, source in _sources(registry, document)
+        if not _is_bare_threshold(source)
     ]
+
+
+def _thresholds(registry: Registry, document: Document, places: _Places) -> list[Thresholds]:
+    found: dict[int, list[tuple[int, MeasureSource]]] = {}
+    for measure, _, source in _sources(registry, document):
+        if _is_bare_threshold(source):
+            index = places.of((*_histogram_keys(source, document), "values"), Shape.BUCKETS)
+            found.setdefault(index, []).append((measure, source))
+    return [_thresholds_of(index, sources) for index, sources in found.items()]
+
+
+def _thresholds_of(index: int, sources: list[tuple[int, MeasureSource]]) -> Thresholds:
+    limits = [(measure, source.at_least or 0) for measure, source in sources]
+    absent = [(measure, source.absent) for measure, source in sources if source.absent is not None]
+    none_above = [(measure, 0) for measure, _ in sources]
+    return Thresholds(index, tuple(sorted(limits, key=itemgetter(1))), tuple(absent), tuple(none_above))
+
+
+def _sources(registry: Registry, document: Document) -> Iterator[tuple[int, Measure, MeasureSource]]:
+    for index, measure in enumerate(registry.measures.values()):
+        for source in measure.sources:
+            if document.name in source.documents:
+                yield index, measure, source
+
+
+def _is_bare_threshold(source: MeasureSource) -> bool:
+    return source.at_least is not None and not source.where
 
 
 def _source(source: MeasureSource, measure: Measure, document: Document, places: _Places) -> MeasureFunction:
@@ -147,34 +204,22 @@ def _buckets(source: MeasureSource, measure: Measure, document: Document, places
     if source.metric_type == "labeled_counter":
         return _plain(places.of((*keys, source.key)), source, measure)
     index, absent = places.of((*keys, "values"), Shape.BUCKETS), source.absent
-    samples = _samples(source)
+    bucket, at_least = source.bucket, source.at_least
 
     def count(values: Values) -> Number | Wrong | None:
         buckets: dict[int, int] | Wrong | None = values[index]
         if buckets is None:
             return absent
-        if type(buckets) is Wrong:
+        if isinstance(buckets, Wrong):
             return WRONG
-        found = samples(buckets)
-        return absent if found is None else found
+        if bucket is not None:
+            found = buckets.get(bucket)
+            return absent if found is None else found
+        if at_least is None:
+            return sum(buckets.values())
+        return sum(n for lower, n in buckets.items() if lower >= at_least)
 
     return count
-
-
-def _samples(source: MeasureSource) -> Callable[[Any], int | None]:
-    """What is taken from the buckets of one histogram. A ping has dozens: hence one short function for each case."""
-    at_least = source.at_least
-    if source.bucket is not None:
-        return methodcaller("get", source.bucket)
-    if at_least is None:
-        return lambda buckets: sum(buckets.values())
-
-    def from_bucket_on(buckets: dict[int, int]) -> int:
-        if not buckets or max(buckets) < at_least:  # so it is for most thresholds of most pings
-            return 0
-        return sum([n for lower, n in buckets.items() if lower >= at_least])
-
-    return from_bucket_on
 
 
 def _histogram_keys(source: MeasureSource, document: Document) -> tuple[str, ...]:

@@ -25,7 +25,8 @@ class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     one_of: list[Scalar] = []
     type: Literal["", "integer"] = ""
     build_age: bool = False
-    """The date in the build id (or at `path`) is within the application's allowed age."""
+    """The date in the build id (or at `path`) is within the application's allowed age. Without a date at `path`, or
+    with Glean's 1970-01-01 for none, a build id of the form YYYYMMDDhhmmss is taken."""
     or_absent: bool = False
     """An absent or null value passes too."""
     negate: bool = False

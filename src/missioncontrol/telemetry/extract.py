@@ -27,6 +27,9 @@ from missioncontrol.telemetry.submission import Submission
 
 MAX_TEXT = 200
 """Longest value of a dimension, in characters."""
+
+_NO_BUILD_DATE = "1970-01-01"
+"""What Glean sends as the build date of an application that was built without one."""
 MAX_EXPERIMENTS = 100
 """Most experiments of one ping: each makes a row, and a body of 8 MB has room for hundreds of thousands."""
 
@@ -138,7 +141,7 @@ class Extractor:
         if check.build_age:
             position = self._plan.build_id_position
             build_id = None if position is None else key[position]
-            source = build_id if compiled.index is None else values[compiled.index]
+            source = build_id if compiled.index is None else _age_source(values[compiled.index], build_id)
             _check_build_age(source, check.or_absent, check.reason, application, submitted)
         elif compiled.index is not None and not compiled.holds(values[compiled.index]):
             raise _Refused(Discard(check.reason, f"{check.path} is {values[compiled.index]!r}"[:MAX_TEXT]))
@@ -161,6 +164,12 @@ class Extractor:
             if index == self._plan.usage_index:
                 usage = value
             found.append((index, value))
+        for thresholds in plan.thresholds:
+            counts = thresholds.counts(values)
+            if isinstance(counts, Wrong):
+                notes = ("value_not_counted",)
+            else:
+                found += counts
         experiments = _experiments(plan, values)
         if len(experiments) > MAX_EXPERIMENTS:
             notes = (*notes, "experiments_not_counted")
@@ -222,6 +231,16 @@ def _dimension(
 def _printable(text: str) -> str:
     """Control characters, NUL and lone surrogates would break readers of the tables: they become U+FFFD."""
     return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
+def _age_source(value: Any, build_id: str | None) -> Any:
+    """The build date as sent; for a client that was built without one its build id, if of the form YYYYMMDDhhmmss.
+
+    Firefox for desktop is such a client in its Glean pings. Shorter build ids are counters that may look like dates.
+    """
+    if value is not None and not (isinstance(value, str) and value.startswith(_NO_BUILD_DATE)):
+        return value
+    return build_id if build_id and len(build_id) == len("YYYYMMDDhhmmss") and build_date(build_id) else None
 
 
 def _check_build_age(

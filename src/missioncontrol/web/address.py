@@ -119,9 +119,14 @@ DEFAULTS = {f.name: f.default for f in msgspec.structs.fields(MeasureState)}
 
 
 def encode_part(value: str | None) -> str:
-    """A value as one part of a path: `~` for null, `~e` for the empty text, `~0` `~1` for tilde and slash."""
+    """A value as one part of a path: `~` for null, `~e` for the empty text, `~0` `~1` `~2` for `~` `/` `.`.
+
+    A dot is only replaced where the part would otherwise mean this folder or the one above.
+    """
     if value is None:
         return NULL
+    if value in (".", ".."):
+        return value.replace(".", "~2")
     return value.replace("~", "~0").replace("/", "~1") or "~e"
 
 
@@ -129,7 +134,7 @@ def decode_part(part: str) -> str | None:
     """The inverse of `encode_part`."""
     if part == NULL:
         return None
-    return "" if part == "~e" else part.replace("~1", "/").replace("~0", "~")
+    return "" if part == "~e" else part.replace("~1", "/").replace("~2", ".").replace("~0", "~")
 
 
 def measure_path(application: str | None, channel: str | None, measure: str) -> str:

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from missioncontrol.errors import BadRequest, MissionControlError, NotFound
+from missioncontrol.web.headers import ALWAYS
 from missioncontrol.web.rendering import Renderer
 
 _MACHINE_PATHS = ("/api/", "/submit/", "/static/", "/__", "/metrics")
@@ -48,11 +49,11 @@ def install_refusals(app: FastAPI, renderer: Renderer) -> None:
         assert isinstance(error, RequestValidationError)
         return refuse(request, _from_validation(error.errors()))
 
-    def unexpected(request: Request, error: Exception) -> Response:
+    def unexpected(request: Request, _: Exception) -> Response:
         hint = "The server's log says more. Try again, and report it if it stays."
-        return refuse(
-            request, _RefusalError(500, "internal_error", "Something in the server went wrong.", hint)
-        )
+        error = _RefusalError(500, "internal_error", "Something in the server went wrong.", hint)
+        # The framework answers this one outside of all layers, so it brings its headers along.
+        return refuse(request, error, ALWAYS)
 
     app.add_exception_handler(MissionControlError, known)
     app.add_exception_handler(HTTPException, http)

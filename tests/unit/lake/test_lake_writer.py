@@ -210,6 +210,19 @@ def test_of_two_streams_that_commit_the_same_version_one_wins(lake, rows_of):
     assert lake.on_disk() == lake.named()
 
 
+def test_a_second_stream_whose_batch_overlaps_is_refused(lake, rows_of):
+    lake.writer.append(TABLE, rows_of(("release", 1, None)), "stream", 5)
+    staged = lake.writer.stage(TABLE, rows_of(("release", 1, None)))
+    with pytest.raises(StorageError) as refused:
+        lake.writer.commit(TABLE, staged, "stream", 8, after=3)
+    assert refused.value.code == "lake_conflict"
+    assert lake.writer.committed(TABLE, "stream") == 5
+    assert lake.writer.commit(TABLE, staged, "stream", 8, after=5)
+    assert not lake.writer.commit(
+        TABLE, lake.writer.stage(TABLE, rows_of(("release", 1, None))), "stream", 8, after=5
+    )
+
+
 def test_a_commit_goes_through_while_another_process_adds_columns(lake, registry_of, rows_of):
     other = LakeWriter(lake.path)
     other.committed(TABLE, "stream")
@@ -270,8 +283,8 @@ def test_the_log_stays_short_and_transactions_survive_its_cleaning(lake, rows_of
 
 
 def test_a_commit_whose_checkpoint_fails_counts_as_made(lake, rows_of):
-    # A folder where the checkpoint of version 50 goes: the commit succeeds, what follows it does not.
-    (lake.path / TABLE / "_delta_log" / f"{50:020}.checkpoint.parquet").mkdir()
+    # A folder where the pointer to the checkpoint goes: the commit succeeds, what follows it raises.
+    (lake.path / TABLE / "_delta_log" / "_last_checkpoint" / "in the way").mkdir(parents=True)
     for version in range(1, 53):
         assert lake.writer.append(TABLE, rows_of(("release", 1, None)), "stream", version)
     assert lake.reader.snapshot(TABLE).version == 52

@@ -2,7 +2,11 @@
 
 import io
 import json
+import subprocess
+import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -260,3 +264,37 @@ def test_rows_of_any_table_can_be_joined(filled: SmallLake) -> None:
     query = "SELECT count(*) AS n FROM error_aggregates a JOIN error_aggregates_v2 b USING (window_start, os_name)"
     filled.add([row(0, main_crashes=1)])
     assert rows(filled, query)[0]["n"] > 0
+
+
+def test_a_query_ends_with_the_process_that_asked(lake: SmallLake) -> None:
+    script = f"""
+import sys
+from pathlib import Path
+sys.path[:0] = {[p for p in sys.path if p]!r}
+from query_lake import SmallLake
+from missioncontrol.config import Query
+from missioncontrol.query.sql import SqlRunner
+lake = SmallLake(Path({str(lake.folder)!r}))
+SqlRunner(lake.reader, lambda: lake.registry, Query()).run(
+    "SELECT levenshtein(repeat('a', 300000), repeat('b', 300000))", sys.stdout.buffer)
+"""
+    asking = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    worker = wait_for(lambda: workers_of(asking.pid))[0]
+    asking.kill()
+    asking.communicate()
+    wait_for(lambda: not Path(f"/proc/{worker}").exists())
+
+
+def workers_of(pid: int) -> list[int]:
+    listed = [task.joinpath("children").read_text().split() for task in Path(f"/proc/{pid}/task").iterdir()]
+    children = [int(child) for each in listed for child in each]
+    return [c for c in children if b"missioncontrol.query.worker" in Path(f"/proc/{c}/cmdline").read_bytes()]
+
+
+def wait_for(what: Callable[[], Any]) -> Any:
+    """What the condition gives once it holds; the test fails when it does not within 20 seconds."""
+    for _ in range(400):
+        if found := what():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it did not happen")

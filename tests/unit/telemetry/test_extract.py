@@ -256,6 +256,29 @@ def test_build_age_is_counted_to_the_submission_date_not_to_the_day_of_receipt()
     assert isinstance(extract(ping, submission_date="20260301"), Fact)
 
 
+@pytest.mark.parametrize("build_date", ["1970-01-01T00:00:00+00:00", "1970-01-01+00:00", DROP, None])
+@pytest.mark.parametrize(
+    ("app_build", "counted"),
+    [("20261103151912", True), ("20260401000000", False), ("2016012345", True), ("42", True), ("", True)],
+)
+def test_a_glean_build_without_a_date_is_as_old_as_its_build_id_if_that_holds_a_date(
+    build_date: Any, app_build: str, counted: bool
+) -> None:
+    ping = baseline_ping(client_info__build_date=build_date, client_info__app_build=app_build)
+    found = extract(ping, "baseline", namespace="firefox-desktop")
+    assert isinstance(found, Fact) is counted
+    if isinstance(found, Discard):
+        assert found.reason == "build_age"
+
+
+def test_a_glean_build_with_a_date_is_as_old_as_that_whatever_its_build_id_says() -> None:
+    old = baseline_ping(client_info__build_date="2026-04-01T00:00:00+00:00")
+    assert reason(old, "baseline", namespace="org-example-app") == "build_age"
+    assert fact(
+        baseline_ping(client_info__app_build="20100101000000"), "baseline", namespace="org-example-app"
+    )
+
+
 @pytest.mark.parametrize("submitted", [None, "", "2026-11-22", "20261332", "tomorrow"])
 def test_a_ping_without_usable_submission_date_is_discarded(submitted: str | None) -> None:
     assert reason(main_ping(), submission_date=submitted) in ("missing_field", "submission_date")

@@ -1,0 +1,119 @@
+"""A view and its address are the same thing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from missioncontrol.errors import BadRequest
+from missioncontrol.registry.load import load_registry
+from missioncontrol.web.address import (
+    MAX_SERIES,
+    Filter,
+    MeasureState,
+    decode_part,
+    encode_part,
+    filterable,
+    read_state,
+)
+
+REGISTRY = load_registry()
+text = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=12)
+name = st.one_of(st.none(), st.sampled_from(["", ".", "..", "~", "~e", "~2", "/"]), text)
+value = text.filter(bool)
+minute = st.datetimes(datetime(2000, 1, 1), datetime(2090, 1, 1)).map(  # noqa: DTZ001 - made aware below
+    lambda at: at.replace(second=0, microsecond=0, tzinfo=UTC)
+)
+
+
+@st.composite
+def states(draw: st.DrawFn) -> MeasureState:
+    custom = draw(st.booleans())
+    ends = sorted(draw(st.lists(minute, min_size=2, max_size=2, unique=True)))
+    filters = [
+        Filter(dimension, tuple(draw(st.lists(value, min_size=1, max_size=3, unique=True))))
+        if draw(st.booleans())
+        else Filter(dimension, (), draw(st.booleans()))
+        for dimension in filterable(REGISTRY)
+        if draw(st.integers(0, 4)) == 0
+    ]
+    return MeasureState(
+        application=draw(name),
+        channel=draw(name),
+        measure="main_crashes",
+        group=draw(st.sampled_from(["version", "build_id"])),
+        interval=draw(st.sampled_from(["5min", "hour", "day"])),
+        range="custom" if custom else draw(st.sampled_from(["24h", "48h", "7d", "14d"])),
+        start=ends[0] if custom else None,
+        end=ends[1] if custom else None,
+        show=draw(st.sampled_from(["rate", "count"])),
+        time="clock" if custom else draw(st.sampled_from(["clock", "release"])),
+        series=tuple(draw(st.lists(name, max_size=MAX_SERIES, unique=True))),
+        filters=tuple(filters),
+        zoom=draw(st.sampled_from(["", "1800000000_1800003600"])),
+    )
+
+
+def read(url: str) -> MeasureState:
+    parts = urlsplit(url)
+    _, _, application, channel, measure = parts.path.split("/")
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    return read_state(unquote(application), unquote(channel), measure, query, REGISTRY)
+
+
+@given(states())
+def test_reading_the_address_of_a_view_gives_the_view(state: MeasureState) -> None:
+    assert read(state.url()) == state
+
+
+@given(name)
+def test_any_name_survives_as_one_part_of_a_path(value: str | None) -> None:
+    part = encode_part(value)
+    assert part not in ("", ".", "..") and "/" not in part
+    assert decode_part(part) == value
+
+
+def test_an_address_without_parameters_is_the_default_view_and_stays_short() -> None:
+    state = read("/measure/Firefox/release/main_crashes")
+    assert state == MeasureState("Firefox", "release", "main_crashes")
+    assert state.url() == "/measure/Firefox/release/main_crashes"
+
+
+def test_dates_alone_mean_a_custom_range() -> None:
+    state = read("/measure/Firefox/release/main_crashes?start=2026-01-31&end=2026-02-01T12:00%2B02:00")
+    assert (state.range, state.start, state.end) == (
+        "custom",
+        datetime(2026, 1, 31, tzinfo=UTC),
+        datetime(2026, 2, 1, 10, tzinfo=UTC),
+    )
+
+
+def test_taking_off_a_filter_leaves_the_others() -> None:
+    state = read("/measure/Firefox/release/main_crashes?os_name=Linux&os_version__isnull=true&show=count")
+    assert state.url(without="os_version") == "/measure/Firefox/release/main_crashes?show=count&os_name=Linux"
+    assert state.url(without="os_name").endswith("?show=count&os_version__isnull=true")
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("nonsense=1", "unknown_parameter"),
+        ("show=maybe", "bad_parameter"),
+        ("start=soon", "bad_time"),
+        ("start=2026-01-02&end=2026-01-01", "bad_time"),
+        ("range=custom", "bad_time"),
+        ("range=custom&start=2026-01-01&time=release", "bad_parameter"),
+        ("os_name=Linux&os_name__isnull=true", "bad_parameter"),
+        ("os_name__isnull=1", "bad_parameter"),
+        ("zoom=5", "bad_parameter"),
+        ("&".join(f"series={n}" for n in range(MAX_SERIES + 1)), "too_many_series"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_its_code(query: str, code: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        read(f"/measure/Firefox/release/main_crashes?{query}")
+    assert refused.value.code == code

@@ -1,0 +1,50 @@
+"""How numbers are printed, and when a missing one is 0."""
+
+from __future__ import annotations
+
+import pytest
+
+from missioncontrol.registry.load import load_registry
+from missioncontrol.web import numerals
+from missioncontrol.web.charts import observed
+
+MEASURES = load_registry().measures
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (0, "0"),
+        (1234567, "1,234,567"),
+        (12.345, "12.3"),
+        (1.5, "1.50"),
+        (0.01234, "0.0123"),
+        (250.4, "250"),
+    ],
+)
+def test_amounts_have_three_digits_or_are_whole(value: float | None, text: str) -> None:
+    assert numerals.amount(value) == text
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (45_000_000, "45 MB"), (None, "–")]
+)
+def test_sizes_carry_their_unit(size_bytes: int | None, text: str) -> None:
+    assert numerals.size(size_bytes) == text
+
+
+def test_durations_over_two_minutes_are_in_minutes() -> None:
+    assert [numerals.seconds(s) for s in (0.419, 12.0, 210.0)] == ["0.42 s", "12 s", "3.5 min"]
+
+
+def test_an_event_that_nobody_reported_is_zero_only_where_there_was_usage() -> None:
+    crashes = MEASURES["main_crashes"]
+    assert observed(None, 10.0, crashes) == 0
+    assert observed(None, None, crashes) is None
+    assert observed(3, 10.0, crashes) == 3
+
+
+def test_a_probe_that_nobody_reported_stays_unknown() -> None:
+    assert observed(None, 10.0, MEASURES["gpu_crashes"]) is None
+    assert observed(None, 10.0, MEASURES["count"]) is None
