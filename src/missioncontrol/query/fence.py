@@ -114,7 +114,10 @@ def refuse_long(query: str) -> None:
 
 def clean_message(error: Exception) -> str:
     """DuckDB's own message without the quoted line, suggestions of settings and paths of files."""
-    message = _LINE.sub("", str(error)).split("\n\n")[0].split("Possible solutions")[0].split(' Use "SET')[0]
+    # Cut first: a message can hold a megabyte of the user's, and the patterns take their time on it.
+    message = (
+        _LINE.sub("", str(error)[:4000]).split("\n\n")[0].split("Possible solutions")[0].split(' Use "SET')[0]
+    )
     return _PATH.sub("<file>", " ".join(message.split()))[:1000]
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 BATCH_ROWS = 2000
 ARROW_BATCH_ROWS = 65_536
 
+Translate = Callable[[Exception], MissionControlError]
+
 
 class ResultColumn(msgspec.Struct, frozen=True, omit_defaults=True):
     """A column of an answer."""
@@ -64,6 +66,7 @@ class Rows:
         deadline: Deadline,
         limit: int | None,
         open_arrow: Callable[[int], pa.RecordBatchReader] | None = None,
+        failure: Translate | None = None,
     ) -> None:
         self.columns = columns
         self.limit = limit
@@ -74,6 +77,7 @@ class Rows:
         self._cursor = cursor
         self._deadline = deadline
         self._open_arrow = open_arrow
+        self._failure = failure
 
     def __enter__(self) -> Rows:
         return self
@@ -90,7 +94,7 @@ class Rows:
         """The rows in lists of up to `BATCH_ROWS`; raises `TooSlow` and `BadRequest`."""
         while self.complete:
             self._deadline.check()
-            with duckdb_failures():
+            with duckdb_failures(self._failure):
                 batch = self._cursor.fetchmany(BATCH_ROWS)
             if not batch:
                 return
@@ -101,7 +105,7 @@ class Rows:
     def arrow(self) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         """The schema, and the rows as Arrow record batches; only of rows that were opened for Arrow."""
         assert self._open_arrow
-        with duckdb_failures():
+        with duckdb_failures(self._failure):
             reader = self._open_arrow(ARROW_BATCH_ROWS)
         return reader.schema, self._arrow_batches(reader)
 
@@ -109,7 +113,7 @@ class Rows:
         while self.complete:
             self._deadline.check()
             try:
-                with duckdb_failures():
+                with duckdb_failures(self._failure):
                     batch = reader.read_next_batch()
             except StopIteration:
                 return
@@ -126,29 +130,40 @@ class Rows:
 
 
 class duckdb_failures:  # noqa: N801 - reads as a statement: `with duckdb_failures():`
-    """Turns DuckDB's exceptions into errors of the product."""
+    """Turns what DuckDB raises, also through Arrow, into errors of the product; `other` for all but time and memory."""
+
+    def __init__(self, other: Translate | None = None) -> None:
+        self._other = other or query_failed
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        import duckdb
+        if isinstance(error, Exception) and _is_of_query(error):
+            raise self._translated(error) from None
 
-        if isinstance(error, duckdb.Error):
-            raise translated(error) from None
-        # Arrow wraps what DuckDB raises while batches are pulled.
-        if error is not None and "INTERRUPT" in str(error):
-            raise too_slow(None) from None
+    def _translated(self, error: Exception) -> MissionControlError:
+        # Arrow passes on the words of an error, not its type.
+        said = str(error)
+        if "INTERRUPT Error" in said:
+            return too_slow(None)
+        if "Out of Memory Error" in said or isinstance(error, MemoryError):
+            return too_large()
+        return self._other(error)
 
 
-def translated(error: Exception) -> MissionControlError:
-    """The product's error for one of DuckDB's."""
+def _is_of_query(error: Exception) -> bool:
     import duckdb
 
-    if isinstance(error, duckdb.InterruptException):
-        return too_slow(None)
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return too_large()
+    if isinstance(error, duckdb.Error | MemoryError):
+        return True
+    return type(error).__module__.startswith("pyarrow") or (
+        isinstance(error, OSError) and " Error: " in str(error)
+    )
+
+
+def query_failed(error: Exception) -> MissionControlError:
+    """The error of a query of ours that should have worked."""
     return StorageError("query_failed", f"The query failed: {str(error).splitlines()[0]}")
 
 

@@ -62,10 +62,14 @@ def _run_guarded(job: Job) -> Report:
     except (duckdb.OutOfMemoryException, MemoryError):
         failure = _failure(too_large())
     except duckdb.Error as error:
-        failure = _failure(BadRequest("sql_failed", clean_message(error)))
+        failure = _failure(_sql_failed(error))
     except OSError as error:
         failure = Failure(500, "query_failed", f"The answer could not be written: {error.strerror}", "")
     return Report(failure=failure)
+
+
+def _sql_failed(error: Exception) -> BadRequest:
+    return BadRequest("sql_failed", clean_message(error))
 
 
 def _failure(error: MissionControlError) -> Failure:
@@ -131,14 +135,14 @@ def _opened(cursor: duckdb.DuckDBPyConnection, text: str, job: Job, deadline: De
         relation = cursor.sql(text)
         named = zip(relation.columns, relation.types, strict=True)
         columns = tuple(ResultColumn(name, str(kind)) for name, kind in named)
-        return Rows(cursor, columns, deadline, job.max_rows, relation.to_arrow_reader)
+        return Rows(cursor, columns, deadline, job.max_rows, relation.to_arrow_reader, _sql_failed)
     cursor.execute(text)
     description = cursor.description or []
     columns = tuple(ResultColumn(str(d[0]), str(d[1])) for d in description)
     if any("TIME ZONE" in c.type for c in columns):
         cursor.abort()
         cursor.execute(_without_zones(text, columns))
-    return Rows(cursor, columns, deadline, job.max_rows)
+    return Rows(cursor, columns, deadline, job.max_rows, failure=_sql_failed)
 
 
 def _without_zones(text: str, columns: Sequence[ResultColumn]) -> str:

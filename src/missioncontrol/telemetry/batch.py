@@ -7,7 +7,6 @@ import pyarrow as pa
 import structlog
 
 from missioncontrol.config import Config
-from missioncontrol.registry import Registry
 from missioncontrol.telemetry.aggregate import Aggregator
 from missioncontrol.telemetry.discards import Discard
 from missioncontrol.telemetry.extract import Extractor
@@ -68,11 +67,6 @@ class Batch:
     def tables(self) -> dict[str, pa.Table]:
         """The partial rows by table of the lake."""
         return self._aggregator.tables()
-
-
-def extractor_for(registry: Registry, known: Extractor | None) -> Extractor:
-    """`known` if it is for the same registry, a new one otherwise."""
-    return known if known and known.registry.revision == registry.revision else Extractor(registry)
 
 
 class BatchReport(msgspec.Struct, frozen=True):

@@ -13,7 +13,6 @@ tables themselves, since both would write the same application transaction.
 from __future__ import annotations
 
 import fcntl
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,14 +22,16 @@ import structlog
 
 from missioncontrol.clock import Clock, system_clock
 from missioncontrol.config import Config
-from missioncontrol.errors import StorageFull
+from missioncontrol.errors import ConfigError, StorageFull
 from missioncontrol.lake.tables import lake_tables
 from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.log.protocol import Kind, Log, Record
 from missioncontrol.registry import Registry
-from missioncontrol.telemetry.batch import Batch, BatchReport, extractor_for
+from missioncontrol.telemetry.batch import Batch, BatchReport
 from missioncontrol.telemetry.extract import Extractor
 from missioncontrol.telemetry.submission import from_record
+
+_ROOMY_BYTES = 256 * 1024 * 1024
 
 logger = structlog.get_logger()
 
@@ -76,6 +77,7 @@ class Stream:
         self._clock = clock
         self._extractor: Extractor | None = None
         self._app = ""
+        self._unfit = ""
         self._committed: dict[str, int] = {}
         self._trimmed_at = time.monotonic()
         self._trimmable = 0
@@ -93,19 +95,21 @@ class Stream:
 
     def run_once(self) -> BatchReport | None:
         """Commit one micro-batch; None when there was nothing to do."""
-        registry = self._registry_source()
-        self._extractor = extractor_for(registry, self._extractor)
-        self._writer.ensure(registry)
-        if self._committed.keys() != lake_tables(registry).keys():
+        extractor = self._adopt_registry()
+        if not self._committed:
             self._recover()
         records = self._next()
         if not records:
             self._trim()
             return None
-        batch = Batch(self._extractor, self._config)
+        batch = Batch(extractor, self._config)
         for record in records:
             _take(batch, record)
-        self._commit(batch, records[-1].offset)
+        try:
+            self._commit(batch, records[-1].offset)
+        except Exception:
+            self._committed = {}  # what got in is asked of the tables before the next attempt
+            raise
         self._trim()
         return BatchReport(
             len(records),
@@ -126,9 +130,24 @@ class Stream:
         self.trim_now()
         return total
 
+    def _adopt_registry(self) -> Extractor:
+        """Work by the registry in force, or by the last one that fits the tables."""
+        registry, known = self._registry_source(), self._extractor
+        if known is not None and registry.revision in (known.registry.revision, self._unfit):
+            return known
+        try:
+            self._writer.ensure(registry)
+        except ConfigError as error:
+            if known is None:
+                raise
+            self._unfit = registry.revision
+            logger.error("registry_not_adopted", code=error.code, message=error.message)
+            return known
+        self._extractor = Extractor(registry)
+        return self._extractor
+
     def _recover(self) -> None:
-        registry = self._registry_source()
-        self._writer.ensure(registry)
+        registry = self._adopt_registry().registry
         # A log that was lost and made anew counts from 1 again, so its name is part of the transaction.
         self._app = f"stream:{self._log.identity()}"
         self._committed = {name: self._writer.committed(name, self._app) for name in lake_tables(registry)}
@@ -150,9 +169,9 @@ class Stream:
                 continue
             data = tables.get(name)
             if data is not None:
-                self._writer.append(name, data, self._app, through)
+                self._writer.append(name, data, self._app, through, after=committed)
             else:
-                self._writer.commit(name, [], self._app, through)
+                self._writer.commit(name, [], self._app, through, after=committed)
             self._committed[name] = through
 
     def _trim(self) -> None:
@@ -163,14 +182,16 @@ class Stream:
         """Free the log behind the lake, after the lake's files have reached the disk."""
         self._trimmed_at = time.monotonic()
         position = self.position()
-        if position > self._trimmable:
-            os.sync()
-            try:
-                self._log.trim(position)
-            except StorageFull:
-                logger.warning("log_trim_failed", reason="disk full", position=position)
-                return
-            self._trimmable = position
+        # A trim gives back only so much room at once, so a log that had grown is trimmed again while idle.
+        if position <= self._trimmable and self._log.size_bytes() < _ROOMY_BYTES:
+            return
+        self._writer.sync()
+        try:
+            self._log.trim(position)
+        except StorageFull:
+            logger.warning("log_trim_failed", reason="disk full", position=position)
+            return
+        self._trimmable = position
 
 
 def _take(batch: Batch, record: Record) -> None:

@@ -7,20 +7,16 @@ charts and the legend are made of the same numbers. An interval without rows is 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 import msgspec
 
-from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.query.versions import version_key
 from missioncontrol.registry.model import Measure, Registry
 from missioncontrol.state.releases import Release
 from missioncontrol.web.address import (
-    INTERVALS,
-    MAX_POINTS,
     MAX_SERIES,
     SPANS,
     MeasureState,
@@ -28,117 +24,14 @@ from missioncontrol.web.address import (
     encode_part,
 )
 from missioncontrol.web.lookup import GroupTotal, Lookup, Point, Selection
+from missioncontrol.web.measure_question import WINDOW, Question, ask, ceil, floor
+from missioncontrol.web.measure_view import ChartData, Line, MeasureView, Row, Series
 
 DEFAULT_SERIES = 5
 RELEASE_LOOKBACK = timedelta(days=180)
 """How old the data of a version may be for it to be offered when time counts from the release."""
-WINDOW = timedelta(minutes=5)
 MAX_TABLE_ROWS = 200
-MAX_LISTED = 40
 Releases = Callable[[str | None, str | None], Sequence[Release]]
-
-
-class Line(msgspec.Struct, frozen=True):
-    """A version or build: its sums in the range, and where it is drawn."""
-
-    key: str
-    label: str
-    value: float | None
-    per: float | None
-    rate: float | None
-    first: date
-    last: date
-    drawn: bool
-    usual: bool
-    """Drawn when nothing else is asked for: one of the newest."""
-    index: int = -1
-    """Which colour and dash pattern; -1 when it is not drawn."""
-    started: datetime | None = None
-    started_by: str = ""
-    """`release` or `first data`."""
-
-
-class Series(msgspec.Struct, frozen=True):
-    """One line of both charts, aligned with `ChartData.x`."""
-
-    key: str
-    label: str
-    shown: list[float | None]
-    per: list[float | None]
-
-
-class ChartData(msgspec.Struct, frozen=True):
-    """What the browser draws. `x` is seconds since the epoch (UTC), or since the release."""
-
-    time: str
-    interval_s: int
-    title: str
-    unit: str
-    per_title: str
-    x: list[int]
-    open_x: int | None
-    """Start of the interval that is still filling."""
-    series: list[Series]
-
-
-class Row(msgspec.Struct, frozen=True):
-    """One interval of the table; `cells` holds (shown, per) for each drawn line."""
-
-    label: str
-    instant: str
-    still_filling: bool
-    cells: list[tuple[float | None, float | None]]
-
-
-class MeasureView(msgspec.Struct, frozen=True):
-    """All that the page shows."""
-
-    measure: Measure
-    shows_rate: bool
-    unit: str
-    per_title: str
-    """Title of the second chart; empty: there is none."""
-    start: datetime
-    end: datetime
-    lines: list[Line]
-    chart: ChartData
-    rows: list[Row]
-    cut_rows: int
-    csv_url: str
-    json_url: str
-
-    @property
-    def drawn(self) -> list[Line]:
-        """The lines in the charts, in their order."""
-        return sorted((line for line in self.lines if line.drawn), key=lambda line: line.index)
-
-    @property
-    def listed(self) -> list[Line]:
-        """The lines in the legend: the newest, and those that are drawn."""
-        return [line for i, line in enumerate(self.lines) if i < MAX_LISTED or line.drawn]
-
-    @property
-    def empty(self) -> bool:
-        """No version has data in the range."""
-        return not self.lines
-
-
-class _Question(msgspec.Struct, frozen=True):
-    """The state, with all that follows from it and the registry."""
-
-    state: MeasureState
-    measure: Measure
-    per: str
-    """The measure of the second chart, and the divisor of rates; never empty."""
-    shows_rate: bool
-    of: Selection
-    start: datetime
-    end: datetime
-    now: datetime
-
-    @property
-    def step(self) -> timedelta:
-        return INTERVALS[self.state.interval]
 
 
 def build_view(
@@ -148,7 +41,7 @@ def build_view(
 
     Raises `NotFound` for a measure that is not declared, `BadRequest` for a range of too many intervals.
     """
-    question = _question(state, registry, now)
+    question = ask(state, registry, now)
     lines = _lines(question, lookup)
     if state.time == "release":
         lines = _with_starts(lines, question, lookup, releases)
@@ -176,56 +69,11 @@ def build_view(
     )
 
 
-def find_measure(name: str, registry: Registry) -> Measure:
-    """The declared measure, or `NotFound` with the name that was probably meant."""
-    if name in registry.measures:
-        return registry.measures[name]
-    close = difflib.get_close_matches(name, list(registry.measures), 1)
-    hint = f"Did you mean `{close[0]}`?" if close else f"Declared: {', '.join(registry.measures)}."
-    raise NotFound("unknown_measure", f"There is no measure `{name[:60]}`.", hint)
-
-
-def _question(state: MeasureState, registry: Registry, now: datetime) -> _Question:
-    measure = find_measure(state.measure, registry)
-    start, end = _range(state, now)
-    per = measure.per or "usage_hours"
-    of = Selection(state.application, state.channel, state.filters)
-    return _Question(state, measure, per, bool(measure.per) and state.show == "rate", of, start, end, now)
-
-
-def _range(state: MeasureState, now: datetime) -> tuple[datetime, datetime]:
-    """First instant and end of the clock range, on borders of intervals."""
-    step = INTERVALS[state.interval]
-    length = SPANS.get(state.range, timedelta())
-    end = _ceil(state.end or now, step) if state.range == "custom" else _ceil(now, step)
-    start = (
-        _floor(state.start, step) if state.range == "custom" and state.start else _floor(now - length, step)
-    )
-    end = max(end, start + step)
-    if (end - start) / step > MAX_POINTS:
-        raise BadRequest(
-            "range_too_long",
-            f"The range holds more than {MAX_POINTS:,} intervals of {state.interval}.",
-            "Choose a longer interval or a shorter range.",
-        )
-    return start, end
-
-
-def _floor(instant: datetime, step: timedelta) -> datetime:
-    seconds = int(step.total_seconds())
-    return datetime.fromtimestamp(int(instant.timestamp()) // seconds * seconds, UTC)
-
-
-def _ceil(instant: datetime, step: timedelta) -> datetime:
-    floor = _floor(instant, step)
-    return floor if floor == instant else floor + step
-
-
-def _lines(question: _Question, lookup: Lookup) -> list[Line]:
+def _lines(question: Question, lookup: Lookup) -> list[Line]:
     """Every group with data, newest first; the asked-for or else the newest five of them drawn."""
     state = question.state
     start = question.now - RELEASE_LOOKBACK if state.time == "release" else question.start
-    end = _ceil(question.now, WINDOW) if state.time == "release" else question.end
+    end = ceil(question.now, WINDOW) if state.time == "release" else question.end
     totals = lookup.totals(question.of, question.measure.name, question.per, state.group, start, end)
     totals = [total for total in totals if total.value or total.per]
     totals.sort(key=lambda total: (total.group is not None, version_key(total.group or "")), reverse=True)
@@ -234,7 +82,7 @@ def _lines(question: _Question, lookup: Lookup) -> list[Line]:
     return [_line(total, question, wanted or usual, total.group in usual) for total in totals]
 
 
-def _line(total: GroupTotal, question: _Question, wanted: Sequence[str | None], usual: bool) -> Line:
+def _line(total: GroupTotal, question: Question, wanted: Sequence[str | None], usual: bool) -> Line:
     drawn = total.group in wanted
     value = observed(total.value, total.per, question.measure)
     return Line(
@@ -251,9 +99,7 @@ def _line(total: GroupTotal, question: _Question, wanted: Sequence[str | None], 
     )
 
 
-def _with_starts(
-    lines: Sequence[Line], question: _Question, lookup: Lookup, releases: Releases
-) -> list[Line]:
+def _with_starts(lines: Sequence[Line], question: Question, lookup: Lookup, releases: Releases) -> list[Line]:
     """The lines with their time of release or else of their first data, filters aside."""
     state = question.state
     published = releases(state.application, state.channel)
@@ -270,7 +116,7 @@ def _started(line: Line, group: str, published: Sequence[Release], first: dateti
         r.published_at for r in published if (r.version if group == "version" else r.build_id) == line.label
     ]
     if known:
-        return msgspec.structs.replace(line, started=_floor(min(known), WINDOW), started_by="release")
+        return msgspec.structs.replace(line, started=floor(min(known), WINDOW), started_by="release")
     return msgspec.structs.replace(line, started=first, started_by="first data" if first else "")
 
 
@@ -282,7 +128,7 @@ Found = dict[tuple[str, int], Point]
 """(key of a line, place on the time axis in seconds) -> sums."""
 
 
-def _by_clock(question: _Question, lookup: Lookup, drawn: Sequence[Line]) -> tuple[Found, list[int]]:
+def _by_clock(question: Question, lookup: Lookup, drawn: Sequence[Line]) -> tuple[Found, list[int]]:
     step = int(question.step.total_seconds())
     x = list(range(int(question.start.timestamp()), int(question.end.timestamp()), step))
     if not drawn:
@@ -300,7 +146,7 @@ def _by_clock(question: _Question, lookup: Lookup, drawn: Sequence[Line]) -> tup
     return {(encode_part(p.group), int(p.start.timestamp())): p for p in points}, x
 
 
-def _since_release(question: _Question, lookup: Lookup, drawn: Sequence[Line]) -> tuple[Found, list[int]]:
+def _since_release(question: Question, lookup: Lookup, drawn: Sequence[Line]) -> tuple[Found, list[int]]:
     """Each line from its own start on: 5-minute sums, added up by age.
 
     Lines are compared at equal ages, so an interval that has not ended is left out, unless it is the first.
@@ -320,7 +166,7 @@ def _since_release(question: _Question, lookup: Lookup, drawn: Sequence[Line]) -
     return found, list(range(0, last + step, step))
 
 
-def _summed(line: Line, question: _Question, found: Found) -> Line:
+def _summed(line: Line, question: Question, found: Found) -> Line:
     """The line with the sums of what is drawn: the same ages for all lines, as far as each has come."""
     value: float | None = None
     per: float | None = None
@@ -333,7 +179,7 @@ def _summed(line: Line, question: _Question, found: Found) -> Line:
 
 
 def _five_minutes(
-    question: _Question, lookup: Lookup, line: Line, start: datetime, end: datetime
+    question: Question, lookup: Lookup, line: Line, start: datetime, end: datetime
 ) -> list[Point]:
     if end <= start:
         return []
@@ -369,14 +215,14 @@ def observed(value: float | None, per: float | None, measure: Measure) -> float 
 
 
 def _chart(
-    question: _Question, registry: Registry, drawn: Sequence[Line], found: Found, x: list[int]
+    question: Question, registry: Registry, drawn: Sequence[Line], found: Found, x: list[int]
 ) -> ChartData:
     measure = question.measure
     per = registry.measures.get(question.per)
     title = per.title if per and per.name != measure.name else ""
     unit = f"{measure.unit} per 1,000 {per.title.lower()}" if question.shows_rate and per else measure.unit
     by_clock = question.state.time == "clock"
-    filling = int(_floor(question.now, question.step).timestamp()) if by_clock else None
+    filling = int(floor(question.now, question.step).timestamp()) if by_clock else None
     return ChartData(
         time=question.state.time,
         interval_s=int(question.step.total_seconds()),
@@ -389,7 +235,7 @@ def _chart(
     )
 
 
-def _series(line: Line, question: _Question, found: Found, x: Sequence[int]) -> Series:
+def _series(line: Line, question: Question, found: Found, x: Sequence[int]) -> Series:
     shown: list[float | None] = []
     per: list[float | None] = []
     for place in x:
@@ -405,7 +251,7 @@ def _short(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.9g}")
 
 
-def _rows(question: _Question, chart: ChartData) -> list[Row]:
+def _rows(question: Question, chart: ChartData) -> list[Row]:
     """The intervals with any data; newest first by the clock, youngest first by age."""
     rows = []
     for i, place in enumerate(chart.x):
@@ -425,7 +271,7 @@ def _time_labels(place: int, state: MeasureState) -> tuple[str, str]:
     return instant.strftime(pattern), instant.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _api_url(question: _Question, drawn: Sequence[Line], form: str) -> str:
+def _api_url(question: Question, drawn: Sequence[Line], form: str) -> str:
     """The same rows from the API: same filters, groups and interval."""
     state, of = question.state, question.of
     measurements = dict.fromkeys((question.measure.name, question.per))
@@ -444,13 +290,13 @@ def _api_url(question: _Question, drawn: Sequence[Line], form: str) -> str:
     return "/api/v1/aggregates?" + urlencode([*pairs, ("format", form)])
 
 
-def _group_pairs(question: _Question, drawn: Sequence[Line]) -> list[tuple[str, str]]:
+def _group_pairs(question: Question, drawn: Sequence[Line]) -> list[tuple[str, str]]:
     """The groups in the charts. Two values would be a range: one said twice makes three, which are a list."""
     groups = [group for group in map(_group_of, drawn) if group]
     return [(question.state.group, group) for group in (groups + groups[:1] if len(groups) == 2 else groups)]
 
 
-def _covered(question: _Question, drawn: Sequence[Line]) -> tuple[datetime, datetime]:
+def _covered(question: Question, drawn: Sequence[Line]) -> tuple[datetime, datetime]:
     starts = [line.started for line in drawn if line.started]
     if question.state.time == "clock" or not starts:
         return question.start, question.end

@@ -26,8 +26,9 @@ from missioncontrol.web.address import (
     filterable,
     read_state,
 )
-from missioncontrol.web.charts import Releases, build_view, find_measure
+from missioncontrol.web.charts import Releases, build_view
 from missioncontrol.web.lookup import ChannelRef, Lookup
+from missioncontrol.web.measure_question import find_measure
 from missioncontrol.web.overview import build_overview, shown_measures
 from missioncontrol.web.pipeline import Pipeline, PipelineStatus
 from missioncontrol.web.rendering import Renderer

@@ -240,6 +240,33 @@ def test_a_query_past_its_time_is_stopped(lake: SmallLake, query: str) -> None:
     assert (refusal.value.code, refusal.value.status) == ("query_timeout", 503)
 
 
+@pytest.mark.parametrize("form", ["arrow", "parquet", "csv"])
+def test_a_query_past_its_time_is_stopped_in_every_format(lake: SmallLake, form: Format) -> None:
+    class Sink(io.BytesIO):
+        def write(self, data: Any) -> int:
+            return len(data)
+
+    with pytest.raises(TooSlow):
+        runner(lake, timeout_s=1).run("SELECT i, i * 2 FROM range(1000000000000) r(i)", Sink(), form)
+
+
+def test_an_error_while_rows_come_is_told_in_every_format(lake: SmallLake) -> None:
+    for form in ("json", "arrow"):
+        with pytest.raises(BadRequest) as refusal:
+            run(
+                lake,
+                "SELECT CASE WHEN i = 199999 THEN error('boom') ELSE i::VARCHAR END FROM range(200000) r(i)",
+                form,
+            )
+        assert (refusal.value.code, "boom" in refusal.value.message) == ("sql_failed", True)
+
+
+def test_a_long_error_message_is_cut(lake: SmallLake) -> None:
+    with pytest.raises(BadRequest) as refusal:
+        run(lake, "SELECT error(repeat('a', 2000000))")
+    assert len(refusal.value.message) <= 1000
+
+
 def test_a_reader_that_goes_away_ends_the_query(lake: SmallLake) -> None:
     class Gone(io.BytesIO):
         def write(self, data: Any) -> int:

@@ -219,6 +219,20 @@ def test_a_measure_added_while_running_fills_a_new_column_and_older_rows_are_nul
         ) == [(0, 1), (3, 1)]
 
 
+def test_a_registry_that_does_not_fit_the_tables_changes_nothing() -> None:
+    number = SourceFile("own.toml", '[measure.x]\nfrom = "main"\nnumber = "payload.info.subsessionLength"\n')
+    scaled = SourceFile("own.toml", number.text + "divide = 60\n")
+    registry = parse_registry([*shipped_files(), number])
+    with installation() as (config, log, writer):
+        stream = streaming.Stream(log, writer, lambda: registry, config)
+        log.append_many([entry(main_ping(60), 1)])
+        stream.run_until_idle()
+        registry = parse_registry([*shipped_files(), scaled])
+        log.append_many([entry(main_ping(60), 2)])
+        stream.run_until_idle()
+        assert sum(r["x"] for r in rows(config.lake_path, "error_aggregates")) == 120
+
+
 def test_refusals_of_the_edge_are_counted_with_their_number() -> None:
     with installation() as (config, log, writer):
         log.append_many([Entry(Kind.REFUSED, RECEIVED_NS, detail="edge_body_too_large", count=7)])
