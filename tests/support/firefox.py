@@ -199,7 +199,13 @@ class Firefox:
             for k, v in os.environ.items()
             if not k.startswith("MOZ_") and not k.lower().endswith("_proxy")
         }
-        return {**kept, "HOME": str(self._folder), "MOZ_CRASHREPORTER_DISABLE": "1"}
+        # The second makes released versions heed the setting of another remote settings server.
+        own = {
+            "HOME": str(self._folder),
+            "MOZ_REMOTE_SETTINGS_DEVTOOLS": "1",
+            "MOZ_CRASHREPORTER_DISABLE": "1",
+        }
+        return {**kept, **own}
 
     def _port(self, process: subprocess.Popen[bytes], port_file: Path) -> int:
         ends = time.monotonic() + START_TIMEOUT_S

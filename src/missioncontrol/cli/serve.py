@@ -55,7 +55,8 @@ def serve(settings: Settings, host: str | None, port: int | None, parts: tuple[s
     from missioncontrol.web.server import Root
 
     with open_services(settings, server={"host": host, "port": port}) as services:
-        services.registry()  # a wrong registry is told before anything listens
+        services.registry()  # a wrong registry or folder is told before anything listens
+        services.config.data.mkdir(parents=True, exist_ok=True)
         root = Root(services, "edge" in parts, "web" in parts)
         listener = _listen(services.config)
         child = Child(_stream_arguments(settings, services.config)) if "stream" in parts else None

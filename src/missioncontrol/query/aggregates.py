@@ -30,6 +30,7 @@ EXPERIMENT_COLUMNS = ("experiment_id", "experiment_branch")
 FORMATS = ("json", "csv", "ndjson", "parquet", "arrow")
 INTERVALS = {"300": 300, "3600": 3600, "86400": 86400, "5min": 300, "hour": 3600, "day": 86400}
 DEFAULT_PER = "usage_hours"
+_SHOWN_NAMES = 20
 
 Pairs = Sequence[tuple[str, str]]
 Edition = Literal["predecessor", "v1"]
@@ -143,8 +144,13 @@ def unknown(kind: str, given: str, known: Iterable[str]) -> BadRequest:
     """The refusal of a name that is not declared, with the nearest one that is."""
     names = list(known)
     close = difflib.get_close_matches(given[:80], names, 1)
-    hint = f"Did you mean `{close[0]}`?" if close else f"Known: {', '.join(names)}."
+    hint = f"Did you mean `{close[0]}`?" if close else _known(names)
     return BadRequest(f"unknown_{kind}", f"There is no {kind} {given[:80]!r}.", hint)
+
+
+def _known(names: Sequence[str]) -> str:
+    more = ", ... (all: /api/v1/registry)" if len(names) > _SHOWN_NAMES else ""
+    return f"Known: {', '.join(names[:_SHOWN_NAMES])}{more}."
 
 
 def _grouped(pairs: Pairs) -> dict[str, list[str]]:
@@ -156,7 +162,7 @@ def _grouped(pairs: Pairs) -> dict[str, list[str]]:
 
 def _measures(given: Sequence[str], registry: Registry) -> tuple[str, ...]:
     if not any(given):
-        hint = f"As in measurements=main_crashes. Known: {', '.join(registry.measures)}."
+        hint = f"As in measurements=main_crashes. {_known(list(registry.measures))}"
         raise BadRequest("no_measurement", "Say at least one measurements=.", hint)
     for measure in given:
         if measure not in registry.measures:

@@ -29,7 +29,8 @@ _TEXT_TYPES = frozenset(
     | {"UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "BIGNUM"}
 )
 # The JSON encoder itself writes not-a-number as null.
-_JSON_TYPES = _TEXT_TYPES | {"float64", "bool", "DOUBLE", "FLOAT", "BOOLEAN"}
+_FLOAT_TYPES = frozenset({"float64", "DOUBLE", "FLOAT"})
+_JSON_TYPES = _TEXT_TYPES | _FLOAT_TYPES | {"bool", "BOOLEAN"}
 
 
 def json_converters(columns: tuple[ResultColumn, ...]) -> list[tuple[int, Convert]]:
@@ -43,7 +44,11 @@ def json_converters(columns: tuple[ResultColumn, ...]) -> list[tuple[int, Conver
 
 def text_converters(columns: tuple[ResultColumn, ...]) -> list[tuple[int, Convert]]:
     """(index, converter) of the columns whose values are not written as their text."""
-    return [(i, _cell) for i, c in enumerate(columns) if c.type not in _TEXT_TYPES]
+    return [
+        (i, _number if c.type in _FLOAT_TYPES else _cell)
+        for i, c in enumerate(columns)
+        if c.type not in _TEXT_TYPES
+    ]
 
 
 def plain(value: Any) -> Any:
@@ -81,6 +86,10 @@ def _parsed(value: Any) -> Any:
         return None if value is None else msgspec.json.decode(value)
     except (msgspec.DecodeError, RecursionError):
         return value
+
+
+def _number(value: float | None) -> float | None:
+    return value if value is None or math.isfinite(value) else None
 
 
 def _cell(value: Any) -> Any:

@@ -1,8 +1,8 @@
 """`import pings`: files of decoded pings -> lake, on all cores, exactly once.
 
 Files are read as one sequence of blocks of whole lines. Blocks are decoded and staged by worker processes; this
-process decides on duplicates (in the order of the blocks) and commits, one Delta commit a table and block, with the
-application transaction (`import:<run>`, number of the block). An import that was killed and is started again with
+process decides on duplicates (in the order of the blocks) and commits, one Delta commit a table and `COMMIT_BLOCKS`
+blocks, with the application transaction (`import:<run>`, number of the last block). An import that was killed and is started again with
 the same files goes on where it stood: `ImportRun` remembers its identity until it is finished.
 """
 
@@ -20,18 +20,18 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
-from isal import igzip
 
 from missioncontrol.config import Config
 from missioncontrol.errors import BadRequest, StorageError
 from missioncontrol.lake.tables import lake_tables
-from missioncontrol.lake.writer import LakeWriter
+from missioncontrol.lake.writer import LakeWriter, StagedFile
 from missioncontrol.registry import Registry
 from missioncontrol.telemetry import import_worker
+from missioncontrol.telemetry.import_blocks import BLOCK_BYTES, read_blocks
 from missioncontrol.telemetry.import_worker import Identities, Staged
 
-BLOCK_BYTES = 24 * 1024 * 1024
-LONGEST_LINE = 64 * 1024 * 1024
+COMMIT_BLOCKS = 8
+"""Blocks that become visible together. A commit for each would cost as much as a third of the work."""
 
 
 class Identifier(Protocol):
@@ -95,47 +95,6 @@ class ImportRun:
         temporary.rename(self._path)
 
 
-def read_blocks(files: Sequence[Path], block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[bytes, int]]:
-    """Blocks of whole lines over all files, with the bytes of the files read so far (compressed ones as they are).
-
-    Small files share a block. Raises `BadRequest` for a file that is no gzip although its name says so.
-    """
-    parts: list[bytes] = []
-    size = done = 0
-    for path in files:
-        with path.open("rb") as raw:
-            stream = igzip.IGzipFile(fileobj=raw, mode="rb") if path.suffix == ".gz" else raw
-            rest = b""
-            while True:
-                try:
-                    data = stream.read(max(block_bytes - size, 1 << 20))
-                except (OSError, EOFError, igzip.BadGzipFile) as error:
-                    hint = "What came before was imported; mend the file and import it again."
-                    raise BadRequest("import_unreadable", f"{path}: {error}", hint) from None
-                if not data:
-                    break
-                cut = data.rfind(b"\n") + 1
-                if not cut:
-                    rest += data
-                    if len(rest) > LONGEST_LINE:
-                        raise BadRequest(
-                            "import_line_too_long", f"{path}: a line is longer than {LONGEST_LINE} bytes."
-                        )
-                    continue
-                parts += (rest, data[:cut])
-                size += len(rest) + cut
-                rest = data[cut:]
-                if size >= block_bytes:
-                    yield b"".join(parts), done + raw.tell()
-                    parts, size = [], 0
-            if rest:
-                parts += (rest, b"\n")
-                size += len(rest) + 1
-            done += path.stat().st_size
-    if parts:
-        yield b"".join(parts), done
-
-
 class _Worker:
     """A worker process with one block under way at most."""
 
@@ -175,6 +134,30 @@ class _Block:
     decided: bool = False
 
 
+class _Group:
+    """Blocks that wait to be committed together. After a kill, the same blocks make the same groups again."""
+
+    def __init__(self, writer: LakeWriter, tables: Sequence[str], app: str) -> None:
+        self._writer, self._tables, self._app = writer, tables, app
+        self._files: dict[str, list[StagedFile]] = {}
+        self._last = 0
+
+    def add(self, number: int, staged: Staged) -> None:
+        """Take block `number`; commit when the group is full."""
+        for table, files in staged.files.items():
+            self._files.setdefault(table, []).extend(files)
+        self._last = number
+        if number % COMMIT_BLOCKS == 0:
+            self.commit()
+
+    def commit(self) -> None:
+        """Make visible what waits."""
+        if self._last:
+            for table in self._tables:
+                self._writer.commit(table, self._files.get(table, []), self._app, self._last)
+        self._files, self._last = {}, 0
+
+
 class PingImport:
     """One import. `workers` processes (at least one) decode and stage."""
 
@@ -200,12 +183,16 @@ class PingImport:
         done = min(self._writer.committed(t, app) for t in self._tables) if run.resumed else 0
         total = ImportReport()
         workers = [_Worker(self._config) for _ in range(self._count)]
+        group = _Group(self._writer, self._tables, app)
         try:
             for number, staged, read_bytes in self._staged(workers, files, run, done):
-                for table in self._tables:
-                    self._writer.commit(table, staged.files.get(table, []), app, number)
+                group.add(number, staged)
                 total = total.plus(staged, read_bytes)
                 report(total)
+            group.commit()
+        except BadRequest:
+            group.commit()
+            raise
         finally:
             for worker in workers:
                 worker.close()
@@ -218,18 +205,25 @@ class PingImport:
         """The blocks after number `done`, staged, in order; each worker has at most one under way."""
         under_way: deque[_Block] = deque()
         free = deque(workers)
-        for number, (content, read_bytes) in enumerate(read_blocks(files), 1):
-            if number <= done:
-                continue
-            if not free:
-                yield self._finish(under_way, free, run)
-            block = _Block(number, free.popleft(), read_bytes)
-            block.worker.connection.send_bytes(content)
-            if under_way:
-                self._decide(under_way[-1], run)
-            under_way.append(block)
+        unreadable: BadRequest | None = None
+        try:
+            for number, (pieces, read_bytes) in enumerate(read_blocks(files), 1):
+                if number <= done:
+                    continue
+                if not free:
+                    yield self._finish(under_way, free, run)
+                block = _Block(number, free.popleft(), read_bytes)
+                block.worker.connection.send(pieces)
+                if under_way:
+                    self._decide(under_way[-1], run)
+                under_way.append(block)
+        except BadRequest as error:
+            unreadable = error
         while under_way:
             yield self._finish(under_way, free, run)
+        if unreadable is not None:
+            # Only now: the ids of the blocks before are noted already, and would count as duplicates next time.
+            raise unreadable
 
     def _decide(self, block: _Block, run: ImportRun) -> None:
         """Tell the worker which of its ids are duplicates; once a block, in the order of the blocks."""

@@ -17,6 +17,7 @@ from missioncontrol.registry.load import load_registry
 from missioncontrol.telemetry.batch import Batch
 from missioncontrol.telemetry.discards import Discard
 from missioncontrol.telemetry.extract import Extractor
+from missioncontrol.telemetry.import_blocks import Piece, lines_of
 from missioncontrol.telemetry.import_lines import read_line
 from missioncontrol.telemetry.submission import Submission
 
@@ -44,12 +45,10 @@ def run(connection: Connection, config: Config) -> None:
     writer.ensure(registry)
     while True:
         try:
-            block: bytes = connection.recv_bytes()
+            block: list[Piece] = connection.recv()
         except EOFError:
             return
-        lines = [
-            read_line(line, system_clock()) for line in block.splitlines() if not line.isspace() and line
-        ]
+        lines = [read_line(line, system_clock()) for line in lines_of(block)]
         first = _first_received(lines)
         connection.send(Identities(list(first), len(lines)))
         known = dict(zip(first, connection.recv(), strict=True))
