@@ -20,9 +20,9 @@ from missioncontrol.simulate.fleet import Fleet
 from missioncontrol.simulate.stamps import DAY_S, NS
 from missioncontrol.state.releases import Release
 
-CLIENTS = 8000
+CLIENTS = 4000
 DAYS = 5
-MAIN_PER_1K_HOURS = 4.0
+MAIN_PER_1K_HOURS = 8.0
 _MARKER = "demo.json"
 
 

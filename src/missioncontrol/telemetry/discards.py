@@ -33,7 +33,7 @@ REASONS = {
 
 NOTES = {
     "value_not_counted": "The ping was counted; a measure in it had a wrong type or an impossible value and is null.",
-    "experiments_not_counted": "The ping was counted; it names more than 100 experiments, of which the first 100 are.",
+    "experiments_not_counted": "The ping was counted; its experiments were no object, or past the first 100.",
     "activity_not_placed": "The ping was counted; its usage has no believable start and is not in usage_by_activity.",
 }
 """Reasons under which a part of a counted ping was left out."""

@@ -171,7 +171,7 @@ class Extractor:
             else:
                 found += counts
         experiments = _experiments(plan, values)
-        if len(experiments) > MAX_EXPERIMENTS:
+        if len(experiments) > MAX_EXPERIMENTS or any(values[i] is WRONG for i in plan.experiment_maps):
             notes = (*notes, "experiments_not_counted")
         start = values[plan.activity_start] if plan.activity_start is not None else None
         return Fact(

@@ -1,8 +1,7 @@
 """The page of a measure: from a state to lines, table rows and the data of the two charts.
 
 State and answers of the `Lookup` go in, a `MeasureView` comes out. Nothing here knows HTML. The table, the
-charts and the legend are made of the same numbers. An interval without rows is None in all of them, never
-0.
+charts and the legend are made of the same numbers. An interval without rows is None in all of them, never 0.
 """
 
 from __future__ import annotations

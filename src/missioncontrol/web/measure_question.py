@@ -79,5 +79,5 @@ def floor(instant: datetime, step: timedelta) -> datetime:
 
 def ceil(instant: datetime, step: timedelta) -> datetime:
     """The first border of intervals at or after the instant."""
-    floor = floor(instant, step)
-    return floor if floor == instant else floor + step
+    border = floor(instant, step)
+    return border if border == instant else border + step

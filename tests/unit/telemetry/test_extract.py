@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.pings import DROP, baseline_ping, core_ping, crash_ping, main_ping, submission
+from tests.support.pings import DROP, baseline_ping, change, core_ping, crash_ping, main_ping, submission
 
 from missioncontrol.registry.load import SourceFile, load_registry, parse_registry, shipped_files
 from missioncontrol.telemetry.discards import Discard
@@ -182,6 +182,39 @@ def test_a_glean_crash_ping_counts_main_and_startup_crashes() -> None:
     ping["metrics"] = {"string": {"crash.process_type": "main"}, "boolean": {"crash.startup": True}}
     found = values(fact(ping, "crash", namespace="org-example-app"))
     assert found == {"count": 1, "main_crashes": 1, "startup_crashes": 1}
+
+
+def _ping_of_the_crash_reporter(**changes: Any) -> dict[str, Any]:
+    """What the crash reporter of Firefox 153 sends when the main process crashed, without what is not counted."""
+    ping = baseline_ping(
+        ping_info={"seq": 0, "start_time": "2026-11-22T11:53:49.963+00:00", "reason": "crash"},
+        client_info__app_channel=DROP,
+        client_info__app_display_version="1.0.0",
+        client_info__build_date="1970-01-01T00:00:00+00:00",
+    )
+    application = {"app_channel": "esr", "app_display_version": "153.7.0", "app_build": "20261103151912"}
+    strings = {"process_type": "main", "product_name": "Firefox", "os": "Linux", **application}
+    ping["metrics"] = {
+        "string": {f"crash.{name}": value for name, value in strings.items()},
+        "boolean": {"crash.startup": False},
+    }
+    return change(ping, changes)
+
+
+def test_a_glean_crash_belongs_to_the_application_that_crashed_not_to_its_crash_reporter() -> None:
+    found = fact(_ping_of_the_crash_reporter(), "crash", namespace="firefox-crashreporter")
+    assert values(found) == {"count": 1, "main_crashes": 1}
+    assert {name: key(found)[name] for name in ("application", "channel", "version", "build_id")} == {
+        "application": "firefox-desktop",
+        "channel": "esr",
+        "version": "153.7.0",
+        "build_id": "20261103151912",
+    }
+
+
+def test_a_main_crash_that_is_reported_again_at_the_next_start_is_counted_once() -> None:
+    again = _ping_of_the_crash_reporter(ping_info__reason="event_found")
+    assert values(fact(again, "crash", namespace="firefox-crashreporter")) == {"count": 1}
 
 
 @pytest.mark.parametrize(
