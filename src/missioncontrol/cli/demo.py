@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DEMO_DATA = "./missioncontrol-demo"
 SEED = 20
 RATE_PER_S = 20.0
-ONCE_S = 3.0
+ONCE_S = 2.0
 
 
 @click.command("demo")
@@ -52,15 +52,15 @@ def command(settings: Settings, port: int | None, once: bool, seed: int, rate: f
     settings.data = settings.data or os.environ.get("MC_DATA") or DEMO_DATA
     with open_services(settings, server={"port": port}) as services:
         claim_folder(services.config.data)
-        fleet = Fleet(seed, CLIENTS, time.time_ns(), main_per_1k_hours=MAIN_PER_1K_HOURS)
-        counted = load_history(services, fleet, seed, lambda text: click.echo(text, err=True))
-        click.echo(f"{counted:,} pings are in the lake.", err=True)
         host, chosen = services.config.server.host, services.config.server.port
         file = ["--config", settings.file] if settings.file else []
         arguments = ["--data", str(services.config.data), *file, "serve", "--port", str(chosen)]
         child = Child(arguments)
         try:
             url = f"http://{host}:{chosen}"
+            fleet = Fleet(seed, CLIENTS, time.time_ns(), main_per_1k_hours=MAIN_PER_1K_HOURS)
+            counted = load_history(services, fleet, seed, lambda text: click.echo(text, err=True))
+            click.echo(f"{counted:,} pings are in the lake.", err=True)
             wait_until_up(url)
             _live(url, fleet, rate, once)
         finally:

@@ -89,7 +89,7 @@ class MeasureState(msgspec.Struct, frozen=True):
     show: Show = "rate"
     time: TimeAxis = "clock"
     series: tuple[str | None, ...] = ()
-    """The groups that are drawn; empty: the newest five."""
+    """The groups that are drawn; empty: the newest, and up to four more that are in use."""
     filters: tuple[Filter, ...] = ()
     zoom: str = ""
     """`<from>_<to>` on the time axis, in seconds as the chart counts them; only the browser uses it."""

@@ -27,6 +27,8 @@ from missioncontrol.web.measure_question import WINDOW, Question, ask, ceil, flo
 from missioncontrol.web.measure_view import ChartData, Line, MeasureView, Row, Series
 
 DEFAULT_SERIES = 5
+SMALL_SHARE = 0.02
+"""A group with less than this share of the usage in the range is not drawn unless asked for."""
 RELEASE_LOOKBACK = timedelta(days=180)
 """How old the data of a version may be for it to be offered when time counts from the release."""
 MAX_TABLE_ROWS = 200
@@ -69,7 +71,7 @@ def build_view(
 
 
 def _lines(question: Question, lookup: Lookup) -> list[Line]:
-    """Every group with data, newest first; the asked-for or else the newest five of them drawn."""
+    """Every group with data, newest first; the asked-for or else the usual of them drawn."""
     state = question.state
     start = question.now - RELEASE_LOOKBACK if state.time == "release" else question.start
     end = ceil(question.now, WINDOW) if state.time == "release" else question.end
@@ -77,8 +79,15 @@ def _lines(question: Question, lookup: Lookup) -> list[Line]:
     totals = [total for total in totals if total.value or total.per]
     totals.sort(key=lambda total: (total.group is not None, version_key(total.group or "")), reverse=True)
     wanted = [total.group for total in totals if total.group in state.series][:MAX_SERIES]
-    usual = [total.group for total in totals][:DEFAULT_SERIES]
+    usual = _usual(totals)
     return [_line(total, question, wanted or usual, total.group in usual) for total in totals]
+
+
+def _usual(totals: Sequence[GroupTotal]) -> list[str | None]:
+    """The newest groups, but of those with hardly any usage only the very newest: their rates are noise."""
+    enough = SMALL_SHARE * sum(total.per or 0 for total in totals)
+    busy = [total.group for total in totals[1:] if (total.per or 0) >= enough]
+    return [total.group for total in totals[:1]] + busy[: DEFAULT_SERIES - 1]
 
 
 def _line(total: GroupTotal, question: Question, wanted: Sequence[str | None], usual: bool) -> Line:
