@@ -134,10 +134,18 @@ def product(data: Path, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "missioncontrol", "--data", str(data), *arguments]
 
 
+def answer_of(command: list[str], **settings: str) -> Any:
+    """Run one of our own processes; the last line that it prints is its answer, as JSON. Raises `BenchError`."""
+    done = subprocess.run(command, env=environment(**settings), capture_output=True, text=True)
+    if done.returncode:
+        raise BenchError(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def environment(**settings: str) -> dict[str, str]:
     """The environment for our own processes: these settings and none of the caller's."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("MC_")}
-    return {**kept, "PYTHONPATH": str(ROOT / "src"), **settings}
+    return {**kept, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{BENCH}", **settings}
 
 
 @contextmanager

@@ -80,6 +80,8 @@ class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout_s: float = 30.0
     memory_limit_mb: int = 1024
     threads: int = 2
+    spill_limit_mb: int = 4096
+    """Room on disk that one SQL query may take for what does not fit into memory."""
     max_rows: int = 1_000_000
     """Most rows that POST /api/v1/sql answers; the command line has no limit."""
     default_limit: int = 100_000

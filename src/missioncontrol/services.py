@@ -68,7 +68,7 @@ class Services:
         """Runs users' SQL."""
         from missioncontrol.query.sql import SqlRunner
 
-        return SqlRunner(self.reader, self.registry, self.config.query)
+        return SqlRunner(self.reader, self.registry, self.config.query, self.config.cache_path / "spill")
 
     @cached_property
     def releases(self) -> Releases:

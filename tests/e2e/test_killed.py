@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-
-from missioncontrol.simulate.connection import AnswerError, Connection
 from tests.support.pings import crash_ping, main_ping
 from tests.support.server import RunningServer, running_server
+
+from missioncontrol.simulate.connection import AnswerError, Connection
 
 KILLS = 20
 RATE_PER_S = 250
@@ -47,7 +47,11 @@ class Sent(msgspec.Struct):
 
 def document(number: int) -> Sent:
     kind = "crash" if number % 5 == 0 else "main"
-    ping = crash_ping(**_BUILD) if kind == "crash" else main_ping(3600, payload__info__subsessionStartDate=_MIDNIGHT, **_BUILD)
+    ping = (
+        crash_ping(**_BUILD)
+        if kind == "crash"
+        else main_ping(3600, payload__info__subsessionStartDate=_MIDNIGHT, **_BUILD)
+    )
     return Sent(str(uuid.uuid4()), kind, json.dumps(ping).encode())
 
 
@@ -154,7 +158,9 @@ def one(server: RunningServer, query: str) -> dict[str, Any]:
 
 def check(server: RunningServer, documents: list[Sent]) -> None:
     """Every answered document once, and sums that are exactly those of the stored documents."""
-    stored = Counter(row["document_id"] for row in server.sql("SELECT document_id FROM pings WHERE discarded IS NULL"))
+    stored = Counter(
+        row["document_id"] for row in server.sql("SELECT document_id FROM pings WHERE discarded IS NULL")
+    )
     twice = [document_id for document_id, times in stored.items() if times > 1]
     assert not twice
     lost = [d.document_id for d in documents if d.answered and d.document_id not in stored]
@@ -175,7 +181,9 @@ def check(server: RunningServer, documents: list[Sent]) -> None:
 
 def test_nothing_acknowledged_is_lost_or_counted_twice_by_twenty_kills_of_everything(tmp_path: Path) -> None:
     moments = random.Random(SEED)
-    with running_server(tmp_path, MC_LAKE__COMPACT_INTERVAL_S="1", MC_STREAM__TRIM_INTERVAL_S="0.5") as server:
+    with running_server(
+        tmp_path, MC_LAKE__COMPACT_INTERVAL_S="1", MC_STREAM__TRIM_INTERVAL_S="0.5"
+    ) as server:
         load = Load(server.port)
         load.start()
         try:
@@ -193,7 +201,9 @@ def test_nothing_acknowledged_is_lost_or_counted_twice_by_twenty_kills_of_everyt
         assert "Traceback" not in server.talk
 
 
-def test_unanswered_documents_that_are_never_sent_again_are_counted_once_or_not_at_all(tmp_path: Path) -> None:
+def test_unanswered_documents_that_are_never_sent_again_are_counted_once_or_not_at_all(
+    tmp_path: Path,
+) -> None:
     with running_server(tmp_path) as server:
         load = Load(server.port)
         load._again = _Forgetful()

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.support.pings import main_ping
 from tests.support.server import RunningServer, running_server
 
@@ -39,7 +38,11 @@ def server(tmp_path: Path) -> Iterator[RunningServer]:
 
 def send(server: RunningServer, version: str, **changes: Any) -> None:
     """One main ping of a version, in the lake when this returns."""
-    build = {"application__buildId": TODAY, "environment__build__buildId": TODAY, "environment__build__version": version}
+    build = {
+        "application__buildId": TODAY,
+        "environment__build__buildId": TODAY,
+        "environment__build__version": version,
+    }
     path = f"/submit/telemetry/{uuid.uuid4()}/main/Firefox/{version}/release/{TODAY}?v=4"
     assert server.post(path, json.dumps(main_ping(**build, **changes)).encode()).status_code == 200
     server.wait_until(lambda: by_version(server, "count").get(version) not in (None, ""))
@@ -54,6 +57,11 @@ def by_version(server: RunningServer, measure: str) -> dict[str, str]:
 
 def knows(server: RunningServer, measure: str = "gc_long_pauses") -> bool:
     return measure in names(server.get("/api/v1/registry").json()["measures"])
+
+
+def wait_for_both(server: RunningServer, event: str) -> None:
+    """The server, which looks when it is asked something, and its stream have both told of the change."""
+    server.wait_until(lambda: server.get("/api/v1/registry").is_success and server.talk.count(event) >= 2)
 
 
 def names(declared: Any) -> list[str]:
@@ -75,8 +83,7 @@ def test_a_block_in_registry_toml_takes_effect_on_a_running_server(server: Runni
     assert "gc_long_pauses" not in columns(server, "error_aggregates")
 
     (server.data / "registry.toml").write_text(BLOCK)
-    server.wait_until(lambda: knows(server))
-    server.wait_until(lambda: server.talk.count("registry_loaded") >= 2)  # the server and its stream
+    wait_for_both(server, "registry_loaded")
     send(server, "133.0")
 
     assert by_version(server, "gc_long_pauses") == {"132.0": "", "133.0": str(MEASURE_OF_PING)}
@@ -95,7 +102,7 @@ def test_a_block_in_registry_toml_takes_effect_on_a_running_server(server: Runni
 
 def test_a_ping_without_the_histogram_adds_nothing_to_the_new_measure(server: RunningServer) -> None:
     (server.data / "registry.toml").write_text(BLOCK)
-    server.wait_until(lambda: server.talk.count("registry_loaded") >= 2)
+    wait_for_both(server, "registry_loaded")
     send(server, "133.0", payload__histograms={})
     send(server, "134.0")
     assert by_version(server, "gc_long_pauses") == {"133.0": "", "134.0": str(MEASURE_OF_PING)}
@@ -110,8 +117,7 @@ def test_registry_add_does_the_same_and_remove_takes_it_back_without_losing_rows
     said = server.run("registry", "add", str(block)).stderr
     assert "measure.gc_long_pauses" in said
     assert "# count of samples in buckets >= 150" in (server.data / "registry.toml").read_text()
-    server.wait_until(lambda: knows(server))
-    server.wait_until(lambda: server.talk.count("registry_loaded") >= 2)
+    wait_for_both(server, "registry_loaded")
     send(server, "133.0")
     assert by_version(server, "gc_long_pauses") == {"132.0": "", "133.0": str(MEASURE_OF_PING)}
 
@@ -137,9 +143,9 @@ def test_an_invalid_file_changes_nothing_and_is_told_with_file_line_and_suggesti
 ) -> None:
     own = server.data / "registry.toml"
     own.write_text(BLOCK)
-    server.wait_until(lambda: server.talk.count("registry_loaded") >= 2)
+    wait_for_both(server, "registry_loaded")
     own.write_text(text)
-    server.wait_until(lambda: server.talk.count("registry_rejected") >= 2)
+    wait_for_both(server, "registry_rejected")
     told = [json.loads(told) for told in server.talk.splitlines() if "registry_rejected" in told]
     assert all(str(own) in entry["message"] and line in entry["message"] for entry in told)
     assert all(entry["hint"] == hint for entry in told)

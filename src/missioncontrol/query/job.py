@@ -25,6 +25,9 @@ class Job(msgspec.Struct, frozen=True):
     """0: no limit."""
     memory_limit_mb: int
     threads: int
+    spill_path: str
+    """An empty folder for what does not fit into memory; it is deleted afterwards."""
+    spill_limit_mb: int
 
 
 class Failure(msgspec.Struct, frozen=True):

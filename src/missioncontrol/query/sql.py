@@ -8,10 +8,14 @@ and its report; what is allowed is decided in `fence.py`.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
@@ -32,6 +36,7 @@ DIALECTS = ("duckdb",)
 _CHUNK_BYTES = 65536
 _REPORT_BYTES = 1_000_000
 _KILL_AFTER_S = 2.0
+_LEFT_AFTER_S = 86_400.0
 
 
 class SqlOutcome(msgspec.Struct, frozen=True):
@@ -47,9 +52,14 @@ class SqlRunner:
     """Runs SQL of users over the lake as it is now. Thread-safe; blocks."""
 
     def __init__(
-        self, reader: LakeReader, registry_source: Callable[[], Registry], settings: Settings
+        self,
+        reader: LakeReader,
+        registry_source: Callable[[], Registry],
+        settings: Settings,
+        spill_path: Path,
     ) -> None:
         self._reader = reader
+        self._spill_path = spill_path
         self._registry_source = registry_source
         self._settings = settings
 
@@ -82,11 +92,23 @@ class SqlRunner:
             timeout_s=limit_s,
             memory_limit_mb=self._settings.memory_limit_mb,
             threads=self._settings.threads,
+            spill_path="",
+            spill_limit_mb=self._settings.spill_limit_mb,
         )
-        report = _Process(job).pass_on(sink)
+        _tidy(self._spill_path)
+        with tempfile.TemporaryDirectory(prefix="query-", dir=self._spill_path) as spill:
+            report = _Process(msgspec.structs.replace(job, spill_path=spill)).pass_on(sink)
         if report.failure is not None:
             raise _raised(report.failure)
         return SqlOutcome(report.columns, report.rows, report.complete)
+
+
+def _tidy(spill_path: Path) -> None:
+    """Make the folder, and delete what queries left there whose server was killed."""
+    spill_path.mkdir(parents=True, exist_ok=True)
+    for left in spill_path.iterdir():
+        if time.time() - left.stat().st_mtime > _LEFT_AFTER_S:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 class _Process:

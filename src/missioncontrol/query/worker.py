@@ -2,8 +2,8 @@
 
 A query can ask for more memory or time than any check foresees (`repeat('x', 10^10)` allocates outside of
 DuckDB's limit and ignores interrupts), so it runs where it can take nothing with it: limited by the operating
-system in memory, CPU time and file size (0: it cannot write), in a DuckDB that can read no file but the
-lake's. Ends when the process that started it ends.
+system in memory, CPU time and file size, in a DuckDB that can read no file but the lake's and write none but what
+it spills. Ends when the process that started it ends.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ def _connect(job: Job) -> duckdb.DuckDBPyConnection:
         config={
             "memory_limit": f"{job.memory_limit_mb}MB",
             "threads": job.threads,
-            "temp_directory": "",
+            "temp_directory": job.spill_path,
+            "max_temp_directory_size": f"{job.spill_limit_mb}MB",
             "python_enable_replacements": False,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
@@ -164,7 +165,7 @@ def _plain_type(kind: str) -> str:
 def _limit_process(job: Job) -> None:
     """Limits that hold whatever the query does. What the process has by now is not counted."""
     _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_FSIZE, job.spill_limit_mb * 1024 * 1024)
     if job.timeout_s:
         _limit(resource.RLIMIT_CPU, int((job.timeout_s + GRACE_S) * job.threads) + 2)
     with contextlib.suppress(OSError):

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from missioncontrol.registry.decode import MAX_COUNT, WRONG, Decoder, Shape, Wrong
+from missioncontrol.registry.decode import MAX_COUNT, WRONG, Decoder, Shape, Wrong, WrongCounts
 from missioncontrol.registry.model import Check, Dimension, Document, Measure, MeasureSource, Registry
 from missioncontrol.registry.paths import SUBMISSION_PARTS
 
@@ -136,9 +136,15 @@ def _dimension(dimension: Dimension, document: Document, places: _Places) -> Dim
     paths = dimension.sources.get(document.name) or dimension.sources.get(document.family) or []
     shape = Shape.ANY if dimension.normalise == "quantum_ready" else Shape.SCALAR
     indexes = tuple(places.of(p, shape if i else Shape.SCALAR) for i, p in enumerate(paths))
-    return DimensionPlan(
-        dimension, indexes, "" if dimension.name in document.as_sent else dimension.normalise
-    )
+    return DimensionPlan(dimension, indexes, _normalise(dimension, document))
+
+
+def _normalise(dimension: Dimension, document: Document) -> str:
+    if dimension.name in document.as_sent:
+        return ""
+    if dimension.normalise == "os" and not document.os_renames:
+        return "os_not_renamed"
+    return dimension.normalise
 
 
 def _measures(registry: Registry, document: Document, places: _Places) -> list[tuple[int, MeasureFunction]]:
@@ -210,11 +216,12 @@ def _buckets(source: MeasureSource, measure: Measure, document: Document, places
         buckets: dict[int, int] | Wrong | None = values[index]
         if buckets is None:
             return absent
+        if bucket is not None and isinstance(buckets, WrongCounts):
+            return buckets.counts.get(bucket, absent)
         if isinstance(buckets, Wrong):
             return WRONG
         if bucket is not None:
-            found = buckets.get(bucket)
-            return absent if found is None else found
+            return buckets.get(bucket, absent)
         if at_least is None:
             return sum(buckets.values())
         return sum(n for lower, n in buckets.items() if lower >= at_least)
@@ -320,8 +327,8 @@ def _same(value: Any, wanted: Any) -> bool:
 
 @lru_cache(maxsize=65536)
 def build_date(build_id: str) -> date | None:
-    """The day in the first eight digits of a build id (or of an ISO date), None when they are no day."""
-    digits = build_id[:10].replace("-", "")[:8] if "-" in build_id[:10] else build_id[:8]
+    """The day in the first eight digits of a build id, None when they are no day."""
+    digits = build_id[:8]
     if len(digits) != 8 or not digits.isascii() or not digits.isdigit():
         return None
     try:

@@ -50,6 +50,13 @@ class Wrong:
 WRONG: Final = Wrong()
 
 
+class WrongCounts(Wrong):
+    """Stands in for buckets of which some hold no possible count: a sum is wrong, another bucket is not."""
+
+    def __init__(self, counts: dict[int, int | Wrong]) -> None:
+        self.counts = counts
+
+
 class NotJson(ValueError):
     """The body is no JSON object; the text says why."""
 
@@ -188,16 +195,16 @@ def _find(ping: Any, keys: Iterable[str], shape: Shape) -> Any:
 
 
 def _buckets(node: Any) -> Any:
-    """Bucket counts; a key that is no integer is passed over, a count that is none makes the whole wrong."""
+    """Bucket counts; a key that is no integer is passed over with its count."""
     if not isinstance(node, dict):
         return WRONG
-    buckets = {}
-    for key, count in node.items():
-        if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= MAX_COUNT:
-            return WRONG
-        if _BUCKET(key):
-            buckets[int(key)] = count
-    return buckets
+    buckets = {int(key): _count(count) for key, count in node.items() if _BUCKET(key)}
+    return WrongCounts(buckets) if WRONG in buckets.values() else buckets
+
+
+def _count(value: Any) -> int | Wrong:
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT
+    return value if is_count else WRONG
 
 
 def _branches(node: Any) -> Any:

@@ -69,6 +69,8 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     activity: Activity | None = None
     as_sent: list[str] = []
     """Dimensions whose values are taken as they are, without the application's normalisation."""
+    os_renames: bool = True
+    """Whether the application's `os_renames` hold for it."""
 
 
 class Dimension(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

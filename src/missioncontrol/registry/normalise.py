@@ -43,8 +43,12 @@ def channel(value: str, application: Application) -> str:
 
 
 def os_name(value: str, application: Application) -> str:
+    """The operating system, renamed where the application says so, as sent or as its family."""
+    return os_name_not_renamed(application.os_renames.get(value, value), application)
+
+
+def os_name_not_renamed(value: str, application: Application) -> str:
     """The operating system as sent, or its family: Windows, Mac, Linux, iOS, Android or Other."""
-    value = application.os_renames.get(value, value)
     if application.os_names == "as_sent":
         return value
     if value.startswith(("Windows", "WINNT")):
@@ -76,6 +80,7 @@ def country(value: str, application: Application) -> str:
 TEXT_RULES: dict[str, Rule] = {
     "channel": channel,
     "os": os_name,
+    "os_not_renamed": os_name_not_renamed,
     "os_version": os_version,
     "country": country,
 }

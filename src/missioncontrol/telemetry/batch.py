@@ -55,7 +55,9 @@ class Batch:
         try:
             body = inflate(submission.body, submission.encoding, self._limit)
             return body if isinstance(body, Discard) else self._extractor.extract(submission, body)
-        except Exception:  # a fault of ours; without this, one ping would stop all that come after it for good
+        except (
+            Exception
+        ):  # a fault of ours; without this, one ping would stop all that come after it for good
             _logger.exception("extraction_failed", log_offset=submission.log_offset)
             return Discard("extraction_failed")
 

@@ -234,11 +234,13 @@ def _printable(text: str) -> str:
 
 
 def _age_source(value: Any, build_id: str | None) -> Any:
-    """The build date as sent; for a client that was built without one its build id, if of the form YYYYMMDDhhmmss.
+    """The day of an ISO build date; for a client built without one its build id, if of the form YYYYMMDDhhmmss.
 
     Firefox for desktop is such a client in its Glean pings. Shorter build ids are counters that may look like dates.
     """
-    if value is not None and not (isinstance(value, str) and value.startswith(_NO_BUILD_DATE)):
+    if isinstance(value, str) and not value.startswith(_NO_BUILD_DATE):
+        return value[:10].replace("-", "")
+    if value is not None and not isinstance(value, str):
         return value
     return build_id if build_id and len(build_id) == len("YYYYMMDDhhmmss") and build_date(build_id) else None
 

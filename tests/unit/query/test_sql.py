@@ -22,9 +22,8 @@ from missioncontrol.query.sql import SqlRunner
 
 
 def runner(lake: SmallLake, **settings: Any) -> SqlRunner:
-    return SqlRunner(
-        lake.reader, lambda: lake.registry, Query(**{"threads": 1, "memory_limit_mb": 256, **settings})
-    )
+    query = Query(**{"threads": 1, "memory_limit_mb": 256, **settings})
+    return SqlRunner(lake.reader, lambda: lake.registry, query, lake.folder / "spill")
 
 
 def run(
@@ -302,7 +301,7 @@ from query_lake import SmallLake
 from missioncontrol.config import Query
 from missioncontrol.query.sql import SqlRunner
 lake = SmallLake(Path({str(lake.folder)!r}))
-SqlRunner(lake.reader, lambda: lake.registry, Query()).run(
+SqlRunner(lake.reader, lambda: lake.registry, Query(), lake.folder / "spill").run(
     "SELECT levenshtein(repeat('a', 300000), repeat('b', 300000))", sys.stdout.buffer)
 """
     asking = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)

@@ -13,7 +13,8 @@ from missioncontrol.query.views import V2_DIMENSIONS, V2_MEASURES
 
 def ask(lake: SmallLake, query: str) -> Any:
     sink = io.BytesIO()
-    SqlRunner(lake.reader, lambda: lake.registry, Query(threads=1, memory_limit_mb=256)).run(query, sink)
+    settings = Query(threads=1, memory_limit_mb=256)
+    SqlRunner(lake.reader, lambda: lake.registry, settings, lake.folder / "spill").run(query, sink)
     return json.loads(sink.getvalue())
 
 

@@ -1,0 +1,72 @@
+"""All benchmarks: `python bench/run.py [--quick] [--only whole_job,extraction,...]`.
+
+Each part is a process of its own. Results go to bench/.work/results.json (parts that are not run keep their last
+ones) and, as a page, to docs/reference/benchmarks.md; a quick run writes no page. Exit code 1 when a bar is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+
+import msgspec
+from figures import Part
+from report import read_results, write_page, write_results
+from workspace import BENCH, BenchError, answer_of, corpus, java, sizes_from, spark_python
+
+PARTS = ("extraction", "whole_job", "durable_post", "freshness", "query_48h", "memory", "idle")
+WITH_SPARK = ("whole_job", "query_48h")
+
+
+def chosen(text: str) -> list[str]:
+    parts = text.split(",")
+    for part in parts:
+        if part not in PARTS:
+            raise argparse.ArgumentTypeError(f"there is no part {part!r}; parts: {', '.join(PARTS)}")
+    return parts
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description="Benchmarks against the peers.")
+    arguments.add_argument("--quick", action="store_true", help="small sizes, to see that everything works")
+    arguments.add_argument("--only", type=chosen, default=list(PARTS), metavar="PARTS", help=", ".join(PARTS))
+    given = arguments.parse_args()
+    sizes = sizes_from(["--quick"] if given.quick else [])
+    try:
+        if set(given.only) & set(WITH_SPARK):
+            java()
+            spark_python()
+        corpus(sizes.pings)
+        results = read_results(sizes.name)
+        for name in given.only:
+            results = results.plus(run(name, given.quick))
+            write_results(results)
+    except BenchError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if not given.quick:
+        write_page(results)
+    return int(any(not f.ok for part in results.parts for f in part.ratios))
+
+
+def run(name: str, quick: bool) -> Part:
+    """One part, in a process of its own."""
+    load = os.getloadavg()[0]
+    print(f"{name} ... (load {load:.1f})", file=sys.stderr)
+    started = time.monotonic()
+    command = [sys.executable, str(BENCH / f"{name}.py"), *(["--quick"] if quick else [])]
+    part = msgspec.convert(answer_of(command), Part)
+    print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr)
+    for figure in part.ratios:
+        mark = "" if not figure.bar else "  ok" if figure.ok else "  MISSED"
+        spread = f"[{figure.low:.3g} to {figure.high:.3g}]"
+        print(
+            f"  {figure.name}: {figure.median:.3g} {figure.unit} {spread} {figure.bar}{mark}", file=sys.stderr
+        )
+    return part
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""Part 1: files of pings to tables, against Spark. `python bench/whole_job.py [--quick]`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+from figures import Part, figure, publish, ratio
+from spark_tables import differences
+from workspace import Sizes, answer_of, corpus, corpus_copies, environment, product, scratch, sizes_from, spark
+
+NO_ARCHIVE = {"MC_LAKE__ARCHIVE": "false"}
+
+
+def cold(source: Path, data: Path, **settings: str) -> float:
+    """Seconds of the whole command, from nothing."""
+    started = time.perf_counter()
+    command = product(data, "import", "pings", str(source))
+    subprocess.run(command, check=True, env=environment(**settings), capture_output=True)
+    return time.perf_counter() - started
+
+
+def warm(first: Path, second: Path, data: Path) -> float:
+    """Seconds that the second file takes behind the first, up to its last commit and the end of the workers."""
+    command = [sys.executable, __file__, "--child", str(data), str(first), str(second)]
+    return float(answer_of(command, **NO_ARCHIVE))
+
+
+def warm_child(data: Path, files: list[Path]) -> None:
+    from missioncontrol.config import load_config
+    from missioncontrol.services import Services
+    from missioncontrol.telemetry.import_pings import ImportReport
+
+    services = Services(load_config(data))
+    begin = [0.0, 0.0]
+    first_bytes = files[0].stat().st_size
+
+    def report(so_far: ImportReport) -> None:
+        if not begin[0] and so_far.read_bytes >= first_bytes:
+            begin[:] = time.perf_counter(), so_far.lines
+
+    total = services.ping_import().run(files, report)
+    seconds = time.perf_counter() - begin[0]
+    # The block in which the first file ends reaches into the second: count only what came after it.
+    print(seconds * (total.lines / 2) / (total.lines - begin[1]))
+    services.close()
+
+
+def measure(sizes: Sizes) -> Part:
+    source = corpus(sizes.pings)
+    runs: dict[str, list[float]] = {}
+    wrong: list[str] = []
+    with scratch() as folder:
+        copies = corpus_copies(sizes.pings, 2, folder)
+        for number in range(sizes.rounds):
+            target = folder / f"spark-{number}"
+            for job in ("native", "rdd"):
+                answer = spark(
+                    "spark_pings.py",
+                    {"job": job, "source": str(source), "target": str(target), "warm_runs": sizes.spark_warm_runs},
+                )
+                runs.setdefault(f"{job} cold", []).append(answer["cold_s"])
+                runs.setdefault(f"{job} warm", []).extend(answer["warm_s"])
+                data = folder / f"ours-{job}-{number}"
+                runs.setdefault("cold", []).append(cold(source, data, **NO_ARCHIVE))
+                runs.setdefault("warm", []).append(warm(*copies, folder / f"warm-{job}-{number}"))
+                wrong += differences(data / "lake" / "error_aggregates", target)
+            runs.setdefault("archive", []).append(cold(source, folder / f"archive-{number}"))
+    if wrong:
+        raise SystemExit("The two sides differ:\n" + "\n".join(wrong[:20]))
+    return Part(
+        "whole_job",
+        "The whole job: a file of pings to tables",
+        f"{sizes.pings:,} pings of about 40 kB in one plain file to sums in Parquet. Ours: `missioncontrol import pings` "
+        "without the archive of bodies, which Spark's jobs do not write either. Spark `local[2]`: `from_json` with an "
+        "explicit schema of exactly the fields that are used, parsed once for each ping; and the shape of the old job, "
+        "an RDD of dicts from `json.loads`. Ours does more in the same time: it looks for duplicates and writes "
+        "experiments, usage by activity and discards, each with a transaction. Warm: Spark's second and later "
+        "runs in one session; ours the second of two files in one import. Cold: the whole process from its start.",
+        [
+            ratio("embedded over Spark from_json, warm", runs["native warm"], runs["warm"], at_least=6),
+            ratio("embedded over Spark from_json, cold", runs["native cold"], runs["cold"], at_least=6),
+            ratio("embedded over an RDD of dicts, warm", runs["rdd warm"], runs["warm"], at_least=11),
+            ratio("embedded over an RDD of dicts, cold", runs["rdd cold"], runs["cold"]),
+            ratio("with the archive of all bodies over Spark from_json, cold", runs["native cold"], runs["archive"]),
+        ],
+        [
+            figure("embedded, warm", [sizes.pings / s for s in runs["warm"]], "pings/s"),
+            figure("embedded, cold", [sizes.pings / s for s in runs["cold"]], "pings/s"),
+            figure("embedded with archive, cold", [sizes.pings / s for s in runs["archive"]], "pings/s"),
+            figure("Spark from_json, warm", [sizes.pings / s for s in runs["native warm"]], "pings/s"),
+            figure("Spark from_json, cold", [sizes.pings / s for s in runs["native cold"]], "pings/s"),
+            figure("RDD of dicts, warm", [sizes.pings / s for s in runs["rdd warm"]], "pings/s"),
+            figure("RDD of dicts, cold", [sizes.pings / s for s in runs["rdd cold"]], "pings/s"),
+        ],
+        f"In each of {2 * sizes.rounds} pairs of runs every key of `error_aggregates` and all its sums were the same on "
+        f"both sides (counts exactly, hours to 1e-9; DuckDB {duckdb.__version__} compared them).",
+    )
+
+
+if __name__ == "__main__":
+    if "--child" in sys.argv:
+        warm_child(Path(sys.argv[2]), [Path(sys.argv[3]), Path(sys.argv[4])])
+    else:
+        publish(measure(sizes_from(sys.argv)))
