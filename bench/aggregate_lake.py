@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from workspace import SEED, WORK, Sizes, sizes_from
 
 from missioncontrol.config import load_config
 from missioncontrol.services import Services
+from workspace import SEED, WORK, Sizes, sizes_from
 
 LAST_DAY = date(2025, 11, 12)
 WINDOWS = 288
@@ -47,9 +47,13 @@ class Populations:
         self.columns: dict[str, np.ndarray] = {
             "channel": np.array(list(CHANNELS), object)[channels],
             "application": np.full(POPULATIONS, "Firefox", object),
-            "version": np.array([f"{a}.0.{b}" if b else f"{a}.0" for a, b in zip(major, minor, strict=True)], object),
+            "version": np.array(
+                [f"{a}.0.{b}" if b else f"{a}.0" for a, b in zip(major, minor, strict=True)], object
+            ),
             "display_version": np.array([f"{a}.0b{b}" for a, b in zip(major, build, strict=True)], object),
-            "build_id": np.array([f"2025{a % 12 + 1:02d}{b + 3:02d}093000" for a, b in zip(major, build, strict=True)], object),
+            "build_id": np.array(
+                [f"2025{a % 12 + 1:02d}{b + 3:02d}093000" for a, b in zip(major, build, strict=True)], object
+            ),
             "os_name": np.array(names, object)[systems],
             "os_version": np.array([v[p % len(v)] for v, p in zip(os_versions, picks, strict=True)], object),
             "architecture": np.where(rng.random(POPULATIONS) < 0.85, "x86-64", "x86").astype(object),

@@ -44,10 +44,16 @@ def measure(sizes: Sizes) -> Part:
         "A durable POST",
         f"{sizes.posts:,} POSTs of {mean_bytes / 1000:.1f} kB (gzip) over {CONNECTIONS} keep-alive connections from a "
         "process of its own, as fast as they are answered. The edge with its log (answered after the group's sync to "
-        "the disk) against the same server and the same edge with a log that forgets. A fresh server each run, in turns.",
+        "the disk) against the same server and the same edge with a log that forgets. A fresh server each run, in "
+        "turns.",
         [
             ratio("throughput with the log over without", rates["sqlite"], rates["none"], at_least=0.45),
-            ratio("p99 with the log over without, both at full speed", p99_ms["sqlite"], p99_ms["none"], at_most=2),
+            ratio(
+                "p99 with the log over without, both at full speed",
+                p99_ms["sqlite"],
+                p99_ms["none"],
+                at_most=2,
+            ),
         ],
         [
             figure("with the log", rates["sqlite"], "POSTs/s"),

@@ -8,15 +8,15 @@ from collections.abc import Callable
 from itertools import islice
 
 import msgspec
-from figures import Part, figure, publish
-from workspace import Sizes, corpus, sizes_from
 
+from figures import Part, figure, publish
 from missioncontrol.registry.compile import compile_document
 from missioncontrol.registry.load import load_registry
 from missioncontrol.telemetry.extract import Extractor
 from missioncontrol.telemetry.fact import Fact
 from missioncontrol.telemetry.import_lines import read_line
 from missioncontrol.telemetry.submission import Submission
+from workspace import Sizes, corpus, sizes_from
 
 Decode = Callable[[bytes], object]
 
@@ -25,7 +25,11 @@ def measure(sizes: Sizes) -> Part:
     registry = load_registry([])
     extractor = Extractor(registry)
     # The very Structs that extraction decodes into, without anything around them.
-    plans = {d.type: compile_document(registry, d) for d in registry.documents.values() if d.namespace == "telemetry"}
+    plans = {
+        d.type: compile_document(registry, d)
+        for d in registry.documents.values()
+        if d.namespace == "telemetry"
+    }
     decoders: dict[str, Decode] = {name: bare_decoder(plan.decoder) for name, plan in plans.items()}
     with corpus(sizes.pings).open("rb") as file:
         pings = [read_line(line, 0)[0] for line in islice(file, sizes.extraction_pings)]

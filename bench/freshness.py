@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 
 import msgspec
 import uvloop
-from figures import Part, figure, publish, quantile
-from processes import free_port, server
-from workspace import SEED, BenchError, Sizes, environment, product, scratch, sizes_from
 
+from figures import Part, figure, publish, quantile
 from missioncontrol.simulate.connection import Connection
 from missioncontrol.simulate.fleet import Fleet
 from missioncontrol.simulate.submission import Submission
 from missioncontrol.simulate.traffic import send
+from processes import free_port, server
+from workspace import SEED, BenchError, Sizes, environment, product, scratch, sizes_from
 
 MARK_EVERY_S = 0.25
 POLL_S = 0.05
@@ -106,7 +106,14 @@ async def watch(port: int, seconds: float) -> list[float]:
 def measure(sizes: Sizes) -> Part:
     port = free_port()
     with scratch() as folder, server(product(folder / "data", "serve", "--port", str(port)), port):
-        command = [sys.executable, __file__, "--traffic", str(port), str(sizes.rate_per_s), str(sizes.freshness_s)]
+        command = [
+            sys.executable,
+            __file__,
+            "--traffic",
+            str(port),
+            str(sizes.rate_per_s),
+            str(sizes.freshness_s),
+        ]
         traffic = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
         time.sleep(3)  # until the fleet is made and sends
         seconds = asyncio.run(watch(port, sizes.freshness_s - 6))
@@ -116,9 +123,9 @@ def measure(sizes: Sizes) -> Part:
     return Part(
         "freshness",
         "From the POST's answer to the API",
-        f"`missioncontrol serve`, everything in one command; {sizes.rate_per_s} pings/s of 40 kB for {sizes.freshness_s} s, "
-        f"open loop. {len(seconds)} of the pings in it had a display version of their own; the clock ran from the "
-        f"answer to their POST until `/api/aggregates/` counted them, asked every {POLL_S * 1000:.0f} ms.",
+        f"`missioncontrol serve`, everything in one command; {sizes.rate_per_s} pings/s of 40 kB for "
+        f"{sizes.freshness_s} s, open loop. {len(seconds)} of the pings in it had a display version of their own; the clock ran "
+        f"from the answer to their POST until `/api/aggregates/` counted them, asked every {POLL_S * 1000:.0f} ms.",
         [
             figure("p99 from POST returned to visible", [quantile(seconds, 0.99)], "s", at_most=2),
             figure("p50 from POST returned to visible", [quantile(seconds, 0.5)], "s"),

@@ -7,15 +7,15 @@ from itertools import islice
 from pathlib import Path
 
 import msgspec
-from figures import Part, figure, publish
 from isal import igzip
-from processes import peak_mb
-from workspace import Sizes, corpus, corpus_copies, product, scratch, sizes_from
 
+from figures import Part, figure, publish
 from missioncontrol.config import load_config
 from missioncontrol.log.protocol import Entry, Kind
 from missioncontrol.services import Services
 from missioncontrol.telemetry.import_lines import read_line
+from processes import peak_mb
+from workspace import Sizes, corpus, corpus_copies, product, scratch, sizes_from
 
 TIMES = 10
 _APPENDED = 500

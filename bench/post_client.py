@@ -13,13 +13,12 @@ import time
 import uuid
 from typing import cast
 
-
 import uvloop
-from figures import quantile
 from isal import igzip
-from workspace import corpus
 
+from figures import quantile
 from missioncontrol.telemetry.import_lines import read_line
+from workspace import corpus
 
 BODIES = 400
 
@@ -109,6 +108,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-
-
-

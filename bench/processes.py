@@ -37,7 +37,9 @@ def server(command: list[str], port: int, path: str = "/__lbheartbeat__", **sett
                 break
             except OSError:
                 if process.poll() is not None or time.monotonic() > deadline:
-                    raise BenchError(f"{' '.join(command)} does not answer; see bench/.work/server.log") from None
+                    raise BenchError(
+                        f"{' '.join(command)} does not answer; see bench/.work/server.log"
+                    ) from None
                 time.sleep(0.05)
         yield process.pid
     finally:

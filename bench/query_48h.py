@@ -16,12 +16,11 @@ from urllib.parse import urlencode
 
 import aggregate_lake
 from figures import Part, figure, publish, quantile, ratio
-from processes import free_port, server
-from workspace import SEED, Sizes, product, scratch, sizes_from, spark
-
 from missioncontrol.config import load_config
 from missioncontrol.query.aggregates import parse_aggregate_query
 from missioncontrol.services import Services
+from processes import free_port, server
+from workspace import SEED, Sizes, product, scratch, sizes_from, spark
 
 Question = dict[str, str]
 Answer = tuple[int, int, float]
@@ -150,7 +149,9 @@ def measure(sizes: Sizes) -> Part:
         "request to the last byte of the JSON. Spark `local[2]`: the same files, partition filter given, session warm. "
         "With rollups is how the product runs; without them it reads the very files that Spark reads.",
         [
-            ratio("over HTTP, with rollups, over Spark", median_of(spark_ms), median_of(http_ms), at_least=20),
+            ratio(
+                "over HTTP, with rollups, over Spark", median_of(spark_ms), median_of(http_ms), at_least=20
+            ),
             ratio("engine, without rollups, over Spark", median_of(spark_ms), median_of(plain_ms)),
             figure("p95 over HTTP", [quantile(http_ms, 0.95)], "ms", at_most=50),
         ],
@@ -169,9 +170,6 @@ def measure(sizes: Sizes) -> Part:
 def median_of(milliseconds: list[float]) -> list[float]:
     """The middle half of the runs: single slow answers say nothing of the ratio."""
     return [quantile(milliseconds, share) for share in (0.25, 0.5, 0.75)]
-
-
-
 
 
 def require_equal(ours: list[Answer], theirs: list[list[Any]]) -> None:

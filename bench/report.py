@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 
 import msgspec
+
 from figures import Figure, Part
 from workspace import ROOT, SPARK_VERSION, WORK, BenchError, java
 
@@ -55,7 +56,9 @@ def write_page(results: Results) -> None:
     """Write docs/reference/benchmarks.md."""
     import os
 
-    text = HEAD.format(cores=os.cpu_count(), versions=versions(), day=time.strftime("%Y-%m-%d", time.gmtime()))
+    text = HEAD.format(
+        cores=os.cpu_count(), versions=versions(), day=time.strftime("%Y-%m-%d", time.gmtime())
+    )
     parts = {part.name: part for part in results.parts}
     lines = [text, *summary(parts)]
     for name in ORDER:
@@ -97,7 +100,9 @@ def section(part: Part) -> Iterator[str]:
 
 
 def row(figure: Figure) -> str:
-    spread = f"{number(figure.low)} to {amount(figure.high, figure.unit)}" if figure.low != figure.high else ""
+    spread = (
+        f"{number(figure.low)} to {amount(figure.high, figure.unit)}" if figure.low != figure.high else ""
+    )
     return f"| {figure.name} | {amount(figure.median, figure.unit)} | {spread} |"
 
 

@@ -12,6 +12,7 @@ import sys
 import time
 
 import msgspec
+
 from figures import Part
 from report import read_results, write_page, write_results
 from workspace import BENCH, BenchError, answer_of, corpus, java, sizes_from, spark_python

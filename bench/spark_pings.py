@@ -12,8 +12,7 @@ import sys
 import time
 from datetime import date
 
-from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import SparkSession, functions
 
 REQUIRED = ("architecture", "buildId", "channel", "name", "platformVersion", "vendor", "version", "xpcomAbi")
 COUNTS = (
@@ -65,15 +64,16 @@ def schema():
 def native(session, source, target):
     lines = session.read.text(source)
     # The parsed ping is one column, read by everything below: it is parsed once.
-    pings = lines.select(F.from_json("value", schema()).alias("p")).select("p.*")
+    pings = lines.select(functions.from_json("value", schema()).alias("p")).select("p.*")
     rows = pings.select(*keys(), *values(), valid().alias("valid"))
-    sums = rows.where("valid").groupBy(*KEYS).agg(*(F.sum(m).alias(m) for m in MEASURES))
+    sums = rows.where("valid").groupBy(*KEYS).agg(*(functions.sum(m).alias(m) for m in MEASURES))
     sums.write.mode("overwrite").parquet(target)
 
 
 def keys():
     channel = (
-        "case when meta.normalizedChannel in ('release', 'esr', 'beta', 'aurora', 'nightly') then meta.normalizedChannel "
+        "case when meta.normalizedChannel in ('release', 'esr', 'beta', 'aurora', 'nightly') "
+        "then meta.normalizedChannel "
         "when meta.normalizedChannel like 'nightly-cck-%' then 'nightly' "
         "when meta.normalizedChannel like 'beta%' then 'beta' else 'Other' end"
     )
@@ -89,7 +89,7 @@ def keys():
         "architecture": "environment.build.architecture",
         "country": "upper(meta.geoCountry)",
     }
-    return [F.expr(source).alias(name) for name, source in sources.items()]
+    return [functions.expr(source).alias(name) for name, source in sources.items()]
 
 
 def values():
@@ -111,7 +111,9 @@ def values():
         "ping_count": of(main),
         "subsession_count": of(main),
         "first_subsession_count": f"case when {main} then cast(coalesce({first}, false) as bigint) end",
-        "first_paint": of(f"{main} and {first}", "least(greatest(payload.simpleMeasurements.firstPaint, 0), 86400000)"),
+        "first_paint": of(
+            f"{main} and {first}", "least(greatest(payload.simpleMeasurements.firstPaint, 0), 86400000)"
+        ),
     }
     for name in SUBPROCESSES:
         source = f"payload.keyedHistograms.SUBPROCESS_CRASHES_WITH_DUMP.{name}.`values`['0']"
@@ -123,7 +125,7 @@ def values():
             buckets = f"map_filter({root}.histograms.{name}.`values`, (k, v) -> cast(k as int) >= {limit})"
             total = f"coalesce(aggregate(map_values({buckets}), 0L, (a, v) -> a + v), 0L)"
             found[f"{name.lower()}_{process_name}_above_{limit}"] = of(main, total)
-    return [F.expr(found[name]).alias(name) for name in MEASURES]
+    return [functions.expr(found[name]).alias(name) for name in MEASURES]
 
 
 def valid():
@@ -147,7 +149,7 @@ def valid():
     ]
     # Spark may not move a column of unknown outcome; without it, the conditions go below the parsing, and each brings a
     # from_json of its own: a third slower.
-    return F.expr(" and ".join([*rules, "monotonically_increasing_id() >= 0"]))
+    return functions.expr(" and ".join([*rules, "monotonically_increasing_id() >= 0"]))
 
 
 def rdd(session, source, target):
@@ -227,7 +229,7 @@ def main_sums(payload):
     if not isinstance(length, int):
         return None
     first = info.get("subsessionCounter") == 1
-    sums = {name: 1 for name in ("count", "ping_count", "subsession_count")}
+    sums = dict.fromkeys(("count", "ping_count", "subsession_count"), 1)
     sums["usage_hours"] = min(max(length, 0), 90000) / 3600
     sums["first_subsession_count"] = int(first)
     if first:
@@ -242,7 +244,9 @@ def main_sums(payload):
     for name, limit in THRESHOLDS:
         for process, histograms in (("main", main), ("content", content)):
             buckets = histograms.get(name, {}).get("values", {})
-            sums[f"{name.lower()}_{process}_above_{limit}"] = sum(n for k, n in buckets.items() if int(k) >= limit)
+            sums[f"{name.lower()}_{process}_above_{limit}"] = sum(
+                n for k, n in buckets.items() if int(k) >= limit
+            )
     return sums
 
 

@@ -332,10 +332,8 @@ def test_odd_values_are_discarded_by_reason_or_counted_without_harm(hostile: Hos
     hostile.counted += 1
     hostile.expect("value_not_counted")
     hostile.check()
-    names = hostile.server.sql(
-        "SELECT DISTINCT os_name FROM error_aggregates WHERE os_name LIKE 'Win%' ORDER BY 1"
-    )
-    assert names == [{"os_name": "Windows_NT"}, {"os_name": "Win\ufffd\ufffddows"}]
+    names = hostile.server.sql("SELECT os_name FROM error_aggregates WHERE os_name LIKE '%\ufffd%'")
+    assert names == [{"os_name": "Win\ufffd\ufffddows"}]
 
 
 def _baseline(seconds: Any) -> dict[str, Any]:

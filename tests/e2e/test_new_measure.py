@@ -33,6 +33,8 @@ MEASURE_OF_PING = 3
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RunningServer]:
     with running_server(tmp_path, MC_STREAM__MIN_INTERVAL_S="0.1") as server:
+        # A stream that starts later than a file was written has nothing to load again.
+        server.wait_until(lambda: len(server.get("/api/v1/pipeline").json()["tables"]) >= 5)
         yield server
 
 
@@ -59,9 +61,9 @@ def knows(server: RunningServer, measure: str = "gc_long_pauses") -> bool:
     return measure in names(server.get("/api/v1/registry").json()["measures"])
 
 
-def wait_for_both(server: RunningServer, event: str) -> None:
+def wait_for_both(server: RunningServer, event: str, times: int = 2) -> None:
     """The server, which looks when it is asked something, and its stream have both told of the change."""
-    server.wait_until(lambda: server.get("/api/v1/registry").is_success and server.talk.count(event) >= 2)
+    server.wait_until(lambda: server.get("/api/v1/registry").is_success and server.talk.count(event) >= times)
 
 
 def names(declared: Any) -> list[str]:
@@ -128,39 +130,43 @@ def test_registry_add_does_the_same_and_remove_takes_it_back_without_losing_rows
     assert rows == [{"n": MEASURE_OF_PING}]
 
 
-@pytest.mark.parametrize(
-    ("text", "line", "hint"),
-    [
-        (BLOCK.replace("histogram =", "histogramm ="), "registry.toml:4", "Did you mean `histogram`?"),
-        (BLOCK.replace("[measure.", "[mesure."), "registry.toml:1", "Did you mean `measure`?"),
-        (BLOCK.replace('"main" ', '"mian" '), "registry.toml:3", "Did you mean `main`?"),
-        (BLOCK.replace("at_least = 150", 'at_least = "150"'), "registry.toml:6", ""),
-        (BLOCK + "[measure", "line 9", ""),
-    ],
+INVALID = (
+    (BLOCK.replace("histogram =", "histogramm ="), "registry.toml:4", "Did you mean `histogram`?"),
+    (BLOCK.replace("[measure.", "[mesure."), "registry.toml:1", "Did you mean `measure`?"),
+    (BLOCK.replace('"main" ', '"mian" '), "registry.toml:3", "Did you mean `main`?"),
+    (BLOCK.replace("at_least = 150", 'at_least = "150"'), "registry.toml:6", ""),
+    (BLOCK + "[measure", "line 9", ""),
 )
+
+
 def test_an_invalid_file_changes_nothing_and_is_told_with_file_line_and_suggestion(
-    server: RunningServer, text: str, line: str, hint: str
+    server: RunningServer, tmp_path: Path
 ) -> None:
-    own = server.data / "registry.toml"
-    own.write_text(BLOCK)
+    own, candidate = server.data / "registry.toml", tmp_path / "candidate.toml"
+    put(own, BLOCK)
     wait_for_both(server, "registry_loaded")
-    own.write_text(text)
-    wait_for_both(server, "registry_rejected")
-    told = [json.loads(told) for told in server.talk.splitlines() if "registry_rejected" in told]
-    assert all(str(own) in entry["message"] and line in entry["message"] for entry in told)
-    assert all(entry["hint"] == hint for entry in told)
-    assert knows(server)
+    for number, (text, line, hint) in enumerate(INVALID):
+        put(own, text)
+        wait_for_both(server, "registry_rejected", 2 * number + 2)
+        told = [json.loads(told) for told in server.talk.splitlines() if "registry_rejected" in told][-2:]
+        assert all(str(own) in entry["message"] and line in entry["message"] for entry in told), told
+        assert [entry["hint"] for entry in told] == [hint, hint]
+        assert knows(server)
+        checked = server.run("registry", "check", check=False)
+        assert checked.returncode == 2
+        assert line in checked.stderr
+        assert hint in checked.stderr
+        assert "Traceback" not in checked.stderr
     send(server, "133.0")
     assert by_version(server, "gc_long_pauses") == {"133.0": str(MEASURE_OF_PING)}
+    put(own, BLOCK)
+    for text, _, _ in INVALID:
+        candidate.write_text(text)
+        assert server.run("registry", "add", str(candidate), check=False).returncode == 2
+        assert own.read_text() == BLOCK
 
-    checked = server.run("registry", "check", check=False)
-    assert checked.returncode == 2
-    assert line in checked.stderr
-    assert hint in checked.stderr
-    assert "Traceback" not in checked.stderr
-    own.unlink()
-    candidate = own.with_name("candidate.toml")
-    candidate.write_text(text)
-    added = server.run("registry", "add", str(candidate), check=False)
-    assert added.returncode == 2
-    assert not own.exists()
+
+def put(path: Path, text: str) -> None:
+    """Replace a file at once, as editors do."""
+    path.with_suffix(".new").write_text(text)
+    path.with_suffix(".new").replace(path)

@@ -31,7 +31,7 @@ OS_VERSIONS = (
     "Vista", " 10", "v10", ".5", "", "-1", None,
 )  # fmt: skip
 PROCESSES = ("main", "content", "Content", "main ", "gpu", "plugin", "utility", "", None, 5)
-COUNTS = (0, 1, 2, 7, 2**40, -3, None, "4", True, [1], {})
+COUNTS = (0, 1, 2, 7, 2**40, 2**40 + 1, -3, 3.0, None, "4", True, [1], {})
 BUCKETS = (
     "0", "1", "2", "149", "150", "151", "249", "250", "2499", "2500", "100000", "-5", "-150",
     "", "x", "150.0", "1e3", "1_000", "0x200", "2500ms", " ", "null",
@@ -43,8 +43,32 @@ ERROR_HISTOGRAMS = (
     "BROWSER_SHIM_USAGE_BLOCKED", "PERMISSIONS_SQL_CORRUPTED", "DEFECTIVE_PERMISSIONS_SQL_REMOVED",
     "SLOW_SCRIPT_NOTICE_COUNT", "SLOW_SCRIPT_PAGE_COUNT",
 )  # fmt: skip
-SHAPES = (None, [], "text", 3, True, {}, {"values": None}, {"values": []}, {"values": {}}, {"values": {"1": 4}})
-BROKEN = (b"", b"{", b'{"meta": {}', b"no json", b'{"a": NaN}', b"\xff\xfe", b"{'a': 1}", b'{"a": 1}}', b'{"a": 01}')
+SHAPES = (
+    None,
+    [],
+    "text",
+    3,
+    True,
+    {},
+    {"values": None},
+    {"values": []},
+    {"values": {}},
+    {"values": {"1": 4}},
+)
+BROKEN = (
+    b"[]",
+    b"7",
+    b"null",
+    b'{"meta": {}}',
+    b"{",
+    b'{"meta": {}',
+    b"no json",
+    b'{"a": NaN}',
+    b"\xff\xfe",
+    b"{'a': 1}",
+    b'{"a": 1}}',
+    b'{"a": 01}',
+)
 
 
 class OddPings:
@@ -64,8 +88,7 @@ class OddPings:
         kind = self.random.choices(("main", "crash", "core"), (6, 4, 2))[0]
         ping = self._valid(kind)
         if self.chance(0.05):
-            ping["meta"]["appName"] = "Thunderbird"
-            return ping
+            return self._of_another_application(ping)
         changes = CHANGES + CHANGES_OF[kind] * 3
         for change in self.random.sample(changes, self.random.choices((0, 1, 2), (5, 4, 2))[0]):
             change(self, ping)
@@ -80,15 +103,21 @@ class OddPings:
     def build_id(self, submitted: date) -> str:
         """Mostly young, at times at a border of the window of months, at times none."""
         if self.chance(0.7):
-            return self.pick(("20", "45")).join(((submitted - timedelta(days=self.pick((1, 40)))).strftime("%Y%m%d"), "3010"))
+            return self.pick(("20", "45")).join(
+                ((submitted - timedelta(days=self.pick((1, 40)))).strftime("%Y%m%d"), "3010")
+            )
         if self.chance(0.1):
-            return self.pick(("20180231000000", "2018", "", "unknown", "2018-05-01", "20181301000000", "99999999"))
+            return self.pick(
+                ("20180231000000", "2018", "", "unknown", "2018-05-01", "20181301000000", "99999999")
+            )
         months = self.pick((-2, -1, 0, 1, 6, 7, 8))
         day = months_before(submitted, months) + timedelta(days=self.pick((-1, 0, 0, 1)))
         return day.strftime("%Y%m%d") + self.pick(("", "093000", "-rc1", "é"))
 
     def timestamp(self) -> int:
-        midnight = int(datetime.combine(self.day + timedelta(days=1), datetime.min.time(), UTC).timestamp()) * NS
+        midnight = (
+            int(datetime.combine(self.day + timedelta(days=1), datetime.min.time(), UTC).timestamp()) * NS
+        )
         border = midnight + self.pick((-2, -1, 0, 0, 1)) * WINDOW_NS
         return border + self.pick((-1, 0, 1, NS // 2, 150 * NS, WINDOW_NS - 1))
 
@@ -103,7 +132,7 @@ class OddPings:
 
     def _line(self) -> bytes:
         if self.chance(0.02):
-            return self.pick(BROKEN[1:])
+            return self.pick(BROKEN)
         if self._sent and self.chance(0.06):
             return self._again()
         ping = self.ping()
@@ -111,19 +140,32 @@ class OddPings:
         # Where `meta` stands in a line must not matter.
         names = list(ping)
         self.random.shuffle(names)
-        return json.dumps({n: ping[n] for n in names}, ensure_ascii=self.chance(0.5)).encode()
+        escaped = "clientId" in ping or self.chance(0.5)
+        return json.dumps({n: ping[n] for n in names}, ensure_ascii=escaped).encode()
 
     def _again(self) -> bytes:
         """A ping of before, received earlier or later, at times with other contents."""
         before = self.pick(self._sent)
         ping = self.ping() if self.chance(0.3) else json.loads(json.dumps(before))
         ping["meta"]["documentId"] = before["meta"]["documentId"]
-        ping["meta"]["Timestamp"] = before["meta"].get("Timestamp", 0) + self.pick((-1, 0, 1, 400 * NS, -400 * NS))
+        ping["meta"]["Timestamp"] = before["meta"].get("Timestamp", 0) + self.pick(
+            (-1, 0, 1, 400 * NS, -400 * NS)
+        )
         return json.dumps(ping).encode()
+
+    def _of_another_application(self, ping: Json) -> Json:
+        """Valid under any rule, since the aggregator has none for it."""
+        build_id = ping["meta"]["submissionDate"]
+        ping["meta"] |= {"appName": "Thunderbird", "appBuildId": build_id}
+        if "environment" in ping and ping["meta"]["docType"] != "core":
+            ping["environment"]["build"]["buildId"] = build_id
+        return ping
 
     def _valid(self, kind: str) -> Json:
         received = self.timestamp()
-        submitted = datetime.fromtimestamp(received // NS, UTC).date() + timedelta(days=self.pick((0, 0, 0, -1, 1, -40)))
+        submitted = datetime.fromtimestamp(received // NS, UTC).date() + timedelta(
+            days=self.pick((0, 0, 0, -1, 1, -40))
+        )
         build_id = self.build_id(submitted)
         channel = self.pick(("release", "release", "beta", "nightly", "esr", "aurora", ""))
         version = self.pick(("60.0", "60.0.1", "61.0a1"))
@@ -137,7 +179,13 @@ class OddPings:
         payload = self._main() if kind == "main" else self._crash()
         environment = self._environment(version, build_id)
         application = self._application(version, build_id)
-        return {"meta": meta, "type": kind, "application": application, "environment": environment, "payload": payload}
+        return {
+            "meta": meta,
+            "type": kind,
+            "application": application,
+            "environment": environment,
+            "payload": payload,
+        }
 
     def _application(self, version: str, build_id: str) -> Json:
         names = ("architecture", "channel", "name", "platformVersion", "vendor", "xpcomAbi")
@@ -147,7 +195,10 @@ class OddPings:
         }  # fmt: skip
 
     def _environment(self, version: str, build_id: str) -> Json:
-        system = {"name": self.pick(("Windows_NT", "Linux", "Darwin")), "version": self.pick(("10.0", "10.0.1.7"))}
+        system = {
+            "name": self.pick(("Windows_NT", "Linux", "Darwin")),
+            "version": self.pick(("10.0", "10.0.1.7")),
+        }
         made: Json = {
             "build": {"version": version, "buildId": build_id, "architecture": self.pick(("x86", "x86-64"))},
             "system": {"os": system, "memoryMB": 4096},
@@ -231,15 +282,25 @@ def lose(*paths: str) -> Change:
 
 _APPLICATION = [
     f"application.{n}"
-    for n in ("architecture", "buildId", "channel", "name", "platformVersion", "vendor", "version", "xpcomAbi")
+    for n in (
+        "architecture",
+        "buildId",
+        "channel",
+        "name",
+        "platformVersion",
+        "vendor",
+        "version",
+        "xpcomAbi",
+    )
 ]
 CHANGES: tuple[Change, ...] = (
     spoil(("Other", "Other", ""), "meta", "normalizedChannel"),
-    spoil(("event", "saved-session", "Main", ""), "meta", "docType"),
+    spoil(("event", "saved-session", "Main"), "meta", "docType"),
     lose(*(f"meta.{n}" for n in ("appBuildId", "appVersion"))),
     lose(*(f"meta.{n}" for n in ("geoCountry", "normalizedChannel", "submissionDate", "Timestamp"))),
     spoil(("notadate", "", "20180231"), "meta", "submissionDate"),
     spoil(("ZZ", "Other"), "meta", "geoCountry"),
+    spoil(("\ud800",), "clientId"),
 )
 _ENVIRONMENT: tuple[Change, ...] = (
     lose(*_APPLICATION),
@@ -252,7 +313,7 @@ _ENVIRONMENT: tuple[Change, ...] = (
     spoil(("Linux",), "environment", "system", "os", "name"),
     spoil(("Fennec",), "meta", "appName"),
     spoil(OS_VERSIONS, "environment", "system", "os", "version"),
-    spoil(({"exp-a": {"branch": "on"}, "exp-b": {"branch": "on"}}, {}), "environment", "experiments"),
+    spoil(({"exp-a": {"branch": "on"}, "exp-b": {}}, {"exp-a": {"branch": None}}, {}), "environment", "experiments"),
     spoil(({"id": "exp-a", "branch": "on"}, {"id": "exp-b", "branch": "on"}, {}), "environment", "addons", "activeExperiment"),
 )  # fmt: skip
 CHANGES_OF: dict[str, tuple[Change, ...]] = {
@@ -261,10 +322,12 @@ CHANGES_OF: dict[str, tuple[Change, ...]] = {
         spoil(LENGTHS, "payload", "info", "subsessionLength"),
         spoil(LENGTHS, "payload", "info", "subsessionLength"),
         lose("payload", "payload.info", "payload.info.subsessionLength", "payload.info.subsessionCounter"),
-        lose("payload.histograms", "payload.keyedHistograms", "payload.processes", "payload.processes.content"),
+        lose(
+            "payload.histograms", "payload.keyedHistograms", "payload.processes", "payload.processes.content"
+        ),
         lose("payload.simpleMeasurements", "payload.simpleMeasurements.firstPaint"),
-        spoil((-1, 0, "1", 10**6), "payload", "simpleMeasurements", "firstPaint"),
-        spoil((1, 2, -1, "1", None), "payload", "info", "subsessionCounter"),
+        spoil((0, "1", 10**6), "payload", "simpleMeasurements", "firstPaint"),
+        spoil((1, 2, -1, "1", 1.0, True, None), "payload", "info", "subsessionCounter"),
         spoil(SHAPES, "payload", "keyedHistograms", "SUBPROCESS_CRASHES_WITH_DUMP", "gpu"),
         spoil(SHAPES[:6], "payload", "keyedHistograms", "SUBPROCESS_CRASHES_WITH_DUMP"),
         spoil(SHAPES, "payload", "histograms", "GC_MAX_PAUSE_MS_2"),
@@ -276,15 +339,20 @@ CHANGES_OF: dict[str, tuple[Change, ...]] = {
         *_ENVIRONMENT,
         spoil(PROCESSES, "payload", "processType"),
         lose("payload.processType", "payload.metadata", "payload.crashDate", "payload"),
-        spoil(("1", "0", "true", "", " 1", None), "payload", "metadata", "StartupCrash"),
-        spoil(("ShutDownKill", "ShutDownKill2", "shutdownkill", "", None), "payload", "metadata", "ipc_channel_error"),
+        spoil(("1", "0", "true", "", " 1", None, 1, True), "payload", "metadata", "StartupCrash"),
+        spoil(
+            ("ShutDownKill", "ShutDownKill2", "shutdownkill", "", None),
+            "payload",
+            "metadata",
+            "ipc_channel_error",
+        ),
         lose("payload.metadata.StartupCrash", "payload.metadata.ipc_channel_error"),
         spoil(("", "soon"), "payload", "crashDate"),
         spoil(({},), "payload", "metadata"),
     ),
     "core": (
         spoil(("iOS", "android", "Linux", "", None), "os"),
-        spoil((10**6, 10**9, -60, 2**40, 0, None), "durations"),
+        spoil((10**6, 10**9, -60, 1800.5, 2**40, 0, None), "durations"),
         lose("os", "osversion", "arch", "durations", "displayVersion"),
         spoil(("", "8.0-beta"), "osversion"),
     ),

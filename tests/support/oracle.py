@@ -7,7 +7,9 @@ Never imports anything of the product, so that the two can only agree by both be
     oracle.receive(lines)       # of one import, in order; again for the next import
     oracle.v2, oracle.early, oracle.discards, oracle.other_applications
 
-Values are None where no ping reported the measure: that is not 0.
+Values are None where no ping reported the measure: that is not 0. Where the description is silent on what no client
+sends, the product's own promise is taken: a count that is no integer from 0 to 2^40, and what would be a sum with it,
+is null.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
@@ -147,6 +149,8 @@ def _check(ping: Json) -> None:
     if meta.get("normalizedChannel") == "Other":
         raise Discarded("channel")
     _check_required(ping, kind)
+    if _day(meta["submissionDate"]) is None:
+        raise Discarded("submission date")
     if kind == "core" and ping.get("os") != "Android":
         raise Discarded("core os")
     _check_build(ping)
@@ -177,8 +181,9 @@ def _meta(ping: Json, name: str) -> Any:
 
 
 def _check_build(ping: Json) -> None:
-    built = _day(_build_id(ping))
-    submitted = _day(_meta(ping, "submissionDate"))
+    if _build_id(ping) is None:
+        raise Discarded("no build")
+    built, submitted = _day(_build_id(ping)), _day(ping["meta"]["submissionDate"])
     if built is None or submitted is None or not 0 <= complete_months(built, submitted) <= 6:
         raise Discarded("build")
 
@@ -269,7 +274,9 @@ def _experiments(ping: Json) -> set[tuple[str | None, str | None]]:
 def _measures(ping: Json) -> Row:
     row: Row = dict.fromkeys(MEASURES)
     row["count"] = Fraction(1)
-    row |= {"main": _main_measures, "crash": _crash_measures, "core": _core_measures}[ping["meta"]["docType"]](ping)
+    row |= {"main": _main_measures, "crash": _crash_measures, "core": _core_measures}[
+        ping["meta"]["docType"]
+    ](ping)
     return row
 
 
@@ -286,7 +293,7 @@ def _main_measures(ping: Json) -> Row:
 
 def _bucket_0(histogram: Any) -> Fraction | None:
     count = dig(histogram, "values", "0")
-    return Fraction(count) if _is_integer(count) else None
+    return Fraction(count) if _is_count(count) else None
 
 
 def _crash_measures(ping: Json) -> Row:
@@ -310,28 +317,40 @@ def _early_measures(ping: Json) -> Row:
     row: Row = dict.fromkeys(EARLY_MEASURES)
     if ping["meta"]["docType"] != "main":
         return row
-    first = dig(ping, "payload", "info", "subsessionCounter") == 1
+    counter = dig(ping, "payload", "info", "subsessionCounter")
+    first = _is_integer(counter) and counter == 1
     paint = dig(ping, "payload", "simpleMeasurements", "firstPaint")
     row["subsession_count"] = Fraction(1)
     row["first_subsession_count"] = Fraction(first)
     row["first_paint"] = Fraction(paint) if first and _is_integer(paint) else None
     for histogram, thresholds in THRESHOLDS.items():
         for process, path in THRESHOLD_PROCESSES.items():
-            values = dig(ping, "payload", *path, histogram, "values")
+            buckets = _buckets(ping, "payload", *path, histogram, "values")
             for threshold in thresholds:
-                row[f"{histogram.lower()}_{process}_above_{threshold}"] = _at_least(values, threshold)
+                row[f"{histogram.lower()}_{process}_above_{threshold}"] = _at_least(buckets, threshold)
     return row
 
 
-def _at_least(values: Any, threshold: int) -> Fraction:
-    if not isinstance(values, dict):
-        return Fraction(0)
-    counts = (
-        count
-        for bucket, count in values.items()
-        if re.fullmatch("-?[0-9]+", bucket) and int(bucket) >= threshold and _is_integer(count)
-    )
-    return Fraction(sum(counts))
+def _buckets(node: Any, *keys: str) -> dict[int, int] | None:
+    """Counts by lower bound, of a histogram that is not there none; None for what is no histogram."""
+    for key in keys:
+        if node is None:
+            return {}
+        if not isinstance(node, dict):
+            return None
+        node = node.get(key)
+    if node is None:
+        return {}
+    if not isinstance(node, dict):
+        return None
+    found = {int(key): count for key, count in node.items() if re.fullmatch("-?[0-9]+", key)}
+    return found if all(_is_count(count) for count in found.values()) else None
+
+
+def _at_least(buckets: dict[int, int] | None, threshold: int) -> Fraction | None:
+    if buckets is None:
+        return None
+    return Fraction(sum(count for lower, count in buckets.items() if lower >= threshold))
 
 
 def _process(ping: Json) -> Any:
@@ -354,6 +373,10 @@ def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_count(value: Any) -> bool:
+    return _is_integer(value) and 0 <= value <= 2**40
+
+
 def _add(rows: dict[tuple[Any, ...], Row], key: tuple[Any, ...], measures: Row) -> None:
     row = rows.setdefault(key, dict.fromkeys(measures))
     for name, value in measures.items():
@@ -368,12 +391,3 @@ def without_times(rows: dict[tuple[Any, ...], Row]) -> dict[tuple[Any, ...], Row
     for key, row in rows.items():
         _add(summed, key[len(TIMES) :], row)
     return summed
-
-
-def document_ids(lines: Iterable[bytes]) -> Iterator[str]:
-    """Document ids of the lines that can be read."""
-    for line in lines:
-        try:
-            yield _read(line)["meta"]["documentId"]
-        except Discarded:
-            continue

@@ -46,11 +46,13 @@ def command(settings: Settings, port: int | None, once: bool, seed: int, rate: f
     import time
 
     from missioncontrol.cli.processes import Child
+    from missioncontrol.cli.serve import listen
     from missioncontrol.simulate.demo import CLIENTS, MAIN_PER_1K_HOURS, claim_folder, load_history
     from missioncontrol.simulate.fleet import Fleet
 
     settings.data = settings.data or os.environ.get("MC_DATA") or DEMO_DATA
     with open_services(settings, server={"port": port}) as services:
+        listen(services.config).close()  # whoever holds the port would be sent the simulated pings
         claim_folder(services.config.data)
         host, chosen = services.config.server.host, services.config.server.port
         file = ["--config", settings.file] if settings.file else []
@@ -120,18 +122,15 @@ def _print_rates(url: str, fleet: Fleet) -> None:
     for release in (truth.worse, truth.predecessor):
         query = urllib.parse.urlencode(
             {
-                "measurements": "main_crashes", "dimensions": "version", "application": release.application,
-                "channel": release.channel, "version": release.version, "os_name": system, "interval": "day",
-            }
+                "measurements": ["main_crashes", "usage_hours"], "dimensions": "version", "channel": release.channel,
+                "application": release.application, "version": release.version, "os_name": system, "interval": "day",
+            },
+            doseq=True,
         )  # fmt: skip
         with urllib.request.urlopen(f"{url}/api/v1/aggregates?{query}", timeout=30) as answer:
             rows = json.load(answer)["results"]
         crashes = sum(r["main_crashes"] or 0 for r in rows)
-        hours = sum(
-            r["main_crashes"] * 1000 / r["main_crashes_per_1000_usage_hours"]
-            for r in rows
-            if r["main_crashes"]
-        )
+        hours = sum(r["usage_hours"] or 0 for r in rows)
         rates.append(1000 * crashes / hours if hours else 0.0)
         expected = truth.slice(release.channel, release.display_version, system).main_crashes_per_1k_hours
         click.echo(

@@ -9,6 +9,8 @@ import click
 from missioncontrol.cli.context import Settings, open_services, with_settings
 
 if TYPE_CHECKING:
+    import socket
+
     from missioncontrol.config import Config
 
 PARTS = ("edge", "web", "stream")
@@ -58,7 +60,7 @@ def serve(settings: Settings, host: str | None, port: int | None, parts: tuple[s
         services.registry()  # a wrong registry or folder is told before anything listens
         services.config.data.mkdir(parents=True, exist_ok=True)
         root = Root(services, "edge" in parts, "web" in parts)
-        listener = _listen(services.config)
+        listener = listen(services.config)
         child = Child(_stream_arguments(settings, services.config)) if "stream" in parts else None
         try:
             _run(make_server_config(root, services.config, root.refused), listener, services.config)
@@ -72,7 +74,9 @@ def _stream_arguments(settings: Settings, config: Config) -> list[str]:
     return ["--data", str(config.data), *file, "stream"]
 
 
-def _listen(config: Config) -> object:
+def listen(config: Config) -> socket.socket:
+    """A socket bound to the address of the settings; raises `ConfigError` (`address_in_use`)."""
+    import errno
     import socket
 
     from missioncontrol.errors import ConfigError
@@ -85,16 +89,23 @@ def _listen(config: Config) -> object:
     except OSError as error:
         listener.close()
         where = f"{config.server.host}:{config.server.port}"
-        hint = "Is another server running there? Choose another with --port."
+        taken = error.errno == errno.EADDRINUSE
+        hint = "Is another server running there? Choose another with --port." if taken else "See --host."
         raise ConfigError("address_in_use", f"Cannot listen on {where}: {error.strerror}.", hint) from None
     return listener
 
 
-def _run(server_config: object, listener: object, config: Config) -> None:
+def _run(server_config: object, listener: socket.socket, config: Config) -> None:
+    import signal
+
     import uvicorn
 
     server = uvicorn.Server(server_config)  # type: ignore[arg-type]
-    port = listener.getsockname()[1]  # type: ignore[attr-defined]
+    port = listener.getsockname()[1]
     host = f"[{config.server.host}]" if ":" in config.server.host else config.server.host
     click.echo(f"Mission Control listens on http://{host}:{port} (data in {config.data}).", err=True)
-    server.run(sockets=[listener])  # type: ignore[list-item]
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # When uvicorn has shut down it raises the signal that stopped it once more, for the handler from before;
+        # the default one would end the process before its child is stopped and its files are closed.
+        signal.signal(number, lambda *_: None)
+    server.run(sockets=[listener])

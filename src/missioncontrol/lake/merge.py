@@ -130,7 +130,7 @@ def readable(path: str) -> Iterator[None]:
         raise StorageError(
             "lake_file",
             f"{path} cannot be read: {error}",
-            "Restore the file from a backup, or rebuild its day with `missioncontrol backfill`.",
+            "Restore the file from a backup.",
         ) from error
 
 

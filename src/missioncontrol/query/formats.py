@@ -94,7 +94,7 @@ def _write_json(rows: Rows, sink: BinaryIO, envelope: Envelope) -> None:
     for chunk in _objects(rows):
         sink.write(separator + ENCODER.encode(chunk)[1:-1])
         separator = b","
-    sink.write(b"]")
+    sink.write(b"]\n" if envelope == "list" else b"]")
     if envelope != "list":
         cut = b"" if rows.complete else b',"limit":' + str(rows.limit).encode()
         sink.write(b',"complete":' + (b"true" if rows.complete else b"false") + cut + b"}")

@@ -152,7 +152,7 @@ class Decoder:
                 raise ConfigError("registry_invalid", f"`{'.'.join(keys)}` is both a value and an object.")
             kind, below = self._struct(keys, children)
             empty = kind()
-            fields.append((attribute, kind, msgspec.field(default_factory=lambda empty=empty: empty)))
+            fields.append((attribute, kind, msgspec.field(default_factory=_always(empty))))
             attributes.update({path: f"{attribute}.{name}" for path, name in below.items()})
             if keys in self._shapes:
                 attributes[keys] = attribute
@@ -161,7 +161,7 @@ class Decoder:
 
     def _lenient(self, body: bytes) -> tuple[Any, ...]:
         try:
-            ping = json.loads(body, parse_constant=_no_constant)
+            ping = json.loads(body, parse_constant=no_constant)
         except RecursionError:
             raise TooDeep("nested too deeply") from None
         except ValueError as error:
@@ -171,7 +171,12 @@ class Decoder:
         return tuple(_find(ping, keys, self._shapes[keys]) for keys in self._index)
 
 
-def _no_constant(name: str) -> Any:
+def _always(value: Any) -> Callable[[], Any]:
+    return lambda: value
+
+
+def no_constant(name: str) -> Any:
+    """For `json.loads(parse_constant=...)`: NaN and Infinity are no JSON."""
     raise ValueError(f"{name} is no JSON")
 
 

@@ -137,7 +137,7 @@ def _merge(files: Sequence[SourceFile]) -> list[Block]:
         try:
             content = tomllib.loads(file.text)
         except tomllib.TOMLDecodeError as error:
-            raise ConfigError("registry_invalid", f"{file.name}: no TOML: {error}") from None
+            raise ConfigError("registry_invalid", f"{file.name}: no TOML: {_placed(error, file)}") from None
         for section, entries in content.items():
             if section not in _SECTIONS or not isinstance(entries, dict):
                 hint = (
@@ -152,6 +152,11 @@ def _merge(files: Sequence[SourceFile]) -> list[Block]:
                     block.refuse("must be a table of keys")
                 block.add(values, file)
     return list(blocks.values())
+
+
+def _placed(error: tomllib.TOMLDecodeError, file: SourceFile) -> str:
+    """What the parser says, with a line also where it only says that the document ended."""
+    return str(error).replace("at end of document", f"at line {len(file.text.splitlines())}, the last one")
 
 
 def _suggest(word: str, known: Iterable[str]) -> str:

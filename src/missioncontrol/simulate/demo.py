@@ -19,6 +19,7 @@ from missioncontrol.simulate.corpus import write_corpus
 from missioncontrol.simulate.fleet import Fleet
 from missioncontrol.simulate.stamps import DAY_S, NS
 from missioncontrol.state.releases import Release
+from missioncontrol.telemetry.stream import StreamLock
 
 CLIENTS = 4000
 DAYS = 5
@@ -34,14 +35,19 @@ class DemoData(msgspec.Struct, frozen=True):
 
 
 def claim_folder(data: Path) -> None:
-    """Empty a folder that an earlier demo made; refuse any other that holds an installation."""
+    """Empty a folder that an earlier demo made; refuse one in use, and any other that holds an installation."""
     if (data / _MARKER).exists():
+        lock = StreamLock(data)
+        if not lock.acquire():
+            hint = "Stop it first, or name another folder with --data."
+            raise ConfigError("demo_running", f"Another demo is running in {data}.", hint)
         for name in ("log", "lake", "cache", "imports", "state.sqlite", "stream-status.json"):
             path = data / name
             if path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+        lock.release()
     elif (data / "lake").exists() or (data / "log").exists():
         hint = "Name another folder with --data, or leave it out: the demo then has a folder of its own."
         raise ConfigError("demo_folder", f"{data} holds an installation that is no demo.", hint)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -50,14 +51,13 @@ class Aggregator:
         self._usage_positions = [
             names.index(n) if n in names else None for n in ("channel", "version", "build_id", "os_name")
         ]
-        self._totals: defaultdict[tuple[Any, ...], Sums] = defaultdict(self._no_sums)
-        self._experiments: defaultdict[tuple[Any, ...], Sums] = defaultdict(self._no_sums)
+        # No method of this object: such a cycle would keep every batch's bodies until the garbage collector comes.
+        no_sums = partial(_no_sums, self._measures)
+        self._totals: defaultdict[tuple[Any, ...], Sums] = defaultdict(no_sums)
+        self._experiments: defaultdict[tuple[Any, ...], Sums] = defaultdict(no_sums)
         self._usage: dict[tuple[Any, ...], list[Any]] = {}
         self._discards: Counter[tuple[int, str]] = Counter()
         self._pings: list[tuple[Any, ...]] = []
-
-    def _no_sums(self) -> Sums:
-        return [None] * self._measures
 
     def add(self, submission: Submission, result: Fact | Discard, doc_type: str) -> None:
         """Take one ping in; `doc_type` is the name of its declared document or `other`."""
@@ -162,6 +162,10 @@ _ARCHIVE = (
     "document_version", "document_id", "application", "version", "channel", "build_id", "country", "headers",
     "encoding", "body", "discarded",
 )  # fmt: skip
+
+
+def _no_sums(measures: int) -> Sums:
+    return [None] * measures
 
 
 def _add(sums: Sums, values: tuple[tuple[int, Number], ...]) -> None:

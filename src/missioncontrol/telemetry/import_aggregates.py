@@ -28,6 +28,7 @@ IMPORTABLE = ("error_aggregates", "experiment_aggregates", "usage_by_activity", 
 _DERIVED = {"window_end", "submission_date_s3"}
 """Columns of the published views that follow from others; passed over."""
 _STAGE_ROWS = 500_000
+_JSON_TYPES = {"string": pa.string(), "int64": pa.float64(), "float64": pa.float64()}
 _TYPES: dict[str, pa.DataType] = {
     "timestamp": pa.timestamp("us", "UTC"),
     "date": pa.date32(),
@@ -58,7 +59,7 @@ def import_aggregates(registry: Registry, writer: LakeWriter, table: str, path: 
     shape = lake_tables(registry)[table]
     staged: list[StagedFile] = []
     rows = 0
-    for part in _parts(path):
+    for part in _parts(path, shape):
         staged += writer.stage(table, _conform(part, shape, path))
         rows += part.num_rows
     writer.commit(table, staged, app, 1)
@@ -70,7 +71,7 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
 
 
-def _parts(path: Path) -> Iterator[pa.Table]:
+def _parts(path: Path, shape: LakeTable) -> Iterator[pa.Table]:
     """The rows of a file, some hundred thousand at a time."""
     kinds = [s.lower() for s in path.suffixes if s.lower() != ".gz"]
     kind = kinds[-1] if kinds else ""
@@ -81,9 +82,9 @@ def _parts(path: Path) -> Iterator[pa.Table]:
             return
         with pa.input_stream(str(path), compression="gzip" if path.suffix == ".gz" else None) as stream:
             if kind == ".csv":
-                yield from _gathered(pyarrow.csv.open_csv(stream, convert_options=_CSV))
+                yield from _gathered(pyarrow.csv.open_csv(stream, convert_options=_csv_options(shape)))
             elif kind in (".ndjson", ".json", ".jsonl"):
-                yield from _gathered(pyarrow.json.open_json(stream))
+                yield from _gathered(pyarrow.json.open_json(stream, parse_options=_json_options(shape)))
             else:
                 hint = "Names end in .ndjson, .json, .jsonl, .csv or .parquet, each also with .gz."
                 raise BadRequest("import_format", f"{path}: unknown format `{path.name}`.", hint)
@@ -91,21 +92,23 @@ def _parts(path: Path) -> Iterator[pa.Table]:
         raise BadRequest("import_unreadable", f"{path}: {error}", "Nothing of it was imported.") from None
 
 
-_CSV = pyarrow.csv.ConvertOptions(
-    strings_can_be_null=True,
-    column_types={
-        n: pa.string()
-        for n in (
-            "version",
-            "display_version",
-            "build_id",
-            "os_version",
-            "channel",
-            "country",
-            "submission_date",
-        )
-    },
-)
+def _csv_options(shape: LakeTable) -> pyarrow.csv.ConvertOptions:
+    """Everything as text, cast later: types guessed from the first rows would refuse what comes after them.
+
+    Arrow's own list of nulls has `NA`, which is Namibia.
+    """
+    names = [*(c.name for c in shape.columns), *_DERIVED]
+    return pyarrow.csv.ConvertOptions(
+        strings_can_be_null=True,
+        null_values=["", "null", "NULL", "\\N", "NaN", "nan"],
+        column_types={n: pa.string() for n in names},
+    )
+
+
+def _json_options(shape: LakeTable) -> pyarrow.json.ParseOptions:
+    """Numbers and texts as declared, for the same reason; times and dates as they are written."""
+    fields = [(c.name, _JSON_TYPES[c.type]) for c in shape.columns if c.type in _JSON_TYPES]
+    return pyarrow.json.ParseOptions(explicit_schema=pa.schema(fields), unexpected_field_behavior="infer")
 
 
 def _gathered(batches: Any) -> Iterator[pa.Table]:
@@ -147,6 +150,8 @@ def _cast(values: pa.ChunkedArray, column: Column, path: Path) -> pa.ChunkedArra
             values = _instants(values)
         elif column.type == "date" and pa.types.is_string(values.type):
             return pa.chunked_array([pa.nulls(len(values), pa.date32())])
+        elif column.type == "int64" and pa.types.is_string(values.type):
+            values = values.cast(pa.float64())  # some writers give whole numbers a fraction of .0
         return values.cast(kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise BadRequest("import_value", f"{path}: column `{column.name}`: {error}") from None

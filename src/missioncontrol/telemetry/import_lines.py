@@ -6,11 +6,13 @@ Most writers put `meta` last; then it alone is decoded here, and the ping once, 
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import msgspec
 
+from missioncontrol.registry.decode import no_constant
 from missioncontrol.telemetry.discards import Discard
 from missioncontrol.telemetry.submission import Submission
 
@@ -44,7 +46,7 @@ _LONGEST_META = 4096
 def read_line(line: bytes, now_ns: int) -> tuple[Submission, Discard | None]:
     """The submission in a line, and why it cannot be counted if it is clear already (then received now)."""
     try:
-        found = _last_meta(line) or _decode(line)
+        found = _last_meta(line) or _whole(line)
         meta = found.meta or _Meta()
         received_ns = int(meta.timestamp)
     except msgspec.ValidationError as error:
@@ -90,6 +92,28 @@ def _last_meta(line: bytes) -> _Line | None:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
     return _Line(meta) if meta.document_type and meta.document_id else None
+
+
+def _whole(line: bytes) -> _Line:
+    try:
+        return _decode(line)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        return _plain(line)
+
+
+def _plain(line: bytes) -> _Line:
+    """The same for a line with a lone surrogate, which is JSON to all but the strict decoder.
+
+    One in what is read here is still refused: no table could hold it.
+    """
+    try:
+        ping = json.loads(line, parse_constant=no_constant)
+    except ValueError as error:
+        raise msgspec.DecodeError(str(error)) from None
+    read = {name: ping.get(name) for name in _Line.__struct_fields__} if isinstance(ping, dict) else ping
+    return _decode(json.dumps(read).encode())
 
 
 def _unknown(line: bytes, now_ns: int) -> Submission:

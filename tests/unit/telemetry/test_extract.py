@@ -151,6 +151,11 @@ def test_a_fennec_crash_on_linux_is_android() -> None:
     assert key(found)["os_name"] == "Android"
 
 
+def test_linux_of_fennec_stays_linux_in_a_main_ping() -> None:
+    ping = main_ping(environment__system__os__name="Linux")
+    assert key(fact(ping, application="Fennec"))["os_name"] == "Linux"
+
+
 def test_a_glean_baseline_ping_gives_usage_hours_under_its_namespace() -> None:
     found = fact(baseline_ping(1800), "baseline", namespace="firefox-desktop")
     assert key(found) == {
@@ -289,6 +294,11 @@ def test_build_age_is_counted_to_the_submission_date_not_to_the_day_of_receipt()
     assert isinstance(extract(ping, submission_date="20260301"), Fact)
 
 
+def test_only_the_first_eight_characters_of_a_build_id_are_a_date() -> None:
+    assert reason(main_ping(environment__build__buildId="2026-11-01")) == "build_age"
+    assert isinstance(extract(main_ping(environment__build__buildId="20261101-rc")), Fact)
+
+
 @pytest.mark.parametrize("build_date", ["1970-01-01T00:00:00+00:00", "1970-01-01+00:00", DROP, None])
 @pytest.mark.parametrize(
     ("app_build", "counted"),
@@ -425,6 +435,29 @@ def test_a_broken_histogram_costs_only_itself(wrong: Any) -> None:
     assert "slow_script_notice_count" not in values(found)
     assert values(found)["gpu_crashes"] == 1
     assert found.notes == ("value_not_counted",)
+
+
+@pytest.mark.parametrize("count", [-1, 10**30, "2", None, True, 2.0])
+def test_a_bucket_without_a_count_costs_the_sums_over_it_but_no_other_bucket(count: Any) -> None:
+    broken = {"values": {"0": 7, "1": count}}
+    found = fact(
+        main_ping(
+            payload__histograms__SLOW_SCRIPT_NOTICE_COUNT=broken,
+            payload__histograms__GHOST_WINDOWS=broken,
+            payload__keyedHistograms__SUBPROCESS_CRASHES_WITH_DUMP__gpu={"values": {"0": count, "1": 7}},
+        )
+    )
+    assert values(found)["slow_script_notice_count"] == 7
+    assert "ghost_windows_main_above_1" not in values(found)
+    assert "gpu_crashes" not in values(found)
+    assert found.notes == ("value_not_counted",)
+
+
+@pytest.mark.parametrize("count", [-1, "2", None, True, 9])
+def test_a_bucket_that_is_no_integer_is_passed_over_whatever_it_holds(count: Any) -> None:
+    found = fact(main_ping(payload__histograms__GC_MAX_PAUSE_MS_2={"values": {"150": 2, "many": count}}))
+    assert values(found)["gc_max_pause_ms_2_main_above_150"] == 2
+    assert found.notes == ()
 
 
 def test_buckets_that_are_no_integers_are_passed_over() -> None:

@@ -56,6 +56,17 @@ def test_white_space_after_the_line_changes_nothing() -> None:
     assert read(json.dumps({"a": 1, "meta": META}) + " \r") == EXPECTED
 
 
+@pytest.mark.parametrize("ping", [{"meta": META, "os": "\ud800"}, {"os": "\udfff", "meta": META, "a": 1}])
+def test_a_lone_surrogate_elsewhere_does_not_hide_meta(ping: dict[str, object]) -> None:
+    assert read(json.dumps(ping)) == EXPECTED
+
+
+def test_a_lone_surrogate_in_meta_is_refused() -> None:
+    line = json.dumps({"meta": {**META, "appName": "\ud800"}, "a": 1}).encode()
+    refused = read_line(line, NOW_NS)[1]
+    assert refused is not None and refused.reason == "not_json"
+
+
 def test_a_line_without_usable_meta_is_refused_as_received_now() -> None:
     for text, reason in (
         ('{"a":1,"meta":{"Timestamp":"yesterday","docType":"main","documentId":"d"}}', "no_meta"),
