@@ -124,7 +124,8 @@ def measure(sizes: Sizes) -> Part:
         "freshness",
         "From the POST's answer to the API",
         f"`missioncontrol serve`, everything in one command; {sizes.rate_per_s} pings/s of 40 kB for "
-        f"{sizes.freshness_s} s, open loop. {len(seconds)} of the pings in it had a display version of their own; the clock ran "
+        f"{sizes.freshness_s} s, open loop. {len(seconds)} of the pings in it had a display version of their own; the "
+        "clock ran "
         f"from the answer to their POST until `/api/aggregates/` counted them, asked every {POLL_S * 1000:.0f} ms.",
         [
             figure("p99 from POST returned to visible", [quantile(seconds, 0.99)], "s", at_most=2),

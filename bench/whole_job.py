@@ -91,8 +91,9 @@ def measure(sizes: Sizes) -> Part:
         "whole_job",
         "The whole job: a file of pings to tables",
         f"{sizes.pings:,} pings of about 40 kB in one plain file to sums in Parquet. Ours: `missioncontrol import "
-        "pings` without the archive of bodies, which Spark's jobs do not write either. Spark `local[2]`: `from_json` "
-        "with an explicit schema of exactly the fields that are used, parsed once for each ping; and the shape of the old job, "
+        "pings` without the archive of bodies, which Spark's jobs do not write either. Spark `local[2]`: "
+        "`from_json` with an explicit schema of exactly the fields that are used, parsed once for each ping; and the "
+        "shape of the old job, "
         "an RDD of dicts from `json.loads`. Ours does more in the same time: it looks for duplicates and writes "
         "experiments, usage by activity and discards, each with a transaction. Warm: Spark's second and later "
         "runs in one session; ours the second of two files in one import. Cold: the whole process from its start.",

@@ -105,7 +105,14 @@ def spark_python() -> Path:
         print(f"Installing PySpark {SPARK_VERSION} for the benchmark only.", file=sys.stderr)
         try:
             subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-            pip = [venv / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+            pip: list[str | Path] = [
+                venv / "bin" / "python",
+                "-m",
+                "pip",
+                "install",
+                "-q",
+                "--disable-pip-version-check",
+            ]
             subprocess.run([*pip, f"pyspark=={SPARK_VERSION}"], check=True)
         except subprocess.CalledProcessError:
             raise BenchError("PySpark could not be installed; see the message above.") from None

@@ -231,3 +231,14 @@ def test_any_mix_of_uses_tells_duplicates_as_a_plain_dict_would(
             log = log_backend.open(dedup_days=7, clock=clock)
         else:
             clock.now_ns += numbers[0] * DAY_NS
+
+
+def test_released_claims_are_free_again_and_no_others(log_backend: LogBackend) -> None:
+    log = log_backend.open()
+    log.claim(["a"], 5)
+    log.claim(["b"], 6)
+    log.append_many([ping("c")])
+    log.release([5, 7])
+    assert log.claim(["a", "b", "c"], 8) == [False, True, True]
+    with pytest.raises(ValueError):
+        log.release([0])

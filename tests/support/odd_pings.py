@@ -97,15 +97,17 @@ class OddPings:
     def chance(self, of_one: float) -> bool:
         return self.random.random() < of_one
 
+    def mostly(self, values: Sequence[Any]) -> Any:
+        """The first, now and then any of them: so that pings share keys."""
+        return values[0] if self.chance(0.8) else self.pick(values)
+
     def pick(self, values: Sequence[Any]) -> Any:
         return self.random.choice(values)
 
     def build_id(self, submitted: date) -> str:
         """Mostly young, at times at a border of the window of months, at times none."""
         if self.chance(0.7):
-            return self.pick(("20", "45")).join(
-                ((submitted - timedelta(days=self.pick((1, 40)))).strftime("%Y%m%d"), "3010")
-            )
+            return f"{self.day - timedelta(days=self.mostly((45, 3))):%Y%m%d}203010"
         if self.chance(0.1):
             return self.pick(
                 ("20180231000000", "2018", "", "unknown", "2018-05-01", "20181301000000", "99999999")
@@ -125,7 +127,10 @@ class OddPings:
         if self.chance(0.1):
             return self.pick(SHAPES)
         chosen = self.random.sample(BUCKETS, self.random.randrange(8))
-        return {"range": [1, 2], "values": {b: self.pick((1, 2, 30, *COUNTS)) for b in chosen}, "sum": 9}
+        return {"range": [1, 2], "values": {b: self.count() for b in chosen}, "sum": 9}
+
+    def count(self) -> Any:
+        return self.pick((1, 2, 30)) if self.chance(0.85) else self.pick(COUNTS)
 
     def document_id(self) -> str:
         return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
@@ -148,9 +153,8 @@ class OddPings:
         before = self.pick(self._sent)
         ping = self.ping() if self.chance(0.3) else json.loads(json.dumps(before))
         ping["meta"]["documentId"] = before["meta"]["documentId"]
-        ping["meta"]["Timestamp"] = before["meta"].get("Timestamp", 0) + self.pick(
-            (-1, 0, 1, 400 * NS, -400 * NS)
-        )
+        received = before["meta"].get("Timestamp") or self.timestamp()
+        ping["meta"]["Timestamp"] = received + self.pick((-1, 0, 1, 400 * NS, -400 * NS))
         return json.dumps(ping).encode()
 
     def _of_another_application(self, ping: Json) -> Json:
@@ -167,12 +171,12 @@ class OddPings:
             days=self.pick((0, 0, 0, -1, 1, -40))
         )
         build_id = self.build_id(submitted)
-        channel = self.pick(("release", "release", "beta", "nightly", "esr", "aurora", ""))
-        version = self.pick(("60.0", "60.0.1", "61.0a1"))
+        channel = self.mostly(("release", "beta", "nightly", "esr", "aurora", ""))
+        version = self.mostly(("60.0", "60.0.1", "61.0a1"))
         meta = {
             "Timestamp": received, "submissionDate": submitted.strftime("%Y%m%d"), "docType": kind,
-            "documentId": self.document_id(), "geoCountry": self.pick(("US", "DE", "??")), "normalizedChannel": channel,
-            "appName": self.pick(("Firefox", "Firefox", "Fennec")), "appVersion": version, "appBuildId": build_id,
+            "documentId": self.document_id(), "geoCountry": self.mostly(("US", "DE", "??")), "normalizedChannel": channel,
+            "appName": self.mostly(("Firefox", "Fennec")), "appVersion": version, "appBuildId": build_id,
         }  # fmt: skip
         if kind == "core":
             return {"meta": meta, **self._core()}
@@ -191,16 +195,20 @@ class OddPings:
         names = ("architecture", "channel", "name", "platformVersion", "vendor", "xpcomAbi")
         return {
             **dict.fromkeys(names, "x"), "version": version, "buildId": build_id,
-            "displayVersion": self.pick((version, version + "b3")),
+            "displayVersion": self.mostly((version, version + "b3")),
         }  # fmt: skip
 
     def _environment(self, version: str, build_id: str) -> Json:
         system = {
-            "name": self.pick(("Windows_NT", "Linux", "Darwin")),
-            "version": self.pick(("10.0", "10.0.1.7")),
+            "name": self.mostly(("Windows_NT", "Linux", "Darwin")),
+            "version": self.mostly(("10.0", "10.0.1.7")),
         }
         made: Json = {
-            "build": {"version": version, "buildId": build_id, "architecture": self.pick(("x86", "x86-64"))},
+            "build": {
+                "version": version,
+                "buildId": build_id,
+                "architecture": self.mostly(("x86-64", "x86")),
+            },
             "system": {"os": system, "memoryMB": 4096},
             "experiments": {},
             "addons": {"activeAddons": {"a@b": {"id": "odd"}}, "theme": {"id": "t"}},

@@ -79,7 +79,8 @@ class Oracle:
     def __init__(self) -> None:
         self.v2: dict[tuple[Any, ...], Row] = {}
         self.early: dict[tuple[Any, ...], Row] = {}
-        self.discards: Counter[str] = Counter()
+        self.discards: Counter[tuple[str | None, str]] = Counter()
+        """By start of the window (None: not known) and rule."""
         self.other_applications = 0
         self._known: set[str] = set()
 
@@ -90,15 +91,15 @@ class Oracle:
             try:
                 readable.append(_read(line))
             except Discarded as rule:
-                self.discards[str(rule)] += 1
+                self.discards[None, str(rule)] += 1
         # A stable sort: of those received at the same instant the one that stands first.
         for ping in sorted(readable, key=lambda ping: ping["meta"]["Timestamp"]):
             self._one(ping)
 
     def _one(self, ping: Json) -> None:
-        document_id = ping["meta"]["documentId"]
+        document_id, window = ping["meta"]["documentId"], _times(ping)["window_start"]
         if document_id in self._known:
-            self.discards["duplicate"] += 1
+            self.discards[window, "duplicate"] += 1
             return
         self._known.add(document_id)
         try:
@@ -107,7 +108,7 @@ class Oracle:
             if str(rule) == "application":
                 self.other_applications += 1
             else:
-                self.discards[str(rule)] += 1
+                self.discards[window, str(rule)] += 1
             return
         self._count(ping)
 

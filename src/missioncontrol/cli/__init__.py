@@ -95,7 +95,9 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
-    except OSError as error:  # what the system refuses (a folder without write permission, a full disk) is no bug
+    except (
+        OSError
+    ) as error:  # what the system refuses (a folder without write permission, a full disk) is no bug
         where = f"{error.filename}: " if error.filename else ""
         click.echo(f"Error: {where}{error.strerror or error}", err=True)
         sys.exit(1)

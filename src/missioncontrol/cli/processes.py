@@ -83,7 +83,9 @@ class Child:
             if self._stop.is_set():
                 return
             pause = _FIRST_PAUSE_S if time.monotonic() - started > 60 else min(pause * 2, _LONGEST_PAUSE_S)
-            if self._stop.wait(_FIRST_PAUSE_S):  # whoever stops all processes at once may reach the child first
+            if self._stop.wait(
+                _FIRST_PAUSE_S
+            ):  # whoever stops all processes at once may reach the child first
                 return
             logger.error("child_ended", command=self._arguments[3:], code=code, restart_s=pause)
             while not self._again(pause):

@@ -12,14 +12,18 @@ from missioncontrol.cli.context import Settings, open_services, with_settings
 
 @click.command("sql")
 @with_settings
-@click.option("--dialect", type=click.Choice(["duckdb", "presto", "postgres"]), default="duckdb", show_default=True)
+@click.option(
+    "--dialect", type=click.Choice(["duckdb", "presto", "postgres"]), default="duckdb", show_default=True
+)
 @click.option(
     "--format",
     "form",
     type=click.Choice(["table", "json", "ndjson", "csv", "parquet", "arrow"]),
     help="Form of the answer on stdout [table on a terminal, json otherwise].",
 )
-@click.option("--timeout", type=click.FloatRange(0), help="Seconds until the query is stopped; 0: never [30].")
+@click.option(
+    "--timeout", type=click.FloatRange(0), help="Seconds until the query is stopped; 0: never [30]."
+)
 @click.argument("query")
 def command(settings: Settings, dialect: str, form: str | None, timeout: float | None, query: str) -> None:
     """Run one SELECT over the lake; QUERY may be - for standard input.

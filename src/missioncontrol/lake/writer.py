@@ -119,9 +119,7 @@ class LakeWriter:
                     failure = error
             raise self._conflict(table, app, str(failure)) from failure
 
-    def append(
-        self, table: str, data: pa.Table, app: str, version: int, after: int | None = None
-    ) -> bool:
+    def append(self, table: str, data: pa.Table, app: str, version: int, after: int | None = None) -> bool:
         """Stage and commit; False, with nothing done, when this version was committed before."""
         if self.committed(table, app) >= version:
             return False

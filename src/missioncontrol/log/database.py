@@ -110,7 +110,9 @@ def failure(error: Exception, path: Path, code: str = "log_unwritable") -> Missi
     doing = "read" if code == "log_unreadable" else "written"
     hint = "Another process holds it." if isinstance(error, sqlite3.Error) and is_busy(error) else ""
     return StorageError(
-        code, f"The log {path} cannot be {doing}: {error}.", hint or "Check the folder, its permissions and the disk."
+        code,
+        f"The log {path} cannot be {doing}: {error}.",
+        hint or "Check the folder, its permissions and the disk.",
     )
 
 

@@ -103,6 +103,13 @@ class Log(Protocol):
         """
         ...
 
+    def release(self, claimants: Sequence[int]) -> None:
+        """Forget the ids that these claimants noted: they gave up before their pings reached the lake.
+
+        May take long with many ids. `ValueError` for claimant 0.
+        """
+        ...
+
     def read(self, after: int, max_records: int, max_bytes: int) -> list[Record]:
         """Records with offset > `after`, as many as fit both limits, but at least one if there is any.
 

@@ -76,6 +76,12 @@ def claim(connection: sqlite3.Connection, ids: Sequence[bytes], claimant: int, w
     return [known.get(id_, claimant) != claimant for id_ in ids]
 
 
+def release(connection: sqlite3.Connection, claimants: Sequence[int]) -> None:
+    """Forget what these claimants noted. Reads the whole table: only for imports that were given up."""
+    marks = ",".join("?" * len(claimants))
+    connection.execute(f"DELETE FROM seen WHERE claimant IN ({marks})", tuple(claimants))
+
+
 class Sweep:
     """Frees expired identities, a stretch of the table at a time, so that no lock lasts.
 

@@ -79,6 +79,13 @@ class SqliteLog:
             duplicates += self._writer.run(task=task)
         return duplicates
 
+    def release(self, claimants: Sequence[int]) -> None:
+        """Forget what claimants noted whose pings never reached the lake."""
+        if seen.APPENDED in claimants:
+            raise ValueError("claimant 0 is append() itself")
+        if claimants:
+            self._writer.run(task=partial(seen.release, claimants=claimants))
+
     def read(self, after: int, max_records: int, max_bytes: int) -> list[Record]:
         """Records with offset > `after`, at least one if there is any, until a limit is reached."""
         records: list[Record] = []

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Iterator
+import io
+import itertools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,9 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
-import pyarrow.json
 import pyarrow.parquet as pq
 
+from missioncontrol.clock import WINDOW_S
 from missioncontrol.errors import BadRequest
 from missioncontrol.lake.tables import Column, LakeTable, lake_tables
 from missioncontrol.lake.writer import LakeWriter, StagedFile
@@ -28,7 +30,7 @@ IMPORTABLE = ("error_aggregates", "experiment_aggregates", "usage_by_activity", 
 _DERIVED = {"window_end", "submission_date_s3"}
 """Columns of the published views that follow from others; passed over."""
 _STAGE_ROWS = 500_000
-_JSON_TYPES = {"string": pa.string(), "int64": pa.float64(), "float64": pa.float64()}
+_JSON_ROWS = 20_000
 _TYPES: dict[str, pa.DataType] = {
     "timestamp": pa.timestamp("us", "UTC"),
     "date": pa.date32(),
@@ -84,7 +86,7 @@ def _parts(path: Path, shape: LakeTable) -> Iterator[pa.Table]:
             if kind == ".csv":
                 yield from _gathered(pyarrow.csv.open_csv(stream, convert_options=_csv_options(shape)))
             elif kind in (".ndjson", ".json", ".jsonl"):
-                yield from _gathered(pyarrow.json.open_json(stream, parse_options=_json_options(shape)))
+                yield from _gathered(_json_tables(stream))
             else:
                 hint = "Names end in .ndjson, .json, .jsonl, .csv or .parquet, each also with .gz."
                 raise BadRequest("import_format", f"{path}: unknown format `{path.name}`.", hint)
@@ -105,23 +107,44 @@ def _csv_options(shape: LakeTable) -> pyarrow.csv.ConvertOptions:
     )
 
 
-def _json_options(shape: LakeTable) -> pyarrow.json.ParseOptions:
-    """Numbers and texts as declared, for the same reason; times and dates as they are written."""
-    fields = [(c.name, _JSON_TYPES[c.type]) for c in shape.columns if c.type in _JSON_TYPES]
-    return pyarrow.json.ParseOptions(explicit_schema=pa.schema(fields), unexpected_field_behavior="infer")
+def _json_tables(stream: Any) -> Iterator[pa.Table]:
+    """Some rows at a time; a column may come late, be null for long, or hold whole numbers and others.
+
+    Arrow's own reader knows only the columns and types of the first block.
+    """
+    decode = msgspec.json.Decoder(dict[str, Any]).decode
+    lines = enumerate(io.BufferedReader(stream), 1)
+    while part := list(itertools.islice(lines, _JSON_ROWS)):
+        rows = [_json_row(decode, number, line) for number, line in part if not line.isspace()]
+        names = dict.fromkeys(name for row in rows for name in row)
+        yield pa.table({name: _json_column(name, rows) for name in names})
+
+
+def _json_row(decode: Callable[[bytes], dict[str, Any]], number: int, line: bytes) -> dict[str, Any]:
+    try:
+        return decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise pa.ArrowInvalid(f"line {number}: {error}") from None
+
+
+def _json_column(name: str, rows: list[dict[str, Any]]) -> pa.Array:
+    try:
+        return pa.array([row.get(name) for row in rows])
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        raise pa.ArrowInvalid(f"column `{name}`: {error}") from None
 
 
 def _gathered(batches: Any) -> Iterator[pa.Table]:
-    waiting: list[pa.RecordBatch] = []
+    waiting: list[pa.Table] = []
     rows = 0
     for batch in batches:
-        waiting.append(batch)
+        waiting.append(batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch]))
         rows += batch.num_rows
         if rows >= _STAGE_ROWS:
-            yield pa.Table.from_batches(waiting)
+            yield pa.concat_tables(waiting, promote_options="permissive")
             waiting, rows = [], 0
     if waiting:
-        yield pa.Table.from_batches(waiting)
+        yield pa.concat_tables(waiting, promote_options="permissive")
 
 
 def _conform(part: pa.Table, shape: LakeTable, path: Path) -> pa.Table:
@@ -137,8 +160,16 @@ def _conform(part: pa.Table, shape: LakeTable, path: Path) -> pa.Table:
     columns = {n: _cast(part[n], known[n], path) for n in part.column_names if n in known}
     if columns[time].null_count:
         raise BadRequest("import_value", f"{path}: `{time}` is empty in {columns[time].null_count} rows.")
+    if time == "window_start" and _off_grid(columns[time]):
+        hint = "Windows are 5 minutes long and start at whole multiples of 5 minutes (UTC)."
+        raise BadRequest("import_value", f"{path}: `{time}` is not the start of a window in every row.", hint)
     columns["submission_date"] = columns[time].cast(pa.date32())
     return pa.table(columns)
+
+
+def _off_grid(times: pa.ChunkedArray) -> bool:
+    floor = pc.floor_temporal(times, WINDOW_S // 60, "minute")
+    return bool(pc.any(pc.not_equal(floor, times)).as_py())
 
 
 def _cast(values: pa.ChunkedArray, column: Column, path: Path) -> pa.ChunkedArray:

@@ -2,16 +2,13 @@
 
 Files are read as one sequence of blocks of whole lines. Blocks are decoded and staged by worker processes; this
 process decides on duplicates (in the order of the blocks) and commits, one Delta commit a table and `COMMIT_BLOCKS`
-blocks, with the application transaction (`import:<run>`, number of the last block). An import that was killed and is started again with
-the same files goes on where it stood: `ImportRun` remembers its identity until it is finished.
+blocks, with the application transaction (`import:<run>`, number of the last block). An import that was killed and is
+started again with the same files goes on where it stood (see `import_run`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import multiprocessing
-import os
-import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,10 +25,13 @@ from missioncontrol.lake.writer import LakeWriter, StagedFile
 from missioncontrol.registry import Registry
 from missioncontrol.telemetry import import_worker
 from missioncontrol.telemetry.import_blocks import BLOCK_BYTES, read_blocks
+from missioncontrol.telemetry.import_run import ImportRun, app_of, claimant_of
 from missioncontrol.telemetry.import_worker import Identities, Staged
 
 COMMIT_BLOCKS = 8
 """Blocks that become visible together. A commit for each would cost as much as a third of the work."""
+_MOST_UNDER_WAY = 1024
+"""No machine has more blocks claimed and not committed at once: a group, and one for each worker."""
 
 
 class Identifier(Protocol):
@@ -39,6 +39,10 @@ class Identifier(Protocol):
 
     def claim(self, document_ids: Sequence[str], claimant: int) -> list[bool]:
         """True where another claimant noted the id before."""
+        ...
+
+    def release(self, claimants: Sequence[int]) -> None:
+        """Forget what these claimants noted."""
         ...
 
 
@@ -60,39 +64,6 @@ class ImportReport(msgspec.Struct, frozen=True):
             self.duplicates + staged.duplicates,
             read_bytes,
         )
-
-
-class ImportRun:
-    """The identity of one import of one list of files, kept in a small file until it is finished."""
-
-    def __init__(self, data: Path, files: Sequence[Path]) -> None:
-        described = [f"{f.absolute()}\0{f.stat().st_size}\0{f.stat().st_mtime_ns}" for f in files]
-        digest = hashlib.blake2b(
-            "\n".join([*described, str(BLOCK_BYTES)]).encode(), digest_size=16
-        ).hexdigest()
-        self._path = data / "imports" / f"{digest}.running"
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self.resumed = self._path.exists() and len(self._path.read_text()) == 32
-        if not self.resumed:
-            self._begin()
-        self.name = self._path.read_text()
-
-    @property
-    def claimant(self) -> int:
-        """The run as the log knows it: a positive 63-bit number."""
-        return int(self.name[:15], 16) + 1
-
-    def finish(self) -> None:
-        """Forget the run: the same files again are a new import, all of whose pings are duplicates."""
-        self._path.unlink(missing_ok=True)
-
-    def _begin(self) -> None:
-        temporary = self._path.with_suffix(".tmp")
-        with temporary.open("w") as file:
-            file.write(uuid.uuid4().hex)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(self._path)
 
 
 class _Worker:
@@ -178,26 +149,45 @@ class PingImport:
         for file in files:
             if not file.is_file():
                 raise BadRequest("import_missing", f"There is no file {file}.")
-        run = ImportRun(self._config.data, files)
-        app = f"import:{run.name}"
-        done = min(self._writer.committed(t, app) for t in self._tables) if run.resumed else 0
+        run = ImportRun(self._config.data, files, BLOCK_BYTES)
+        try:
+            total = self._run(run, files, report)
+            run.finish()
+            return total
+        finally:
+            run.close()
+
+    def _run(
+        self, run: ImportRun, files: Sequence[Path], report: Callable[[ImportReport], None]
+    ) -> ImportReport:
+        self._release_abandoned(run)
+        done = min(self._committed(run.app)) if run.resumed else 0
         total = ImportReport()
+        group = _Group(self._writer, self._tables, run.app)
         workers = [_Worker(self._config) for _ in range(self._count)]
-        group = _Group(self._writer, self._tables, app)
         try:
             for number, staged, read_bytes in self._staged(workers, files, run, done):
                 group.add(number, staged)
                 total = total.plus(staged, read_bytes)
                 report(total)
-            group.commit()
         except BadRequest:
-            group.commit()
+            group.commit()  # what came before the unreadable place is imported
             raise
         finally:
             for worker in workers:
                 worker.close()
-        run.finish()
+        group.commit()
         return total
+
+    def _committed(self, app: str) -> list[int]:
+        return [self._writer.committed(table, app) for table in self._tables]
+
+    def _release_abandoned(self, run: ImportRun) -> None:
+        """Free the document ids that runs given up half-way claimed for blocks that never got into the lake."""
+        for name in run.abandoned():
+            done = max(self._committed(app_of(name)))
+            ahead = range(done + 1, done + 1 + _MOST_UNDER_WAY)
+            self._log.release([claimant_of(name, block) for block in ahead])
 
     def _staged(
         self, workers: list[_Worker], files: Sequence[Path], run: ImportRun, done: int
@@ -231,7 +221,8 @@ class PingImport:
             return
         identities = block.worker.receive(Identities)
         assert isinstance(identities, Identities)
-        block.worker.connection.send(self._log.claim(identities.ids, run.claimant) if identities.ids else [])
+        duplicate = self._log.claim(identities.ids, run.claimant(block.number)) if identities.ids else []
+        block.worker.connection.send(duplicate)
         block.decided = True
 
     def _finish(

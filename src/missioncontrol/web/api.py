@@ -142,7 +142,12 @@ def build_api(engine: Engine, registry_source: Callable[[], Registry], config: C
     router = APIRouter(route_class=ApiRoute)
     desk = Desk(config)
     _add_aggregates(router, desk, engine, config)
-    _add_sql(router, desk, SqlRunner(engine.reader, registry_source, config.query, config.cache_path / "spill"), config)
+    _add_sql(
+        router,
+        desk,
+        SqlRunner(engine.reader, registry_source, config.query, config.cache_path / "spill"),
+        config,
+    )
     _add_declared(router, desk, engine, registry_source)
     return router
 

@@ -35,13 +35,25 @@ class _Collector:
         through = status.through if status else 0
         yield GaugeMetricFamily("mc_log_last_offset", "Newest record of the log.", log.last_offset())
         yield GaugeMetricFamily("mc_log_bytes", "Size of the log on disk.", log.size_bytes())
-        yield GaugeMetricFamily("mc_log_backlog_records", "Records not in the lake yet.", log.count_after(through))
+        yield GaugeMetricFamily(
+            "mc_log_backlog_records", "Records not in the lake yet.", log.count_after(through)
+        )
         if status is None:
             return
-        yield GaugeMetricFamily("mc_stream_committed_offset", "All up to this record is in the lake.", through)
-        for name, value in (("records", status.records), ("counted", status.counted), ("discarded", status.discarded)):
-            yield CounterMetricFamily(f"mc_stream_{name}", f"Submissions {name} since the stream started.", value)
-        lags = GaugeMetricFamily("mc_stream_lag_seconds", "From receipt to visible, last batches.", labels=["quantile"])
+        yield GaugeMetricFamily(
+            "mc_stream_committed_offset", "All up to this record is in the lake.", through
+        )
+        for name, value in (
+            ("records", status.records),
+            ("counted", status.counted),
+            ("discarded", status.discarded),
+        ):
+            yield CounterMetricFamily(
+                f"mc_stream_{name}", f"Submissions {name} since the stream started.", value
+            )
+        lags = GaugeMetricFamily(
+            "mc_stream_lag_seconds", "From receipt to visible, last batches.", labels=["quantile"]
+        )
         lags.add_metric(["0.5"], status.lag_p50_s)
         lags.add_metric(["0.99"], status.lag_p99_s)
         yield lags
@@ -50,7 +62,9 @@ class _Collector:
 def _edge(edge: Edge) -> Iterator[Metric]:
     counts = edge.counts()
     yield CounterMetricFamily("mc_edge_accepted", "Submissions stored for the first time.", counts.accepted)
-    yield CounterMetricFamily("mc_edge_duplicates", "Submissions whose document id was known.", counts.duplicates)
+    yield CounterMetricFamily(
+        "mc_edge_duplicates", "Submissions whose document id was known.", counts.duplicates
+    )
     yield CounterMetricFamily("mc_edge_body_bytes", "Bytes of accepted bodies as sent.", counts.body_bytes)
     refused = CounterMetricFamily("mc_edge_refused", "Submissions refused, by code.", labels=["code"])
     for code, count in sorted(counts.refused.items()):

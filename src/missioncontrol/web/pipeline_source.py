@@ -37,7 +37,9 @@ SELECT discarded, log_offset, received_ns, namespace, document_type, document_ve
        version, channel, build_id, headers, encoding, octet_length(body), body
 FROM {relation} WHERE discarded IS NOT NULL AND window_start >= ?
 QUALIFY row_number() OVER (PARTITION BY discarded ORDER BY received DESC) <= 3 ORDER BY received DESC LIMIT ?"""
-_SAMPLE = "SELECT log_offset, encoding, body FROM {relation} WHERE discarded IS NOT NULL AND log_offset = ? LIMIT 1"
+_SAMPLE = (
+    "SELECT log_offset, encoding, body FROM {relation} WHERE discarded IS NOT NULL AND log_offset = ? LIMIT 1"
+)
 
 
 class LakePipeline:
@@ -128,7 +130,14 @@ def _sample(row: Sequence[Any]) -> pipeline.Sample:
 
 
 def _path(
-    namespace: str, kind: str, version: str, identity: str, app: str, app_version: str, channel: str, build: str
+    namespace: str,
+    kind: str,
+    version: str,
+    identity: str,
+    app: str,
+    app_version: str,
+    channel: str,
+    build: str,
 ) -> str:
     if namespace == "telemetry":
         parts = (identity, kind, app, app_version, channel, build)

@@ -48,7 +48,7 @@ def test_json_is_a_list_of_objects() -> None:
 @pytest.mark.parametrize(
     ("envelope", "body"),
     [
-        ("list", b"[]"),
+        ("list", b"[]\n"),
         ("results", b'{"results":[],"complete":true}'),
         (
             "columns",

@@ -39,7 +39,27 @@ def test_the_shipped_files_declare_every_column_of_the_streaming_predecessor() -
         "channel", "application", "version", "display_version", "build_id", "os_name", "os_version", "architecture",
         "country",
     ]  # fmt: skip
-    for name in ["count", "usage_hours", "main_crashes", "startup_crashes", "content_crashes", "content_shutdown_crashes", "gpu_crashes", "plugin_crashes", "gmplugin_crashes", "browser_shim_usage_blocked", "permissions_sql_corrupted", "defective_permissions_sql_removed", "slow_script_notice_count", "slow_script_page_count", "subsession_count", "first_subsession_count", "first_paint", "ghost_windows_main_above_1", "ghost_windows_content_above_1"]:
+    for name in [
+        "count",
+        "usage_hours",
+        "main_crashes",
+        "startup_crashes",
+        "content_crashes",
+        "content_shutdown_crashes",
+        "gpu_crashes",
+        "plugin_crashes",
+        "gmplugin_crashes",
+        "browser_shim_usage_blocked",
+        "permissions_sql_corrupted",
+        "defective_permissions_sql_removed",
+        "slow_script_notice_count",
+        "slow_script_page_count",
+        "subsession_count",
+        "first_subsession_count",
+        "first_paint",
+        "ghost_windows_main_above_1",
+        "ghost_windows_content_above_1",
+    ]:
         assert name in registry.measures
     for histogram in ("input_event_response_coalesced_ms", "gc_max_pause_ms_2", "cycle_collector_max_pause"):
         for process in ("main", "content"):

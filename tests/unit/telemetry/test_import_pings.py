@@ -15,7 +15,9 @@ NOW_NS = 1_763_000_000 * 10**9
 
 
 def counted(services: Services) -> int:
-    return sum(row[0] for row in services.engine.over("error_aggregates", "SELECT sum(count) FROM {relation}"))
+    return sum(
+        row[0] for row in services.engine.over("error_aggregates", "SELECT sum(count) FROM {relation}")
+    )
 
 
 @pytest.fixture
