@@ -42,7 +42,7 @@ def written(count: int, form: str, limit: int | None = None, **more: Any) -> tup
 
 
 def test_json_is_a_list_of_objects() -> None:
-    assert written(2, "json")[0] == '[{"s":"ü","f":1.5,"n":null},{"s":"ü","f":1.5,"n":null}]'.encode()
+    assert written(2, "json")[0] == '[{"s":"ü","f":1.5,"n":null},{"s":"ü","f":1.5,"n":null}]\n'.encode()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,51 @@
+"""The demo keeps to itself: it never sends to another server, and never empties a folder that is in use."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from tests.support.server import COMMAND, SOURCES, running_server
+
+
+def demo(folder: Path, port: int) -> subprocess.CompletedProcess[str]:
+    command = [*COMMAND, "--data", str(folder), "demo", "--once", "--port", str(port)]
+    environment = {**os.environ, "PYTHONPATH": str(SOURCES)}
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL
+    )
+
+
+def test_a_demo_refuses_a_port_that_another_server_has_and_sends_it_nothing(tmp_path: Path) -> None:
+    with running_server(tmp_path) as server:
+        done = demo(tmp_path / "demo", server.port)
+        assert done.returncode == 2 and "Cannot listen" in done.stderr
+        assert not (tmp_path / "demo").exists()
+        assert server.sql("SELECT count(*) AS n FROM pings") == [{"n": 0}]
+
+
+def test_a_demo_refuses_a_folder_that_another_demo_uses(tmp_path: Path) -> None:
+    with running_server(tmp_path) as server:
+        (server.data / "demo.json").write_text("{}")
+        done = demo(server.data, _free_port())
+        assert done.returncode == 2 and "Another demo is running" in done.stderr
+        assert server.sql("SELECT count(*) AS n FROM pings") == [{"n": 0}]
+
+
+def test_a_server_that_is_asked_to_stop_ends_with_exit_code_0(tmp_path: Path) -> None:
+    with running_server(tmp_path) as server:
+        assert server.process is not None
+        process, server.process = server.process, None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+        assert "child_ended" not in server.talk
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
