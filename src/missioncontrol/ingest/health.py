@@ -17,6 +17,9 @@ VERSION = "/__version__"
 
 _PATHS = frozenset({HEARTBEAT, LOAD_BALANCER_HEARTBEAT, VERSION})
 _JSON = b"application/json"
+_METHOD = msgspec.json.encode(
+    {"code": "method_not_allowed", "message": "Health checks are asked with GET or HEAD.", "hint": "Use GET."}
+)
 _ALLOW = (b"allow", b"GET, HEAD")
 _NO_STORE = (b"cache-control", b"no-store")
 
@@ -46,7 +49,7 @@ class Health:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer GET and HEAD with JSON."""
         if scope["method"] not in ("GET", "HEAD"):
-            await respond(send, 405, b'{"code":"method_not_allowed"}', _JSON, [_ALLOW])
+            await respond(send, 405, _METHOD, _JSON, [_ALLOW])
             return
         status, body = await self._answer(scope["path"])
         await respond(send, status, body, _JSON, [_NO_STORE])

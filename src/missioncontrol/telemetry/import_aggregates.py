@@ -27,6 +27,7 @@ from missioncontrol.lake.writer import LakeWriter, StagedFile
 from missioncontrol.registry import Registry
 
 IMPORTABLE = ("error_aggregates", "experiment_aggregates", "usage_by_activity", "discards")
+_EXPERIMENT = {"experiment_id", "experiment_branch"}
 _DERIVED = {"window_end", "submission_date_s3"}
 """Columns of the published views that follow from others; passed over."""
 _STAGE_ROWS = 500_000
@@ -99,7 +100,7 @@ def _csv_options(shape: LakeTable) -> pyarrow.csv.ConvertOptions:
 
     Arrow's own list of nulls has `NA`, which is Namibia.
     """
-    names = [*(c.name for c in shape.columns), *_DERIVED]
+    names = [*(c.name for c in shape.columns), *_DERIVED, *_EXPERIMENT]
     return pyarrow.csv.ConvertOptions(
         strings_can_be_null=True,
         null_values=["", "null", "NULL", "\\N", "NaN", "nan"],
@@ -150,7 +151,9 @@ def _gathered(batches: Any) -> Iterator[pa.Table]:
 def _conform(part: pa.Table, shape: LakeTable, path: Path) -> pa.Table:
     known = {c.name: c for c in shape.columns}
     for name in part.column_names:
-        if name not in known and name not in _DERIVED:
+        if name in _EXPERIMENT - known.keys():
+            _refuse_experiments(part[name], name, path)
+        elif name not in known and name not in _DERIVED:
             close = difflib.get_close_matches(name, list(known), 1)
             hint = f"Did you mean `{close[0]}`?" if close else f"Columns: {', '.join(known)}."
             raise BadRequest("import_column", f"{path}: table {shape.name} has no column `{name}`.", hint)
@@ -165,6 +168,17 @@ def _conform(part: pa.Table, shape: LakeTable, path: Path) -> pa.Table:
         raise BadRequest("import_value", f"{path}: `{time}` is not the start of a window in every row.", hint)
     columns["submission_date"] = columns[time].cast(pa.date32())
     return pa.table(columns)
+
+
+def _refuse_experiments(values: pa.ChunkedArray, name: str, path: Path) -> None:
+    """The predecessor's table repeats each ping for its experiments; those rows would count twice."""
+    if values.null_count < len(values):
+        hint = (
+            "Import the rows without experiment only; those with one go into --table experiment_aggregates."
+        )
+        raise BadRequest(
+            "import_value", f"{path}: `{name}` has values, which are no population totals.", hint
+        )
 
 
 def _off_grid(times: pa.ChunkedArray) -> bool:
@@ -183,7 +197,10 @@ def _cast(values: pa.ChunkedArray, column: Column, path: Path) -> pa.ChunkedArra
             return pa.chunked_array([pa.nulls(len(values), pa.date32())])
         elif column.type == "int64" and pa.types.is_string(values.type):
             values = values.cast(pa.float64())  # some writers give whole numbers a fraction of .0
-        return values.cast(kind)
+        cast = values.cast(kind)
+        if column.type == "float64" and not pc.all(pc.is_finite(cast)).as_py():
+            raise BadRequest("import_value", f"{path}: column `{column.name}` holds NaN or infinity.")
+        return cast
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise BadRequest("import_value", f"{path}: column `{column.name}`: {error}") from None
 

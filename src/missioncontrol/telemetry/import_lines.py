@@ -41,6 +41,8 @@ _decode = msgspec.json.Decoder(_Line).decode
 _decode_meta = msgspec.json.Decoder(_Meta).decode
 _META_KEY = re.compile(rb',\s*"meta"\s*:\s*(?=\{)')
 _LONGEST_META = 4096
+_EARLIEST_NS = 946_684_800 * 10**9
+"""The year 2000: a smaller number is a time in another unit."""
 
 
 def read_line(line: bytes, now_ns: int) -> tuple[Submission, Discard | None]:
@@ -55,7 +57,7 @@ def read_line(line: bytes, now_ns: int) -> tuple[Submission, Discard | None]:
         return _unknown(line, now_ns), Discard("not_json")
     except (ValueError, OverflowError):
         return _unknown(line, now_ns), Discard("no_meta", "Timestamp is no number")
-    if not 0 < received_ns < 2**62:
+    if not _EARLIEST_NS < received_ns < 2**62:
         return _unknown(line, now_ns), Discard("no_meta", "Timestamp is no time in nanoseconds")
     document_type = meta.document_type or (found.type if isinstance(found.type, str) else "")
     document_id = meta.document_id or (found.id if isinstance(found.id, str) else "")

@@ -1,7 +1,8 @@
 """`import pings`: files of decoded pings -> lake, on all cores, exactly once.
 
-Files are read as one sequence of blocks of whole lines. Blocks are decoded and staged by worker processes; this
-process decides on duplicates (in the order of the blocks) and commits, one Delta commit a table and `COMMIT_BLOCKS`
+Files are read as one sequence of blocks of whole lines. Of several copies of a ping the one received first counts,
+wherever it stands (see `import_order`). Blocks are decoded and staged by worker processes; this process decides on
+duplicates of what was accepted before and commits, one Delta commit a table and `COMMIT_BLOCKS`
 blocks, with the application transaction (`import:<run>`, number of the last block). An import that was killed and is
 started again with the same files goes on where it stood (see `import_run`).
 """
@@ -12,6 +13,7 @@ import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol
@@ -25,8 +27,9 @@ from missioncontrol.lake.writer import LakeWriter, StagedFile
 from missioncontrol.registry import Registry
 from missioncontrol.telemetry import import_worker
 from missioncontrol.telemetry.import_blocks import BLOCK_BYTES, read_blocks
+from missioncontrol.telemetry.import_order import Receipts, later_copies
 from missioncontrol.telemetry.import_run import ImportRun, app_of, claimant_of
-from missioncontrol.telemetry.import_worker import Identities, Staged
+from missioncontrol.telemetry.import_worker import Identities, Look, Staged, Work
 
 COMMIT_BLOCKS = 8
 """Blocks that become visible together. A commit for each would cost as much as a third of the work."""
@@ -193,6 +196,7 @@ class PingImport:
         self, workers: list[_Worker], files: Sequence[Path], run: ImportRun, done: int
     ) -> Iterator[tuple[int, Staged, int]]:
         """The blocks after number `done`, staged, in order; each worker has at most one under way."""
+        later = _later_copies(workers, files)
         under_way: deque[_Block] = deque()
         free = deque(workers)
         unreadable: BadRequest | None = None
@@ -203,7 +207,7 @@ class PingImport:
                 if not free:
                     yield self._finish(under_way, free, run)
                 block = _Block(number, free.popleft(), read_bytes)
-                block.worker.connection.send(pieces)
+                block.worker.connection.send(Work(pieces, later.get(number, frozenset())))
                 if under_way:
                     self._decide(under_way[-1], run)
                 under_way.append(block)
@@ -234,3 +238,33 @@ class PingImport:
         assert isinstance(staged, Staged)
         free.append(block.worker)
         return block.number, staged, block.read_bytes
+
+
+def _later_copies(workers: Sequence[_Worker], files: Sequence[Path]) -> dict[int, frozenset[int]]:
+    """By number of the block, the lines of which another block or line has an earlier copy.
+
+    Nothing to look for in a single block: its worker finds them. What cannot be read is left to the import itself.
+    """
+    waiting: deque[_Worker] = deque()
+    found: list[Receipts] = []
+
+    def receive() -> None:
+        answer = waiting.popleft().receive(Receipts)
+        assert isinstance(answer, Receipts)
+        found.append(answer)
+
+    blocks = read_blocks(files)
+    try:
+        ahead = list(islice(blocks, 2))
+        if len(ahead) > 1:
+            for number, (pieces, _) in enumerate(chain(ahead, blocks)):
+                if len(waiting) == len(workers):
+                    receive()
+                worker = workers[number % len(workers)]
+                worker.connection.send(Look(pieces))
+                waiting.append(worker)
+    except BadRequest:
+        pass
+    while waiting:
+        receive()
+    return dict(enumerate(later_copies(found), 1))

@@ -19,7 +19,21 @@ from missioncontrol.telemetry.discards import Discard
 from missioncontrol.telemetry.extract import Extractor
 from missioncontrol.telemetry.import_blocks import Piece, lines_of
 from missioncontrol.telemetry.import_lines import read_line
+from missioncontrol.telemetry.import_order import receipts
 from missioncontrol.telemetry.submission import Submission
+
+
+class Look(msgspec.Struct, frozen=True):
+    """Asks for the receipts of a block."""
+
+    pieces: list[Piece]
+
+
+class Work(msgspec.Struct, frozen=True):
+    """Asks to stage a block; of the lines `later` (their indexes) an earlier copy is in the import."""
+
+    pieces: list[Piece]
+    later: frozenset[int]
 
 
 class Identities(msgspec.Struct, frozen=True):
@@ -39,28 +53,34 @@ class Staged(msgspec.Struct, frozen=True):
 
 
 def run(connection: Connection, config: Config) -> None:
-    """Serve the parent until it closes the connection: block -> Identities, duplicate flags -> Staged."""
+    """Serve the parent until it closes the connection.
+
+    `Look` is answered with `Receipts`; `Work` with `Identities`, then, given which of them are duplicates, `Staged`.
+    """
     registry = load_registry(config.registry_files)
     extractor, writer = Extractor(registry), LakeWriter(config.lake_path)
     writer.ensure(registry)
     while True:
         try:
-            block: list[Piece] = connection.recv()
+            asked: Look | Work = connection.recv()
         except EOFError:
             return
-        lines = [read_line(line, system_clock()) for line in lines_of(block)]
-        first = _first_received(lines)
+        lines = [read_line(line, system_clock()) for line in lines_of(asked.pieces)]
+        if isinstance(asked, Look):
+            connection.send(receipts(("" if no else s.document_id, s.received_ns) for s, no in lines))
+            continue
+        first = _first_received(lines, asked.later)
         connection.send(Identities(list(first), len(lines)))
         known = dict(zip(first, connection.recv(), strict=True))
         connection.send(_stage(lines, first, known, Batch(extractor, config), writer))
 
 
-def _first_received(lines: list[tuple[Submission, Discard | None]]) -> dict[str, int]:
-    """For each document id the index of the line that was received first."""
+def _first_received(lines: list[tuple[Submission, Discard | None]], later: frozenset[int]) -> dict[str, int]:
+    """For each document id of which no earlier copy is elsewhere, the index of the line received first."""
     first: dict[str, int] = {}
     for index, (submission, refused) in enumerate(lines):
         identity = submission.document_id.lower()
-        if refused is None and identity:
+        if refused is None and identity and index not in later:
             best = first.setdefault(identity, index)
             if submission.received_ns < lines[best][0].received_ns:
                 first[identity] = index
@@ -79,7 +99,7 @@ def _stage(
         identity = submission.document_id.lower()
         if refused is not None:
             batch.refuse(submission, refused)
-        elif identity and (known[identity] or first[identity] != index):
+        elif identity and (first.get(identity) != index or known[identity]):
             duplicates += 1
             batch.discard(submission.received_ns, "duplicate")
         else:

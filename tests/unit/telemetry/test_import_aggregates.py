@@ -72,3 +72,17 @@ def test_a_file_with_one_wrong_row_is_refused_whole_and_told_where(
         imported(tmp_path, name, text, "*")
     snapshot = LakeReader(tmp_path / "lake", tmp_path / "cache").snapshot("error_aggregates")
     assert snapshot is not None and snapshot.files == ()
+
+
+def test_rows_of_the_predecessors_view_are_taken_as_far_as_they_are_population_totals(tmp_path: Path) -> None:
+    head = "window_start,window_end,submission_date_s3,channel,experiment_id,experiment_branch,count\n"
+    row = f"{START},2018-03-28T02:10:00Z,20180328,release,"
+    assert imported(tmp_path, "rows.csv", head + row + ",,3\n", "channel, count") == [("release", 3)]
+    with pytest.raises(BadRequest, match="no population totals") as caught:
+        imported(tmp_path, "more.csv", head + row + "exp,a,3\n", "count")
+    assert "experiment_aggregates" in caught.value.hint
+
+
+def test_hours_that_are_no_number_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match="NaN"):
+        imported(tmp_path, "rows.csv", f"window_start,usage_hours\n{START},inf\n", "usage_hours")

@@ -131,3 +131,19 @@ def test_two_processes_do_not_import_the_same_files_at_once(here: Installation, 
         ImportRun(here.config.data, files, 8_000)
     run.close()
     assert ImportRun(here.config.data, files, 8_000).resumed
+
+
+def test_of_copies_in_different_blocks_the_one_received_first_counts(
+    here: Installation, tmp_path: Path
+) -> None:
+    late = [
+        line(n).replace(f'"Timestamp": {RECEIVED_NS + n}', f'"Timestamp": {RECEIVED_NS + 600 * 10**9 + n}')
+        for n in range(20)
+    ]
+    (tmp_path / "late").write_text("".join(late))
+    report = here.run(
+        [tmp_path / "late", write(tmp_path / "early", [*range(20), 50]), write(tmp_path / "more", [7, 51])]
+    )
+    assert (report.counted, report.duplicates) == (22, 21)
+    windows = {row["window_start"].minute: 0 for row in rows(here.config.lake_path, "error_aggregates")}
+    assert list(windows) == [0]  # all are in the window of the early copies
