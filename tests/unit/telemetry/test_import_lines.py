@@ -9,7 +9,7 @@ import pytest
 from missioncontrol.telemetry.import_lines import read_line
 
 META = {"Timestamp": 1_500_000_000_000_000_000, "docType": "main", "documentId": "d1", "appName": "Firefox"}
-NESTED = {"Timestamp": 7, "docType": "crash", "documentId": "wrong"}
+NESTED = {"Timestamp": 1_600_000_000_000_000_000, "docType": "crash", "documentId": "wrong"}
 NOW_NS = 42
 
 
@@ -48,8 +48,8 @@ def test_only_the_lines_own_meta_counts(ping: dict[str, object]) -> None:
 
 
 def test_the_pings_own_type_and_id_stand_in_for_those_that_meta_lacks() -> None:
-    ping = {"type": "main", "id": "own", "meta": {"Timestamp": 5}}
-    assert read(json.dumps(ping)) == ("main", "own", 5)
+    ping = {"type": "main", "id": "own", "meta": {"Timestamp": META["Timestamp"]}}
+    assert read(json.dumps(ping)) == ("main", "own", META["Timestamp"])
 
 
 def test_white_space_after_the_line_changes_nothing() -> None:
@@ -70,6 +70,7 @@ def test_a_lone_surrogate_in_meta_is_refused() -> None:
 def test_a_line_without_usable_meta_is_refused_as_received_now() -> None:
     for text, reason in (
         ('{"a":1,"meta":{"Timestamp":"yesterday","docType":"main","documentId":"d"}}', "no_meta"),
+        ('{"a":1,"meta":{"Timestamp":1500000000,"docType":"main","documentId":"d"}}', "no_meta"),
         ('{"a":1,"meta":{"Timestamp":-1,"docType":"main","documentId":"d"}}', "no_meta"),
         ('{"a":1,"meta":{"docType":7,"documentId":"d"}}', "no_meta"),
         ('{"a":1}', "no_meta"),
