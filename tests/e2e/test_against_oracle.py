@@ -31,8 +31,7 @@ REASONS = {
     "core os": "core_os", "no build": "build_id_missing", "build": "build_age", "process": "crash_process_type",
     "length": "subsession_length",
 }  # fmt: skip
-NOTES = ("value_not_counted", "experiments_not_counted", "activity_not_placed")
-"""Rows of `discards` about a part of a ping that is counted."""
+"""The oracle's names of rules, and the product's."""
 
 DIMENSIONS = (*oracle.DIMENSIONS, "experiment_id", "experiment_branch")
 EARLY_KEY = ("window_start", *oracle.DIMENSIONS)
@@ -46,12 +45,10 @@ TABLES = (
     f" FROM error_aggregates WHERE application IN ('Firefox', 'Fennec') GROUP BY {', '.join(EARLY_KEY)}",
     "SELECT 'discards' AS source, reason, sum(count) AS n,"
     " CASE WHEN reason NOT IN ('not_json', 'no_meta') THEN window_start END AS window_start"
-    f" FROM discards WHERE reason NOT IN {NOTES} GROUP BY ALL",
+    " FROM discards GROUP BY ALL",
     "SELECT 'others' AS source, sum(count) AS n FROM error_aggregates WHERE application NOT IN ('Firefox', 'Fennec')",
 )
-DISCARDS_OF_ALL_TIMES = (
-    f"SELECT reason, sum(count) AS n FROM discards WHERE reason NOT IN {NOTES} GROUP BY reason"
-)
+DISCARDS_OF_ALL_TIMES = "SELECT reason, sum(count) AS n FROM discards GROUP BY reason"
 
 
 class Product:

@@ -110,7 +110,7 @@ class Hostile:
         self.expect(*reasons)
 
     def expect(self, *reasons: str) -> None:
-        """Note what `discards` must count for the attack just made, and let a neighbour send a ping."""
+        """Note what `discards` (or, of counted pings, `notes`) must count for the attack just made, and let a neighbour send a ping."""
         self.discards.update(reasons)
         good = as_bytes(ping(application__displayVersion=NEIGHBOUR))
         assert self.server.post(path(), good).status_code == 200
@@ -134,7 +134,9 @@ class Hostile:
         assert "extraction_failed" not in self.server.talk
 
     def found(self) -> Counter[str]:
-        rows = self.server.sql('SELECT reason, sum("count")::INT AS n FROM discards GROUP BY 1')
+        rows = self.server.sql(
+            'SELECT reason, sum("count")::INT AS n FROM (FROM discards UNION ALL FROM notes) GROUP BY 1'
+        )
         return Counter({row["reason"]: row["n"] for row in rows})
 
 
@@ -454,7 +456,7 @@ def test_every_reason_and_its_samples_are_shown_on_the_pipeline_page(hostile: Ho
     hostile.expect("edge_method_not_allowed")
     hostile.check()
     status = hostile.server.get("/api/v1/pipeline").json()
-    told = {d["reason"]: d for d in status["discards"]}
+    told = {d["reason"]: d for d in status["discards"] + status["notes"]}
     assert {reason: d["last_hour"] for reason, d in told.items()} == dict(hostile.discards)
     assert all(d["explanation"] for d in told.values())
     samples = {(s["reason"], s["preview"]) for s in status["samples"]}

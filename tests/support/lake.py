@@ -28,7 +28,7 @@ def merged(lake: Path, table: str) -> dict[tuple[Any, ...], dict[str, Any]]:
     return sums
 
 
-SUMMED = ("error_aggregates", "experiment_aggregates", "usage_by_activity", "discards")
+SUMMED = ("error_aggregates", "experiment_aggregates", "usage_by_activity", "discards", "notes")
 
 
 def everything(lake: Path) -> dict[str, Any]:

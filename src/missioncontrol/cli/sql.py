@@ -26,7 +26,8 @@ from missioncontrol.cli.context import Settings, open_services, with_settings
 def command(settings: Settings, dialect: str, form: str | None, timeout: float | None, query: str) -> None:
     """Run one SELECT over the lake; QUERY may be - for standard input.
 
-    Tables: error_aggregates, error_aggregates_v2, experiment_aggregates, usage_by_activity, discards, pings.
+    Tables: error_aggregates, error_aggregates_v2, experiment_aggregates, usage_by_activity, discards, notes,
+    pings.
     Reads only: no other files, no settings, no network.
 
     \b

@@ -85,6 +85,12 @@ SHAPES: dict[str, Shape] = {
             sort_by=("window_start", "reason"),
         ),
         Shape(
+            "notes",
+            "Notes",
+            "Pings that were counted, but not wholly, by 5-minute window and reason.",
+            sort_by=("window_start", "reason"),
+        ),
+        Shape(
             "pings",
             "Pings",
             "Accepted pings with their body as received: the archive that batch and backfill read.",
@@ -154,6 +160,11 @@ def lake_tables(registry: Registry) -> dict[str, LakeTable]:
             "discards",
             (_WINDOW, _DATE, Column("reason", "string", "Why.")),
             (Column("count", "int64", "Submissions."),),
+        ),
+        _summing(
+            "notes",
+            (_WINDOW, _DATE, Column("reason", "string", "Why.")),
+            (Column("count", "int64", "Pings."),),
         ),
         _table("pings", _PINGS, ()),
     )

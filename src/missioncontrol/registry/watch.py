@@ -1,12 +1,11 @@
 """The registry of a running process: read again when a file of the user's changes.
 
-A file that does not validate changes nothing: the last good registry stays in force, and the error can be asked for.
+The files are looked at (not read) each time it is asked for, so that a ping sent after a change is counted by it. A file that does not validate changes nothing: the last good registry stays in force, and the error can be asked for.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,9 +17,6 @@ from missioncontrol.registry.model import Registry
 
 logger = structlog.get_logger()
 
-CHECK_INTERVAL_S = 0.3
-"""How often the files are looked at, at most."""
-
 
 class RegistryWatcher:
     """Callable that gives the registry in force. Thread-safe."""
@@ -30,16 +26,13 @@ class RegistryWatcher:
         self._lock = threading.Lock()
         self._stamp = self._look()
         self._registry = load_registry(self._paths)
-        self._looked_at = time.monotonic()
         self.error: ConfigError | None = None
         """Why the files as they are now are not in force, if they are not."""
 
     def __call__(self) -> Registry:
         """The registry in force."""
         with self._lock:
-            if time.monotonic() - self._looked_at >= CHECK_INTERVAL_S:
-                self._looked_at = time.monotonic()
-                self._refresh()
+            self._refresh()
             return self._registry
 
     def _look(self) -> tuple[tuple[int, int, int] | None, ...]:

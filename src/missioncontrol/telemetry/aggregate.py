@@ -57,6 +57,7 @@ class Aggregator:
         self._experiments: defaultdict[tuple[Any, ...], Sums] = defaultdict(no_sums)
         self._usage: dict[tuple[Any, ...], list[Any]] = {}
         self._discards: Counter[tuple[int, str]] = Counter()
+        self._notes: Counter[tuple[int, str]] = Counter()
         self._pings: list[tuple[Any, ...]] = []
 
     def add(self, submission: Submission, result: Fact | Discard, doc_type: str) -> None:
@@ -73,12 +74,12 @@ class Aggregator:
             for experiment in result.experiments:
                 _add(self._experiments[(window, result.application, *few, *experiment)], result.values)
         for note in result.notes:
-            self.discard(submission.received_ns, note)
+            self._notes[window, note] += 1
         if result.has_activity:
             self._place(submission, result)
 
     def discard(self, received_ns: int, reason: str, count: int = 1) -> None:
-        """Count submissions that are not counted, or not wholly."""
+        """Count submissions that are not counted."""
         self._discards[window_start_s(received_ns), reason] += count
 
     def tables(self) -> dict[str, pa.Table]:
@@ -108,6 +109,7 @@ class Aggregator:
                 [(*k, *v) for k, v in self._usage.items()],
             ),
             "discards": (["window_start", "reason", "count"], [(*k, v) for k, v in self._discards.items()]),
+            "notes": (["window_start", "reason", "count"], [(*k, v) for k, v in self._notes.items()]),
             "pings": (list(_ARCHIVE), self._pings),
         }
         return {name: _table(shapes[name], *found) for name, found in rows.items() if found[1]}
@@ -118,7 +120,7 @@ class Aggregator:
             return
         cells = place(fact, submission.received_ns, where[2], self._fine_days)
         if cells is None:
-            self.discard(submission.received_ns, "activity_not_placed")
+            self._notes[window_start_s(submission.received_ns), "activity_not_placed"] += 1
             return
         for number, hours in enumerate(cells.hours):
             activity = cells.first_s + number * cells.activity_length_s

@@ -1,6 +1,7 @@
-"""Why a ping is not counted, or not wholly: the reasons, each with its own name in the table `discards`.
+"""Why a ping is not counted, or not wholly: the reasons, each with its own name.
 
-A `Discard` ends the way of one ping. The reasons in NOTES do not: the ping is counted, and something in it was not.
+A `Discard` ends the way of one ping and is counted in the table `discards`. The reasons in NOTES do not: the ping is
+counted, something in it was not, and that is counted in the table `notes`. So received = counted + discarded.
 The registry's `accept` checks add reasons of their own (see `[document.*]`).
 """
 

@@ -88,6 +88,8 @@ class PipelineStatus(msgspec.Struct, frozen=True):
     duplicates_last_day: int = 0
     accepted: tuple[Accepted, ...] = ()
     discards: tuple[Discard, ...] = ()
+    notes: tuple[Discard, ...] = ()
+    """Pings that were counted, but not wholly."""
     tables: tuple[TableSize, ...] = ()
     samples: tuple[Sample, ...] = ()
 

@@ -54,7 +54,7 @@ class LakePipeline:
         now = datetime.now(UTC)
         stream = read_status(config.data)
         committed = stream.through if stream else 0
-        discards = self._discards(now)
+        discards = self._reasons("discards", now)
         duplicates = next((d for d in discards if d.reason == "duplicate"), None)
         return pipeline.PipelineStatus(
             last_offset=log.last_offset(),
@@ -70,6 +70,7 @@ class LakePipeline:
             duplicates_last_day=duplicates.last_day if duplicates else 0,
             accepted=self._accepted(now),
             discards=tuple(d for d in discards if d.reason != "duplicate"),
+            notes=tuple(self._reasons("notes", now)),
             tables=self._tables(),
             samples=self._samples(now),
         )
@@ -80,9 +81,10 @@ class LakePipeline:
             return pipeline.SampleBody(*row)
         return None
 
-    def _discards(self, now: datetime) -> list[pipeline.Discard]:
+    def _reasons(self, table: str, now: datetime) -> list[pipeline.Discard]:
+        """What `discards` or `notes` hold of the last day."""
         hour, day = now - timedelta(hours=1), now - timedelta(days=1)
-        rows = self._services.engine.over("discards", _DISCARDS, (hour, day), Span(first=day))
+        rows = self._services.engine.over(table, _DISCARDS, (hour, day), Span(first=day))
         texts = self._explanations()
         return [pipeline.Discard(r, h, d, utc(last * 1000), texts.get(r, "")) for r, h, d, last in rows]
 
