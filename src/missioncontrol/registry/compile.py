@@ -18,6 +18,7 @@ import msgspec
 
 from missioncontrol.registry.decode import MAX_COUNT, WRONG, Decoder, Shape, Wrong, WrongCounts
 from missioncontrol.registry.model import Check, Dimension, Document, Measure, MeasureSource, Registry
+from missioncontrol.registry.normalise import TEXT_RULES
 from missioncontrol.registry.paths import SUBMISSION_PARTS
 
 Values = tuple[Any, ...]
@@ -85,7 +86,11 @@ class DocumentPlan(msgspec.Struct, frozen=True):
     document: Document
     decoder: Decoder
     required: tuple[tuple[str, tuple[int, ...]], ...]
+    required_values: Callable[[Values], Values]
+    """The first value of each entry of `required`, at once."""
     dimensions: tuple[DimensionPlan, ...]
+    dimension_values: Callable[[Values], Values] | None
+    """The raw values of all dimensions at once; None unless each has one place and its rule looks at text alone."""
     accept: tuple[CompiledCheck, ...]
     measures: tuple[tuple[int, MeasureFunction], ...]
     thresholds: tuple[Thresholds, ...]
@@ -109,11 +114,17 @@ class _Places:
 def compile_document(registry: Registry, document: Document) -> DocumentPlan:
     """The plan for one document type under the registry's dimensions and measures."""
     places = _Places(Decoder())
+    required = tuple(_required(entry, places) for entry in document.required)
+    dimensions = tuple(_dimension(d, document, places) for d in registry.keys)
     plan = DocumentPlan(
         document=document,
         decoder=places.decoder,
-        required=tuple(_required(entry, places) for entry in document.required),
-        dimensions=tuple(_dimension(d, document, places) for d in registry.keys),
+        required=required,
+        required_values=_getter([indexes[0] for _, indexes in required]),
+        dimensions=dimensions,
+        dimension_values=_getter([d.indexes[0] for d in dimensions])
+        if all(map(_is_text, dimensions))
+        else None,
         accept=tuple(CompiledCheck(c, places.of(c.path) if c.path else None) for c in document.accept),
         measures=tuple(_measures(registry, document, places)),
         thresholds=tuple(_thresholds(registry, document, places)),
@@ -125,6 +136,16 @@ def compile_document(registry: Registry, document: Document) -> DocumentPlan:
     )
     places.decoder.compile()
     return plan
+
+
+def _getter(indexes: Sequence[int]) -> Callable[[Values], Values]:
+    if len(indexes) > 1:
+        return itemgetter(*indexes)
+    return lambda values: tuple(values[index] for index in indexes)
+
+
+def _is_text(plan: DimensionPlan) -> bool:
+    return len(plan.indexes) == 1 and (not plan.normalise or plan.normalise in TEXT_RULES)
 
 
 def _required(entry: str | list[str], places: _Places) -> tuple[str, tuple[int, ...]]:

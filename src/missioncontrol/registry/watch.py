@@ -1,6 +1,7 @@
 """The registry of a running process: read again when a file of the user's changes.
 
-The files are looked at (not read) each time it is asked for, so that a ping sent after a change is counted by it. A file that does not validate changes nothing: the last good registry stays in force, and the error can be asked for.
+The files are looked at (not read) each time it is asked for, so that a ping sent after a change is counted by it. A
+file that does not validate changes nothing: the last good registry stays in force, and the error can be asked for.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ that its bytes are not passed from process to process. What is inflated is passe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import mmap
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -57,16 +58,41 @@ def read_blocks(files: Sequence[Path], block_bytes: int = BLOCK_BYTES) -> Iterat
 
 def lines_of(block: Sequence[Piece]) -> Iterator[bytes]:
     """The lines that are not blank."""
+    for content, start, end in _spans(block):
+        line = content[start:end]
+        if line and not line.isspace():
+            yield line
+
+
+def ends_of(block: Sequence[Piece], size_bytes: int) -> Iterator[tuple[bytes, Callable[[], bytes]]]:
+    """Of each line that is not blank its last bytes, and how to get the whole."""
+    for content, start, end in _spans(block):
+        tail = content[max(start, end - size_bytes) : end]
+        if tail and not (tail.isspace() and content[start:end].isspace()):
+            yield tail, lambda content=content, start=start, end=end: content[start:end]  # type: ignore[misc]
+
+
+def _spans(block: Sequence[Piece]) -> Iterator[tuple[bytes | mmap.mmap, int, int]]:
+    """What holds each line, and where in it. Files are mapped, so that what is not looked at is not copied."""
     for piece in block:
-        for line in (_read(piece) if isinstance(piece, Slice) else piece).split(b"\n"):
-            if line and not line.isspace():
-                yield line
+        if isinstance(piece, bytes):
+            yield from _lines_in(piece, 0, len(piece))
+        elif piece.size_bytes:
+            with (
+                Path(piece.path).open("rb") as file,
+                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+            ):
+                yield from _lines_in(content, piece.start, piece.start + piece.size_bytes)
 
 
-def _read(piece: Slice) -> bytes:
-    with Path(piece.path).open("rb", buffering=0) as file:
-        file.seek(piece.start)
-        return file.read(piece.size_bytes)
+def _lines_in(
+    content: bytes | mmap.mmap, start: int, end: int
+) -> Iterator[tuple[bytes | mmap.mmap, int, int]]:
+    while start < end:
+        found = content.find(b"\n", start, end)
+        line_end = end if found < 0 else found
+        yield content, start, line_end
+        start = line_end + 1
 
 
 def _slices(path: Path, first_bytes: int, then_bytes: int) -> Iterator[tuple[Slice, int, int]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -40,7 +41,7 @@ class _Line(msgspec.Struct, frozen=True, gc=False):
 _decode = msgspec.json.Decoder(_Line).decode
 _decode_meta = msgspec.json.Decoder(_Meta).decode
 _META_KEY = re.compile(rb',\s*"meta"\s*:\s*(?=\{)')
-_LONGEST_META = 4096
+LONGEST_META = 4096
 _EARLIEST_NS = 946_684_800 * 10**9
 """The year 2000: a smaller number is a time in another unit."""
 
@@ -79,13 +80,24 @@ def read_line(line: bytes, now_ns: int) -> tuple[Submission, Discard | None]:
     ), None
 
 
+def read_receipt(tail: bytes, whole: Callable[[], bytes], now_ns: int) -> tuple[str, int]:
+    """Document id (empty: none, or a line that cannot be used) and receive time of a line that ends in `tail`."""
+    found = _last_meta(tail)
+    if found is None or found.meta is None or not isinstance(found.meta.timestamp, int):
+        submission, refused = read_line(whole(), now_ns)
+        return ("" if refused else submission.document_id), submission.received_ns
+    if not _EARLIEST_NS < found.meta.timestamp < 2**62:
+        return "", now_ns
+    return (found.meta.document_id or "")[:200], found.meta.timestamp
+
+
 def _last_meta(line: bytes) -> _Line | None:
     """The line's `meta` if it says all and is the last member of the line, without reading what is before it.
 
     In valid JSON a comma followed by a quote is inside no text, and what is decoded reaches up to the last brace: so
     this can only be the line's own `meta`. If the rest is no JSON, extraction says so.
     """
-    tail = line[-_LONGEST_META:].rstrip()
+    tail = line[-LONGEST_META:].rstrip()
     keys = list(_META_KEY.finditer(tail))
     if not keys or not tail.endswith(b"}"):
         return None

@@ -208,8 +208,6 @@ class PingImport:
                     yield self._finish(under_way, free, run)
                 block = _Block(number, free.popleft(), read_bytes)
                 block.worker.connection.send(Work(pieces, later.get(number, frozenset())))
-                if under_way:
-                    self._decide(under_way[-1], run)
                 under_way.append(block)
         except BadRequest as error:
             unreadable = error
@@ -232,7 +230,8 @@ class PingImport:
     def _finish(
         self, under_way: deque[_Block], free: deque[_Worker], run: ImportRun
     ) -> tuple[int, Staged, int]:
-        self._decide(under_way[0], run)
+        for block in under_way:  # nobody waits for a decision while another stages
+            self._decide(block, run)
         block = under_way.popleft()
         staged = block.worker.receive(Staged)
         assert isinstance(staged, Staged)
