@@ -147,8 +147,8 @@ def valid(once):
         " and coalesce(payload.processType, 'main') in ('main', 'content')))",
     ]
     if once:
-        # Spark may not move a column of unknown outcome. Without it, it puts the conditions below the parsing, each with
-        # a from_json of its own: this is what a job as usually written does.
+        # Spark may not move a column of unknown outcome. Without it, it puts the conditions below the parsing, each
+        # with a from_json of its own: this is what a job as usually written does.
         rules.append("monotonically_increasing_id() >= 0")
     return functions.expr(" and ".join(rules))
 

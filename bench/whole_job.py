@@ -87,9 +87,9 @@ def measure(sizes: Sizes) -> Part:
         "The whole job: a file of pings to tables",
         f"{sizes.pings:,} pings of about 40 kB in one plain file to sums in Parquet. Ours: `missioncontrol import "
         "pings` without the archive of bodies, which Spark's jobs do not write either. Spark `local[2]`: "
-        "`from_json` with an explicit schema of exactly the fields that are used, as it is usually written and once more "
-        "with a trick that keeps its optimiser from parsing a ping several times; and the shape of the old job, an RDD "
-        "of dicts from `json.loads`. Ours does more in the same time: it looks for duplicates and writes "
+        "`from_json` with an explicit schema of exactly the fields that are used, as it is usually written and once "
+        "more with a trick that keeps its optimiser from parsing a ping several times; and the shape of the old job, "
+        "an RDD of dicts from `json.loads`. Ours does more in the same time: it looks for duplicates and writes "
         "experiments, usage by activity and discards, each with a transaction. Warm: Spark's second and later "
         "runs in one session; ours what a second file adds to an import. Cold: the whole process from its start.",
         [

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.server import COMMAND, SOURCES, running_server
@@ -43,9 +46,33 @@ def test_a_server_that_is_asked_to_stop_ends_with_exit_code_0(tmp_path: Path) ->
         assert "child_ended" not in server.talk
 
 
-def _free_port() -> int:
-    import socket
+def test_a_demo_that_is_killed_leaves_nothing_running(tmp_path: Path) -> None:
+    port = _free_port()
+    command = [*COMMAND, "--data", str(tmp_path / "demo"), "demo", "--port", str(port)]
+    environment = {**os.environ, "PYTHONPATH": str(SOURCES)}
+    with subprocess.Popen(
+        command, env=environment, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+    ) as process:
+        try:
+            _wait(lambda: _listens(port))
+        finally:
+            process.kill()
+    _wait(lambda: not _listens(port))
 
+
+def _wait(condition: Callable[[], bool], timeout_s: float = 60) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 import structlog
 
@@ -22,8 +23,8 @@ _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 
 
-def end_with_parent(stop: threading.Event) -> None:
-    """In a child of `serve`: set `stop` when the parent is gone. Does nothing when started by hand."""
+def end_with_parent(end: Callable[[], None]) -> None:
+    """In a `Child`: call `end` when the parent is gone (on Linux SIGTERM may come first). Else does nothing."""
     parent = os.environ.get(PARENT)
     if parent is None:
         return
@@ -31,10 +32,9 @@ def end_with_parent(stop: threading.Event) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
     def watch() -> None:
-        while not stop.is_set():
-            if os.getppid() != int(parent):
-                stop.set()
+        while os.getppid() == int(parent):
             time.sleep(1)
+        end()
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
 

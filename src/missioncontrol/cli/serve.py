@@ -52,10 +52,14 @@ def command(settings: Settings, host: str | None, port: int | None, parts: tuple
 
 def serve(settings: Settings, host: str | None, port: int | None, parts: tuple[str, ...]) -> None:
     """Listen until stopped; the stream runs in a child process that ends with this one."""
-    from missioncontrol.cli.processes import Child
+    import os
+    import signal
+
+    from missioncontrol.cli.processes import Child, end_with_parent
     from missioncontrol.ingest.http_protocol import make_server_config
     from missioncontrol.web.server import Root
 
+    end_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
     with open_services(settings, server={"host": host, "port": port}) as services:
         services.registry()  # a wrong registry or folder is told before anything listens
         services.config.data.mkdir(parents=True, exist_ok=True)

@@ -41,7 +41,7 @@ def run_forever(settings: Settings) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    end_with_parent(stop)
+    end_with_parent(stop.set)
     with open_services(settings) as services:
         lock = wait_for_lock(services.config, stop)
         if lock is None:

@@ -1,0 +1,41 @@
+"""The reference pages name what the code knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from missioncontrol.config import Config
+from missioncontrol.ingest.reasons import explanations
+from missioncontrol.lake.tables import SHAPES
+from missioncontrol.registry.load import load_registry
+from missioncontrol.telemetry.discards import NOTES, REASONS
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+
+
+def test_every_table_and_every_reason_is_explained() -> None:
+    page = (REFERENCE / "tables.md").read_text()
+    checks = [c.reason for d in load_registry().documents.values() for c in d.accept]
+    for name in (*SHAPES, *REASONS, *NOTES, *checks):
+        assert f"`{name}`" in page, name
+    assert explanations()
+
+
+def test_every_setting_is_in_the_reference() -> None:
+    page = (REFERENCE / "command-line.md").read_text()
+    for section in msgspec.structs.fields(Config):
+        for field in msgspec.structs.fields(section.type) if hasattr(section.type, "__struct_fields__") else ():
+            if section.name != "server" or field.name in ("host", "port"):
+                assert f"`{section.name}.{field.name}`" in page, f"{section.name}.{field.name}"
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    import re
+
+    root = REFERENCE.parents[1]
+    pages = [*root.glob("*.md"), *(root / "docs").rglob("*.md")]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
