@@ -6,7 +6,8 @@ A demo owns its data folder: it says so in `demo.json`, and only a folder that s
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -18,11 +19,14 @@ from missioncontrol.services import Services
 from missioncontrol.simulate.corpus import write_corpus
 from missioncontrol.simulate.fleet import Fleet
 from missioncontrol.simulate.stamps import DAY_S, NS
+from missioncontrol.simulate.submission import Submission
 from missioncontrol.state.releases import Release
 from missioncontrol.telemetry.stream import StreamLock
 
 CLIENTS = 4000
-DAYS = 5
+DAYS = 4
+YOUNG_DAYS = 2
+"""Days of the predecessor's youth: what the newest release is compared with at the same age."""
 MAIN_PER_1K_HOURS = 8.0
 _MARKER = "demo.json"
 
@@ -55,13 +59,14 @@ def claim_folder(data: Path) -> None:
 
 
 def load_history(services: Services, fleet: Fleet, seed: int, tell: Callable[[str], None]) -> int:
-    """Import the last days of the fleet and its releases; returns the number of pings."""
+    """Import the last days of the fleet, the first ones of the release that the newest is compared with, and all
+    releases; returns the number of pings.
+    """
     config: Config = services.config
     (config.data / _MARKER).write_bytes(msgspec.json.encode(DemoData(seed, fleet.now_ns)))
     corpus = config.data / "history.ndjson"
-    start_ns = max(fleet.now_ns - DAYS * DAY_S * NS, fleet.earliest_ns)
-    write_corpus(corpus, fleet.history(start_ns, fleet.now_ns), 10_000_000)
-    tell(f"Loading {DAYS} days of {CLIENTS:,} clients ({corpus.stat().st_size / 1e6:,.0f} MB of pings) ...")
+    size = write_corpus(corpus, chain.from_iterable(_history(fleet)), 10_000_000).size_bytes
+    tell(f"Loading {DAYS + YOUNG_DAYS} days of {CLIENTS:,} clients ({size / 1e6:,.0f} MB of pings) ...")
     report = services.ping_import().run([corpus])
     corpus.unlink()
     services.releases.put(
@@ -71,3 +76,12 @@ def load_history(services: Services, fleet: Fleet, seed: int, tell: Callable[[st
         ]
     )
     return report.counted
+
+
+def _history(fleet: Fleet) -> Iterator[Iterator[Submission]]:
+    day_ns = DAY_S * NS
+    recent_ns = max(fleet.now_ns - DAYS * day_ns, fleet.earliest_ns)
+    if fleet.truth.predecessor is not None:
+        published_ns = fleet.truth.predecessor.published_ns
+        yield fleet.history(published_ns, min(published_ns + YOUNG_DAYS * day_ns, recent_ns))
+    yield fleet.history(recent_ns, fleet.now_ns)
