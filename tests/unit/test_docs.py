@@ -26,7 +26,9 @@ def test_every_table_and_every_reason_is_explained() -> None:
 def test_every_setting_is_in_the_reference() -> None:
     page = (REFERENCE / "command-line.md").read_text()
     for section in msgspec.structs.fields(Config):
-        for field in msgspec.structs.fields(section.type) if hasattr(section.type, "__struct_fields__") else ():
+        for field in (
+            msgspec.structs.fields(section.type) if hasattr(section.type, "__struct_fields__") else ()
+        ):
             if section.name != "server" or field.name in ("host", "port"):
                 assert f"`{section.name}.{field.name}`" in page, f"{section.name}.{field.name}"
 
