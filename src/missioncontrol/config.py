@@ -164,9 +164,19 @@ def load_config(
             {**settings, "data": data_dir.absolute()}, Config, strict=False, dec_hook=_path
         )
     except msgspec.ValidationError as error:
-        raise ConfigError(
-            "config_invalid", f"Setting is wrong: {error}", "See `missioncontrol config show`."
-        ) from None
+        raise _wrong_value(str(error), environ) from None
+
+
+def _wrong_value(message: str, environ: Mapping[str, str]) -> ConfigError:
+    what, _, where = message.partition(" - at `$.")
+    setting = where.rstrip("`")
+    variable = f"MC_{setting.upper().replace('.', '__')}"
+    hint = (
+        f"It comes from {variable} in the environment."
+        if variable in environ
+        else "See docs/reference/command-line.md."
+    )
+    return ConfigError("config_invalid", f"Setting `{setting}` is wrong: {what}.", hint)
 
 
 def _read(file: str | Path | None, folder: Path) -> dict[str, Any]:

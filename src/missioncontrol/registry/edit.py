@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import tomlkit
-import tomlkit.exceptions
 
-from missioncontrol.errors import BadRequest, ConfigError
+from missioncontrol.errors import BadRequest
 from missioncontrol.registry.load import SourceFile, parse_registry, shipped_files, user_files
 
 _EDITABLE = ("measure", "dimension", "document", "application")
@@ -21,13 +20,9 @@ def add_blocks(paths: Sequence[Path], file: Path) -> list[str]:
 
     Raises `ConfigError` and writes nothing when the result would not be valid.
     """
-    try:
-        added: dict[str, Any] = tomlkit.parse(file.read_text(encoding="utf-8"))
-    except (tomlkit.exceptions.ParseError, UnicodeDecodeError) as error:
-        raise ConfigError("registry_invalid", f"{file}: no TOML: {error}") from None
-    parse_registry(
-        [*shipped_files(), *user_files(paths), SourceFile(str(file), file.read_text(encoding="utf-8"))]
-    )
+    [given] = user_files([file])
+    parse_registry([*shipped_files(), *user_files(paths), given])
+    added: dict[str, Any] = tomlkit.parse(given.text)
     own = _read(paths[-1])
     names = []
     for section in added:

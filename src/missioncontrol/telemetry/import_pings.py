@@ -72,11 +72,13 @@ class ImportReport(msgspec.Struct, frozen=True):
 class _Worker:
     """A worker process with one block under way at most."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, registry: Registry) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection: Connection
         self.connection, theirs = context.Pipe()
-        self._process = context.Process(target=import_worker.run, args=(theirs, config), daemon=True)
+        self._process = context.Process(
+            target=import_worker.run, args=(theirs, config, registry), daemon=True
+        )
         self._process.start()
         theirs.close()
 
@@ -139,6 +141,7 @@ class PingImport:
         self, config: Config, registry: Registry, writer: LakeWriter, log: Identifier, workers: int
     ) -> None:
         self._config = config
+        self._registry = registry
         self._tables = list(lake_tables(registry))
         self._writer = writer
         self._log = log
@@ -167,7 +170,7 @@ class PingImport:
         done = min(self._committed(run.app)) if run.resumed else 0
         total = ImportReport()
         group = _Group(self._writer, self._tables, run.app)
-        workers = [_Worker(self._config) for _ in range(self._count)]
+        workers = [_Worker(self._config, self._registry) for _ in range(self._count)]
         try:
             for number, staged, read_bytes in self._staged(workers, files, run, done):
                 group.add(number, staged)

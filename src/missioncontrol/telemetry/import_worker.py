@@ -14,7 +14,7 @@ import msgspec
 from missioncontrol.clock import system_clock
 from missioncontrol.config import Config
 from missioncontrol.lake.writer import LakeWriter, StagedFile
-from missioncontrol.registry.load import load_registry
+from missioncontrol.registry import Registry
 from missioncontrol.telemetry.batch import Batch
 from missioncontrol.telemetry.discards import Discard
 from missioncontrol.telemetry.extract import Extractor
@@ -53,12 +53,11 @@ class Staged(msgspec.Struct, frozen=True):
     duplicates: int
 
 
-def run(connection: Connection, config: Config) -> None:
+def run(connection: Connection, config: Config, registry: Registry) -> None:
     """Serve the parent until it closes the connection.
 
     `Look` is answered with `Receipts`; `Work` with `Identities`, then, given which of them are duplicates, `Staged`.
     """
-    registry = load_registry(config.registry_files)
     extractor, writer = Extractor(registry), LakeWriter(config.lake_path)
     writer.ensure(registry)
     # Batches make many objects and no cycles: looking for those too often costs a tenth of the work.
