@@ -13,7 +13,7 @@ import queue
 import sqlite3
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
@@ -43,6 +43,11 @@ class Job(msgspec.Struct, frozen=True, eq=False):
     rows: Sequence[Row] = ()
     task: Task | None = None
 
+    @property
+    def size_bytes(self) -> int:
+        """About what its rows take in the file."""
+        return sum(row.size_bytes for row in self.rows)
+
 
 class GroupCommit:
     """The writer of one log in this process. Its thread and connection start with the first job."""
@@ -56,27 +61,28 @@ class GroupCommit:
         self._group_bytes = min(_GROUP_BYTES, share_bytes)
         self._checkpoint_bytes = min(_CHECKPOINT_BYTES, share_bytes)
         self._store = store
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Sequence[Job] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
         self._connection: sqlite3.Connection | None = None
         self._uncopied_bytes = 0
 
-    def submit(self, job: Job) -> None:
-        """Queue the job; its future is resolved once it is durable or has failed."""
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Queue the jobs for one commit; their futures are resolved once they are durable or have failed."""
         with self._lock:
             if self._closed:
                 raise StorageError("log_closed", f"The log {self._path} is closed.")
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="log-writer", daemon=True)
                 self._thread.start()
-            self._jobs.put(job)
+            for group in _groups(jobs, self._group_bytes):
+                self._jobs.put(group)
 
     def run(self, rows: Sequence[Row] = (), task: Task | None = None) -> Any:
         """Submit a job and wait for what it returns."""
         future: Future[Any] = Future()
-        self.submit(Job(future, rows=rows, task=task))
+        self.submit([Job(future, rows=rows, task=task)])
         return future.result()
 
     def close(self) -> None:
@@ -104,14 +110,14 @@ class GroupCommit:
     def _take(self) -> list[Job]:
         jobs: list[Job] = []
         size_bytes = 0
-        job = self._jobs.get()
-        while job is not None:
-            jobs.append(job)
-            size_bytes += sum(row.size_bytes for row in job.rows)
+        arrived = self._jobs.get()
+        while arrived is not None:
+            jobs += arrived
+            size_bytes += sum(job.size_bytes for job in arrived)
             if len(jobs) >= _GROUP_JOBS or size_bytes >= self._group_bytes:
                 return jobs
             try:
-                job = self._jobs.get_nowait()
+                arrived = self._jobs.get_nowait()
             except queue.Empty:
                 return jobs
         if jobs:
@@ -197,6 +203,20 @@ def _checkpoint(connection: sqlite3.Connection, path: Path) -> None:
 def _copy(connection: sqlite3.Connection) -> int:
     """Copy what can be copied without waiting; how many pages the write-ahead log holds."""
     return int(connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1])
+
+
+def _groups(jobs: Sequence[Job], most_bytes: int) -> Iterator[list[Job]]:
+    """The jobs in order, cut where a group has reached `most_bytes`."""
+    group: list[Job] = []
+    size_bytes = 0
+    for job in jobs:
+        group.append(job)
+        size_bytes += job.size_bytes
+        if size_bytes >= most_bytes:
+            yield group
+            group, size_bytes = [], 0
+    if group:
+        yield group
 
 
 def _size_bytes(rows: Sequence[Row]) -> int:

@@ -47,6 +47,7 @@ class SqliteLog:
         self._writer = GroupCommit(path, max_bytes, self._store)
         self._trimmer = Trimmer(path, dedup_days, clock)
         self._idle_readers: deque[sqlite3.Connection] = deque()
+        self._arriving: dict[asyncio.AbstractEventLoop, list[Job]] = {}
         self._closed = False
 
     @property
@@ -58,8 +59,24 @@ class SqliteLog:
         """Store the entry durably; raises `StorageFull`, `StorageError` or `BadRequest`."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Appended]] = loop.create_future()
-        self._writer.submit(Job(future, loop, rows=(pack(entry),)))
+        job = Job(future, loop, rows=(pack(entry),))
+        waiting = self._arriving.setdefault(loop, [])
+        waiting.append(job)
+        if len(waiting) == 1:
+            # Handed over once the loop has been through all that is ready: one wake-up of the writer, one commit.
+            loop.call_soon(self._hand_over, loop)
         return (await future)[0]
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        jobs = self._arriving.pop(loop, None)
+        if not jobs:
+            return  # closing has handed them over already
+        try:
+            self._writer.submit(jobs)
+        except StorageError as error:
+            for job in jobs:
+                if not job.future.done():
+                    job.future.set_exception(error)
 
     def append_many(self, entries: Sequence[Entry]) -> list[Appended]:
         """Store several entries in one durable commit, all or none."""
@@ -142,6 +159,8 @@ class SqliteLog:
     def close(self) -> None:
         """Finish what is under way and release files and threads."""
         self._closed = True
+        for loop in list(self._arriving):
+            self._hand_over(loop)
         self._writer.close()
         self._trimmer.close()
         while self._idle_readers:

@@ -43,9 +43,7 @@ def rows(lake: SmallLake, query: str) -> Any:
 
 
 def test_an_empty_product_has_every_table_with_its_columns(lake: SmallLake) -> None:
-    tables = (
-        "error_aggregates, error_aggregates_v2, experiment_aggregates, usage_by_activity, discards, pings"
-    )
+    tables = "error_aggregates, error_aggregates_v2, experiment_aggregates, usage_by_activity, discards, notes, pings"
     found = rows(
         lake, "SELECT table_name, count(*) AS n FROM information_schema.columns GROUP BY 1 ORDER BY 1"
     )
