@@ -25,6 +25,7 @@ from missioncontrol.lake.snapshot import LakeReader
 from missioncontrol.lake.tables import lake_tables
 from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.query.engine import Engine
+from missioncontrol.query.sql import SqlRunner
 from missioncontrol.registry.load import load_registry
 from missioncontrol.web.api import build_api
 
@@ -55,7 +56,8 @@ class Served:
         self._version = 0
         engine = Engine(LakeReader(config.lake_path, config.cache_path), lambda: REGISTRY, config.query)
         app = FastAPI()
-        app.include_router(build_api(engine, lambda: REGISTRY, config))
+        sql = SqlRunner(engine.reader, lambda: REGISTRY, config.query, config.cache_path / "spill")
+        app.include_router(build_api(engine, sql, lambda: REGISTRY, config))
         listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         self._server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))

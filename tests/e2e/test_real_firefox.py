@@ -10,10 +10,7 @@ import pytest
 from tests.support.firefox import Build, Firefox
 from tests.support.server import RunningServer, running_server
 
-pytestmark = [
-    pytest.mark.apt,
-    pytest.mark.skipif(not Firefox.is_installed(), reason="Debian's firefox-esr is not installed"),
-]
+pytestmark = pytest.mark.apt
 
 EXPERIMENT, BRANCH = "a-real-experiment", "treatment"
 ARRIVAL_TIMEOUT_S = 60.0

@@ -160,11 +160,6 @@ class Firefox:
         lines = (f"user_pref({json.dumps(k)}, {json.dumps(v)});\n" for k, v in settings.items())
         (self._profile / "user.js").write_text("".join(lines))
 
-    @staticmethod
-    def is_installed() -> bool:
-        """Whether Debian's firefox-esr is there."""
-        return shutil.which("firefox-esr") is not None
-
     @property
     def build(self) -> Build:
         """The installed version and build id."""

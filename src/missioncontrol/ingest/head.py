@@ -29,9 +29,7 @@ KEPT_HEADERS = frozenset(
         b"x-telemetry-agent",
     }
 )
-_FRAMING = frozenset(
-    {b"content-length", b"transfer-encoding", b"content-encoding", b"x-forwarded-for", b"expect"}
-)
+_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"content-encoding", b"x-forwarded-for"})
 _READ = KEPT_HEADERS | _FRAMING
 _MAX_DIGITS = 20
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -48,8 +46,6 @@ class Head(msgspec.Struct, frozen=True):
     """Kept headers, lower-case names, each name once; repeated ones are joined by commas."""
     forwarded: str
     """All of X-Forwarded-For, nearest proxy last."""
-    expects_continue: bool
-    """The client waits for `100 Continue` before it sends its body."""
 
 
 def read_head(headers: Headers, max_kept_bytes: int) -> Head:
@@ -67,7 +63,6 @@ def read_head(headers: Headers, max_kept_bytes: int) -> Head:
         encoding=_text(encoding).strip().lower(),
         kept=tuple((name.decode("ascii"), _text(value)) for name, value in kept),
         forwarded=found.get(b"x-forwarded-for", b"").decode("latin-1"),
-        expects_continue=b"expect" in found,
     )
 
 

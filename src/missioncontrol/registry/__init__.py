@@ -1,7 +1,7 @@
 """The registry: document types, dimensions, measures and applications, declared once in TOML.
 
-`load_registry()` reads and validates; `compile_documents()` turns it into the functions that the stream and the
-batch call on every ping. From a block follow, with no other edit, extraction, the column, API, menus and docs.
+`load_registry()` reads and validates; `compile_document()` turns a document into the functions that the stream and
+the imports call on every ping. From a block follow, with no other edit, extraction, the column, API, menus and docs.
 """
 
 from missioncontrol.registry.model import (

@@ -53,11 +53,6 @@ class Slot(msgspec.Struct, frozen=True):
         """Bytes of the shortest alternative."""
         return min(len(text) for text in self.alternatives)
 
-    @property
-    def longest(self) -> int:
-        """Bytes of the longest alternative."""
-        return max(len(text) for text in self.alternatives)
-
 
 def make_slots(rng: np.random.Generator, names: list[str], total_bytes: int) -> list[Slot]:
     """As many slots as `total_bytes` need, taking names off the front of `names`."""

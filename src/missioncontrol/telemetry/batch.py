@@ -72,12 +72,11 @@ class Batch:
 
 
 class BatchReport(msgspec.Struct, frozen=True):
-    """What one micro-batch did. `received_ns` of the oldest and newest record; times in nanoseconds."""
+    """What one micro-batch did, through which offset; times in nanoseconds."""
 
     records: int
     counted: int
     discarded: int
     through: int
     oldest_received_ns: int
-    newest_received_ns: int
     visible_ns: int

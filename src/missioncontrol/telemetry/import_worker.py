@@ -38,10 +38,9 @@ class Work(msgspec.Struct, frozen=True):
 
 
 class Identities(msgspec.Struct, frozen=True):
-    """The document ids of a block, each once; `lines` counts all lines that are not blank."""
+    """The document ids of a block, each once."""
 
     ids: list[str]
-    lines: int
 
 
 class Staged(msgspec.Struct, frozen=True):
@@ -75,7 +74,7 @@ def run(connection: Connection, config: Config, registry: Registry) -> None:
             continue
         lines = [read_line(line, now_ns) for line in lines_of(asked.pieces)]
         first = _first_received(lines, asked.later)
-        connection.send(Identities(list(first), len(lines)))
+        connection.send(Identities(list(first)))
         known = dict(zip(first, connection.recv(), strict=True))
         connection.send(_stage(lines, first, known, Batch(extractor, config), writer))
 

@@ -27,7 +27,6 @@ class StreamStatus(msgspec.Struct, frozen=True):
     discarded: int
     lag_p50_s: float
     lag_p99_s: float
-    last_batch_records: int
     error: str = ""
     """Why the newest attempt failed, empty when it did not."""
 
@@ -41,14 +40,13 @@ class StatusFile:
         self._lags: deque[float] = deque(maxlen=KEPT)
         self._totals = [0, 0, 0, 0]
         self._through = 0
-        self._last = 0
 
     def batch(self, report: BatchReport) -> None:
         """Take in a batch and write the file."""
         self._lags.append(max(0, report.visible_ns - report.oldest_received_ns) / 1e9)
         for index, count in enumerate((1, report.records, report.counted, report.discarded)):
             self._totals[index] += count
-        self._through, self._last = report.through, report.records
+        self._through = report.through
         self._write(report.visible_ns, "")
 
     def failed(self, now_ns: int, error: str) -> None:
@@ -68,7 +66,6 @@ class StatusFile:
             discarded=discarded,
             lag_p50_s=lags[len(lags) // 2],
             lag_p99_s=lags[min(len(lags) - 1, int(len(lags) * 0.99))],
-            last_batch_records=self._last,
             error=error,
         )
         temporary = self._path.with_suffix(".tmp")

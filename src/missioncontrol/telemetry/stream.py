@@ -117,7 +117,6 @@ class Stream:
             batch.discarded,
             records[-1].offset,
             min(r.entry.received_ns for r in records),
-            max(r.entry.received_ns for r in records),
             self._clock(),
         )
 

@@ -137,17 +137,14 @@ class Desk:
             limiter.release_on_behalf_of(work)
 
 
-def build_api(engine: Engine, registry_source: Callable[[], Registry], config: Config) -> APIRouter:
+def build_api(
+    engine: Engine, sql: SqlRunner, registry_source: Callable[[], Registry], config: Config
+) -> APIRouter:
     """The routes under /api/ that answer from the lake."""
     router = APIRouter(route_class=ApiRoute)
     desk = Desk(config)
     _add_aggregates(router, desk, engine, config)
-    _add_sql(
-        router,
-        desk,
-        SqlRunner(engine.reader, registry_source, config.query, config.cache_path / "spill"),
-        config,
-    )
+    _add_sql(router, desk, sql, config)
     _add_declared(router, desk, engine, registry_source)
     return router
 

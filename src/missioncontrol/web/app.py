@@ -39,7 +39,7 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
     sources = PageSources(
         services.registry, lookup, releases, LakePipeline(services), lambda: datetime.now(UTC)
     )
-    api = build_api(services.engine, services.registry, services.config)
+    api = build_api(services.engine, services.sql, services.registry, services.config)
     return compose(sources, [api, build_metrics(services, edge)])
 
 

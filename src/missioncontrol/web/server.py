@@ -19,9 +19,6 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-PARTS = ("edge", "web", "stream")
-"""What `serve --only` can name."""
-
 
 class Root:
     """The application that the server runs. `web` is None when pages and API are switched off."""

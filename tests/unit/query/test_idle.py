@@ -14,11 +14,13 @@ sys.path[:0] = {[p for p in sys.path if p]!r}
 from missioncontrol.config import Config
 from missioncontrol.lake.snapshot import LakeReader
 from missioncontrol.query.engine import Engine
+from missioncontrol.query.sql import SqlRunner
 from missioncontrol.registry.load import load_registry
 from missioncontrol.web.api import build_api
 config = Config(data=Path({str(filled.folder)!r}))
 reader = LakeReader(config.lake_path, config.cache_path)
-build_api(Engine(reader, load_registry, config.query), load_registry, config)
+sql = SqlRunner(reader, load_registry, config.query, config.cache_path)
+build_api(Engine(reader, load_registry, config.query), sql, load_registry, config)
 assert reader.snapshot("error_aggregates").files
 print({{"duckdb", "pyarrow", "rich", "numpy"}} & set(sys.modules))
 """
