@@ -18,12 +18,12 @@ TEXT = b'{"a": "' + b"x" * 1000 + b'"}'
 @pytest.mark.parametrize(
     ("body", "encoding"),
     [
-        (TEXT, ""),
-        (TEXT, "identity"),
-        (gzip.compress(TEXT), "gzip"),
-        (gzip.compress(TEXT), "x-gzip"),
-        (gzip.compress(TEXT), ""),
-        (zlib.compress(TEXT), "deflate"),
+        pytest.param(TEXT, "", id="plain"),
+        pytest.param(TEXT, "identity", id="identity"),
+        pytest.param(gzip.compress(TEXT), "gzip", id="gzip"),
+        pytest.param(gzip.compress(TEXT), "x-gzip", id="x-gzip"),
+        pytest.param(gzip.compress(TEXT), "", id="gzip unsaid"),
+        pytest.param(zlib.compress(TEXT), "deflate", id="deflate"),
     ],
 )
 def test_bodies_come_back_as_they_were(body: bytes, encoding: str) -> None:
@@ -33,13 +33,13 @@ def test_bodies_come_back_as_they_were(body: bytes, encoding: str) -> None:
 @pytest.mark.parametrize(
     ("body", "encoding", "reason"),
     [
-        (b"", "gzip", "empty_body"),
-        (b"", "", "empty_body"),
-        (TEXT, "gzip", "bad_gzip"),
-        (gzip.compress(TEXT)[:10] + b"\xff" * 50, "gzip", "bad_gzip"),
-        (TEXT, "br", "unsupported_encoding"),
-        (b"x" * (LIMIT + 1), "", "too_large_inflated"),
-        (gzip.compress(b"x" * (LIMIT + 1)), "gzip", "too_large_inflated"),
+        pytest.param(b"", "gzip", "empty_body", id="empty gzip"),
+        pytest.param(b"", "", "empty_body", id="empty"),
+        pytest.param(TEXT, "gzip", "bad_gzip", id="plain said to be gzip"),
+        pytest.param(gzip.compress(TEXT)[:10] + b"\xff" * 50, "gzip", "bad_gzip", id="broken gzip"),
+        pytest.param(TEXT, "br", "unsupported_encoding", id="brotli"),
+        pytest.param(b"x" * (LIMIT + 1), "", "too_large_inflated", id="long"),
+        pytest.param(gzip.compress(b"x" * (LIMIT + 1)), "gzip", "too_large_inflated", id="long gzip"),
     ],
 )
 def test_what_is_wrong_has_a_name(body: bytes, encoding: str, reason: str) -> None:
