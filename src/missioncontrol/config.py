@@ -109,7 +109,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def log_path(self) -> Path:
-        """The SQLite file of the log."""
+        """The SQLite file of the log; its bodies lie beside it."""
         return self.data / "log" / "log.sqlite"
 
     @property

@@ -22,9 +22,10 @@ from typing import Any
 import msgspec
 
 from missioncontrol.errors import MissionControlError, StorageError
+from missioncontrol.log.bodies import BodyWriter
 from missioncontrol.log.database import PAGE_BYTES, WAL_BYTES, begin, connect, failure, is_busy, roll_back
 from missioncontrol.log.protocol import Appended
-from missioncontrol.log.room import is_scarce, require_room
+from missioncontrol.log.room import SCARCE_BYTES, require_room
 from missioncontrol.log.rows import Row
 
 Store = Callable[[sqlite3.Connection, Sequence[Row]], list[Appended]]
@@ -32,7 +33,7 @@ Task = Callable[[sqlite3.Connection], Any]
 
 _GROUP_JOBS = 2000
 _GROUP_BYTES = 32 * 1024 * 1024
-_CHECKPOINT_BYTES = 16 * 1024 * 1024
+_CHECKPOINT_BYTES = 4 * 1024 * 1024
 
 
 class Job(msgspec.Struct, frozen=True, eq=False):
@@ -41,18 +42,15 @@ class Job(msgspec.Struct, frozen=True, eq=False):
     future: Future[Any] | asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop | None = None
     rows: Sequence[Row] = ()
+    size_bytes: int = 0
+    """About what the rows take on the disk."""
     task: Task | None = None
-
-    @property
-    def size_bytes(self) -> int:
-        """About what its rows take in the file."""
-        return sum(row.size_bytes for row in self.rows)
 
 
 class GroupCommit:
     """The writer of one log in this process. Its thread and connection start with the first job."""
 
-    def __init__(self, path: Path, max_bytes: int, store: Store) -> None:
+    def __init__(self, path: Path, max_bytes: int, bodies: BodyWriter, store: Store) -> None:
         self.commits = 0
         """Transactions made durable so far."""
         self._path = path
@@ -60,6 +58,7 @@ class GroupCommit:
         share_bytes = max_bytes // 8 or _GROUP_BYTES  # of a small log the write-ahead log may take a quarter
         self._group_bytes = min(_GROUP_BYTES, share_bytes)
         self._checkpoint_bytes = min(_CHECKPOINT_BYTES, share_bytes)
+        self._bodies = bodies
         self._store = store
         self._jobs: queue.SimpleQueue[Sequence[Job] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -67,6 +66,7 @@ class GroupCommit:
         self._closed = False
         self._connection: sqlite3.Connection | None = None
         self._uncopied_bytes = 0
+        self._is_scarce = False
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Queue the jobs for one commit; their futures are resolved once they are durable or have failed."""
@@ -82,7 +82,7 @@ class GroupCommit:
     def run(self, rows: Sequence[Row] = (), task: Task | None = None) -> Any:
         """Submit a job and wait for what it returns."""
         future: Future[Any] = Future()
-        self.submit([Job(future, rows=rows, task=task)])
+        self.submit([Job(future, rows=rows, size_bytes=sum(row.size_bytes for row in rows), task=task)])
         return future.result()
 
     def close(self) -> None:
@@ -129,9 +129,11 @@ class GroupCommit:
         rows = [row for job in jobs for row in job.rows]
         try:
             if self._connection is None:
-                self._connection = connect(self._path, max_bytes=self._max_bytes)
-            size_bytes = _size_bytes(rows)
-            require_room(self._path.parent, size_bytes)
+                self._connection = connect(self._path, writes=True, max_bytes=self._max_bytes)
+            # A page of `seen` for each row, and a small task.
+            size_bytes = sum(job.size_bytes for job in jobs) + PAGE_BYTES * (len(rows) + 8)
+            self._bodies.release_deleted()
+            self._is_scarce = require_room(self._path.parent, size_bytes) < SCARCE_BYTES
             begin(self._connection)
             places = iter(self._store(self._connection, rows))
             results = [
@@ -142,25 +144,34 @@ class GroupCommit:
             self._abandon(error)
             return [failure(error, self._path) for _ in jobs]
         self.commits += 1
-        self._uncopied_bytes += size_bytes
+        self._uncopied_bytes += size_bytes - sum(len(row.body) for row in rows)
         return results
 
     def _abandon(self, error: Exception) -> None:
         """Roll back; keep the connection only where the failure left it sound for certain."""
         if self._connection is None:
             return
+        is_held = isinstance(error, sqlite3.Error) and is_busy(error)
         try:
             roll_back(self._connection)
-        except sqlite3.Error:
+            if not is_held:  # else nothing was written
+                self._cut(self._connection)
+        except (sqlite3.Error, OSError):
             self._disconnect()
             return
-        sound = isinstance(error, MissionControlError) or (
-            isinstance(error, sqlite3.Error) and is_busy(error)
-        )
-        if not sound:
+        if not (is_held or isinstance(error, MissionControlError)):
             self._disconnect()
 
+    def _cut(self, connection: sqlite3.Connection) -> None:
+        """On a full disk, what failed would otherwise keep its room until the next commit that succeeds."""
+        begin(connection)
+        try:
+            self._bodies.cut(connection)
+        finally:
+            roll_back(connection)
+
     def _disconnect(self) -> None:
+        self._bodies.close()
         connection, self._connection = self._connection, None
         if connection is not None:
             try:
@@ -177,7 +188,7 @@ class GroupCommit:
         if self._connection is None or not self._uncopied_bytes:
             return
         try:
-            if self._uncopied_bytes >= self._checkpoint_bytes or is_scarce(self._path.parent):
+            if self._uncopied_bytes >= self._checkpoint_bytes or self._is_scarce:
                 self._uncopied_bytes = 0
                 _checkpoint(self._connection, self._path)
         except (sqlite3.Error, OSError):
@@ -217,11 +228,6 @@ def _groups(jobs: Sequence[Job], most_bytes: int) -> Iterator[list[Job]]:
             group, size_bytes = [], 0
     if group:
         yield group
-
-
-def _size_bytes(rows: Sequence[Row]) -> int:
-    """About what a transaction writes: the rows, a page of `seen` for each, and a small task."""
-    return sum(row.size_bytes for row in rows) + PAGE_BYTES * (len(rows) + 8)
 
 
 def _answer(jobs: Sequence[Job], results: Sequence[Any]) -> None:

@@ -6,26 +6,33 @@ one writer at a time holds the file, in this process or another.
 
 from __future__ import annotations
 
-import os
 import random
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from missioncontrol.errors import MissionControlError, StorageError, StorageFull
+from missioncontrol.log.bodies import sync_folder
 from missioncontrol.log.room import FULL, is_exhausted
 
-PAGE_BYTES = 8192
+Item = TypeVar("Item")
+
+PAGE_BYTES = 4096
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_S = 30.0
 WAL_BYTES = 64 * 1024 * 1024
 """The write-ahead log is cut back to this size whenever it starts over."""
+_MOST_MARKS = 256
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS log (
-    offset INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, meta BLOB NOT NULL, body BLOB NOT NULL);
+    offset INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, meta BLOB NOT NULL,
+    segment INTEGER NOT NULL, position INTEGER NOT NULL, size_bytes INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS segments (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, size_bytes INTEGER NOT NULL, last_offset INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS seen (
     id BLOB PRIMARY KEY, claimant INTEGER NOT NULL, noted_s INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS probe (one INTEGER PRIMARY KEY CHECK (one = 1), filler BLOB NOT NULL);
@@ -38,11 +45,12 @@ INSERT OR IGNORE INTO identity VALUES (1, lower(hex(randomblob(8))))
 
 
 def connect(
-    path: Path, *, synchronous: Literal["FULL", "NORMAL"] = "FULL", max_bytes: int = 0
+    path: Path, *, writes: bool = False, synchronous: Literal["FULL", "NORMAL"] = "FULL", max_bytes: int = 0
 ) -> sqlite3.Connection:
     """Open the file, made if missing, in autocommit mode, usable from any thread (one at a time).
 
-    `max_bytes` bounds file and write-ahead log together, as far as this connection writes them; 0: no bound.
+    One that `writes` does not wait for others by itself: use `begin()` and `patiently()`.
+    `max_bytes` bounds the file so that the write-ahead log has room beside it; 0: no bound.
     Raises `sqlite3.Error`, `OSError`, or `StorageError` for a file of a newer schema.
     """
     _make_folder(path.parent)
@@ -53,13 +61,19 @@ def connect(
         if synchronous == "FULL":  # the group commit copies the write-ahead log itself, after its answers
             connection.execute("PRAGMA wal_autocheckpoint=0")
         if max_bytes:
-            pages = (max_bytes - min(max_bytes // 4, WAL_BYTES)) // PAGE_BYTES
-            connection.execute(f"PRAGMA max_page_count={max(1, pages)}")
+            connection.execute(f"PRAGMA max_page_count={max(1, share_bytes(max_bytes) // PAGE_BYTES)}")
         _make_schema(connection, path)
+        if writes:
+            connection.execute("PRAGMA busy_timeout=0")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def share_bytes(max_bytes: int) -> int:
+    """What a log of `max_bytes` may hold besides its write-ahead log."""
+    return max_bytes - min(max_bytes // 4, WAL_BYTES)
 
 
 def begin(connection: sqlite3.Connection) -> None:
@@ -70,22 +84,39 @@ def begin(connection: sqlite3.Connection) -> None:
 def patiently(connection: sqlite3.Connection, action: Callable[[], object]) -> None:
     """Run the action until it no longer finds the file held by another writer, for up to `BUSY_TIMEOUT_S`.
 
-    Polls at short random intervals. SQLite's own busy handler, good enough for the rest, soon sleeps 100 ms
-    between attempts, and a writer that commits without pause then locks out every other process.
+    Polls at short random intervals. SQLite's own busy handler, which connections that only read keep, soon sleeps
+    100 ms between attempts, and a writer that commits without pause then locks out every other process.
     """
     deadline = time.monotonic() + BUSY_TIMEOUT_S
-    connection.execute("PRAGMA busy_timeout=0")
-    try:
-        while True:
-            try:
-                action()
-                return
-            except sqlite3.OperationalError as error:
-                if not is_busy(error) or time.monotonic() > deadline:
-                    raise
-            time.sleep(random.uniform(0.0002, 0.001))
-    finally:
-        connection.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}")
+    while True:
+        try:
+            action()
+            return
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(random.uniform(0.0002, 0.001))
+
+
+def insert(connection: sqlite3.Connection, into: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """`INSERT`, with all rows in a statement or few; `into` is what stands before the values: verb, table, columns."""
+    for chunk in few_forms(rows):
+        marks = ",".join(["({})".format(",".join("?" * len(chunk[0])))] * len(chunk))
+        count = min(len(chunk), len(rows))
+        query = f"{into} SELECT * FROM (VALUES {marks}) LIMIT ?"
+        connection.execute(query, [*chain.from_iterable(chunk), count])
+        rows = rows[count:]
+
+
+def few_forms(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """The items in chunks for statements with a mark for each; the last one is repeated up to a power of two.
+
+    So SQLite is asked seldom, and in few forms, each of which is prepared once.
+    """
+    for start in range(0, len(items), _MOST_MARKS):
+        chunk = items[start : start + _MOST_MARKS]
+        missing = (1 << (len(chunk) - 1).bit_length()) - len(chunk)
+        yield [*chunk, *[chunk[-1]] * missing]
 
 
 def roll_back(connection: sqlite3.Connection) -> None:
@@ -130,13 +161,8 @@ def _make_folder(folder: Path) -> None:
     if folder.is_dir():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    parent = os.open(folder.parent, os.O_RDONLY)
-    try:
-        os.fsync(
-            parent
-        )  # SQLite makes its files' names durable in this folder; the folder's own name is ours
-    finally:
-        os.close(parent)
+    # SQLite makes its files' names durable in this folder; the folder's own name is ours.
+    sync_folder(folder.parent)
 
 
 def _set_up(connection: sqlite3.Connection) -> None:

@@ -22,8 +22,11 @@ SCARCE_BYTES = 128 * 1024 * 1024
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def require_room(folder: Path, size_bytes: int) -> None:
-    """Raise `StorageFull` unless so much fits twice (write-ahead log and file) beside the reserve."""
+def require_room(folder: Path, size_bytes: int) -> int:
+    """The bytes that are free; raises `StorageFull` unless so much fits twice beside a reserve.
+
+    Twice: what goes through SQLite lies in the write-ahead log first, then in the file too.
+    """
     disk = os.statvfs(folder)
     reserve_bytes = min(RESERVE_BYTES, disk.f_blocks * disk.f_frsize // 16)
     free_bytes = disk.f_bavail * disk.f_frsize
@@ -33,6 +36,7 @@ def require_room(folder: Path, size_bytes: int) -> None:
             f"The disk of the log ({folder}) has {free_bytes / 1e6:.1f} MB left.",
             f"Free disk space; {reserve_bytes / 1e6:.1f} MB are kept for reading and trimming.",
         )
+    return free_bytes
 
 
 def is_scarce(folder: Path) -> bool:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from missioncontrol.log.database import begin, roll_back
+from missioncontrol.log.database import begin, few_forms, insert, roll_back
 
 DAY_S = 86_400
 APPENDED = 0
 """The claimant of what `append()` stored."""
 
-_CHUNK = 256
 _SWEEP_IDS = 4096
 _PASS_EVERY_S = 3600
 
@@ -35,8 +34,7 @@ class Window:
 def claimants(connection: sqlite3.Connection, ids: Sequence[bytes], window: Window) -> dict[bytes, int]:
     """Those of the ids that are known within the window, each with its claimant."""
     found: dict[bytes, int] = {}
-    for start in range(0, len(ids), _CHUNK):
-        chunk = ids[start : start + _CHUNK]
+    for chunk in few_forms(ids):
         marks = ",".join("?" * len(chunk))
         query = f"SELECT id, claimant, noted_s FROM seen WHERE id IN ({marks}) AND noted_s > ?"
         for known, claimant, noted_s in connection.execute(query, (*chunk, window.oldest_s)).fetchall():
@@ -48,11 +46,8 @@ def claimants(connection: sqlite3.Connection, ids: Sequence[bytes], window: Wind
 
 def note(connection: sqlite3.Connection, ids: Sequence[bytes], claimant: int, window: Window) -> None:
     """Note the ids as of now; an expired note of an id is replaced."""
-    for start in range(0, len(ids), _CHUNK):
-        chunk = ids[start : start + _CHUNK]
-        marks = ",".join(("(?,?,?)",) * len(chunk))
-        values = [value for id_ in chunk for value in (id_, claimant, window.now_s)]
-        connection.execute(f"INSERT OR REPLACE INTO seen (id, claimant, noted_s) VALUES {marks}", values)
+    rows = [(id_, claimant, window.now_s) for id_ in ids]
+    insert(connection, "INSERT OR REPLACE INTO seen (id, claimant, noted_s)", rows)
 
 
 def mark_duplicates(connection: sqlite3.Connection, ids: Sequence[bytes], window: Window) -> list[bool]:

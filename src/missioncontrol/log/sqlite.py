@@ -1,7 +1,7 @@
-"""The embedded log: one SQLite file, shared by every process of an installation.
+"""The embedded log: one SQLite file with files of bodies beside it, shared by every process of an installation.
 
 Appends go through the group commit's thread, reads through connections of their own, trims through the
-trimmer's; here the three meet. Constructing a `SqliteLog` touches nothing: file, connections and thread come
+trimmer's; here the three meet. Constructing a `SqliteLog` touches nothing: files, connections and thread come
 with first use.
 """
 
@@ -19,17 +19,17 @@ from typing import cast
 import msgspec
 
 from missioncontrol.clock import Clock, system_clock
-from missioncontrol.errors import StorageError
-from missioncontrol.log import seen
+from missioncontrol.errors import StorageError, StorageFull
+from missioncontrol.log import bodies, seen
+from missioncontrol.log.bodies import BodyWriter, Place
 from missioncontrol.log.commits import GroupCommit, Job
-from missioncontrol.log.database import connect, failure
+from missioncontrol.log.database import PAGE_BYTES, connect, failure, insert, share_bytes
 from missioncontrol.log.protocol import Appended, Entry, Kind, Record
 from missioncontrol.log.room import require_room
 from missioncontrol.log.rows import Row, identity, pack, unpack
 from missioncontrol.log.trim import Trimmer
 
-_INSERT_ROWS = 16
-_INSERT_BYTES = 1024 * 1024
+_READ_ATTEMPTS = 3
 _CLAIM_IDS = 2000
 _PROBE_BYTES = 64 * 1024
 _CHECK_BYTES = 1024 * 1024
@@ -44,7 +44,11 @@ class SqliteLog:
         self._path = path
         self._dedup_days = dedup_days
         self._clock = clock
-        self._writer = GroupCommit(path, max_bytes, self._store)
+        self._max_bytes = max_bytes
+        self._folder = bodies.folder_of(path)
+        segment_bytes = min(bodies.SEGMENT_BYTES, max_bytes // 8 or bodies.SEGMENT_BYTES)
+        self._bodies = BodyWriter(self._folder, segment_bytes)
+        self._writer = GroupCommit(path, max_bytes, self._bodies, self._store)
         self._trimmer = Trimmer(path, dedup_days, clock)
         self._idle_readers: deque[sqlite3.Connection] = deque()
         self._arriving: dict[asyncio.AbstractEventLoop, list[Job]] = {}
@@ -59,7 +63,8 @@ class SqliteLog:
         """Store the entry durably; raises `StorageFull`, `StorageError` or `BadRequest`."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Appended]] = loop.create_future()
-        job = Job(future, loop, rows=(pack(entry),))
+        row = pack(entry)
+        job = Job(future, loop, (row,), row.size_bytes)
         waiting = self._arriving.setdefault(loop, [])
         waiting.append(job)
         if len(waiting) == 1:
@@ -105,19 +110,20 @@ class SqliteLog:
 
     def read(self, after: int, max_records: int, max_bytes: int) -> list[Record]:
         """Records with offset > `after`, at least one if there is any, until a limit is reached."""
-        records: list[Record] = []
-        size_bytes = 0
-        query = "SELECT offset, kind, meta, body FROM log WHERE offset > ? ORDER BY offset LIMIT ?"
-        with (
-            self._reader() as connection,
-            closing(connection.execute(query, (after, max(1, max_records)))) as rows,
-        ):
-            for offset, kind, meta, body in rows:
-                size_bytes += len(meta) + len(body)
-                if records and size_bytes > max_bytes:
-                    break
-                records.append(Record(offset, unpack(kind, meta, body)))
-        return records
+        for attempt in range(_READ_ATTEMPTS):
+            with self._reader() as connection:
+                rows = _rows_after(connection, after, max_records, max_bytes)
+                try:
+                    found = bodies.read_bodies(self._folder, [place for _, _, _, place in rows])
+                except FileNotFoundError:
+                    if attempt + 1 < _READ_ATTEMPTS:
+                        continue  # trimmed in between: the records are gone from the books too
+                    raise
+                return [
+                    Record(offset, unpack(kind, meta, body))
+                    for (offset, kind, meta, _), body in zip(rows, found, strict=True)
+                ]
+        raise AssertionError("unreachable")
 
     def identity(self) -> str:
         """Name of this log, made at random with it."""
@@ -141,11 +147,8 @@ class SqliteLog:
 
     def size_bytes(self) -> int:
         """Size of the files on disk."""
-        return sum(
-            file.stat().st_size
-            for file in (self._path, self._path.with_name(self._path.name + "-wal"))
-            if file.exists()
-        )
+        wal = self._path.with_name(self._path.name + "-wal")
+        return sum(map(_file_bytes, (self._path, wal, *self._folder.glob("*.bodies"))))
 
     def trim(self, through: int) -> None:
         """Free the records with offset <= `through`, and what expired."""
@@ -153,7 +156,7 @@ class SqliteLog:
 
     def check(self) -> None:
         """Prove that the log can be written now; raises `StorageFull` or `StorageError`."""
-        self._writer.run(task=_probe)
+        self._writer.run(task=self._probe)
         require_room(self._path.parent, _CHECK_BYTES)
 
     def close(self) -> None:
@@ -171,17 +174,44 @@ class SqliteLog:
 
     def _store(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> list[Appended]:
         """Insert the rows in the writer's transaction, copies of known documents without their bodies."""
+        self._require_share(connection, sum(row.size_bytes for row in rows))
         duplicates = seen.mark_duplicates(connection, [row.identity for row in rows], self._window())
         first = _last_offset(connection) + 1
+        kept = [b"" if duplicate else row.body for row, duplicate in zip(rows, duplicates, strict=True)]
+        places = self._bodies.write(connection, kept, first + len(rows) - 1)
         stored = [
-            (offset, int(Kind.DUPLICATE) if duplicate else row.kind, row.meta, b"" if duplicate else row.body)
-            for offset, (row, duplicate) in enumerate(zip(rows, duplicates, strict=True), first)
+            (
+                offset,
+                int(Kind.DUPLICATE) if duplicate else row.kind,
+                row.meta,
+                place.segment,
+                place.position,
+                place.size_bytes,
+            )
+            for offset, (row, duplicate, place) in enumerate(
+                zip(rows, duplicates, places, strict=True), first
+            )
         ]
-        for chunk in _chunks(stored):
-            marks = ",".join(("(?,?,?,?)",) * len(chunk))
-            values = [value for row in chunk for value in row]
-            connection.execute(f"INSERT INTO log (offset, kind, meta, body) VALUES {marks}", values)
+        insert(connection, f"INSERT INTO log ({_COLUMNS})", stored)
         return [Appended(offset, duplicate) for offset, duplicate in enumerate(duplicates, first)]
+
+    def _require_share(self, connection: sqlite3.Connection, size_bytes: int) -> None:
+        """Raise `StorageFull` when bodies, SQLite's file and so much more are over `max_bytes`."""
+        if not self._max_bytes:
+            return
+        pages = int(connection.execute("PRAGMA page_count").fetchone()[0])
+        if pages * PAGE_BYTES + bodies.stored_bytes(connection) + size_bytes > share_bytes(self._max_bytes):
+            raise StorageFull(
+                "log_full",
+                f"The log {self._path} has reached its limit of {self._max_bytes / 1e6:.1f} MB.",
+                "Let the stream catch up, or raise log.max_bytes.",
+            )
+
+    def _probe(self, connection: sqlite3.Connection) -> None:
+        """Write as an append does: a body, and some of the write-ahead log."""
+        self._require_share(connection, _PROBE_BYTES)
+        self._bodies.probe(connection, _PROBE_BYTES)
+        connection.execute("UPDATE probe SET filler = zeroblob(?)", (_PROBE_BYTES,))
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
@@ -192,7 +222,7 @@ class SqliteLog:
         try:
             connection = self._idle_reader() or connect(self._path)
             yield connection
-        except (sqlite3.Error, OSError, msgspec.DecodeError) as error:
+        except (sqlite3.Error, OSError, EOFError, msgspec.DecodeError) as error:
             if connection is not None:
                 connection.close()
             raise failure(error, self._path, "log_unreadable") from error
@@ -208,27 +238,30 @@ class SqliteLog:
             return None
 
 
-_Stored = tuple[int, int, bytes, bytes]
+_COLUMNS = "offset, kind, meta, segment, position, size_bytes"
+_Found = tuple[int, int, bytes, Place]
 
 
-def _chunks(rows: Sequence[_Stored]) -> Iterator[Sequence[_Stored]]:
-    """Sixteen rows a statement where they are small, else one: SQLite keeps a copy of what is bound."""
-    for start in range(0, len(rows), _INSERT_ROWS):
-        chunk = rows[start : start + _INSERT_ROWS]
-        if len(chunk) == _INSERT_ROWS and sum(len(row[3]) for row in chunk) <= _INSERT_BYTES:
-            yield chunk
-        else:
-            yield from ([row] for row in chunk)
+def _rows_after(connection: sqlite3.Connection, after: int, max_records: int, max_bytes: int) -> list[_Found]:
+    """Offset, kind, metadata and the body's place of the records that one read returns."""
+    found: list[_Found] = []
+    total_bytes = 0
+    query = f"SELECT {_COLUMNS} FROM log WHERE offset > ? ORDER BY offset LIMIT ?"
+    with closing(connection.execute(query, (after, max(1, max_records)))) as rows:
+        for offset, kind, meta, segment, position, size_bytes in rows:
+            total_bytes += len(meta) + size_bytes
+            if found and total_bytes > max_bytes:
+                break
+            found.append((offset, kind, meta, Place(segment, position, size_bytes)))
+    return found
+
+
+def _file_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _last_offset(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'log'").fetchone()[0])
-
-
-def _probe(connection: sqlite3.Connection) -> None:
-    """Write as an append does: take new pages (given back at once), and fill some of the write-ahead log."""
-    connection.execute("SAVEPOINT room")
-    connection.execute("INSERT INTO log (kind, meta, body) VALUES (0, x'', zeroblob(?))", (_PROBE_BYTES,))
-    connection.execute("ROLLBACK TO room")
-    connection.execute("RELEASE room")
-    connection.execute("UPDATE probe SET filler = zeroblob(?)", (_PROBE_BYTES,))

@@ -1,4 +1,4 @@
-"""Frees what was consumed: records, expired identities, and the file's unused pages, in small steps.
+"""Frees what was consumed: records, files of bodies, expired identities and unused pages, in small steps.
 
 Works on a connection of its own, usually in another process than the one that appends. Every step is a
 transaction of a few milliseconds, and after each the trimmer pauses for as long as it held the file. Its
@@ -11,17 +11,17 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from missioncontrol.clock import Clock
+from missioncontrol.log import bodies
 from missioncontrol.log.database import PAGE_BYTES, begin, connect, failure, patiently, roll_back
 from missioncontrol.log.room import is_scarce
 from missioncontrol.log.seen import Sweep
 
-_CHUNK_RECORDS = 200
-_CHUNK_BYTES = 16 * 1024 * 1024
+_CHUNK_RECORDS = 2000
 _SWEEP_STEPS = 4
 _PAUSE_S = 0.001
 _KEPT_FREE_PAGES = 16 * 1024 * 1024 // PAGE_BYTES
@@ -34,6 +34,7 @@ class Trimmer:
 
     def __init__(self, path: Path, dedup_days: int, clock: Clock) -> None:
         self._path = path
+        self._folder = bodies.folder_of(path)
         self._clock = clock
         self._sweep = Sweep(dedup_days)
         self._lock = threading.Lock()
@@ -44,8 +45,9 @@ class Trimmer:
         with self._lock:
             try:
                 if self._connection is None:
-                    self._connection = connect(self._path, synchronous="NORMAL")
+                    self._connection = connect(self._path, writes=True, synchronous="NORMAL")
                 self._free_records(self._connection, through)
+                self._free_bodies(self._connection, through)
                 self._free_identities(self._connection)
                 self._give_back(self._connection)
             except (sqlite3.Error, OSError) as error:
@@ -67,6 +69,11 @@ class Trimmer:
             with _brief(connection):
                 connection.execute("DELETE FROM log WHERE offset <= ?", (end,))
             self._copy_if_scarce(connection)
+
+    def _free_bodies(self, connection: sqlite3.Connection, through: int) -> None:
+        with _brief(connection):
+            bodies.forget(connection, through)
+        bodies.delete_forgotten(connection, self._folder)
 
     def _free_identities(self, connection: sqlite3.Connection) -> None:
         for _ in range(_SWEEP_STEPS):
@@ -108,17 +115,11 @@ def _brief(connection: sqlite3.Connection) -> Iterator[None]:
 
 def _chunk_end(connection: sqlite3.Connection, through: int) -> int | None:
     """The last offset of the next records to free together; None when none is left."""
-    end, size_bytes = None, 0
-    rows: Callable[..., sqlite3.Cursor] = connection.execute
-    for offset, length in rows(
-        "SELECT offset, length(body) FROM log WHERE offset <= ? ORDER BY offset LIMIT ?",
+    found = connection.execute(
+        "SELECT max(offset) FROM (SELECT offset FROM log WHERE offset <= ? ORDER BY offset LIMIT ?)",
         (through, _CHUNK_RECORDS),
-    ).fetchall():
-        size_bytes += length
-        if end is not None and size_bytes > _CHUNK_BYTES:
-            break
-        end = offset
-    return end
+    ).fetchone()[0]
+    return None if found is None else int(found)
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

@@ -17,6 +17,7 @@ import pytest
 
 from missioncontrol.errors import StorageError, StorageFull
 from missioncontrol.log import commits, database, seen
+from missioncontrol.log.bodies import BodyWriter
 from missioncontrol.log.protocol import Entry, Kind
 from missioncontrol.log.sqlite import SqliteLog
 
@@ -91,11 +92,14 @@ def test_a_group_that_fails_halfway_stores_nothing(tmp_path: Path, log: SqliteLo
     log.append_many([ping("a")])
 
     def half(connection: sqlite3.Connection) -> None:
-        connection.execute("INSERT INTO log (kind, meta, body) VALUES (1, x'', x'')")
+        connection.execute(
+            "INSERT INTO log (kind, meta, segment, position, size_bytes) VALUES (1, x'', 0, 0, 0)"
+        )
         connection.execute("INSERT INTO seen VALUES (x'00', 0, 0)")
         raise ValueError("and then it fails")
 
-    writer = commits.GroupCommit(tmp_path / "new" / "log.sqlite", 0, lambda connection, rows: [])
+    bodies = BodyWriter(tmp_path / "new" / "bodies")
+    writer = commits.GroupCommit(tmp_path / "new" / "log.sqlite", 0, bodies, lambda connection, rows: [])
     with pytest.raises(StorageError):
         writer.run(task=half)
     writer.run(task=lambda connection: None)
@@ -162,7 +166,7 @@ def test_a_disk_that_fills_up_within_a_commit_leaves_no_half_of_it(
     mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(tmp_path)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
         pytest.skip("mounting a small disk needs root")
-    monkeypatch.setattr(commits, "require_room", lambda folder, size_bytes: None)  # go on to the last byte
+    monkeypatch.setattr(commits, "require_room", lambda folder, size_bytes: 0)  # go on to the last byte
     log = SqliteLog(tmp_path / "log.sqlite")
     try:
         log.append_many([ping("first")])
