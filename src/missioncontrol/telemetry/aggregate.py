@@ -110,9 +110,16 @@ class Aggregator:
             ),
             "discards": (["window_start", "reason", "count"], [(*k, v) for k, v in self._discards.items()]),
             "notes": (["window_start", "reason", "count"], [(*k, v) for k, v in self._notes.items()]),
-            "pings": (list(_ARCHIVE), self._pings),
         }
-        return {name: _table(shapes[name], *found) for name, found in rows.items() if found[1]}
+        return {
+            **{name: _table(shapes[name], *found) for name, found in rows.items() if found[1]},
+            **self.bodies(),
+        }
+
+    def bodies(self) -> dict[str, pa.Table]:
+        """The rows of the archive by its name, if there are any, taken out."""
+        taken, self._pings = self._pings, []
+        return {"pings": _table(lake_tables(self._registry)["pings"], list(_ARCHIVE), taken)} if taken else {}
 
     def _place(self, submission: Submission, fact: Fact) -> None:
         where = tuple(None if p is None else fact.key[p] for p in self._usage_positions)

@@ -70,6 +70,10 @@ class Batch:
         """The partial rows by table of the lake."""
         return self._aggregator.tables()
 
+    def bodies(self) -> dict[str, pa.Table]:
+        """The rows of the archive alone, which are let go of."""
+        return self._aggregator.bodies()
+
 
 class BatchReport(msgspec.Struct, frozen=True):
     """What one micro-batch did, through which offset; times in nanoseconds."""

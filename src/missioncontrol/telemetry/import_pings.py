@@ -1,8 +1,8 @@
 """`import pings`: files of decoded pings -> lake, on all cores, exactly once.
 
 Files are read as one sequence of blocks of whole lines. Of several copies of a ping the one received first counts,
-wherever it stands (see `import_order`). Blocks are decoded and staged by worker processes; this process decides on
-duplicates of what was accepted before and commits, one Delta commit a table and `COMMIT_BLOCKS`
+wherever it stands (see `import_order`). Blocks are decoded and staged by worker processes, which take turns; this
+process decides on duplicates of what was accepted before and commits, one Delta commit a table and `COMMIT_BLOCKS`
 blocks, with the application transaction (`import:<run>`, number of the last block). An import that was killed and is
 started again with the same files goes on where it stood (see `import_run`).
 """
@@ -93,6 +93,13 @@ class _Worker:
         assert isinstance(answer, kind)
         return answer
 
+    def stage(self) -> Staged:
+        """Stage what is left; the worker has no block."""
+        self.connection.send(None)
+        staged = self.receive(Staged)
+        assert isinstance(staged, Staged)
+        return staged
+
     def close(self) -> None:
         self.connection.close()
         self._process.join(30)
@@ -119,15 +126,23 @@ class _Group:
         self._last = 0
 
     def add(self, number: int, staged: Staged) -> None:
-        """Take block `number`; commit when the group is full."""
-        for table, files in staged.files.items():
-            self._files.setdefault(table, []).extend(files)
+        """Take block `number`; commit when the group is full: all of it is staged then."""
+        self._take(staged)
         self._last = number
         if number % COMMIT_BLOCKS == 0:
-            self.commit()
+            self._commit()
 
-    def commit(self) -> None:
-        """Make visible what waits."""
+    def finish(self, workers: Sequence[_Worker]) -> None:
+        """Let the workers stage what is left, and commit it."""
+        for worker in workers:
+            self._take(worker.stage())
+        self._commit()
+
+    def _take(self, staged: Staged) -> None:
+        for table, files in staged.files.items():
+            self._files.setdefault(table, []).extend(files)
+
+    def _commit(self) -> None:
         if self._last:
             for table in self._tables:
                 self._writer.commit(table, self._files.get(table, []), self._app, self._last)
@@ -176,14 +191,14 @@ class PingImport:
                 group.add(number, staged)
                 total = total.plus(staged, read_bytes)
                 report(total)
+            group.finish(workers)
+            return total
         except BadRequest:
-            group.commit()  # what came before the unreadable place is imported
+            group.finish(workers)  # what came before the unreadable place is imported
             raise
         finally:
             for worker in workers:
                 worker.close()
-        group.commit()
-        return total
 
     def _committed(self, app: str) -> list[int]:
         return [self._writer.committed(table, app) for table in self._tables]
@@ -210,7 +225,8 @@ class PingImport:
                 if not free:
                     yield self._finish(under_way, free, run)
                 block = _Block(number, free.popleft(), read_bytes)
-                block.worker.connection.send(Work(pieces, later.get(number, frozenset())))
+                stage = -number % COMMIT_BLOCKS < len(workers)  # its last block of those committed together
+                block.worker.connection.send(Work(pieces, later.get(number, frozenset()), stage))
                 under_way.append(block)
         except BadRequest as error:
             unreadable = error

@@ -1,7 +1,8 @@
-"""A worker process of the import: decodes a block of lines, waits to hear which are duplicates, stages its rows.
+"""A worker process of the import: decodes blocks of lines, hears which are duplicates, stages the rows.
 
 The parent decides on duplicates, in the order of the blocks, and commits; the worker only ever writes staged files,
-which nobody sees before the parent's commit.
+which nobody sees before the parent's commit. Sums of several blocks that are committed together are staged together:
+a file a table for each block would cost a quarter of the work.
 """
 
 from __future__ import annotations
@@ -31,10 +32,14 @@ class Look(msgspec.Struct, frozen=True):
 
 
 class Work(msgspec.Struct, frozen=True):
-    """Asks to stage a block; of the lines `later` (their indexes) an earlier copy is in the import."""
+    """Asks to take a block; of the lines `later` (their indexes) an earlier copy is in the import.
+
+    With `stage`, the rows of this block and of those before it are staged.
+    """
 
     pieces: list[Piece]
     later: frozenset[int]
+    stage: bool
 
 
 class Identities(msgspec.Struct, frozen=True):
@@ -44,39 +49,64 @@ class Identities(msgspec.Struct, frozen=True):
 
 
 class Staged(msgspec.Struct, frozen=True):
-    """What a block became: staged files by table, and counts of lines."""
+    """Staged files by table, and what became of the lines of one block."""
 
     files: dict[str, list[StagedFile]]
-    counted: int
-    discarded: int
-    duplicates: int
+    counted: int = 0
+    discarded: int = 0
+    duplicates: int = 0
 
 
 def run(connection: Connection, config: Config, registry: Registry) -> None:
     """Serve the parent until it closes the connection.
 
-    `Look` is answered with `Receipts`; `Work` with `Identities`, then, given which of them are duplicates, `Staged`.
+    `Look` is answered with `Receipts`; `Work` with `Identities`, then, given which of them are duplicates, `Staged`;
+    None, which asks to stage what is left, with `Staged`.
     """
     extractor, writer = Extractor(registry), LakeWriter(config.lake_path)
     writer.ensure(registry)
     # Batches make many objects and no cycles: looking for those too often costs a tenth of the work.
     gc.freeze()
     gc.set_threshold(200_000, 20, 20)
+    batch = Batch(extractor, config)
     while True:
         try:
-            asked: Look | Work = connection.recv()
+            asked: Look | Work | None = connection.recv()
         except EOFError:
             return
-        now_ns = system_clock()
         if isinstance(asked, Look):
+            now_ns = system_clock()
             ends = ends_of(asked.pieces, LONGEST_META)
             connection.send(receipts(read_receipt(tail, whole, now_ns) for tail, whole in ends))
             continue
-        lines = [read_line(line, now_ns) for line in lines_of(asked.pieces)]
-        first = _first_received(lines, asked.later)
-        connection.send(Identities(list(first)))
-        known = dict(zip(first, connection.recv(), strict=True))
-        connection.send(_stage(lines, first, known, Batch(extractor, config), writer))
+        staged = _take(connection, asked, batch) if asked else Staged({})
+        is_due = asked is None or asked.stage
+        # Bodies do not wait for the sums: they would fill the memory.
+        tables = batch.tables() if is_due else batch.bodies()
+        files = {name: writer.stage(name, data) for name, data in tables.items()}
+        connection.send(msgspec.structs.replace(staged, files=files))
+        if is_due:
+            batch = Batch(extractor, config)
+
+
+def _take(connection: Connection, work: Work, batch: Batch) -> Staged:
+    """Add the lines of a block to the batch, once the parent has said which are duplicates; no files yet."""
+    now_ns = system_clock()
+    counted, discarded, duplicates = batch.counted, batch.discarded, 0
+    lines = [read_line(line, now_ns) for line in lines_of(work.pieces)]
+    first = _first_received(lines, work.later)
+    connection.send(Identities(list(first)))
+    known = dict(zip(first, connection.recv(), strict=True))
+    for index, (submission, refused) in enumerate(lines):
+        identity = submission.document_id.lower()
+        if refused is not None:
+            batch.refuse(submission, refused)
+        elif identity and (first.get(identity) != index or known[identity]):
+            duplicates += 1
+            batch.discard(submission.received_ns, "duplicate")
+        else:
+            batch.add(submission)
+    return Staged({}, batch.counted - counted, batch.discarded - discarded, duplicates)
 
 
 def _first_received(lines: list[tuple[Submission, Discard | None]], later: frozenset[int]) -> dict[str, int]:
@@ -89,24 +119,3 @@ def _first_received(lines: list[tuple[Submission, Discard | None]], later: froze
             if submission.received_ns < lines[best][0].received_ns:
                 first[identity] = index
     return first
-
-
-def _stage(
-    lines: list[tuple[Submission, Discard | None]],
-    first: dict[str, int],
-    known: dict[str, bool],
-    batch: Batch,
-    writer: LakeWriter,
-) -> Staged:
-    duplicates = 0
-    for index, (submission, refused) in enumerate(lines):
-        identity = submission.document_id.lower()
-        if refused is not None:
-            batch.refuse(submission, refused)
-        elif identity and (first.get(identity) != index or known[identity]):
-            duplicates += 1
-            batch.discard(submission.received_ns, "duplicate")
-        else:
-            batch.add(submission)
-    files = {name: writer.stage(name, data) for name, data in batch.tables().items()}
-    return Staged(files, batch.counted, batch.discarded, duplicates)
