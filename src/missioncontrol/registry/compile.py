@@ -74,10 +74,15 @@ class Thresholds(msgspec.Struct, frozen=True):
         above = [lower for lower in buckets if lower >= lowest]
         if not above:
             return self.none_above
-        return [
-            (measure, sum([buckets[lower] for lower in above if lower >= limit]))
-            for measure, limit in self.limits
-        ]
+        found: list[tuple[int, int]] = []
+        for measure, limit in self.limits:
+            if limit > lowest:
+                above = [lower for lower in above if lower >= limit]
+            samples = 0
+            for lower in above:
+                samples += buckets[lower]
+            found.append((measure, samples))
+        return found
 
 
 class DocumentPlan(msgspec.Struct, frozen=True):

@@ -87,7 +87,7 @@ class Decoder:
     def __init__(self) -> None:
         self._shapes: dict[tuple[str, ...], Shape] = {}
         self._index: dict[tuple[str, ...], int] = {}
-        self._decode: Callable[[bytes], Any] | None = None
+        self._decode: Callable[[bytes | memoryview], Any] | None = None
         self._leaves: Callable[[Any], tuple[Any, ...]] = lambda _: ()
         self._nodes: dict[int, Any] = {}
 
@@ -116,7 +116,7 @@ class Decoder:
         first = next(iter(attributes.values()), "__class__")
         self._leaves = attrgetter(first, *[attributes[keys] for keys in self._index])
 
-    def values(self, body: bytes) -> tuple[Any, ...]:
+    def values(self, body: bytes | memoryview) -> tuple[Any, ...]:
         """The values at the declared paths: None where absent or null, WRONG where they do not fit.
 
         Raises NotJson or TooDeep when the body as a whole cannot be read.
@@ -159,9 +159,9 @@ class Decoder:
                 self._nodes[self._index[keys]] = empty
         return msgspec.defstruct("Ping", fields, rename=names, frozen=True, gc=False), attributes
 
-    def _lenient(self, body: bytes) -> tuple[Any, ...]:
+    def _lenient(self, body: bytes | memoryview) -> tuple[Any, ...]:
         try:
-            ping = json.loads(body, parse_constant=no_constant)
+            ping = json.loads(bytes(body), parse_constant=no_constant)
         except RecursionError:
             raise TooDeep("nested too deeply") from None
         except ValueError as error:

@@ -160,7 +160,7 @@ class Aggregator:
                 submission.country,
                 msgspec.json.encode(dict(submission.headers)).decode(),
                 submission.encoding,
-                body,
+                bytes(body),
                 discarded,
             )
         )

@@ -83,7 +83,7 @@ class Extractor:
             return submission.application
         return self._namespaces.get(submission.namespace, submission.namespace)
 
-    def extract(self, submission: Submission, body: bytes) -> Fact | Discard:
+    def extract(self, submission: Submission, body: bytes | memoryview) -> Fact | Discard:
         """The fact in an inflated body, or why there is none."""
         plan = self._find(submission)
         if plan is None:
@@ -103,7 +103,7 @@ class Extractor:
         namespace = submission.namespace if submission.namespace == "telemetry" else ""
         return self._plan.documents.get((namespace, submission.document_type))
 
-    def _fact(self, plan: DocumentPlan, submission: Submission, body: bytes) -> Fact:
+    def _fact(self, plan: DocumentPlan, submission: Submission, body: bytes | memoryview) -> Fact:
         name = self.application(submission)
         values = plan.decoder.values(body) + (
             name,

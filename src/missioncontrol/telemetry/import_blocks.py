@@ -6,8 +6,7 @@ that its bytes are not passed from process to process. What is inflated is passe
 
 from __future__ import annotations
 
-import mmap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -56,42 +55,45 @@ def read_blocks(files: Sequence[Path], block_bytes: int = BLOCK_BYTES) -> Iterat
         yield block, done
 
 
-def lines_of(block: Sequence[Piece]) -> Iterator[bytes]:
-    """The lines that are not blank."""
-    for content, start, end in _spans(block):
-        line = content[start:end]
-        if line and not line.isspace():
-            yield line
+class LineReader:
+    """Reads blocks, one after the other, into memory that it keeps: new memory would cost more than the reading."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def lines(self, block: Sequence[Piece]) -> Iterator[memoryview]:
+        """The lines that are not blank. They hold until the next block is read; raises `OSError`."""
+        size_bytes = sum(piece.size_bytes for piece in block if isinstance(piece, Slice))
+        if size_bytes > len(self._buffer):
+            self._buffer = bytearray(size_bytes)
+        start = 0
+        for piece in block:
+            if isinstance(piece, bytes):
+                yield from _lines_in(piece, 0, len(piece))
+            else:
+                _read_into(memoryview(self._buffer)[start : start + piece.size_bytes], piece)
+                yield from _lines_in(self._buffer, start, start + piece.size_bytes)
+                start += piece.size_bytes
 
 
-def ends_of(block: Sequence[Piece], size_bytes: int) -> Iterator[tuple[bytes, Callable[[], bytes]]]:
-    """Of each line that is not blank its last bytes, and how to get the whole."""
-    for content, start, end in _spans(block):
-        tail = content[max(start, end - size_bytes) : end]
-        if tail and not (tail.isspace() and content[start:end].isspace()):
-            yield tail, lambda content=content, start=start, end=end: content[start:end]  # type: ignore[misc]
+def _read_into(target: memoryview, piece: Slice) -> None:
+    with Path(piece.path).open("rb", buffering=0) as file:
+        file.seek(piece.start)
+        while target:
+            read = file.readinto(target)
+            if not read:
+                raise EOFError(f"{piece.path} became shorter while it was read")
+            target = target[read:]
 
 
-def _spans(block: Sequence[Piece]) -> Iterator[tuple[bytes | mmap.mmap, int, int]]:
-    """What holds each line, and where in it. Files are mapped, so that what is not looked at is not copied."""
-    for piece in block:
-        if isinstance(piece, bytes):
-            yield from _lines_in(piece, 0, len(piece))
-        elif piece.size_bytes:
-            with (
-                Path(piece.path).open("rb") as file,
-                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
-            ):
-                yield from _lines_in(content, piece.start, piece.start + piece.size_bytes)
-
-
-def _lines_in(
-    content: bytes | mmap.mmap, start: int, end: int
-) -> Iterator[tuple[bytes | mmap.mmap, int, int]]:
+def _lines_in(content: bytes | bytearray, start: int, end: int) -> Iterator[memoryview]:
+    view = memoryview(content)
     while start < end:
         found = content.find(b"\n", start, end)
         line_end = end if found < 0 else found
-        yield content, start, line_end
+        line = view[start:line_end]
+        if line and (line[0] > 32 or not bytes(line).isspace()):
+            yield line
         start = line_end + 1
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -40,13 +39,14 @@ class _Line(msgspec.Struct, frozen=True, gc=False):
 
 _decode = msgspec.json.Decoder(_Line).decode
 _decode_meta = msgspec.json.Decoder(_Meta).decode
-_META_KEY = re.compile(rb',\s*"meta"\s*:\s*(?=\{)')
-LONGEST_META = 4096
+_META = b'"meta"'
+_OBJECT = re.compile(rb"\s*:\s*(?=\{)")
+_LONGEST_META = 4096
 _EARLIEST_NS = 946_684_800 * 10**9
 """The year 2000: a smaller number is a time in another unit."""
 
 
-def read_line(line: bytes, now_ns: int) -> tuple[Submission, Discard | None]:
+def read_line(line: bytes | memoryview, now_ns: int) -> tuple[Submission, Discard | None]:
     """The submission in a line, and why it cannot be counted if it is clear already (then received now)."""
     try:
         found = _last_meta(line) or _whole(line)
@@ -80,35 +80,47 @@ def read_line(line: bytes, now_ns: int) -> tuple[Submission, Discard | None]:
     ), None
 
 
-def read_receipt(tail: bytes, whole: Callable[[], bytes], now_ns: int) -> tuple[str, int]:
-    """Document id (empty: none, or a line that cannot be used) and receive time of a line that ends in `tail`."""
-    found = _last_meta(tail)
+def read_receipt(line: bytes | memoryview, now_ns: int) -> tuple[str, int]:
+    """Document id (empty: none, or a line that cannot be used) and receive time of a line."""
+    found = _last_meta(line)
     if found is None or found.meta is None or not isinstance(found.meta.timestamp, int):
-        submission, refused = read_line(whole(), now_ns)
+        submission, refused = read_line(line, now_ns)
         return ("" if refused else submission.document_id), submission.received_ns
     if not _EARLIEST_NS < found.meta.timestamp < 2**62:
         return "", now_ns
     return (found.meta.document_id or "")[:200], found.meta.timestamp
 
 
-def _last_meta(line: bytes) -> _Line | None:
+def _last_meta(line: bytes | memoryview) -> _Line | None:
     """The line's `meta` if it says all and is the last member of the line, without reading what is before it.
 
     In valid JSON a comma followed by a quote is inside no text, and what is decoded reaches up to the last brace: so
     this can only be the line's own `meta`. If the rest is no JSON, extraction says so.
     """
-    tail = line[-LONGEST_META:].rstrip()
-    keys = list(_META_KEY.finditer(tail))
-    if not keys or not tail.endswith(b"}"):
+    tail = bytes(line[-_LONGEST_META:]).rstrip()
+    if not tail.endswith(b"}"):
+        return None
+    start = _meta_start(tail)
+    if start is None:
         return None
     try:
-        meta = _decode_meta(tail[keys[-1].end() : -1])
+        meta = _decode_meta(tail[start:-1])
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
     return _Line(meta) if meta.document_type and meta.document_id else None
 
 
-def _whole(line: bytes) -> _Line:
+def _meta_start(tail: bytes) -> int | None:
+    """Where the object of the last `, "meta": {` begins."""
+    at = len(tail)
+    while (at := tail.rfind(_META, 0, at)) >= 0:
+        found = _OBJECT.match(tail, at + len(_META))
+        if found and tail[:at].rstrip(b" \t\r\n").endswith(b","):
+            return found.end()
+    return None
+
+
+def _whole(line: bytes | memoryview) -> _Line:
     try:
         return _decode(line)
     except msgspec.ValidationError:
@@ -117,18 +129,18 @@ def _whole(line: bytes) -> _Line:
         return _plain(line)
 
 
-def _plain(line: bytes) -> _Line:
+def _plain(line: bytes | memoryview) -> _Line:
     """The same for a line with a lone surrogate, which is JSON to all but the strict decoder.
 
     One in what is read here is still refused: no table could hold it.
     """
     try:
-        ping = json.loads(line, parse_constant=no_constant)
+        ping = json.loads(bytes(line), parse_constant=no_constant)
     except ValueError as error:
         raise msgspec.DecodeError(str(error)) from None
     read = {name: ping.get(name) for name in _Line.__struct_fields__} if isinstance(ping, dict) else ping
     return _decode(json.dumps(read).encode())
 
 
-def _unknown(line: bytes, now_ns: int) -> Submission:
+def _unknown(line: bytes | memoryview, now_ns: int) -> Submission:
     return Submission(now_ns, "", "", "", "", None, None, None, None, None, None, (), "", line)

@@ -19,8 +19,8 @@ from missioncontrol.registry import Registry
 from missioncontrol.telemetry.batch import Batch
 from missioncontrol.telemetry.discards import Discard
 from missioncontrol.telemetry.extract import Extractor
-from missioncontrol.telemetry.import_blocks import Piece, ends_of, lines_of
-from missioncontrol.telemetry.import_lines import LONGEST_META, read_line, read_receipt
+from missioncontrol.telemetry.import_blocks import LineReader, Piece
+from missioncontrol.telemetry.import_lines import read_line, read_receipt
 from missioncontrol.telemetry.import_order import receipts
 from missioncontrol.telemetry.submission import Submission
 
@@ -68,7 +68,7 @@ def run(connection: Connection, config: Config, registry: Registry) -> None:
     # Batches make many objects and no cycles: looking for those too often costs a tenth of the work.
     gc.freeze()
     gc.set_threshold(200_000, 20, 20)
-    batch = Batch(extractor, config)
+    reader, batch = LineReader(), Batch(extractor, config)
     while True:
         try:
             asked: Look | Work | None = connection.recv()
@@ -76,10 +76,9 @@ def run(connection: Connection, config: Config, registry: Registry) -> None:
             return
         if isinstance(asked, Look):
             now_ns = system_clock()
-            ends = ends_of(asked.pieces, LONGEST_META)
-            connection.send(receipts(read_receipt(tail, whole, now_ns) for tail, whole in ends))
+            connection.send(receipts(read_receipt(line, now_ns) for line in reader.lines(asked.pieces)))
             continue
-        staged = _take(connection, asked, batch) if asked else Staged({})
+        staged = _take(connection, asked, reader, batch) if asked else Staged({})
         is_due = asked is None or asked.stage
         # Bodies do not wait for the sums: they would fill the memory.
         tables = batch.tables() if is_due else batch.bodies()
@@ -89,11 +88,11 @@ def run(connection: Connection, config: Config, registry: Registry) -> None:
             batch = Batch(extractor, config)
 
 
-def _take(connection: Connection, work: Work, batch: Batch) -> Staged:
+def _take(connection: Connection, work: Work, reader: LineReader, batch: Batch) -> Staged:
     """Add the lines of a block to the batch, once the parent has said which are duplicates; no files yet."""
     now_ns = system_clock()
     counted, discarded, duplicates = batch.counted, batch.discarded, 0
-    lines = [read_line(line, now_ns) for line in lines_of(work.pieces)]
+    lines = [read_line(line, now_ns) for line in reader.lines(work.pieces)]
     first = _first_received(lines, work.later)
     connection.send(Identities(list(first)))
     known = dict(zip(first, connection.recv(), strict=True))

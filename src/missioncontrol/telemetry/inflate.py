@@ -12,14 +12,14 @@ from missioncontrol.telemetry.discards import Discard
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
-def inflate(body: bytes, encoding: str, limit: int) -> bytes | Discard:
+def inflate(body: bytes | memoryview, encoding: str, limit: int) -> bytes | memoryview | Discard:
     """The JSON bytes of a body, at most `limit` bytes; a Discard that says what is wrong otherwise.
 
     A body that starts like gzip is inflated even when no Content-Encoding says so: some clients forget it.
     """
     if not body:
         return Discard("empty_body")
-    if encoding in ("gzip", "x-gzip") or body.startswith(_GZIP_MAGIC):
+    if encoding in ("gzip", "x-gzip") or body[:2] == _GZIP_MAGIC:
         return _gunzip(body, limit)
     if encoding == "deflate":
         return _inflate(body, isal_zlib.decompressobj(), limit)
@@ -28,13 +28,13 @@ def inflate(body: bytes, encoding: str, limit: int) -> bytes | Discard:
     return body if len(body) <= limit else Discard("too_large_inflated")
 
 
-def _gunzip(body: bytes, limit: int) -> bytes | Discard:
-    if not body.startswith(_GZIP_MAGIC):
+def _gunzip(body: bytes | memoryview, limit: int) -> bytes | Discard:
+    if body[:2] != _GZIP_MAGIC:
         return Discard("bad_gzip", "no gzip header")
     return _inflate(body, isal_zlib.decompressobj(wbits=16 + zlib.MAX_WBITS), limit)
 
 
-def _inflate(body: bytes, stream: Any, limit: int) -> bytes | Discard:
+def _inflate(body: bytes | memoryview, stream: Any, limit: int) -> bytes | Discard:
     try:
         data: bytes = stream.decompress(body, limit + 1)
     except isal_zlib.error as error:  # type: ignore[misc]

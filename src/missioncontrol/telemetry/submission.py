@@ -25,7 +25,8 @@ class Submission(msgspec.Struct, frozen=True, gc=False):
     """YYYYMMDD; the build's age is counted to this day, which need not be that of `received_ns`."""
     headers: tuple[tuple[str, str], ...]
     encoding: str
-    body: bytes
+    body: bytes | memoryview
+    """As sent. In imports a part of memory that is used again: whoever keeps it copies it."""
     log_offset: int = 0
 
 

@@ -150,4 +150,4 @@ def _path(
 def _preview(body: bytes, encoding: str) -> str:
     text = inflate(body, encoding, _PREVIEW_INFLATED)
     shown = body if isinstance(text, Discard) else text
-    return shown[:PREVIEW_CHARACTERS].decode("utf-8", "replace")
+    return bytes(shown[:PREVIEW_CHARACTERS]).decode("utf-8", "replace")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from missioncontrol.errors import BadRequest
-from missioncontrol.telemetry.import_blocks import lines_of, read_blocks
+from missioncontrol.telemetry.import_blocks import LineReader, read_blocks
 
 BLOCK_BYTES = 2 * 1024 * 1024
 
@@ -24,7 +24,8 @@ def write(path: Path, content: list[bytes], last_line_end: bytes = b"\n") -> Pat
 
 
 def blocks_of(files: list[Path]) -> list[list[bytes]]:
-    return [list(lines_of(block)) for block, _ in read_blocks(files, BLOCK_BYTES)]
+    reader = LineReader()
+    return [[bytes(line) for line in reader.lines(block)] for block, _ in read_blocks(files, BLOCK_BYTES)]
 
 
 @pytest.mark.parametrize("last_line_end", [b"", b"\n", b"\r\n\n  \n"])
@@ -68,5 +69,5 @@ def test_a_file_that_is_no_gzip_is_named_after_what_came_before_it(tmp_path: Pat
     seen = []
     with pytest.raises(BadRequest, match=r"bad\.ndjson\.gz"):
         for block, _ in read_blocks([good, bad], BLOCK_BYTES):
-            seen += list(lines_of(block))
+            seen += list(LineReader().lines(block))
     assert len(seen) >= 20

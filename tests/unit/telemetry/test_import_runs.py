@@ -17,7 +17,7 @@ from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.log.sqlite import SqliteLog
 from missioncontrol.registry.load import load_registry
 from missioncontrol.telemetry import import_blocks, import_pings
-from missioncontrol.telemetry.import_blocks import lines_of, read_blocks
+from missioncontrol.telemetry.import_blocks import LineReader, read_blocks
 from missioncontrol.telemetry.import_pings import ImportReport, PingImport
 from missioncontrol.telemetry.import_run import ImportRun
 
@@ -81,7 +81,7 @@ def test_blocks_hold_every_line_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(import_blocks, "_LEAST_PIECE", 1_000)
     files = [write(tmp_path / "a", range(9)), write(tmp_path / "b", range(9, 11)), tmp_path / "c"]
     files[2].write_text("\n\nno newline at the end")
-    blocks = [list(lines_of(block)) for block, _ in read_blocks(files, 3_000)]
+    blocks = [list(LineReader().lines(block)) for block, _ in read_blocks(files, 3_000)]
     assert len(blocks) > 2
     expected = [line for f in files for line in f.read_bytes().split(b"\n") if line]
     assert [line for block in blocks for line in block] == expected
