@@ -1,8 +1,9 @@
-"""The two Spark jobs that the import is compared with; runs in the environment that has PySpark, nothing else.
+"""The Spark jobs that the import is compared with; runs in the environment that has PySpark, nothing else.
 
 `native`: text -> from_json with an explicit schema of the fields that are needed -> groupBy -> Parquet.
-`rdd`: the shape of the old job: textFile -> json.loads -> (key, list of sums) -> reduceByKey -> Parquet.
-Both apply the rules of the shipped registry that matter for the corpus, and both write error aggregates only: the
+`rdd`: as lean as an RDD of dicts can be: textFile -> json.loads -> (key, list of sums) -> reduceByKey -> Parquet.
+`old`: the steps of the old daily job (see `spark_old_shape.py`).
+All apply the rules of the shipped registry that matter for the corpus, and all write error aggregates only: the
 product also looks for duplicates and writes experiments, usage by activity and discards in the same time.
 """
 
@@ -166,6 +167,12 @@ def rdd(session, source, target):
     frame.write.mode("overwrite").parquet(target)
 
 
+def old(session, source, target):
+    from spark_old_shape import run
+
+    run(session, source, target)
+
+
 def add(one, other):
     return [b if a is None else a if b is None else a + b for a, b in zip(one, other)]  # noqa: B905
 
@@ -257,7 +264,7 @@ def main_sums(payload):
 
 def main():
     request = json.loads(sys.argv[1])
-    job = {"native": native, "native_once": native_once, "rdd": rdd}[request["job"]]
+    job = {"native": native, "native_once": native_once, "rdd": rdd, "old": old}[request["job"]]
     started = time.perf_counter()
     session = (
         SparkSession.builder.master("local[2]")

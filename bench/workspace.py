@@ -84,6 +84,15 @@ def corpus_copies(pings: int, copies: int, folder: Path) -> list[Path]:
     return paths
 
 
+def by_type(source: Path, folder: Path) -> list[Path]:
+    """The lines of a corpus in a file for each document type: main, then crash."""
+    paths = [folder / "main.ndjson", folder / "crash.ndjson"]
+    with source.open("rb") as lines, paths[0].open("wb") as main, paths[1].open("wb") as crash:
+        for line in lines:
+            (crash if b'"docType":"crash"' in line[-4096:] else main).write(line)
+    return paths
+
+
 def java() -> str:
     """The version of Java that Spark will run on. Raises `BenchError`."""
     try:
@@ -124,7 +133,8 @@ def spark(script: str, request: dict[str, Any]) -> dict[str, Any]:
     """Run one of the Spark scripts in a process of its own; the last line that it prints is its answer."""
     python = spark_python()
     environment = {
-        **{k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "SPARK_HOME")},
+        **{k: v for k, v in os.environ.items() if k != "SPARK_HOME"},
+        "PYTHONPATH": str(BENCH),
         "PYSPARK_PYTHON": str(python),
         "SPARK_LOCAL_IP": "127.0.0.1",
     }
