@@ -58,17 +58,17 @@ class Engine:
         """What is declared now."""
         return self._registry_source()
 
-    def aggregate(self, query: AggregateQuery, typed: bool = False) -> Rows:
-        """Rows of sums; use it as a context manager.
+    def aggregate(self, query: AggregateQuery, narrow: bool = False) -> Rows:
+        """Rows of sums; use it as a context manager. As tuples, times are ISO 8601 text with Z.
 
-        Text mode gives times as ISO 8601 with Z; `typed` keeps timestamps, dates and 64-bit sums for Arrow.
+        `narrow`: sums of integers have 64 bits, as formats with types need; else they are exact whatever they are.
         Raises `TooSlow` (`query_timeout`), `BadRequest` (`query_memory`) and `StorageError`.
         """
         try:
-            return self._run(self._compiler(rollups=True).compile(query, typed), typed)
+            return self._run(self._compiler(rollups=True).compile(query, narrow), by_arrow=True)
         except StorageError:
             # A rollup can be deleted between looking and reading; the base files of a new snapshot are there.
-            return self._run(self._compiler(rollups=False).compile(query, typed), typed)
+            return self._run(self._compiler(rollups=False).compile(query, narrow), by_arrow=True)
 
     def values(self, query: ValuesQuery) -> Values:
         """The distinct values of a dimension: versions the newest first, all others in the order of text."""
@@ -103,14 +103,14 @@ class Engine:
         with self._run(msgspec.structs.replace(statement, limit=1_000_000)) as rows:
             return [row[0] for batch in rows.batches() for row in batch]
 
-    def _run(self, statement: Statement, typed: bool = False) -> Rows:
+    def _run(self, statement: Statement, by_arrow: bool = False) -> Rows:
         with duckdb_failures():
             cursor = self._cursor()
         deadline = Deadline(cursor, self.settings.timeout_s)
         parameters = list(statement.parameters)
         try:
             with duckdb_failures():
-                if typed:
+                if by_arrow:
                     relation = cursor.sql(statement.sql, params=parameters)
                     return Rows(
                         cursor, statement.columns, deadline, statement.limit, relation.to_arrow_reader

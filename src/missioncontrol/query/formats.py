@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, Literal
 
 import msgspec
@@ -77,10 +77,19 @@ def _convert(row: Sequence[Any], changes: Sequence[tuple[int, Convert]]) -> Sequ
     return values
 
 
-def _objects(rows: Rows) -> Iterator[list[dict[str, Any]]]:
-    names = unique_names(rows.columns)
+def _objects(rows: Rows) -> Iterator[list[Any]]:
+    row_object = _row_object(unique_names(rows.columns))
     for batch in _converted(rows, json_converters(rows.columns)):
-        yield [dict(zip(names, row, strict=True)) for row in batch]
+        yield list(itertools.starmap(row_object, batch))
+
+
+def _row_object(names: Sequence[str]) -> Callable[..., Any]:
+    """Makes of a row what is written as an object. Structs are written twice as fast as dicts."""
+    fields = {f"f{number}": name for number, name in enumerate(names)}
+    try:
+        return msgspec.defstruct("Row", [(field, Any) for field in fields], rename=fields, gc=False)
+    except ValueError:  # a name that JSON writes with escapes
+        return lambda *row: dict(zip(names, row, strict=True))
 
 
 def _write_json(rows: Rows, sink: BinaryIO, envelope: Envelope) -> None:

@@ -1,7 +1,7 @@
 """The rows of one running query, read in batches and never past the limit or the deadline.
 
-A `Rows` owns its cursor: use it as a context manager. Knows nothing of formats; imports Arrow only when asked
-for it.
+A `Rows` owns its cursor: use it as a context manager. Knows nothing of formats. A cursor gives tuples of whatever
+its types are; Arrow, which our own questions are read by, gives record batches or tuples of what `columns` makes.
 """
 
 from __future__ import annotations
@@ -55,9 +55,7 @@ class Deadline:
 
 
 class Rows:
-    """At most `limit` rows of a query, read once: as tuples of an executed cursor, or as Arrow by
-    `open_arrow`.
-    """
+    """At most `limit` rows of a query, read once: of an executed cursor, or by Arrow where `open_arrow` is given."""
 
     def __init__(
         self,
@@ -91,7 +89,13 @@ class Rows:
         self._cursor.close()
 
     def batches(self) -> Iterator[list[tuple[Any, ...]]]:
-        """The rows in lists of up to `BATCH_ROWS`; raises `TooSlow` and `BadRequest`."""
+        """The rows in bounded lists; raises `TooSlow` and `BadRequest`."""
+        if self._open_arrow:
+            from missioncontrol.query.columns import values_of
+
+            for batch in self.arrow()[1]:
+                yield list(zip(*map(values_of, batch.columns), strict=True))
+            return
         while self.complete:
             self._deadline.check()
             with duckdb_failures(self._failure):

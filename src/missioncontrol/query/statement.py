@@ -34,7 +34,6 @@ ROLLUP_KEYS = frozenset(
     {"window_start", "channel", "application", "version", "build_id", "os_name", "submission_date"}
 )
 _TIME_TYPES = {"window_start": "timestamp", "window_end": "timestamp", "submission_date": "date"}
-_ISO = "'%Y-%m-%dT%H:%M:%SZ'"
 
 
 class Statement(msgspec.Struct, frozen=True):
@@ -58,15 +57,13 @@ class Compiler:
         self._rollups = rollups
         self._tables = lake_tables(registry)
 
-    def compile(self, query: AggregateQuery, typed: bool = False) -> Statement:
-        """The statement for a query. `typed`: times and sums keep their types, otherwise times are ISO 8601
-        text.
-        """
+    def compile(self, query: AggregateQuery, narrow: bool = False) -> Statement:
+        """The statement for a query. `narrow`: sums of integers have 64 bits, or the query fails; else 128."""
         source = self._source(query)
         where, parameters = self._where(query, source)
         inner = _grouping(query, source, where)
-        select = [f"{_shown(d, query.interval_s, typed)} AS {dialect.name(d)}" for d in query.dimensions]
-        select += [f"{self._sum(m, typed)} AS {dialect.name(m)}" for m in query.measures]
+        select = [f"{_shown(d, query.interval_s)} AS {dialect.name(d)}" for d in query.dimensions]
+        select += [f"{self._sum(m, narrow)} AS {dialect.name(m)}" for m in query.measures]
         select += [f"{_ratio(m, query.per)} AS {dialect.name(name)}" for name, m in query.ratios]
         order, order_parameters = self._order(query, source)
         sql = f"SELECT {', '.join(select)} FROM ({inner}) AS g ORDER BY {order} LIMIT {query.limit + 1}"
@@ -156,10 +153,9 @@ class Compiler:
             terms.append(f"{term} {'DESC' if named.get(column) else 'ASC'} NULLS LAST")
         return ", ".join(terms), parameters
 
-    def _sum(self, measure: str, typed: bool) -> str:
+    def _sum(self, measure: str, narrow: bool) -> str:
         column = f"g.{dialect.name(measure)}"
-        # Sums of integers are 128 bits wide, which Arrow has no type for.
-        return f"CAST({column} AS BIGINT)" if typed and self._measure_type(measure) == "int64" else column
+        return f"CAST({column} AS BIGINT)" if narrow and self._measure_type(measure) == "int64" else column
 
     def _measure_type(self, measure: str) -> str:
         return self._registry.measures[measure].column_type
@@ -248,14 +244,12 @@ def _keys(query: AggregateQuery) -> dict[str, str]:
     return keys
 
 
-def _shown(dimension: str, interval_s: int, typed: bool) -> str:
+def _shown(dimension: str, interval_s: int) -> str:
     """The dimension as the answer gives it."""
-    if dimension == "submission_date" and not typed:
-        return "CAST(g.submission_date AS VARCHAR)"
     if dimension not in ("window_start", "window_end"):
         return f"g.{dialect.name(dimension)}"
     instant = "g.window_us" if dimension == "window_start" else f"g.window_us + {interval_s * 1_000_000}"
-    return f"make_timestamptz({instant})" if typed else f"strftime(make_timestamp({instant}), {_ISO})"
+    return f"make_timestamptz({instant})"
 
 
 def _order_term(column: str, query: AggregateQuery) -> str:

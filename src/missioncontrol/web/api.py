@@ -158,7 +158,7 @@ def _add_aggregates(router: APIRouter, desk: Desk, engine: Engine, config: Confi
             form = parse_format(named, request.headers.get("accept", ""))
             query = parse_aggregate_query(pairs, engine.registry(), config.query, edition)
             paper = desk.paper()
-            with engine.aggregate(query, typed=form in formats.TYPED_FORMATS) as rows:
+            with engine.aggregate(query, narrow=form in formats.TYPED_FORMATS) as rows:
                 formats.write(rows, form, paper, envelope)
                 return Answer(paper, form, rows.complete)
 
