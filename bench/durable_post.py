@@ -28,7 +28,7 @@ def measure(sizes: Sizes) -> Part:
     steady_ms: dict[str, list[float]] = {"sqlite": [], "none": []}
     mean_bytes = 0.0
     with scratch() as folder:
-        for number in range(sizes.rounds):
+        for number in range(3 * sizes.rounds):  # short, and at the mercy of the disk: more of them
             for log in ("sqlite", "none"):
                 answer = posts(folder / f"{log}-{number}", log, sizes.posts, sizes.pings)
                 rates[log].append(sizes.posts / answer["seconds"])

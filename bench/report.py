@@ -14,6 +14,8 @@ from figures import Figure, Part
 from workspace import ROOT, SPARK_VERSION, WORK, BenchError, java
 
 PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
+README = ROOT / "README.md"
+BEGIN, END = "<!-- figures: written by make bench -->", "<!-- end of figures -->"
 ORDER = ("whole_job", "extraction", "durable_post", "freshness", "query_48h", "memory", "idle")
 LIBRARIES = ("msgspec", "pyarrow", "deltalake", "duckdb", "uvicorn", "uvloop", "isal")
 
@@ -53,7 +55,7 @@ def write_results(results: Results) -> None:
 
 
 def write_page(results: Results) -> None:
-    """Write docs/reference/benchmarks.md."""
+    """Write docs/reference/benchmarks.md, and its first table into the README."""
     import os
 
     text = HEAD.format(
@@ -66,6 +68,9 @@ def write_page(results: Results) -> None:
             lines += section(parts[name])
     PAGE.parent.mkdir(parents=True, exist_ok=True)
     PAGE.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    before, rest = README.read_text(encoding="utf-8").split(BEGIN)
+    table = "\n".join(list(summary(parts))[2:])
+    README.write_text(f"{before}{BEGIN}\n{table}{END}{rest.split(END)[1]}", encoding="utf-8")
 
 
 def versions() -> str:
@@ -80,12 +85,15 @@ def versions() -> str:
 
 def summary(parts: dict[str, Part]) -> Iterator[str]:
     yield from ("## What is promised, and what was measured", "")
-    yield from ("| | measured | promised | |", "|---|---|---|---|")
+    yield from ("| | | measured | promised | |", "|---|---|---|---|---|")
     for name in ORDER:
+        title = parts[name].title if name in parts else ""
         for figure in parts[name].ratios if name in parts else ():
             if figure.bar:
                 kept = "kept" if figure.ok else "**missed**"
-                yield f"| {figure.name} | {amount(figure.median, figure.unit)} | {figure.bar} | {kept} |"
+                measured = amount(figure.median, figure.unit)
+                yield f"| {title} | {figure.name} | {measured} | {figure.bar} | {kept} |"
+                title = ""
     yield ""
 
 

@@ -41,3 +41,11 @@ def test_links_between_pages_lead_somewhere() -> None:
     for page in pages:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_figures_in_the_readme_are_those_of_the_report() -> None:
+    readme = (REFERENCE.parents[1] / "README.md").read_text()
+    table = (
+        readme.split("<!-- figures: written by make bench -->")[1].split("<!-- end of figures -->")[0].strip()
+    )
+    assert table.startswith("| | | measured |") and table in (REFERENCE / "benchmarks.md").read_text()

@@ -104,7 +104,6 @@ class BodyWriter:
             connection.execute("INSERT INTO segments (size_bytes, last_offset) VALUES (0, 0)")
             newest = (int(connection.execute("SELECT last_insert_rowid()").fetchone()[0]), 0)
         segment, start = newest
-        self.release_deleted()
         if segment != self._segment:
             self.close()
             self._file = self._make(segment)

@@ -43,7 +43,7 @@ class Job(msgspec.Struct, frozen=True, eq=False):
     loop: asyncio.AbstractEventLoop | None = None
     rows: Sequence[Row] = ()
     size_bytes: int = 0
-    """About what the rows take on the disk."""
+    """About what rows and task write."""
     task: Task | None = None
 
 
@@ -79,10 +79,11 @@ class GroupCommit:
             for group in _groups(jobs, self._group_bytes):
                 self._jobs.put(group)
 
-    def run(self, rows: Sequence[Row] = (), task: Task | None = None) -> Any:
-        """Submit a job and wait for what it returns."""
+    def run(self, rows: Sequence[Row] = (), task: Task | None = None, task_bytes: int = 0) -> Any:
+        """Submit a job and wait for what it returns. `task_bytes`: about what a large task writes."""
         future: Future[Any] = Future()
-        self.submit([Job(future, rows=rows, size_bytes=sum(row.size_bytes for row in rows), task=task)])
+        size_bytes = task_bytes + sum(row.size_bytes for row in rows)
+        self.submit([Job(future, rows=rows, size_bytes=size_bytes, task=task)])
         return future.result()
 
     def close(self) -> None:

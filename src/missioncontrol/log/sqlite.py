@@ -95,10 +95,9 @@ class SqliteLog:
         ids = [identity(id_) if id_ else b"" for id_ in document_ids]
         duplicates: list[bool] = []
         for start in range(0, len(ids), _CLAIM_IDS):
-            task = partial(
-                seen.claim, ids=ids[start : start + _CLAIM_IDS], claimant=claimant, window=self._window()
-            )
-            duplicates += self._writer.run(task=task)
+            chunk = ids[start : start + _CLAIM_IDS]
+            task = partial(seen.claim, ids=chunk, claimant=claimant, window=self._window())
+            duplicates += self._writer.run(task=task, task_bytes=PAGE_BYTES * len(chunk))
         return duplicates
 
     def release(self, claimants: Sequence[int]) -> None:

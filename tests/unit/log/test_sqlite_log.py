@@ -235,6 +235,12 @@ def test_the_write_ahead_log_starts_over_under_steady_load(
     reader.close()
 
 
+def test_the_write_ahead_log_starts_over_while_an_import_claims(tmp_path: Path, log: SqliteLog) -> None:
+    for block in range(1, 41):
+        log.claim([f"id-{block}-{number}" for number in range(1000)], block)
+    assert (tmp_path / "new" / "log.sqlite-wal").stat().st_size < 16_000_000
+
+
 def test_two_writers_do_not_let_the_write_ahead_log_grow_without_end(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
