@@ -128,6 +128,7 @@ class GroupCommit:
     def _commit(self, jobs: Sequence[Job]) -> list[Any]:
         """What each job gets: its result, or an exception of its own."""
         rows = [row for job in jobs for row in job.rows]
+        is_unsure = False
         try:
             if self._connection is None:
                 self._connection = connect(self._path, writes=True, max_bytes=self._max_bytes)
@@ -140,22 +141,26 @@ class GroupCommit:
             results = [
                 job.task(self._connection) if job.task else [next(places) for _ in job.rows] for job in jobs
             ]
+            is_unsure = True
             self._connection.execute("COMMIT")
         except Exception as error:
-            self._abandon(error)
+            self._abandon(error, is_unsure)
             return [failure(error, self._path) for _ in jobs]
         self.commits += 1
         self._uncopied_bytes += size_bytes - sum(len(row.body) for row in rows)
         return results
 
-    def _abandon(self, error: Exception) -> None:
-        """Roll back; keep the connection only where the failure left it sound for certain."""
+    def _abandon(self, error: Exception, is_unsure: bool) -> None:
+        """Roll back; keep the connection only where the failure left it sound for certain.
+
+        When it was the COMMIT that failed, a crash before the next one may bring its rows back, so their bodies stay.
+        """
         if self._connection is None:
             return
         is_held = isinstance(error, sqlite3.Error) and is_busy(error)
         try:
             roll_back(self._connection)
-            if not is_held:  # else nothing was written
+            if not (is_held or is_unsure):  # held: nothing was written
                 self._cut(self._connection)
         except (sqlite3.Error, OSError):
             self._disconnect()
