@@ -3,9 +3,10 @@
 A body is as large as all else of a record is small. In SQLite it would be written twice (write-ahead log, then file),
 cut into pages, and freed page by page; here it is written once, synced once, and freed with its whole file.
 
-SQLite stays the only authority. A file is written only while its writer holds SQLite's write lock, behind the bytes
-that committed records use; what a killed or refused commit left there is written over by the next one. Bodies are on
-the disk before the commit that knows them. So no file needs a format, a lock or a recovery of its own.
+SQLite stays the only authority on what is stored. A file is written only while its writer holds SQLite's write lock,
+and only behind its end: what a killed process left there may belong to a commit that SQLite has yet to bring back, and
+is never touched. Bodies are on the disk before the commit that knows them. So no file needs a format or a lock of its
+own.
 """
 
 from __future__ import annotations
@@ -44,19 +45,31 @@ class Place(msgspec.Struct, frozen=True):
 NOWHERE = Place(0, 0, 0)
 
 
-def folder_of(log_path: Path) -> Path:
-    """The folder of the bodies of the log in this SQLite file."""
-    return log_path.parent / "bodies"
+def folder_of(connection: sqlite3.Connection, log_path: Path) -> Path:
+    """The folder of the log's bodies. Named after the log: one made anew in its place has another."""
+    return log_path.parent / f"bodies-{connection.execute('SELECT name FROM identity').fetchone()[0]}"
+
+
+def files_beside(log_path: Path) -> list[Path]:
+    """All files of bodies there are."""
+    return list(log_path.parent.glob("bodies-*/*.bodies"))
 
 
 class BodyWriter:
     """Writes bodies in the transactions of one connection at a time. `segment_bytes`: see `SEGMENT_BYTES`."""
 
-    def __init__(self, folder: Path, segment_bytes: int = SEGMENT_BYTES) -> None:
-        self._folder = folder
+    def __init__(self, log_path: Path, segment_bytes: int = SEGMENT_BYTES) -> None:
+        self._log_path = log_path
         self._segment_bytes = segment_bytes
         self._file = -1
         self._segment = 0
+        self._began: int | None = None  # where this transaction's bodies begin
+
+    def prepare(self) -> None:
+        """Call before each transaction. A file that a trim has deleted is let go of: the disk gets its room back."""
+        self._began = None
+        if self._file >= 0 and not os.fstat(self._file).st_nlink:
+            self.close()
 
     def write(self, connection: sqlite3.Connection, bodies: Sequence[bytes], last_offset: int) -> list[Place]:
         """Write and sync the bodies of records up to `last_offset`, in a transaction that holds the write lock.
@@ -75,21 +88,16 @@ class BodyWriter:
         )
         return _places(bodies, segment, start)
 
-    def cut(self, connection: sqlite3.Connection) -> None:
-        """Give back what a failed commit wrote; in a transaction that holds the write lock and is rolled back."""
-        segment, size_bytes = _newest(connection) or (0, 0)
-        if self._file >= 0 and segment <= self._segment:
-            os.ftruncate(self._file, size_bytes if segment == self._segment else 0)
+    def cut(self) -> None:
+        """Give back what a transaction wrote that fails: before its COMMIT, and while it holds the write lock."""
+        if self._began is not None:
+            os.ftruncate(self._file, self._began)
 
     def probe(self, connection: sqlite3.Connection, size_bytes: int) -> None:
-        """Write behind the newest file's end, for nobody to read; raises `OSError`."""
+        """Write at the end as an append does, and cut it off again; raises `OSError`."""
         _, start = self._open_segment(connection)
         _write(self._file, [bytes(size_bytes)], start)
-
-    def release_deleted(self) -> None:
-        """Let go of a file that a trim has deleted, so that the disk gets its room back."""
-        if self._file >= 0 and not os.fstat(self._file).st_nlink:
-            self.close()
+        self.cut()
 
     def close(self) -> None:
         """Close the file; the next write opens it again."""
@@ -98,24 +106,38 @@ class BodyWriter:
             self._file, self._segment = -1, 0
 
     def _open_segment(self, connection: sqlite3.Connection) -> tuple[int, int]:
-        """The file to write to, open now, and where its free part starts. Trims may have taken the one we know."""
+        """The file to write to, open now, and its end."""
         newest = _newest(connection)
-        if newest is None or newest[1] >= self._segment_bytes:
+        if newest is None or newest[1] >= self._segment_bytes or not self._opened(connection, *newest):
             connection.execute("INSERT INTO segments (size_bytes, last_offset) VALUES (0, 0)")
             newest = (int(connection.execute("SELECT last_insert_rowid()").fetchone()[0]), 0)
-        segment, start = newest
-        if segment != self._segment:
-            self.close()
-            self._file = self._make(segment)
-            self._segment = segment
-        return segment, start
+            self._opened(connection, *newest)
+        segment, size_bytes = newest
+        self._began = max(size_bytes, os.fstat(self._file).st_size)
+        return segment, self._began
 
-    def _make(self, segment: int) -> int:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        file = os.open(_path(self._folder, segment), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        for folder in (self._folder, self._folder.parent):
+    def _opened(self, connection: sqlite3.Connection, segment: int, size_bytes: int) -> bool:
+        """Whether the segment's file is open now. False for one with bodies that is gone: a trim that deleted it was
+        undone by a loss of power.
+        """
+        if segment == self._segment:
+            return True
+        self.close()
+        folder = folder_of(connection, self._log_path)
+        folder.mkdir(exist_ok=True)
+        try:
+            flags = os.O_WRONLY | os.O_CLOEXEC | (0 if size_bytes else os.O_CREAT)
+            self._file = os.open(_path(folder, segment), flags, 0o644)
+        except FileNotFoundError:
+            return False
+        try:
             sync_folder(folder)
-        return file
+            sync_folder(folder.parent)
+        except OSError:
+            self.close()
+            raise
+        self._segment = segment
+        return True
 
 
 def read_bodies(folder: Path, places: Sequence[Place]) -> list[bytes]:
@@ -154,19 +176,22 @@ def stored_bytes(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT coalesce(sum(size_bytes), 0) FROM segments").fetchone()[0])
 
 
-def forget(connection: sqlite3.Connection, through: int) -> None:
-    """Take the files out of the books, in a transaction, whose records all have offsets <= `through`."""
-    connection.execute("DELETE FROM segments WHERE last_offset <= ?", (through,))
+def forget(connection: sqlite3.Connection) -> None:
+    """Take the files out of the books that no record is in any more, in a transaction."""
+    connection.execute(
+        """DELETE FROM segments WHERE last_offset < coalesce(
+               (SELECT min(offset) FROM log), (SELECT seq + 1 FROM sqlite_sequence WHERE name = 'log'))"""
+    )
 
 
 def delete_forgotten(connection: sqlite3.Connection, folder: Path) -> None:
     """Delete the files that are no longer in the books; not in a transaction: they must be out for good."""
-    known = {int(row[0]) for row in connection.execute("SELECT id FROM segments").fetchall()}
+    # In this order: a file made in between has a higher number than `newest`.
     newest = (
         connection.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'segments'").fetchone()[0] or 0
     )
+    known = {int(row[0]) for row in connection.execute("SELECT id FROM segments").fetchall()}
     for path in folder.glob("*.bodies"):
-        # A higher number is of a commit under way.
         if path.stem.isdigit() and int(path.stem) <= newest and int(path.stem) not in known:
             path.unlink(missing_ok=True)
 

@@ -134,7 +134,7 @@ class GroupCommit:
                 self._connection = connect(self._path, writes=True, max_bytes=self._max_bytes)
             # A page of `seen` for each row, and a small task.
             size_bytes = sum(job.size_bytes for job in jobs) + PAGE_BYTES * (len(rows) + 8)
-            self._bodies.release_deleted()
+            self._bodies.prepare()
             self._is_scarce = require_room(self._path.parent, size_bytes) < SCARCE_BYTES
             begin(self._connection)
             places = iter(self._store(self._connection, rows))
@@ -159,22 +159,14 @@ class GroupCommit:
             return
         is_held = isinstance(error, sqlite3.Error) and is_busy(error)
         try:
+            if self._connection.in_transaction and not is_unsure:
+                self._bodies.cut()  # still under the write lock
             roll_back(self._connection)
-            if not (is_held or is_unsure):  # held: nothing was written
-                self._cut(self._connection)
         except (sqlite3.Error, OSError):
             self._disconnect()
             return
         if not (is_held or isinstance(error, MissionControlError)):
             self._disconnect()
-
-    def _cut(self, connection: sqlite3.Connection) -> None:
-        """On a full disk, what failed would otherwise keep its room until the next commit that succeeds."""
-        begin(connection)
-        try:
-            self._bodies.cut(connection)
-        finally:
-            roll_back(connection)
 
     def _disconnect(self) -> None:
         self._bodies.close()

@@ -21,7 +21,7 @@ from missioncontrol.log.room import FULL, is_exhausted
 Item = TypeVar("Item")
 
 PAGE_BYTES = 4096
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 30.0
 WAL_BYTES = 64 * 1024 * 1024
 """The write-ahead log is cut back to this size whenever it starts over."""
@@ -200,5 +200,11 @@ def _schema_version(connection: sqlite3.Connection, path: Path) -> int:
             "log_newer",
             f"The log {path} was made by a newer version (schema {version}).",
             "Upgrade this one.",
+        )
+    if 0 < version < SCHEMA_VERSION:
+        raise StorageError(
+            "log_older",
+            f"The log {path} was made by an older version (schema {version}), which kept bodies elsewhere.",
+            "Let that version's stream take all of it into the lake, then delete the folder of the log.",
         )
     return version

@@ -1,4 +1,4 @@
-"""How an entry lies in a row of the SQLite log: metadata packed in one BLOB, the body beside it as it came.
+"""How an entry lies in a row of the SQLite log: metadata packed in one BLOB; the body, as it came, lies elsewhere.
 
 Pure functions of bytes; this module never touches a database. Packing happens in the caller of `append()`, so
 that an entry that cannot be stored fails alone and not the group it would have been committed with.
@@ -33,7 +33,7 @@ class Row(msgspec.Struct, frozen=True):
 
     @property
     def size_bytes(self) -> int:
-        """About what the row takes in the file."""
+        """About what the row and its body take on the disk."""
         return len(self.meta) + len(self.body)
 
 

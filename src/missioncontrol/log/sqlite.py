@@ -45,9 +45,8 @@ class SqliteLog:
         self._dedup_days = dedup_days
         self._clock = clock
         self._max_bytes = max_bytes
-        self._folder = bodies.folder_of(path)
         segment_bytes = min(bodies.SEGMENT_BYTES, max_bytes // 8 or bodies.SEGMENT_BYTES)
-        self._bodies = BodyWriter(self._folder, segment_bytes)
+        self._bodies = BodyWriter(path, segment_bytes)
         self._writer = GroupCommit(path, max_bytes, self._bodies, self._store)
         self._trimmer = Trimmer(path, dedup_days, clock)
         self._idle_readers: deque[sqlite3.Connection] = deque()
@@ -112,9 +111,10 @@ class SqliteLog:
         for attempt in range(_READ_ATTEMPTS):
             with self._reader() as connection:
                 rows = _rows_after(connection, after, max_records, max_bytes)
+                folder = bodies.folder_of(connection, self._path)
                 try:
-                    found = bodies.read_bodies(self._folder, [place for _, _, _, place in rows])
-                except FileNotFoundError:
+                    found = bodies.read_bodies(folder, [place for _, _, _, place in rows])
+                except (FileNotFoundError, EOFError):
                     if attempt + 1 < _READ_ATTEMPTS:
                         continue  # trimmed in between: the records are gone from the books too
                     raise
@@ -147,7 +147,7 @@ class SqliteLog:
     def size_bytes(self) -> int:
         """Size of the files on disk."""
         wal = self._path.with_name(self._path.name + "-wal")
-        return sum(map(_file_bytes, (self._path, wal, *self._folder.glob("*.bodies"))))
+        return sum(map(_file_bytes, (self._path, wal, *bodies.files_beside(self._path))))
 
     def trim(self, through: int) -> None:
         """Free the records with offset <= `through`, and what expired."""
@@ -198,7 +198,8 @@ class SqliteLog:
         """Raise `StorageFull` when bodies, SQLite's file and so much more are over `max_bytes`."""
         if not self._max_bytes:
             return
-        pages = int(connection.execute("PRAGMA page_count").fetchone()[0])
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        pages -= connection.execute("PRAGMA freelist_count").fetchone()[0]
         if pages * PAGE_BYTES + bodies.stored_bytes(connection) + size_bytes > share_bytes(self._max_bytes):
             raise StorageFull(
                 "log_full",

@@ -34,7 +34,6 @@ class Trimmer:
 
     def __init__(self, path: Path, dedup_days: int, clock: Clock) -> None:
         self._path = path
-        self._folder = bodies.folder_of(path)
         self._clock = clock
         self._sweep = Sweep(dedup_days)
         self._lock = threading.Lock()
@@ -47,7 +46,7 @@ class Trimmer:
                 if self._connection is None:
                     self._connection = connect(self._path, writes=True, synchronous="NORMAL")
                 self._free_records(self._connection, through)
-                self._free_bodies(self._connection, through)
+                self._free_bodies(self._connection)
                 self._free_identities(self._connection)
                 self._give_back(self._connection)
             except (sqlite3.Error, OSError) as error:
@@ -70,10 +69,10 @@ class Trimmer:
                 connection.execute("DELETE FROM log WHERE offset <= ?", (end,))
             self._copy_if_scarce(connection)
 
-    def _free_bodies(self, connection: sqlite3.Connection, through: int) -> None:
+    def _free_bodies(self, connection: sqlite3.Connection) -> None:
         with _brief(connection):
-            bodies.forget(connection, through)
-        bodies.delete_forgotten(connection, self._folder)
+            bodies.forget(connection)
+        bodies.delete_forgotten(connection, bodies.folder_of(connection, self._path))
 
     def _free_identities(self, connection: sqlite3.Connection) -> None:
         for _ in range(_SWEEP_STEPS):

@@ -18,7 +18,7 @@ from missioncontrol.errors import StorageError
 from missioncontrol.lake.tables import lake_tables
 from missioncontrol.query.aggregates import AggregateQuery, ValuesQuery, as_aggregate
 from missioncontrol.query.relation import Span, view
-from missioncontrol.query.rows import Deadline, Rows, duckdb_failures
+from missioncontrol.query.rows import ARROW_BATCH_ROWS, Deadline, Rows, duckdb_failures
 from missioncontrol.query.statement import Compiler, Parameter, Statement
 from missioncontrol.query.versions import newest_first
 from missioncontrol.registry.model import Registry
@@ -111,10 +111,9 @@ class Engine:
         try:
             with duckdb_failures():
                 if by_arrow:
-                    relation = cursor.sql(statement.sql, params=parameters)
-                    return Rows(
-                        cursor, statement.columns, deadline, statement.limit, relation.to_arrow_reader
-                    )
+                    # The reader runs the query: what fails must fail here, where another way can be taken.
+                    reader = cursor.sql(statement.sql, params=parameters).to_arrow_reader(ARROW_BATCH_ROWS)
+                    return Rows(cursor, statement.columns, deadline, statement.limit, lambda _: reader)
                 cursor.execute(statement.sql, parameters)
                 return Rows(cursor, statement.columns, deadline, statement.limit)
         except BaseException:

@@ -36,7 +36,7 @@ _ARROW: dict[str, pa.DataType] = {
 
 
 class Aggregator:
-    """Collects the rows of one batch. Not thread-safe; use once."""
+    """Collects the rows of one batch. Not thread-safe; nothing is added after `tables()`."""
 
     def __init__(
         self, registry: Registry, fine_days: int, broken_body_bytes: int, archive: bool = True

@@ -74,34 +74,42 @@ class _Worker:
 
     def __init__(self, config: Config, registry: Registry) -> None:
         context = multiprocessing.get_context("spawn")
-        self.connection: Connection
-        self.connection, theirs = context.Pipe()
+        self._connection: Connection
+        self._connection, theirs = context.Pipe()
         self._process = context.Process(
             target=import_worker.run, args=(theirs, config, registry), daemon=True
         )
         self._process.start()
         theirs.close()
 
+    def send(self, message: object) -> None:
+        try:
+            self._connection.send(message)
+        except OSError:
+            raise self._died() from None
+
     def receive(self, kind: type) -> object:
         try:
-            answer = self.connection.recv()
-        except EOFError:
-            self._process.join(5)
-            code = self._process.exitcode
-            hint = "The import goes on where it stood when it is started again with the same files."
-            raise StorageError("import_worker_died", f"A worker ended with code {code}.", hint) from None
+            answer = self._connection.recv()
+        except (EOFError, OSError):
+            raise self._died() from None
         assert isinstance(answer, kind)
         return answer
 
+    def _died(self) -> StorageError:
+        self._process.join(5)
+        hint = "The import goes on where it stood when it is started again with the same files."
+        return StorageError("import_worker_died", f"A worker ended with code {self._process.exitcode}.", hint)
+
     def stage(self) -> Staged:
         """Stage what is left; the worker has no block."""
-        self.connection.send(None)
+        self.send(None)
         staged = self.receive(Staged)
         assert isinstance(staged, Staged)
         return staged
 
     def close(self) -> None:
-        self.connection.close()
+        self._connection.close()
         self._process.join(30)
         if self._process.is_alive():
             self._process.terminate()
@@ -226,7 +234,7 @@ class PingImport:
                     yield self._finish(under_way, free, run)
                 block = _Block(number, free.popleft(), read_bytes)
                 stage = -number % COMMIT_BLOCKS < len(workers)  # its last block of those committed together
-                block.worker.connection.send(Work(pieces, later.get(number, frozenset()), stage))
+                block.worker.send(Work(pieces, later.get(number, frozenset()), stage))
                 under_way.append(block)
         except BadRequest as error:
             unreadable = error
@@ -243,7 +251,7 @@ class PingImport:
         identities = block.worker.receive(Identities)
         assert isinstance(identities, Identities)
         duplicate = self._log.claim(identities.ids, run.claimant(block.number)) if identities.ids else []
-        block.worker.connection.send(duplicate)
+        block.worker.send(duplicate)
         block.decided = True
 
     def _finish(
@@ -279,7 +287,7 @@ def _later_copies(workers: Sequence[_Worker], files: Sequence[Path]) -> dict[int
                 if len(waiting) == len(workers):
                     receive()
                 worker = workers[number % len(workers)]
-                worker.connection.send(Look(pieces))
+                worker.send(Look(pieces))
                 waiting.append(worker)
     except BadRequest:
         pass

@@ -6,10 +6,11 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from missioncontrol.errors import StorageError
+from missioncontrol.errors import StorageError, StorageFull
 from missioncontrol.log import bodies
 from missioncontrol.log.bodies import NOWHERE, BodyWriter, Place, read_bodies
 from missioncontrol.log.database import begin, connect
@@ -18,7 +19,7 @@ from missioncontrol.log.rows import Row
 from missioncontrol.log.sqlite import SqliteLog
 
 
-def ping(document_id: str, body: bytes) -> Entry:
+def ping(document_id: str, body: bytes = b"") -> Entry:
     return Entry(Kind.PING, 1, document_id=document_id, body=body)
 
 
@@ -37,55 +38,82 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def stored(folder: Path) -> list[str]:
-    return sorted(file.name for file in folder.glob("bodies/*"))
+    return sorted(file.name for file in folder.glob("bodies-*/*"))
 
 
 def bodies_in(log: SqliteLog, after: int = 0) -> list[bytes]:
     return [record.entry.body for record in log.read(after, 1000, 1 << 40)]
 
 
-def written(
-    writer: BodyWriter, connection: sqlite3.Connection, *found: bytes, commit: bool = True
-) -> list[Place]:
-    begin(connection)
-    places = writer.write(connection, found, last_offset=1)
-    connection.execute("COMMIT" if commit else "ROLLBACK")
-    return places
+class Files:
+    """The body files of a log, written to as its writer does."""
+
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, segment_bytes: int = bodies.SEGMENT_BYTES
+    ) -> None:
+        self.writer = BodyWriter(path, segment_bytes)
+        self.connection = connection
+        self.folder = bodies.folder_of(connection, path)
+
+    def write(self, *found: bytes, end: str = "COMMIT") -> list[Place]:
+        self.writer.prepare()
+        begin(self.connection)
+        places = self.writer.write(self.connection, found, last_offset=1)
+        if end == "cut":
+            self.writer.cut()
+        self.connection.execute("COMMIT" if end == "COMMIT" else "ROLLBACK")
+        return places
+
+    def read(self, places: Sequence[Place]) -> list[bytes]:
+        return read_bodies(self.folder, places)
+
+
+@pytest.fixture
+def files(tmp_path: Path, connection: sqlite3.Connection) -> Files:
+    return Files(tmp_path / "log.sqlite", connection)
 
 
 def test_bodies_of_any_size_come_back_in_any_order(tmp_path: Path, connection: sqlite3.Connection) -> None:
-    writer = BodyWriter(tmp_path / "bodies", segment_bytes=5000)
+    files = Files(tmp_path / "log.sqlite", connection, segment_bytes=5000)
     found = [os.urandom(size) for size in (1, 0, 4000, 3000, 0, 0, 70_000, 5)]
-    places = [*written(writer, connection, *found[:4]), *written(writer, connection, *found[4:])]
-    writer.close()
+    places = [*files.write(*found[:4]), *files.write(*found[4:])]
+    files.writer.close()
     assert {place.segment for place in places} == {0, 1, 2}
-    assert read_bodies(tmp_path / "bodies", places) == found
-    assert read_bodies(tmp_path / "bodies", places[::-1]) == found[::-1]
-    assert read_bodies(tmp_path / "bodies", places[::2]) == found[::2]
+    assert files.read(places) == found
+    assert files.read(places[::-1]) == found[::-1]
+    assert files.read(places[::2]) == found[::2]
 
 
-def test_more_bodies_than_one_write_takes_are_all_written(
-    tmp_path: Path, connection: sqlite3.Connection
-) -> None:
-    writer = BodyWriter(tmp_path / "bodies")
+def test_more_bodies_than_one_write_takes_are_all_written(files: Files) -> None:
     found = [b"%06d" % number for number in range(3000)]
-    assert read_bodies(tmp_path / "bodies", written(writer, connection, *found)) == found
+    assert files.read(files.write(*found)) == found
 
 
-def test_empty_bodies_make_no_file(tmp_path: Path, connection: sqlite3.Connection) -> None:
-    assert written(BodyWriter(tmp_path / "bodies"), connection, b"", b"") == [NOWHERE] * 2
-    assert read_bodies(tmp_path / "bodies", [NOWHERE] * 2) == [b"", b""]
+def test_empty_bodies_make_no_file(tmp_path: Path, files: Files) -> None:
+    assert files.write(b"", b"") == [NOWHERE] * 2
+    assert files.read([NOWHERE] * 2) == [b"", b""]
     assert stored(tmp_path) == []
 
 
-def test_what_was_rolled_back_is_written_over(tmp_path: Path, connection: sqlite3.Connection) -> None:
-    writer = BodyWriter(tmp_path / "bodies")
-    lost = written(writer, connection, b"never committed", commit=False)
-    kept = written(writer, connection, b"kept")
-    written(writer, connection, b"lost too", commit=False)
-    more = written(writer, connection, b"more")
-    assert (lost[0].segment, lost[0].position) == (kept[0].segment, kept[0].position)
-    assert read_bodies(tmp_path / "bodies", [*kept, *more]) == [b"kept", b"more"]
+def test_what_an_unknown_end_left_is_never_written_over(files: Files) -> None:
+    """A commit may come back whose end nobody saw: its bodies must still be there."""
+    unsure = files.write(b"may come back", end="ROLLBACK")
+    kept = files.write(b"kept")
+    assert files.read([*unsure, *kept]) == [b"may come back", b"kept"]
+
+
+def test_what_was_cut_takes_no_room(files: Files) -> None:
+    first = files.write(b"first")
+    files.write(b"not to be kept" * 1000, end="cut")
+    assert files.read([*first, *files.write(b"second")]) == [b"first", b"second"]
+    assert sum(file.stat().st_size for file in files.folder.iterdir()) == len(b"firstsecond")
+
+
+def test_checks_leave_nothing_behind(tmp_path: Path, log: SqliteLog) -> None:
+    log.append_many([ping("a", b"a")])
+    for _ in range(3):
+        log.check()
+    assert sum(file.stat().st_size for file in tmp_path.glob("bodies-*/*")) == 1
 
 
 def test_a_failed_commit_gives_its_room_back(tmp_path: Path, log: SqliteLog) -> None:
@@ -101,7 +129,7 @@ def test_a_failed_commit_gives_its_room_back(tmp_path: Path, log: SqliteLog) -> 
     with pytest.raises(StorageError):
         log.append_many([ping("second", bytes(1_000_000))])
     log._writer._store = store
-    assert sum(file.stat().st_size for file in tmp_path.glob("bodies/*")) == 4
+    assert sum(file.stat().st_size for file in tmp_path.glob("bodies-*/*")) == 4
     assert not log.append_many([ping("second", b"5678")])[0].duplicate
     assert bodies_in(log) == [b"1234", b"5678"]
 
@@ -134,7 +162,7 @@ def test_another_process_may_trim_the_file_that_is_written_to(tmp_path: Path, lo
 
 def test_a_file_left_by_a_killed_trim_is_deleted_by_the_next(tmp_path: Path, log: SqliteLog) -> None:
     log.append_many([ping("a", b"a")])
-    (left,) = tmp_path.glob("bodies/*")
+    (left,) = tmp_path.glob("bodies-*/*")
     log.trim(1)
     left.write_bytes(b"a")
     under_way = left.with_name("000000000099.bodies")
@@ -148,7 +176,7 @@ def test_a_file_left_by_a_killed_trim_is_deleted_by_the_next(tmp_path: Path, log
 @pytest.mark.parametrize("harm", [Path.unlink, lambda path: os.truncate(path, 1)], ids=["gone", "cut"])
 def test_a_damaged_file_is_an_error_that_names_it(tmp_path: Path, log: SqliteLog, harm: object) -> None:
     log.append_many([ping("a", b"abc")])
-    (file,) = tmp_path.glob("bodies/*")
+    (file,) = tmp_path.glob("bodies-*/*")
     assert callable(harm)
     harm(file)
     with pytest.raises(StorageError) as refusal:
@@ -168,3 +196,87 @@ def test_a_trim_while_a_read_is_under_way_is_no_error(
 
     monkeypatch.setattr(bodies, "read_bodies", slow)
     assert log.read(0, 10, 100) == []
+
+
+def test_a_commit_between_the_looks_of_a_trim_keeps_its_file(
+    tmp_path: Path, log: SqliteLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "SEGMENT_BYTES", 1)
+    log.append_many([ping("a", b"a")])
+    connection = connect(tmp_path / "log.sqlite", writes=True)
+    folder = bodies.folder_of(connection, tmp_path / "log.sqlite")
+
+    class Between:
+        """Appends to a new file after each statement of the trim."""
+
+        def execute(self, query: str) -> sqlite3.Cursor:
+            found = connection.execute(query)
+            other = SqliteLog(tmp_path / "log.sqlite")
+            other.append_many([ping("", b"b")])
+            other.close()
+            return found
+
+    bodies.delete_forgotten(cast("sqlite3.Connection", Between()), folder)
+    connection.close()
+    assert bodies_in(log) == [b"a", b"b", b"b"]
+
+
+def test_a_log_made_anew_has_a_folder_of_its_own(tmp_path: Path, log: SqliteLog) -> None:
+    log.append_many([ping("old", b"old")])
+    log.trim(0)
+    for file in tmp_path.glob("log.sqlite*"):
+        file.unlink()
+    new = SqliteLog(tmp_path / "log.sqlite")
+    new.append_many([ping("new", b"new")])
+    log.trim(10)  # by a process that still has the old one open
+    assert bodies_in(new) == [b"new"]
+    new.close()
+
+
+def test_a_file_lost_with_an_undone_trim_is_not_made_again(tmp_path: Path, log: SqliteLog) -> None:
+    log.append_many([ping("a", b"a")])
+    log.close()
+    (lost,) = tmp_path.glob("bodies-*/*")
+    lost.unlink()
+    again = SqliteLog(tmp_path / "log.sqlite")
+    again.append_many([ping("b", b"b")])
+    assert bodies_in(again, 1) == [b"b"] and not lost.exists()
+    again.close()
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_refused_appends_leave_no_file_open(
+    tmp_path: Path, log: SqliteLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(folder: Path) -> None:
+        raise OSError("cannot sync")
+
+    log.append_many([ping("a")])
+    monkeypatch.setattr(bodies, "sync_folder", fail)
+    before = open_files()
+    for number in range(20):
+        with pytest.raises(StorageError):
+            log.append_many([ping(f"id-{number}", b"body")])
+    assert open_files() < before + 10
+
+
+def test_a_small_log_that_was_trimmed_takes_as_much_again(tmp_path: Path) -> None:
+    """Pages that a trim freed count as room."""
+    log = SqliteLog(tmp_path / "log.sqlite", max_bytes=8 * 1024 * 1024)
+
+    def fill(prefix: str) -> int:
+        for number in range(10_000):
+            try:
+                log.append_many([ping(f"{prefix}-{number}-{at}", b"x") for at in range(200)])
+            except StorageFull:
+                return number
+        raise AssertionError("never full")
+
+    first = fill("first")
+    log.trim(log.last_offset())
+    assert not log.append_many([ping("large", bytes(100_000))])[0].duplicate
+    assert first > 10
+    log.close()

@@ -98,7 +98,7 @@ def test_a_group_that_fails_halfway_stores_nothing(tmp_path: Path, log: SqliteLo
         connection.execute("INSERT INTO seen VALUES (x'00', 0, 0)")
         raise ValueError("and then it fails")
 
-    bodies = BodyWriter(tmp_path / "new" / "bodies")
+    bodies = BodyWriter(tmp_path / "new" / "log.sqlite")
     writer = commits.GroupCommit(tmp_path / "new" / "log.sqlite", 0, bodies, lambda connection, rows: [])
     with pytest.raises(StorageError):
         writer.run(task=half)
@@ -208,6 +208,19 @@ def test_a_log_of_a_newer_version_is_left_alone(tmp_path: Path, log: SqliteLog) 
             use()
         assert refusal.value.code == "log_newer"
     newer.close()
+
+
+def test_a_log_of_an_older_version_is_refused(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "log.sqlite") as connection:
+        connection.execute("CREATE TABLE log (offset INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB)")
+        connection.execute("PRAGMA user_version=1")
+    connection.close()
+    older = SqliteLog(tmp_path / "log.sqlite")
+    for use in (lambda: older.append_many([ping("b")]), lambda: older.trim(1), lambda: older.read(0, 1, 1)):
+        with pytest.raises(StorageError) as refusal:
+            use()
+        assert refusal.value.code == "log_older" and refusal.value.hint
+    older.close()
 
 
 def test_the_file_shrinks_after_a_backlog_was_trimmed(tmp_path: Path, log: SqliteLog) -> None:

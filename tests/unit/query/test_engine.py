@@ -319,12 +319,19 @@ def test_a_rollup_that_vanishes_meanwhile_is_replaced_by_its_base_file(
 ) -> None:
     class Gone:
         snapshot = filled.reader.snapshot
+        paths: set[str]
 
-        def rollup(self, file: Any) -> str:
-            return file.path + ".gone"
+        def rollup(self, file: Any) -> str | None:
+            return file.path + ".gone" if file.path in self.paths else None
 
-    engine.reader = Gone()  # type: ignore[assignment]
-    assert total(engine) == 15
+    found = filled.reader.snapshot("error_aggregates")
+    assert found
+    paths = [file.path for file in found.files]
+    assert len(paths) > 1
+    engine.reader = reader = Gone()  # type: ignore[assignment]
+    for gone in (set(paths), *({path} for path in paths)):
+        reader.paths = gone  # type: ignore[attr-defined]
+        assert total(engine) == 15
 
 
 def test_a_rollup_answers_for_its_base_file_only_when_it_holds_what_is_asked(
