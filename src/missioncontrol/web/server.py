@@ -64,6 +64,7 @@ class Root:
                 gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
                 await send({"type": "lifespan.startup.complete"})
             else:
+                gc.unfreeze()  # or libraries complain at the end that their objects are still there
                 if self.edge is not None:
                     await self.edge.stop()
                 await send({"type": "lifespan.shutdown.complete"})
