@@ -108,21 +108,13 @@ class SqliteLog:
 
     def read(self, after: int, max_records: int, max_bytes: int) -> list[Record]:
         """Records with offset > `after`, at least one if there is any, until a limit is reached."""
-        for attempt in range(_READ_ATTEMPTS):
-            with self._reader() as connection:
-                rows = _rows_after(connection, after, max_records, max_bytes)
-                folder = bodies.folder_of(connection, self._path)
+        with self._reader() as connection:
+            for _ in range(_READ_ATTEMPTS - 1):
                 try:
-                    found = bodies.read_bodies(folder, [place for _, _, _, place in rows])
+                    return _records(connection, self._path, after, max_records, max_bytes)
                 except (FileNotFoundError, EOFError):
-                    if attempt + 1 < _READ_ATTEMPTS:
-                        continue  # trimmed in between: the records are gone from the books too
-                    raise
-                return [
-                    Record(offset, unpack(kind, meta, body))
-                    for (offset, kind, meta, _), body in zip(rows, found, strict=True)
-                ]
-        raise AssertionError("unreachable")
+                    pass  # trimmed in between: the records are gone from the books too
+            return _records(connection, self._path, after, max_records, max_bytes)
 
     def identity(self) -> str:
         """Name of this log, made at random with it."""
@@ -240,6 +232,18 @@ class SqliteLog:
 
 _COLUMNS = "offset, kind, meta, segment, position, size_bytes"
 _Found = tuple[int, int, bytes, Place]
+
+
+def _records(
+    connection: sqlite3.Connection, path: Path, after: int, max_records: int, max_bytes: int
+) -> list[Record]:
+    """What one read returns; raises `FileNotFoundError` or `EOFError` where a trim took the bodies meanwhile."""
+    rows = _rows_after(connection, after, max_records, max_bytes)
+    found = bodies.read_bodies(bodies.folder_of(connection, path), [place for _, _, _, place in rows])
+    return [
+        Record(offset, unpack(kind, meta, body))
+        for (offset, kind, meta, _), body in zip(rows, found, strict=True)
+    ]
 
 
 def _rows_after(connection: sqlite3.Connection, after: int, max_records: int, max_bytes: int) -> list[_Found]:
