@@ -196,14 +196,6 @@ def delete_forgotten(connection: sqlite3.Connection, folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _newest(connection: sqlite3.Connection) -> tuple[int, int] | None:
-    """Number and size of the newest file in the books."""
-    found: tuple[int, int] | None = connection.execute(
-        "SELECT id, size_bytes FROM segments ORDER BY id DESC LIMIT 1"
-    ).fetchone()
-    return found
-
-
 def sync_folder(folder: Path) -> None:
     """Make the names of the files in a folder durable."""
     opened = os.open(folder, os.O_RDONLY)
@@ -211,6 +203,14 @@ def sync_folder(folder: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
+
+
+def _newest(connection: sqlite3.Connection) -> tuple[int, int] | None:
+    """Number and size of the newest file in the books."""
+    found: tuple[int, int] | None = connection.execute(
+        "SELECT id, size_bytes FROM segments ORDER BY id DESC LIMIT 1"
+    ).fetchone()
+    return found
 
 
 def _path(folder: Path, segment: int) -> Path:

@@ -86,7 +86,6 @@ class Rows:
     def close(self) -> None:
         """Stop the query and free what it holds."""
         self._deadline.cancel()
-        self._open_arrow = None  # a reader that outlives its cursor is complained of at the process's end
         self._cursor.close()
 
     def batches(self) -> Iterator[list[tuple[Any, ...]]]:
