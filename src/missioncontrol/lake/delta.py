@@ -12,7 +12,7 @@ from pathlib import Path
 
 from deltalake import DeltaTable, Field, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError, DeltaProtocolError, TableNotFoundError
-from deltalake.schema import PrimitiveType
+from deltalake.schema import MapType, PrimitiveType
 
 from missioncontrol.errors import MissionControlError, StorageError, StorageFull
 from missioncontrol.lake.tables import Column, Type
@@ -40,8 +40,16 @@ _DELTA_TYPES: dict[Type, str] = {
     "float64": "double",
     "binary": "binary",
     "bool": "boolean",
+    "sketch": "binary",
 }
-_COLUMN_TYPES: dict[str, Type] = {delta: ours for ours, delta in _DELTA_TYPES.items()}
+_TEXT = PrimitiveType("string")
+_DELTA_MAPS: dict[Type, MapType] = {
+    "text_map": MapType(_TEXT, _TEXT, value_contains_null=False),
+    "number_map": MapType(_TEXT, PrimitiveType("double"), value_contains_null=False),
+}
+_COLUMN_TYPES: dict[str, Type] = {delta: ours for ours, delta in _DELTA_TYPES.items() if ours != "sketch"}
+_SKETCHES = frozenset({"clients", "sessions"})
+"""Columns of bytes that are sketches: Delta knows no such type."""
 
 
 def open_table(path: Path) -> DeltaTable | None:
@@ -77,7 +85,8 @@ def schema_of(columns: tuple[Column, ...]) -> Schema:
 def field_of(column: Column) -> Field:
     """The Delta field of one column."""
     metadata = {"comment": column.description} if column.description else {}
-    return Field(column.name, PrimitiveType(_DELTA_TYPES[column.type]), nullable=True, metadata=metadata)
+    kind = _DELTA_MAPS.get(column.type) or PrimitiveType(_DELTA_TYPES[column.type])
+    return Field(column.name, kind, nullable=True, metadata=metadata)
 
 
 def time_column(columns: tuple[Column, ...]) -> str | None:
@@ -121,7 +130,12 @@ def is_full(error: BaseException) -> bool:
 
 
 def _type_of(field: Field) -> Type:
+    for ours, delta in _DELTA_MAPS.items():
+        if field.type == delta:
+            return ours
     kind = field.type.type if isinstance(field.type, PrimitiveType) else str(field.type)
+    if kind == "binary" and field.name in _SKETCHES:
+        return "sketch"
     try:
         return _COLUMN_TYPES[kind]
     except KeyError:

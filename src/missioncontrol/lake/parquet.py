@@ -36,6 +36,9 @@ ARROW_TYPES: dict[Type, pa.DataType] = {
     "float64": pa.float64(),
     "binary": pa.binary(),
     "bool": pa.bool_(),
+    "sketch": pa.binary(),
+    "text_map": pa.map_(pa.string(), pa.string()),
+    "number_map": pa.map_(pa.string(), pa.float64()),
 }
 
 
@@ -130,7 +133,8 @@ class PartFile:
 
 def open_parquet(schema: pa.Schema, path: Path, level: int) -> pq.ParquetWriter:
     """A writer of one Parquet file as the lake has them; raises `OSError`."""
-    narrow = [f.name for f in schema if not pa.types.is_binary(f.type)]
+    wide = any(pa.types.is_binary(f.type) for f in schema)
+    narrow = [f.name for f in schema if not pa.types.is_binary(f.type)] if wide else True
     return pq.ParquetWriter(
         path,
         schema,

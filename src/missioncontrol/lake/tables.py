@@ -13,7 +13,10 @@ import msgspec
 
 from missioncontrol.registry.model import Dimension, Measure, Registry
 
-Type = Literal["timestamp", "date", "string", "int64", "float64", "binary", "bool"]
+Type = Literal[
+    "timestamp", "date", "string", "int64", "float64", "binary", "bool", "sketch", "text_map", "number_map"
+]
+"""`sketch`: bytes of an HLL sketch (Apache DataSketches), merged by union. Maps: text -> text, text -> double."""
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -35,6 +38,8 @@ class Shape(msgspec.Struct, frozen=True):
     sort_by: tuple[str, ...] = ()
     sums: bool = True
     """True: rows with equal keys can be merged by adding the columns that are not keys."""
+    daily: bool = False
+    """True: made by the daily batch from the archive, never by the stream."""
 
 
 class LakeTable(msgspec.Struct, frozen=True):
@@ -50,6 +55,8 @@ class LakeTable(msgspec.Struct, frozen=True):
     """True: rows with equal `keys` can be merged by adding the `summed` columns."""
     keys: tuple[str, ...]
     sort_by: tuple[str, ...]
+    daily: bool
+    """True: made by the daily batch from the archive, never by the stream."""
 
     @property
     def summed(self) -> tuple[str, ...]:
@@ -73,10 +80,24 @@ SHAPES: dict[str, Shape] = {
             sort_by=("experiment_id", "channel", "os_name", "version", "window_start"),
         ),
         Shape(
+            "client_aggregates",
+            "Client aggregates",
+            "HLL sketches of the clients and sessions of an hour, and of those that had at least one of a measure.",
+            sort_by=("measure", "channel", "os_name", "version", "window_start"),
+        ),
+        Shape(
             "usage_by_activity",
             "Usage by activity",
             "Usage hours and session starts by when they arrived and by when they happened.",
             sort_by=("channel", "os_name", "version", "activity"),
+        ),
+        Shape(
+            "crash_aggregates",
+            "Crash aggregates",
+            "Sums by day of activity and all dimensions, as maps: the daily batch in its predecessor's schema.",
+            sort_by=("activity_date",),
+            sums=False,
+            daily=True,
         ),
         Shape(
             "discards",
@@ -116,6 +137,22 @@ _USAGE_KEYS = (
     Column("build_id", "string"),
     Column("os_name", "string"),
 )
+_CRASH_AGGREGATES = (
+    Column(
+        "activity_date", "date", "Day of the activity as the client says, at most 7 days before submission."
+    ),
+    Column("submission_date", "date", "The pings' submission date."),
+    Column("dimensions", "text_map", "Dimension -> value; what a ping does not say is no key."),
+    Column(
+        "stats", "number_map", "Statistic -> sum; `<name>_squared` is the sum of the squares of each ping."
+    ),
+)
+_CRASH_MEASURES = (
+    "usage_hours", "main_crashes", "content_crashes", "plugin_crashes", "gmplugin_crashes",
+    "content_shutdown_crashes", "gpu_crashes",
+)  # fmt: skip
+CRASH_STATS = ("ping_count", *(stat for m in _CRASH_MEASURES for stat in (m, f"{m}_squared")))
+"""Every key that `stats` of crash_aggregates can have."""
 _PINGS = (
     _DATE,
     Column("doc_type", "string", "Declared document type, or `other`."),
@@ -148,6 +185,16 @@ def lake_tables(registry: Registry) -> dict[str, LakeTable]:
         Column("experiment_id", "string"),
         Column("experiment_branch", "string"),
     )
+    clients = (
+        Column("window_start", "timestamp", "Start of the hour of arrival, UTC."),
+        _DATE,
+        *(_dimension(d) for d in registry.client_keys),
+        Column("measure", "string", "Measure that these had at least one of; null: all that sent a ping."),
+    )
+    sketches = (
+        Column("clients", "sketch", "HLL sketch of client ids, lg_k 12, HLL_8."),
+        Column("sessions", "sketch", "HLL sketch of client and session ids, lg_k 12, HLL_8."),
+    )
     usage = (
         Column("usage_hours", "float64", "Hours of usage."),
         Column("starts", "int64", "Session starts."),
@@ -155,7 +202,9 @@ def lake_tables(registry: Registry) -> dict[str, LakeTable]:
     made = (
         _summing("error_aggregates", (_WINDOW, _DATE, *map(_dimension, registry.keys)), measures),
         _summing("experiment_aggregates", (_WINDOW, _DATE, *experiment), measures),
+        _summing("client_aggregates", clients, sketches),
         _summing("usage_by_activity", _USAGE_KEYS, usage),
+        _table("crash_aggregates", _CRASH_AGGREGATES, ()),
         _summing(
             "discards",
             (_WINDOW, _DATE, Column("reason", "string", "Why.")),
@@ -187,6 +236,7 @@ def _table(name: str, columns: tuple[Column, ...], keys: Iterable[str]) -> LakeT
         sums=shape.sums,
         keys=tuple(keys),
         sort_by=tuple(c for c in shape.sort_by if c in present),
+        daily=shape.daily,
     )
 
 

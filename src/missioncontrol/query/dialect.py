@@ -17,6 +17,9 @@ SQL_TYPES = {
     "float64": "DOUBLE",
     "binary": "BLOB",
     "bool": "BOOLEAN",
+    "sketch": "BLOB",
+    "text_map": "MAP(VARCHAR, VARCHAR)",
+    "number_map": "MAP(VARCHAR, DOUBLE)",
 }
 """Type of a lake column -> type in DuckDB."""
 

@@ -1,7 +1,8 @@
 """The tables that SQL by users sees, as text of view definitions over the lake's snapshots.
 
-One view for each table of the lake, and `error_aggregates_v2` in the shape of the predecessor. A declared
-table that the lake does not have yet is an empty view with its columns. Never runs anything.
+One view for each table of the lake, and those of the predecessors: `error_aggregates_v2`; `crash_aggregates` with a column for
+each statistic beside the maps, also called `aggregates`. A declared table that the lake does not have yet is an
+empty view with its columns. Never runs anything.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from missioncontrol.lake.tables import Column, lake_tables
+from missioncontrol.lake.tables import CRASH_STATS, Column, lake_tables
 from missioncontrol.query import dialect
 from missioncontrol.query.relation import view
 from missioncontrol.registry.model import Registry
@@ -19,6 +20,8 @@ from missioncontrol.registry.model import Registry
 if TYPE_CHECKING:
     from missioncontrol.lake.snapshot import LakeReader
 
+CRASHES = "crash_aggregates"
+_WITH_STATS = ", ".join(["*", *(f"stats['{stat}'] AS {stat}" for stat in CRASH_STATS)])
 V2 = "error_aggregates_v2"
 V2_DIMENSIONS = (
     "channel", "version", "display_version", "build_id", "application", "os_name", "os_version", "architecture",
@@ -57,8 +60,10 @@ def views(reader: LakeReader, registry: Registry) -> list[View]:
         names = {c.name for c in held}
         columns[name] = (*held, *(c for c in table.columns if c.name not in names))
         files = snapshot.files if snapshot else ()
-        sql = f"CREATE VIEW {dialect.name(name)} AS SELECT * FROM {view(files, columns[name])}"
+        select = _WITH_STATS if name == CRASHES else "*"
+        sql = f"CREATE VIEW {dialect.name(name)} AS SELECT {select} FROM {view(files, columns[name])}"
         made.append(View(name, sql, tuple(f.path for f in files)))
+    made.append(View("aggregates", f"CREATE VIEW aggregates AS SELECT * FROM {CRASHES}", (), (CRASHES,)))
     made.append(View(V2, f"CREATE VIEW {V2} AS {_v2(columns)}", (), _V2_SOURCES))
     return made
 

@@ -67,6 +67,10 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Checked in order after `required`; the first that fails names the discard's reason."""
     experiments: ExperimentPaths = ExperimentPaths()
     activity: Activity | None = None
+    client: str = ""
+    """Path of the client's id."""
+    session: str = ""
+    """Path of the session's id; a session is known by both ids."""
     as_sent: list[str] = []
     """Dimensions whose values are taken as they are, without the application's normalisation."""
     os_renames: bool = True
@@ -90,6 +94,8 @@ class Dimension(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Two filter values mean an inclusive range."""
     experiments: bool = False
     """Part of the key of experiment_aggregates too."""
+    clients: bool = False
+    """Part of the key of client_aggregates too."""
 
 
 class MeasureSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -145,6 +151,13 @@ class Measure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`float64` for numbers with a fraction; always so when a source scales or divides."""
     comparable_since: str = ""
     """Day (YYYY-MM-DD) from which on values may be compared."""
+    clients: bool | None = None
+    """Whether clients that had at least one are counted; else if `worse` is `up` and `group` not `slowness`."""
+
+    @property
+    def counts_clients(self) -> bool:
+        """Whether client_aggregates has sketches of the clients that had at least one."""
+        return (self.worse == "up" and self.group != "slowness") if self.clients is None else self.clients
 
 
 class Application(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -181,6 +194,16 @@ class Registry(msgspec.Struct, frozen=True):
     def keys(self) -> list[Dimension]:
         """The enabled dimensions: the key of error_aggregates, without the window."""
         return [d for d in self.dimensions.values() if d.enabled]
+
+    @property
+    def client_keys(self) -> list[Dimension]:
+        """The dimensions of client_aggregates, without window and measure."""
+        return [d for d in self.keys if d.clients]
+
+    @property
+    def client_measures(self) -> list[Measure]:
+        """The measures of client_aggregates."""
+        return [m for m in self.measures.values() if m.counts_clients]
 
     @property
     def experiment_keys(self) -> list[Dimension]:

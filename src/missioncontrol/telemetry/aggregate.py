@@ -16,6 +16,7 @@ import msgspec
 import pyarrow as pa
 
 from missioncontrol.clock import utc_date, window_start_s
+from missioncontrol.lake.parquet import ARROW_TYPES
 from missioncontrol.lake.tables import Column, LakeTable, lake_tables
 from missioncontrol.registry import Registry
 from missioncontrol.telemetry.activity import place
@@ -24,15 +25,6 @@ from missioncontrol.telemetry.fact import Fact, Number
 from missioncontrol.telemetry.submission import Submission
 
 Sums = list[Number | None]
-_ARROW: dict[str, pa.DataType] = {
-    "timestamp": pa.timestamp("us", "UTC"),
-    "date": pa.date32(),
-    "string": pa.string(),
-    "int64": pa.int64(),
-    "float64": pa.float64(),
-    "binary": pa.binary(),
-    "bool": pa.bool_(),
-}
 
 
 class Aggregator:
@@ -204,7 +196,7 @@ def _table(shape: LakeTable, names: list[str], rows: list[tuple[Any, ...]]) -> p
 
 
 def _array(column: Column, values: tuple[Any, ...]) -> pa.Array:
-    kind = _ARROW[column.type]
+    kind = ARROW_TYPES[column.type]
     if column.type != "timestamp":
         return pa.array(values, kind)
     scale = 1 if column.name == "received" else 1_000_000

@@ -165,7 +165,7 @@ class PingImport:
     ) -> None:
         self._config = config
         self._registry = registry
-        self._tables = list(lake_tables(registry))
+        self._tables = [name for name, table in lake_tables(registry).items() if not table.daily]
         self._writer = writer
         self._log = log
         self._count = max(1, workers)

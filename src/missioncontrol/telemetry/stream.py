@@ -149,7 +149,11 @@ class Stream:
         registry = self._adopt_registry().registry
         # A log that was lost and made anew counts from 1 again, so its name is part of the transaction.
         self._app = f"stream:{self._log.identity()}"
-        self._committed = {name: self._writer.committed(name, self._app) for name in lake_tables(registry)}
+        self._committed = {
+            name: self._writer.committed(name, self._app)
+            for name, table in lake_tables(registry).items()
+            if not table.daily
+        }
 
     def _next(self) -> list[Record]:
         """The next records, cut where a table that is ahead of the others already stands."""
