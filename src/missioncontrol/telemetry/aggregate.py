@@ -20,6 +20,7 @@ from missioncontrol.lake.parquet import ARROW_TYPES
 from missioncontrol.lake.tables import Column, LakeTable, lake_tables
 from missioncontrol.registry import Registry
 from missioncontrol.telemetry.activity import place
+from missioncontrol.telemetry.clients import ClientRows
 from missioncontrol.telemetry.discards import UNREADABLE, Discard
 from missioncontrol.telemetry.fact import Fact, Number
 from missioncontrol.telemetry.submission import Submission
@@ -47,6 +48,7 @@ class Aggregator:
         no_sums = partial(_no_sums, self._measures)
         self._totals: defaultdict[tuple[Any, ...], Sums] = defaultdict(no_sums)
         self._experiments: defaultdict[tuple[Any, ...], Sums] = defaultdict(no_sums)
+        self._clients = ClientRows(registry)
         self._usage: dict[tuple[Any, ...], list[Any]] = {}
         self._discards: Counter[tuple[int, str]] = Counter()
         self._notes: Counter[tuple[int, str]] = Counter()
@@ -65,6 +67,7 @@ class Aggregator:
             few = tuple(result.key[p] for p in self._experiment_positions)
             for experiment in result.experiments:
                 _add(self._experiments[(window, result.application, *few, *experiment)], result.values)
+        self._clients.add(submission.received_ns, result)
         for note in result.notes:
             self._notes[window, note] += 1
         if result.has_activity:
@@ -86,6 +89,16 @@ class Aggregator:
             "experiment_aggregates": (
                 ["window_start", "application", *few, "experiment_id", "experiment_branch", *sums],
                 [(*k, *v) for k, v in self._experiments.items()],
+            ),
+            "client_aggregates": (
+                [
+                    "window_start",
+                    *(d.name for d in self._registry.client_keys),
+                    "measure",
+                    "clients",
+                    "sessions",
+                ],
+                self._clients.rows(),
             ),
             "usage_by_activity": (
                 [
