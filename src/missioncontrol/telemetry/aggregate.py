@@ -23,7 +23,7 @@ from missioncontrol.telemetry.activity import place
 from missioncontrol.telemetry.clients import ClientRows
 from missioncontrol.telemetry.discards import UNREADABLE, Discard
 from missioncontrol.telemetry.fact import Fact, Number
-from missioncontrol.telemetry.submission import Submission
+from missioncontrol.telemetry.submission import Submission, submission_day
 
 Sums = list[Number | None]
 
@@ -147,9 +147,10 @@ class Aggregator:
         if not self._archive:
             return
         body = submission.body[: self._broken_body_bytes] if discarded in UNREADABLE else submission.body
+        day = submission_day(submission.submission_date)
         self._pings.append(
             (
-                _submitted(submission),
+                day.date() if day else utc_date(submission.received_ns),
                 doc_type,
                 submission.received_ns,
                 window,
@@ -163,6 +164,7 @@ class Aggregator:
                 submission.channel,
                 submission.build_id,
                 submission.country,
+                None if day else (submission.submission_date or "")[:200],
                 msgspec.json.encode(dict(submission.headers)).decode(),
                 submission.encoding,
                 bytes(body),
@@ -173,8 +175,8 @@ class Aggregator:
 
 _ARCHIVE = (
     "submission_date", "doc_type", "received_ns", "window_start", "log_offset", "namespace", "document_type",
-    "document_version", "document_id", "application", "version", "channel", "build_id", "country", "headers",
-    "encoding", "body", "discarded",
+    "document_version", "document_id", "application", "version", "channel", "build_id", "country", "given_date",
+    "headers", "encoding", "body", "discarded",
 )  # fmt: skip
 
 
@@ -186,14 +188,6 @@ def _add(sums: Sums, values: tuple[tuple[int, Number], ...]) -> None:
     for index, value in values:
         known = sums[index]
         sums[index] = value if known is None else known + value
-
-
-def _submitted(submission: Submission) -> date:
-    """The day the archive files a ping under: its submission date, or the day of receipt when that is no date."""
-    try:
-        return datetime.strptime(submission.submission_date or "", "%Y%m%d").replace(tzinfo=UTC).date()
-    except ValueError:
-        return utc_date(submission.received_ns)
 
 
 def _table(shape: LakeTable, names: list[str], rows: list[tuple[Any, ...]]) -> pa.Table:

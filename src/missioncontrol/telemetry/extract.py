@@ -23,7 +23,7 @@ from missioncontrol.registry.compile import (
 from missioncontrol.registry.decode import WRONG, NotJson, TooDeep, Wrong
 from missioncontrol.telemetry.discards import Discard
 from missioncontrol.telemetry.fact import Fact, Number, grid
-from missioncontrol.telemetry.submission import Submission
+from missioncontrol.telemetry.submission import Submission, submission_day
 
 MAX_TEXT = 200
 """Longest value of a dimension, in characters."""
@@ -310,16 +310,8 @@ def _check_build_age(
         raise _Refused(Discard(reason, str(value)[:MAX_TEXT]))
 
 
-@lru_cache(maxsize=4096)
-def _day(text: str) -> datetime | None:
-    try:
-        return datetime.strptime(text, "%Y%m%d").replace(tzinfo=UTC) if len(text) == 8 else None
-    except ValueError:
-        return None
-
-
 def _submission_day(text: str | None) -> datetime:
-    day = _day(text) if text else None
+    day = submission_day(text)
     if day is None:
         raise _Refused(Discard("submission_date", repr(text)[:MAX_TEXT]))
     return day
