@@ -20,6 +20,7 @@ import pyarrow as pa
 from missioncontrol.config import Config
 from missioncontrol.errors import StorageError
 from missioncontrol.lake.actions import CommitUnsureError, StagedFile, discard
+from missioncontrol.lake.delta import delta_failures
 from missioncontrol.lake.durability import flush
 from missioncontrol.lake.locks import rewriting
 from missioncontrol.lake.merge import merged
@@ -184,7 +185,8 @@ class Backfill:
         folder = self._config.lake_path / table
         app = f"backfill:{day}"
         try:
-            flush([folder / file.path for file in staged])
+            with delta_failures(folder):
+                flush([folder / file.path for file in staged])
             self._writer.commit(table, staged, app, self._writer.committed(table, app) + 1, removed)
         except CommitUnsureError:
             raise
