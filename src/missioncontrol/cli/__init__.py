@@ -14,7 +14,7 @@ from missioncontrol import __version__
 from missioncontrol.errors import MissionControlError
 
 _COMMANDS = {
-    "serve": ("serve", "Run everything: edge, stream, API and pages."),
+    "serve": ("serve", "Run everything: edge, stream, daily jobs, API and pages."),
     "demo": ("demo", "Simulate a fleet with one bad release and show it."),
     "stream": ("stream", "Move what was accepted from the log to the lake."),
     "import": ("imports", "Import pings, aggregates or releases from files."),

@@ -80,9 +80,14 @@ def command(
       missioncontrol backfill --table all --min-submission-date 2026-11-24
       missioncontrol backfill --rules cra --min-submission-date 20160314 --max-submission-date 20160314
     """
+    import os
+    import signal
+
+    from missioncontrol.processes import end_with_parent
     from missioncontrol.registry.rules import rule_registry
     from missioncontrol.telemetry.backfill_scope import TABLES, Plan
 
+    end_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
     with open_services(settings) as services:
         rule_registry(rules, services.registry())
         first, last = _range(first, last)

@@ -57,6 +57,8 @@ class DayReport(msgspec.Struct, frozen=True):
     """Rows by table."""
     pings: int
     """Pings that were read."""
+    archived: dict[str, int]
+    """Pings that the archive has for the day, by table."""
     received: dict[tuple[str, str], int]
     """(document, reason; empty: processed) -> pings, for the tables of the stream."""
     submitted: dict[tuple[str, str], int]
@@ -123,8 +125,10 @@ class Backfill:
                 for table in tables:
                     refuse_incomplete(snapshots[table], day, sum(s.readable for s in sums))
             rows = {table: self._replace(plan, day, snapshots[table], sums) for table in tables}
-        pings = sum(f.rows for f in files)
-        return DayReport(day, rows, pings, dict(received), dict(submitted), time.monotonic() - started)
+        pings, submitted_pings = (sum(f.rows for f in g) for g in (files, files_of(snapshots[ARCHIVE], day)))
+        archived = {table: submitted_pings if table == CRASHES else pings for table in tables}
+        duration_s = time.monotonic() - started
+        return DayReport(day, rows, pings, archived, dict(received), dict(submitted), duration_s)
 
     @contextmanager
     def _alone(self, tables: Sequence[str], day: date) -> Iterator[None]:

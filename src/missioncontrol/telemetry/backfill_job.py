@@ -111,7 +111,7 @@ class BackfillJob:
             [
                 BuiltDay(
                     table, report.day, run.id, plan.rules if table == CRASHES else "", self._revision,
-                    report.pings, rows, report.duration_s, now,
+                    report.archived[table], rows, report.duration_s, now,
                 )
                 for table, rows in report.rows.items()
             ]
