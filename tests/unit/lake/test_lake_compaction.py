@@ -257,13 +257,13 @@ def test_the_newest_day_is_merged_first_and_days_are_never_mixed():
 def test_two_rewriters_that_started_from_the_same_version_never_double_rows(lake, rows_of, monkeypatch):
     for n in range(1, 5):
         lake.writer.append(TABLE, rows_of(("release", 1, 1.0)), "stream", n)
-    swap, barrier = compaction._swap, threading.Barrier(3)
+    swap, barrier = compaction.swap, threading.Barrier(3)
 
     def together(*args):
         barrier.wait()
         return swap(*args)
 
-    monkeypatch.setattr(compaction, "_swap", together)
+    monkeypatch.setattr(compaction, "swap", together)
     results = []
     threads = [threading.Thread(target=lambda: results.append(compact_all(lake))) for _ in range(3)]
     for thread in threads:
@@ -337,11 +337,11 @@ KILLED = textwrap.dedent("""
     from pathlib import Path
     sys.path.insert(0, sys.argv[2])
     from conftest import small_registry
-    from missioncontrol.lake import compaction
+    from missioncontrol.lake import compaction, swap
     from missioncontrol.lake.tables import lake_tables
 
     # The moment between writing the merged file and committing it, touched inputs included.
-    compaction.write_actions = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    swap.write_actions = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
     root = Path(sys.argv[1])
     table = lake_tables(small_registry())["error_aggregates"]
     compaction.compact(root / "lake", root / "cache", table, 10**8, full=True)
