@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from missioncontrol.cli.context import Settings, open_services, with_settings
+from missioncontrol.cli.lake_retention import expire_command, retention
 
 if TYPE_CHECKING:
     from missioncontrol.lake.compaction import Compacted
@@ -19,11 +20,15 @@ def command() -> None:
     """Look at and tidy the lake's tables."""
 
 
+command.add_command(retention)
+command.add_command(expire_command)
+
+
 @command.command("tables")
 @with_settings
 @_JSON
 def tables(settings: Settings, as_json: bool) -> None:
-    """List the tables with rows, files, size and the time that they cover.
+    """List the tables with rows, files, size, how long they are kept and the time that they cover.
 
     \b
     Examples:
@@ -35,7 +40,7 @@ def tables(settings: Settings, as_json: bool) -> None:
     from missioncontrol.lake.care import table_facts
 
     config = settings.load()
-    facts = table_facts(config.lake_path, config.cache_path)
+    facts = table_facts(config.lake_path, config.cache_path, config.retention)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(facts), indent=2))
         return
@@ -49,19 +54,21 @@ def tables(settings: Settings, as_json: bool) -> None:
     table.add_column("table", no_wrap=True)
     for column in ("rows", "files", "MB", "version"):
         table.add_column(column, justify="right")
-    table.add_column("from")
-    table.add_column("to")
+    for column in ("days kept", "oldest day", "from", "to"):
+        table.add_column(column)
     for fact in facts:
         span = [f"{w:%Y-%m-%d %H:%M}" if w else "" for w in (fact.first_window, fact.last_window)]
         size = f"{fact.size_bytes / 1e6:,.1f}"
-        table.add_row(fact.name, f"{fact.rows:,}", f"{fact.files:,}", size, str(fact.version), *span)
+        kept = (str(fact.days_kept or "for ever"), str(fact.oldest_day or ""))
+        table.add_row(fact.name, f"{fact.rows:,}", f"{fact.files:,}", size, str(fact.version), *kept, *span)
     Console().print(table)
 
 
 @command.command("compact")
 @with_settings
 def compact(settings: Settings) -> None:
-    """Merge the files of every table now. A running server does this by itself, little by little.
+    """Merge the files of every table now, and seal the archive. A running server does this by itself, little
+    by little.
 
     \b
     Example:

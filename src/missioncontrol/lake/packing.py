@@ -183,11 +183,11 @@ def _compressed(encoder: str, content: bytes | memoryview) -> bytes | None:
 
 
 def _pieces(encoder: str, content: bytes | memoryview) -> Iterator[bytes]:
-    """The deflate stream, bit by bit; nothing when there is no such compressor here."""
+    """The deflate stream, piece by piece; nothing when there is no such compressor here."""
     name, *numbers = encoder.split(":")
-    if name == "miniz":
-        if (miniz := _miniz()) is not None:
-            yield bytes(miniz.deflate.compress(content, level=int(numbers[0])))
+    if name == "miniz" and (miniz := _miniz()) is not None:
+        yield bytes(miniz.deflate.compress(bytes(content), level=int(numbers[0])))
+    if name != "zlib":
         return
     level, memory = map(int, numbers)
     compressor = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, memory)

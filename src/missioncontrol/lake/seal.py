@@ -29,10 +29,17 @@ from missioncontrol.lake.durability import flush
 from missioncontrol.lake.filenames import Kind, kind_of
 from missioncontrol.lake.merge import readable
 from missioncontrol.lake.packing import Packer
-from missioncontrol.lake.parquet import SEALED_GROUP_BYTES, SEALED_LEVEL, PartFile, conform, sort
+from missioncontrol.lake.parquet import (
+    ARROW_TYPES,
+    SEALED_GROUP_BYTES,
+    SEALED_LEVEL,
+    PartFile,
+    conform,
+    sort,
+)
 from missioncontrol.lake.plan import Merge, bins, grown, partitions, ripe_tiers
 from missioncontrol.lake.settled import is_over, is_quiet
-from missioncontrol.lake.snapshot import FileRef, LakeReader, Snapshot
+from missioncontrol.lake.snapshot import LakeReader, Snapshot
 from missioncontrol.lake.swap import swap
 from missioncontrol.lake.tables import Column
 
@@ -149,7 +156,7 @@ def _write(
     with ExitStack() as stack:
         kinds: tuple[Kind, Kind] = ("sealed", "discarded")
         parts = {k: stack.enter_context(_Part(lake_path, columns, merge, k)) for k in kinds}
-        for rows in _row_groups(merge.files):
+        for rows in _row_groups(merge, columns):
             for piece in _unpacked(rows, packer):
                 if stop is not None and stop.is_set():
                     raise _StoppedError
@@ -196,11 +203,18 @@ class _Part:
         self._file.write(rows)
 
 
-def _row_groups(files: Sequence[FileRef]) -> Iterator[pa.Table]:
-    for ref in files:
+def _row_groups(merge: Merge, columns: Sequence[Column]) -> Iterator[pa.Table]:
+    """The rows of the files with all columns of the table: what a file lacks is null."""
+    partitioned = dict(merge.partition)
+    wanted = [(c.name, ARROW_TYPES[c.type]) for c in columns if c.name not in partitioned]
+    for ref in merge.files:
         with readable(ref.path), pq.ParquetFile(ref.path) as file:
             for number in range(file.num_row_groups):
-                yield file.read_row_group(number, use_threads=False)
+                rows = file.read_row_group(number, use_threads=False)
+                for name, kind in wanted:
+                    if name not in rows.column_names:
+                        rows = rows.append_column(name, pa.nulls(rows.num_rows, kind))
+                yield rows
 
 
 def _unpacked(rows: pa.Table, packer: Packer) -> Iterator[pa.Table]:
@@ -208,11 +222,9 @@ def _unpacked(rows: pa.Table, packer: Packer) -> Iterator[pa.Table]:
     bodies: list[Any] = []
     packings: list[tuple[str | None, int | None, int | None]] = []
     start = size = 0
-    sealed = "packing" in rows.column_names
-    known = rows.select([n for n, _ in _PACKING]).to_pylist() if sealed else [{}] * rows.num_rows
-    encodings = rows["encoding"].to_pylist() if "encoding" in rows.column_names else [None] * rows.num_rows
+    known = rows.select(["encoding", *(name for name, _ in _PACKING)]).to_pylist()
     for index, (body, before) in enumerate(zip(_buffers(rows["body"]), known, strict=True)):
-        kept, packing = _row(body, encodings[index] or "", before, packer)
+        kept, packing = _row(body, before, packer)
         bodies.append(kept)
         packings.append(packing)
         size += len(kept or b"")
@@ -222,11 +234,11 @@ def _unpacked(rows: pa.Table, packer: Packer) -> Iterator[pa.Table]:
 
 
 def _row(
-    body: memoryview | None, encoding: str, before: dict[str, Any], packer: Packer
+    body: memoryview | None, before: dict[str, Any], packer: Packer
 ) -> tuple[bytes | memoryview | None, tuple[str | None, int | None, int | None]]:
-    if before.get("packing") is not None:
+    if before["packing"] is not None:
         return body, (before["packing"], before["sent_bytes"], before["sent_crc32"])
-    found = None if body is None else packer.unpacked(body, encoding)
+    found = None if body is None else packer.unpacked(body, before["encoding"] or "")
     if found is None:
         return body, (None, None, None)
     return found.content, (found.packing, found.sent_bytes, found.sent_crc32)
@@ -250,6 +262,4 @@ def _with(
 
 
 def _set(rows: pa.Table, name: str, values: pa.Array) -> pa.Table:
-    if name in rows.column_names:
-        return rows.set_column(rows.column_names.index(name), name, values)
-    return rows.append_column(name, values)
+    return rows.set_column(rows.column_names.index(name), name, values)
