@@ -12,6 +12,8 @@ from missioncontrol.cli.lake_retention import expire_command, retention
 if TYPE_CHECKING:
     from missioncontrol.lake.compaction import Compacted
 
+_WIDTH = 100
+"""Columns of text; a narrower terminal wraps the lines rather than losing what is in them."""
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
 
@@ -52,16 +54,18 @@ def tables(settings: Settings, as_json: bool) -> None:
 
     table = Table(box=None, pad_edge=False)
     table.add_column("table", no_wrap=True)
-    for column in ("rows", "files", "MB", "version"):
-        table.add_column(column, justify="right")
-    for column in ("days kept", "oldest day", "from", "to"):
-        table.add_column(column)
+    for column in ("rows", "files", "MB", "version", "days kept"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for column in ("oldest day", "newest"):
+        table.add_column(column, no_wrap=True)
     for fact in facts:
-        span = [f"{w:%Y-%m-%d %H:%M}" if w else "" for w in (fact.first_window, fact.last_window)]
-        size = f"{fact.size_bytes / 1e6:,.1f}"
+        counts = (f"{fact.rows:,}", f"{fact.files:,}", f"{fact.size_bytes / 1e6:,.1f}", str(fact.version))
+        newest = f"{fact.last_window:%Y-%m-%d %H:%M}" if fact.last_window else ""
         kept = (str(fact.days_kept or "for ever"), str(fact.oldest_day or ""))
-        table.add_row(fact.name, f"{fact.rows:,}", f"{fact.files:,}", size, str(fact.version), *kept, *span)
-    Console().print(table)
+        table.add_row(fact.name, *counts, *kept, newest)
+    console = Console()
+    console.width = max(console.width, _WIDTH)
+    console.print(table)
 
 
 @command.command("compact")

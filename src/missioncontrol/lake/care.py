@@ -27,6 +27,7 @@ from missioncontrol.lake.seal_process import SealProcess
 from missioncontrol.lake.snapshot import LakeReader, Snapshot
 from missioncontrol.lake.tables import SHAPES, LakeTable, lake_tables
 from missioncontrol.lake.vacuum import Vacuumed, vacuum
+from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.registry.model import Registry
 
 _log = structlog.get_logger(__name__)
@@ -172,6 +173,8 @@ def compact_now(
     for table in tables.values():
         target = settings.target_file_bytes
         if table.name == ARCHIVE and settings.seal_archive:
+            if LakeReader(lake_path, cache_path).snapshot(ARCHIVE) is not None:
+                LakeWriter(lake_path).ensure(registry)  # a lake of an earlier version lacks columns
             done += seal(lake_path, cache_path, target, full=True, progress=progress)
             continue
         done += compact(lake_path, cache_path, table, target, full=True, progress=progress)
