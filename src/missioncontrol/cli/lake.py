@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from missioncontrol.cli.context import Settings, open_services, with_settings
+from missioncontrol.cli.lake_retention import expire_command, retention
 
 if TYPE_CHECKING:
     from missioncontrol.lake.compaction import Compacted
 
+_WIDTH = 100
+"""Columns of text; a narrower terminal wraps the lines rather than losing what is in them."""
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
 
@@ -19,11 +22,15 @@ def command() -> None:
     """Look at and tidy the lake's tables."""
 
 
+command.add_command(retention)
+command.add_command(expire_command)
+
+
 @command.command("tables")
 @with_settings
 @_JSON
 def tables(settings: Settings, as_json: bool) -> None:
-    """List the tables with rows, files, size and the time that they cover.
+    """List the tables with rows, files, size, how long they are kept and the time that they cover.
 
     \b
     Examples:
@@ -35,7 +42,7 @@ def tables(settings: Settings, as_json: bool) -> None:
     from missioncontrol.lake.care import table_facts
 
     config = settings.load()
-    facts = table_facts(config.lake_path, config.cache_path)
+    facts = table_facts(config.lake_path, config.cache_path, config.retention)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(facts), indent=2))
         return
@@ -47,21 +54,25 @@ def tables(settings: Settings, as_json: bool) -> None:
 
     table = Table(box=None, pad_edge=False)
     table.add_column("table", no_wrap=True)
-    for column in ("rows", "files", "MB", "version"):
-        table.add_column(column, justify="right")
-    table.add_column("from")
-    table.add_column("to")
+    for column in ("rows", "files", "MB", "version", "days kept"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for column in ("oldest day", "newest"):
+        table.add_column(column, no_wrap=True)
     for fact in facts:
-        span = [f"{w:%Y-%m-%d %H:%M}" if w else "" for w in (fact.first_window, fact.last_window)]
-        size = f"{fact.size_bytes / 1e6:,.1f}"
-        table.add_row(fact.name, f"{fact.rows:,}", f"{fact.files:,}", size, str(fact.version), *span)
-    Console().print(table)
+        counts = (f"{fact.rows:,}", f"{fact.files:,}", f"{fact.size_bytes / 1e6:,.1f}", str(fact.version))
+        newest = f"{fact.last_window:%Y-%m-%d %H:%M}" if fact.last_window else ""
+        kept = (str(fact.days_kept or "for ever"), str(fact.oldest_day or ""))
+        table.add_row(fact.name, *counts, *kept, newest)
+    console = Console()
+    console.width = max(console.width, _WIDTH)
+    console.print(table)
 
 
 @command.command("compact")
 @with_settings
 def compact(settings: Settings) -> None:
-    """Merge the files of every table now. A running server does this by itself, little by little.
+    """Merge the files of every table now, and seal the archive. A running server does this by itself, little
+    by little.
 
     \b
     Example:

@@ -23,8 +23,9 @@ PARQUET_TYPES = {
 
 _HEAD = """# Schema of the lake
 
-Made by `missioncontrol lake schema` from the shipped registry; an installation with declarations of its own prints its own. What a
-row is and which rows may be added: [tables](tables.md). All columns can be null, unless they say what a row is about.
+Made by `missioncontrol lake schema` from the shipped registry; an installation with declarations of its own prints
+its own. What a row is and which rows may be added: [tables](tables.md). A column can be null, unless it says what a
+row is about.
 """
 
 
