@@ -154,7 +154,7 @@ class _Lake:
             files = doomed(snapshot) if snapshot is not None else []
             if not files:
                 return None
-            if dry_run or swap(self._path, table, [], files, data_change=True):
+            if dry_run or swap(self._path, table, [], files, data_change=True, attempts=_ATTEMPTS):
                 rows, size_bytes = sum(f.rows for f in files), sum(f.size_bytes for f in files)
                 return Expired(*label, len(files), rows, size_bytes)
         raise StorageError(

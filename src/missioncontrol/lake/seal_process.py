@@ -8,6 +8,7 @@ it has not is as it was.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -104,11 +105,13 @@ def _run(reports: Connection, parent: int, lake_path: Path, cache_path: Path, ta
     from missioncontrol.lake.seal import seal
 
     done: list[Compacted] = []
+    code = message = ""
     try:
         seal(lake_path, cache_path, target_file_bytes, progress=lambda one, *_: done.append(one))
-        reports.send(SealReport(tuple(done)))
     except MissionControlError as error:
-        reports.send(SealReport(tuple(done), error.code, error.message))
+        code, message = error.code, error.message
+    with contextlib.suppress(OSError):  # whoever would hear it may have been killed
+        reports.send(SealReport(tuple(done), code, message))
 
 
 def _end_with(parent: int) -> None:

@@ -20,6 +20,7 @@ from missioncontrol.lake.actions import (
     discard,
     joining,
     leaving,
+    removal,
     rewrite,
     write_actions,
 )
@@ -65,5 +66,6 @@ def _swap(
         return False
     actions: list[AddAction | RemoveAction] = [joining(lake_path, file, data_change) for file in staged]
     actions += [leaving(lake_path, table, file, data_change) for file in files]
-    write_actions(lake_path / table, opened, actions, [rewrite(opened)])
+    transactions = [rewrite(opened)] if staged else [rewrite(opened), removal(opened)]
+    write_actions(lake_path / table, opened, actions, transactions)
     return True

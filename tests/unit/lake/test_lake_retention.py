@@ -324,3 +324,21 @@ def test_a_full_disk_is_freed_when_a_commit_still_fits_and_told_when_not(small_d
     assert gone.rows == 1
     later = lambda: time.time_ns() + 3600 * 10**9  # noqa: E731
     assert vacuum(path, cache, "pings", 60, later).size_bytes > 1_000_000
+
+
+def test_a_removal_that_lost_to_a_merge_of_other_files_is_not_taken_for_made(lake, monkeypatch):
+    aggregates(lake, ago(40), TODAY, TODAY)
+    from missioncontrol.lake import swap
+
+    write, merged = swap.write_actions, []
+
+    def after_another(*args):
+        if not merged:
+            merged.append(None)
+            merged.extend(compact(lake.path, lake.cache, lake.tables[TABLE], 128 * MB, clock(), full=True))
+        write(*args)
+
+    monkeypatch.setattr(swap, "write_actions", after_another)
+    (gone,) = run(lake, error_aggregates=30)
+    assert (gone.rows, merged[1].committed) == (2, True)
+    assert set(days_of(lake)) == {str(TODAY)}
