@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 from published_lake import Crash, PublishedLake, Sum
 from tests.support.postgres import PASSWORD, Postgres
@@ -61,6 +62,19 @@ def test_a_user_who_may_not_make_tables(postgres: Postgres, dsn: str, lake: Publ
 def test_a_database_that_takes_no_writes(postgres: Postgres, dsn: str, lake: PublishedLake) -> None:
     postgres.execute(dsn, f"ALTER DATABASE {dsn.rpartition('/')[2]} SET default_transaction_read_only = on")
     assert refusal(lake, dsn).code == "publish_read_only"
+
+
+def test_a_table_that_another_session_holds(
+    postgres: Postgres, dsn: str, lake: PublishedLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("missioncontrol.lake.publishing.catalog._LOCK_TIMEOUT_S", 0.2)
+    lake.publish(dsn)
+    with psycopg.connect(dsn) as query:
+        query.execute("SELECT count(*) FROM error_aggregates")
+        lake.publish(dsn)  # nothing is missing, so that nothing waits for the query
+        lake.declare('[measure.late]\ntitle = "Late"\nfrom = "main"\nhistogram = "GC_MS"\nat_least = 1\n')
+        assert refusal(lake, dsn).code == "publish_locked"
+    lake.publish(dsn)
 
 
 @pytest.mark.parametrize(

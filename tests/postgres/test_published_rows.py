@@ -130,11 +130,13 @@ def test_texts_too_long_for_a_b_tree_are_published_whole(
     max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )  # fmt: skip
 @given(st.lists(st.dictionaries(st.text(), st.text(), max_size=5), min_size=1, max_size=30))
-def test_any_map_of_texts_is_published(postgres: Postgres, maps: list[dict[str, str]]) -> None:
+def test_any_map_of_texts_is_published(
+    postgres: Postgres, tmp_path: Path, maps: list[dict[str, str]]
+) -> None:
     # Keys that become one key are a case of their own.
     maps = [{key.replace("\ufffd", ""): value for key, value in one.items()} for one in maps]
     dsn = postgres.new_database()
-    lake = PublishedLake(Path(mkdtemp()) / "data")
+    lake = PublishedLake(Path(mkdtemp(dir=tmp_path)) / "data")
     lake.add(*(Crash(DAY, one, {}) for one in maps))
     lake.publish(dsn)
     check(postgres, dsn, lake, "crash_aggregates")

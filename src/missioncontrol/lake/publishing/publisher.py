@@ -14,6 +14,7 @@ from functools import partial
 from typing import TypeVar
 
 import psycopg
+import structlog
 from psycopg import sql
 
 from missioncontrol.errors import MissionControlError, StorageError
@@ -25,6 +26,8 @@ from missioncontrol.lake.publishing.report import Count, Progress, TablePublishe
 from missioncontrol.lake.publishing.server import Connection, Server, passing, transaction
 from missioncontrol.lake.snapshot import LakeReader, Snapshot
 from missioncontrol.lake.tables import LakeTable
+
+_log = structlog.get_logger(__name__)
 
 PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 """How long to wait before each new attempt after a connection was lost."""
@@ -173,8 +176,10 @@ class Publisher:
                 return work(self._connection)
             except psycopg.Error as error:
                 self._disconnect()
+                failure = self._server.failure(error)
                 if pause_s is None or not passing(error, self._connected):
-                    raise self._server.failure(error) from error
+                    raise failure from error
+                _log.warning("publish_again", after_s=pause_s, why=failure.message)
                 time.sleep(pause_s)
         raise AssertionError("the last attempt returns or raises")
 
@@ -187,6 +192,7 @@ class Publisher:
 def _with_days(error: MissionControlError, done: Iterable[TablePublished]) -> MissionControlError:
     """The error, with what was published before it."""
     finished = [f"{table.table} {spans(table.days)}" for table in done if table.days]
-    said = f"Published before that: {'; '.join(finished)}." if finished else "Nothing was published."
-    said += " All other days are as they were."
+    said = "Nothing was published: all days are as they were."
+    if finished:
+        said = f"Published before that: {'; '.join(finished)}. All other days are as they were."
     return type(error)(error.code, error.message, f"{error.hint}\n{said}" if error.hint else said)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -25,7 +26,7 @@ from missioncontrol.lake.tables import CRASH_STATS, LakeTable
 
 _AT_ONCE_ROWS = 150_000
 """Rows that are added in one piece; a wide row takes about half a kB of memory."""
-_COPY_ROWS = 20_000
+_COPY_ROWS = 4_000
 """Rows that are made into CSV at once."""
 
 
@@ -60,11 +61,19 @@ def _sums(
     paths = [file.path for file in files]
     large = sum(file.rows for file in files) > _AT_ONCE_ROWS
     for condition in slices(table, paths, _AT_ONCE_ROWS) if large else [None]:
-        found = pa.concat_tables([read(path, condition) for path in paths], promote_options="default")
-        # Before rows are added: two keys that differ only in what PostgreSQL cannot hold are one there.
-        rows, repaired = table_without_nul(conform(table.name, snapshot.columns, found))
-        rows = added(rows, summed_columns(table, snapshot.columns), table.sort_by)
-        yield from _pieces(_with_fields(rows, relation, day), found.num_rows, repaired)
+        rows, read_rows, repaired = _added(table, snapshot, paths, condition)
+        yield from _pieces(_with_fields(rows, relation, day), read_rows, repaired)
+
+
+def _added(
+    table: LakeTable, snapshot: Snapshot, paths: Sequence[str], condition: Any
+) -> tuple[pa.Table, int, int]:
+    """The rows that pass the condition, one a key; from how many, and how many texts were repaired."""
+    found = pa.concat_tables([read(path, condition) for path in paths], promote_options="default")
+    # Before rows are added: two keys that differ only in what PostgreSQL cannot hold are one there.
+    rows, repaired = table_without_nul(conform(table.name, snapshot.columns, found))
+    summed = summed_columns(table, snapshot.columns)
+    return added(rows, summed, table.sort_by), found.num_rows, repaired
 
 
 def _pieces(rows: pa.Table, read_rows: int, repaired_texts: int) -> Iterator[Piece]:
