@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from published_lake import Crash, PublishedLake, Sum
 from tests.support.postgres import Postgres
@@ -80,3 +81,21 @@ def test_every_query_of_the_guide_runs(postgres: Postgres, many_days: str) -> No
 def test_the_planner_takes_an_index(postgres: Postgres, many_days: str, query: str, index: str) -> None:
     plan = "\n".join(row[0] for row in postgres.rows(many_days, f"EXPLAIN {query}"))
     assert index in plan and "Seq Scan" not in plan
+
+
+def test_with_the_grants_of_the_guide_dashboards_may_read_and_nothing_else(
+    postgres: Postgres, lake: PublishedLake
+) -> None:
+    setup = GUIDE.read_text().split("## Set up a database")[1].split("##")[0]
+    statements = [line.strip() for line in setup.splitlines() if line.startswith("    ") and ";" in line]
+    assert len(statements) == 5
+    postgres.execute(postgres.dsn(), *statements[:3])
+    publisher = postgres.dsn("telemetry", "publisher", "choose one").replace(" ", "%20")
+    dashboards = postgres.dsn("telemetry", "dashboards", "choose another").replace(" ", "%20")
+    postgres.execute(publisher, *statements[3:])
+    lake.add(Crash("2016-03-14", {"channel": "nightly"}, {"main_crashes": 1.0, "usage_hours": 4.0}))
+    lake.publish(publisher)
+    assert postgres.psql(dashboards, RATE) == "0.25"
+    assert postgres.psql(dashboards, "SELECT count(*) FROM missioncontrol_published") == "1"
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        postgres.execute(dashboards, "DELETE FROM crash_aggregates")
