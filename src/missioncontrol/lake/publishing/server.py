@@ -39,7 +39,6 @@ class Server:
     """Where to publish. Raises `BadRequest` (`publish_dsn`) for an address that is none."""
 
     def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
         self._given = _parsed(dsn)
 
     @property
