@@ -88,6 +88,19 @@ class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Most rows of /api/aggregates/ when no limit is given."""
 
 
+class Jobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What runs by itself."""
+
+    daily: bool = True
+    """Make crash_aggregates of each day that is over."""
+    daily_at: str = "01:00"
+    """Time of day (UTC) from which on the day before counts as over."""
+    lookback_days: int = 7
+    """Days that are made by themselves when they were missed, or when pings came late."""
+    attempts: int = 3
+    """How often a day that fails is tried."""
+
+
 class RegistrySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Declarations beside the shipped ones."""
 
@@ -105,6 +118,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stream: Stream = Stream()
     lake: Lake = Lake()
     query: Query = Query()
+    jobs: Jobs = Jobs()
     registry: RegistrySettings = RegistrySettings()
 
     @property
@@ -133,7 +147,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return [*(Path(f) for f in self.registry.files), self.data / "registry.toml"]
 
 
-_SECTIONS = ("server", "edge", "log", "stream", "lake", "query", "registry")
+_SECTIONS = ("server", "edge", "log", "stream", "lake", "query", "jobs", "registry")
 
 
 def load_config(

@@ -14,10 +14,11 @@ from missioncontrol import __version__
 from missioncontrol.errors import MissionControlError
 
 _COMMANDS = {
-    "serve": ("serve", "Run everything: edge, stream, API and pages."),
+    "serve": ("serve", "Run everything: edge, stream, daily jobs, API and pages."),
     "demo": ("demo", "Simulate a fleet with one bad release and show it."),
     "stream": ("stream", "Move what was accepted from the log to the lake."),
     "import": ("imports", "Import pings, aggregates or releases from files."),
+    "backfill": ("backfill", "Make days of aggregate tables again from the archived pings."),
     "sql": ("sql", "Query the lake with SQL."),
     "registry": ("registry", "List and check what is declared: applications, dimensions, measures."),
     "lake": ("lake", "Look at and tidy the lake's tables."),

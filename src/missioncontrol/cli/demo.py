@@ -45,8 +45,8 @@ def command(settings: Settings, port: int | None, once: bool, seed: int, rate: f
     """
     import time
 
-    from missioncontrol.cli.processes import Child
     from missioncontrol.cli.serve import listen
+    from missioncontrol.processes import Child
     from missioncontrol.simulate.demo import CLIENTS, MAIN_PER_1K_HOURS, claim_folder, load_history
     from missioncontrol.simulate.fleet import Fleet
 

@@ -10,10 +10,11 @@ from missioncontrol.cli.context import Settings, open_services, with_settings
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Sequence
 
     from missioncontrol.config import Config
 
-PARTS = ("edge", "web", "stream")
+PARTS = ("edge", "web", "stream", "jobs")
 
 
 def _parts(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
@@ -32,9 +33,9 @@ def _parts(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 @with_settings
 @click.option("--host", metavar="ADDRESS", help="Address to listen on [127.0.0.1].")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on [8000].")
-@click.option("--only", "parts", callback=_parts, metavar="PARTS", help="Some of edge,web,stream [all].")
+@click.option("--only", "parts", callback=_parts, metavar="PARTS", help="Some of edge,web,stream,jobs [all].")
 def command(settings: Settings, host: str | None, port: int | None, parts: tuple[str, ...]) -> None:
-    """Run everything: edge, stream, API and pages.
+    """Run everything: edge, stream, daily jobs, API and pages.
 
     \b
     Examples:
@@ -42,21 +43,21 @@ def command(settings: Settings, host: str | None, port: int | None, parts: tuple
       missioncontrol serve --host 0.0.0.0 --port 8080
       missioncontrol serve --only edge          take submissions, nothing else
     """
-    if parts == ("stream",):
+    if not {"edge", "web"} & set(parts):
         from missioncontrol.cli.stream import run_forever
 
-        run_forever(settings)
+        run_forever(settings, "stream" in parts, "jobs" in parts)
         return
     serve(settings, host, port, parts)
 
 
 def serve(settings: Settings, host: str | None, port: int | None, parts: tuple[str, ...]) -> None:
-    """Listen until stopped; the stream runs in a child process that ends with this one."""
+    """Listen until stopped; stream and jobs run in a child process that ends with this one."""
     import os
     import signal
 
-    from missioncontrol.cli.processes import Child, end_with_parent
     from missioncontrol.ingest.http_protocol import make_server_config
+    from missioncontrol.processes import Child, end_with_parent
     from missioncontrol.web.server import Root
 
     end_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
@@ -65,7 +66,8 @@ def serve(settings: Settings, host: str | None, port: int | None, parts: tuple[s
         services.config.data.mkdir(parents=True, exist_ok=True)
         root = Root(services, "edge" in parts, "web" in parts)
         listener = listen(services.config)
-        child = Child(_stream_arguments(settings, services.config)) if "stream" in parts else None
+        behind = [part for part in ("stream", "jobs") if part in parts]
+        child = Child(_arguments(settings, services.config, behind)) if behind else None
         try:
             _run(make_server_config(root, services.config, root.refused), listener, services.config)
         finally:
@@ -73,9 +75,9 @@ def serve(settings: Settings, host: str | None, port: int | None, parts: tuple[s
                 child.stop()
 
 
-def _stream_arguments(settings: Settings, config: Config) -> list[str]:
+def _arguments(settings: Settings, config: Config, parts: Sequence[str]) -> list[str]:
     file = ["--config", settings.file] if settings.file else []
-    return ["--data", str(config.data), *file, "stream"]
+    return ["--data", str(config.data), *file, "serve", "--only", ",".join(parts)]
 
 
 def listen(config: Config) -> socket.socket:

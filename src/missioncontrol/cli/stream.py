@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from missioncontrol.cli.context import Settings, open_services, with_settings
+
+if TYPE_CHECKING:
+    import threading
+
+    from missioncontrol.services import Services
 
 
 @click.command("stream")
@@ -28,29 +35,54 @@ def command(settings: Settings, until_idle: bool, as_json: bool) -> None:
         run_forever(settings)
 
 
-def run_forever(settings: Settings) -> None:
-    """Run the stream and the care of the lake until a signal, or until the server that started it is gone."""
-    import os
+def run_forever(settings: Settings, with_stream: bool = True, with_jobs: bool = False) -> None:
+    """Run the stream with the care of the lake, and jobs, until a signal or the end of the server that started it."""
     import signal
     import threading
 
-    from missioncontrol.cli.processes import end_with_parent
-    from missioncontrol.telemetry.runner import run_stream, wait_for_lock
-    from missioncontrol.telemetry.status import StatusFile
+    from missioncontrol.processes import end_with_parent
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     end_with_parent(stop.set)
     with open_services(settings) as services:
-        lock = wait_for_lock(services.config, stop)
-        if lock is None:
-            return
-        care = threading.Thread(target=services.care().run, args=(stop,), name="care", daemon=True)
-        care.start()
-        run_stream(services.stream(), services.config, stop, StatusFile(services.config.data, os.getpid()))
-        care.join(10)
-        lock.release()
+        jobs = _started_jobs(settings, services, stop) if with_jobs else None
+        if with_stream:
+            _stream(services, stop)
+        else:
+            stop.wait()
+        if jobs is not None:
+            jobs.join(20)
+
+
+def _stream(services: Services, stop: threading.Event) -> None:
+    import os
+    import threading
+
+    from missioncontrol.telemetry.runner import run_stream, wait_for_lock
+    from missioncontrol.telemetry.status import StatusFile
+
+    lock = wait_for_lock(services.config, stop)
+    if lock is None:
+        return
+    care = threading.Thread(target=services.care().run, args=(stop,), name="care", daemon=True)
+    care.start()
+    run_stream(services.stream(), services.config, stop, StatusFile(services.config.data, os.getpid()))
+    care.join(10)
+    lock.release()
+
+
+def _started_jobs(settings: Settings, services: Services, stop: threading.Event) -> threading.Thread:
+    import threading
+
+    from missioncontrol.jobs.scheduler import Scheduler, command_of
+
+    scheduler = Scheduler(services, command_of(str(services.config.data), settings.file))
+    services.config.data.mkdir(parents=True, exist_ok=True)
+    thread = threading.Thread(target=scheduler.run, args=(stop,), name="jobs", daemon=True)
+    thread.start()
+    return thread
 
 
 def _until_idle(settings: Settings, as_json: bool) -> None:

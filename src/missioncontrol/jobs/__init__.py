@@ -1,0 +1,1 @@
+"""What runs by itself: the daily batch, retention, and runs that somebody asked for."""

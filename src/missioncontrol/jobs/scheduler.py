@@ -1,0 +1,156 @@
+"""The scheduler: looks every few seconds for runs that wait and for days that are due, and makes them one by one.
+
+Each run is a process of its own (`missioncontrol backfill ...`), so that its memory is gone when it ends and a crash
+of it harms nobody. What it does, it notes itself; here only what it can no longer note. One scheduler an installation.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+from collections import Counter
+from datetime import date, datetime
+from typing import IO
+
+import structlog
+
+from missioncontrol.clock import system_clock, utc
+from missioncontrol.errors import MissionControlError
+from missioncontrol.jobs.due import daily_time, due_days, may_try, plan_for
+from missioncontrol.processes import PARENT
+from missioncontrol.services import Services
+from missioncontrol.telemetry.backfill_job import JOB, arguments, plan_of
+from missioncontrol.telemetry.backfill_scope import ARCHIVE, CRASHES, Plan
+
+_POLL_S = 3.0
+_DUE_EVERY_POLLS = 10
+_NICENESS = 10
+_STOP_WAIT_S = 15.0
+
+logger = structlog.get_logger()
+
+
+class Scheduler:
+    """Runs jobs until it is stopped. `command` is how this installation's commands are called."""
+
+    def __init__(self, services: Services, command: list[str]) -> None:
+        self._services, self._command = services, command
+        self._settings = services.config.jobs
+        daily_time(self._settings)
+
+    def run(self, stop: threading.Event) -> None:
+        """Look for work until `stop` is set; waits while another process is the scheduler of this data folder."""
+        with (self._services.config.data / "jobs.lock").open("w") as lock:
+            while not _acquired(lock):
+                if stop.wait(_POLL_S):
+                    return
+            polls = 0
+            while not stop.wait(_POLL_S):
+                try:
+                    self.run_waiting(stop)
+                    if polls % _DUE_EVERY_POLLS == 0:
+                        self.run_due(stop)
+                except MissionControlError as error:
+                    logger.error("jobs_failed", code=error.code, message=error.message)
+                except Exception:
+                    logger.exception("jobs_failed")
+                polls += 1
+
+    def run_waiting(self, stop: threading.Event) -> None:
+        """Make the runs that somebody asked for."""
+        for run in self._services.runs.waiting(utc(system_clock())):
+            if stop.is_set():
+                return
+            self._make(plan_of(run.arguments), run.origin, stop)
+
+    def run_due(self, stop: threading.Event) -> None:
+        """Make the days that are due."""
+        for day in self.due(utc(system_clock())):
+            if stop.is_set():
+                return
+            self._make(plan_for(day), "schedule", stop)
+
+    def due(self, now: datetime) -> list[date]:
+        """The days to make now, oldest first."""
+        if not self._settings.daily:
+            return []
+        archived = self._archived()
+        if not archived:
+            return []
+        runs = self._services.runs
+        made = {built.day: built for built in runs.built_days(CRASHES)}
+        days = due_days(archived, made, self._settings, now)
+        return [d for d in days if may_try(runs.of(JOB, arguments(plan_for(d)), now), self._settings, now)]
+
+    def _archived(self) -> Counter[date]:
+        snapshot = self._services.reader.snapshot(ARCHIVE)
+        found: Counter[date] = Counter()
+        for file in snapshot.files if snapshot else ():
+            found[date.fromisoformat(dict(file.partition)["submission_date"])] += file.rows
+        return found
+
+    def _make(self, plan: Plan, origin: str, stop: threading.Event) -> None:
+        process = subprocess.Popen(
+            [*self._command, *_arguments(plan), "--origin", origin],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, PARENT: str(os.getpid())},
+        )
+        os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
+        said = _Tail(process)
+        while process.poll() is None:
+            if stop.wait(0.2):
+                process.terminate()
+                try:
+                    process.wait(_STOP_WAIT_S)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+        if process.returncode:
+            self._note_failure(plan, process.returncode, said.last)
+
+    def _note_failure(self, plan: Plan, code: int, said: str) -> None:
+        """A process that could not say itself how it went: refused before it began, or killed."""
+        now = utc(system_clock())
+        run = self._services.runs.of(JOB, arguments(plan), now)
+        logger.warning("job_failed", job=JOB, arguments=arguments(plan), code=code, said=said)
+        if run is not None and run.status in ("waiting", "running"):
+            self._services.runs.finish(run, "failed", said or f"The process ended with code {code}.", now)
+
+
+class _Tail:
+    """Passes a process' talk on to stderr, keeping its last line."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.last = ""
+        self._process = process
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        assert self._process.stderr
+        for line in self._process.stderr:
+            self.last = line.strip() or self.last
+
+
+def _arguments(plan: Plan) -> list[str]:
+    days = ["--min-submission-date", plan.first.isoformat(), "--max-submission-date", plan.last.isoformat()]
+    tables = [part for table in plan.tables for part in ("--table", table)]
+    return ["backfill", *days, *tables, "--rules", plan.rules, *(["--incomplete"] if plan.incomplete else [])]
+
+
+def command_of(data: str, file: str | None) -> list[str]:
+    """How commands of an installation are called."""
+    return [sys.executable, "-m", "missioncontrol", "--data", data, *(["--config", file] if file else [])]
+
+
+def _acquired(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
