@@ -131,8 +131,8 @@ class PartFile:
             raise storage_error(error, self._lake_path / self._table) from error
 
 
-def open_parquet(schema: pa.Schema, path: Path, level: int) -> pq.ParquetWriter:
-    """A writer of one Parquet file as the lake has them; raises `OSError`."""
+def open_parquet(schema: pa.Schema, path: Path | pa.NativeFile, level: int) -> pq.ParquetWriter:
+    """A writer of one Parquet file as the lake has them, also into memory; raises `OSError`."""
     wide = any(pa.types.is_binary(f.type) for f in schema)
     narrow = [f.name for f in schema if not pa.types.is_binary(f.type)] if wide else True
     return pq.ParquetWriter(
