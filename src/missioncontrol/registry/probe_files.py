@@ -25,6 +25,7 @@ _LARGEST_FILE = 1 << 30
 _LEGACY = ("histogram", "scalar", "event", "environment", "simple_measures")
 _CHANNELS = ("nightly", "beta", "release")
 """Of definitions that end in the same version, that of the last of these is taken."""
+_DIGITS = re.compile(r"[0-9]{1,6}").match
 _EXPECTED = (
     "Expected is probe-info JSON of Firefox (all_probes) or of a Glean application (metrics), or an application's"
     " index.json of the Glean Dictionary."
@@ -181,7 +182,8 @@ def _newest_versions(values: Iterable[Any]) -> dict[str, int]:
 def _version(entry: dict[str, Any], end: str) -> int:
     """The leading number of the first or last version of a definition, 0 when it says none."""
     versions = entry.get("versions")
-    match = re.match(r"\d{1,6}", str(versions.get(end, ""))) if isinstance(versions, dict) else None
+    text = str(versions.get(end, "")) if isinstance(versions, dict) else ""
+    match = _DIGITS(text)
     return int(match[0]) if match else 0
 
 
