@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from missioncontrol.log.sqlite import SqliteLog
     from missioncontrol.query.engine import Engine
     from missioncontrol.query.sql import SqlRunner
+    from missioncontrol.state.database import Database
     from missioncontrol.state.releases import Releases
+    from missioncontrol.state.runs import Runs
+    from missioncontrol.telemetry.backfill_job import BackfillJob
     from missioncontrol.telemetry.import_pings import PingImport
     from missioncontrol.telemetry.stream import Stream
 
@@ -73,10 +76,22 @@ class Services:
     @cached_property
     def releases(self) -> Releases:
         """Which builds were published when."""
-        from missioncontrol.state.database import Database
         from missioncontrol.state.releases import Releases
 
-        return Releases(Database(self.config.state_url))
+        return Releases(self._database)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Runs of jobs and the days that they built."""
+        from missioncontrol.state.runs import Runs
+
+        return Runs(self._database)
+
+    @cached_property
+    def _database(self) -> Database:
+        from missioncontrol.state.database import Database
+
+        return Database(self.config.state_url)
 
     def stream(self) -> Stream:
         """A stream from the log to the lake; hold the `StreamLock` while it runs."""
@@ -98,6 +113,16 @@ class Services:
         from missioncontrol.telemetry.import_pings import PingImport
 
         return PingImport(self.config, self.registry(), self.writer, self.log, os.cpu_count() or 1)
+
+    def backfill(self, workers: int | None = None) -> BackfillJob:
+        """Days made again from the archive, by default on all cores; use it as a context manager."""
+        from missioncontrol.telemetry.backfill import Backfill
+        from missioncontrol.telemetry.backfill_job import BackfillJob
+        from missioncontrol.telemetry.stream import app_name
+
+        registry, count = self.registry(), workers or os.cpu_count() or 1
+        backfill = Backfill(self.config, registry, self.writer, app_name(self.log), count)
+        return BackfillJob(self.config.data, backfill, self.runs, registry.revision)
 
     def close(self) -> None:
         """Release files and threads of the parts that were built."""

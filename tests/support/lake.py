@@ -8,6 +8,8 @@ from typing import Any
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from missioncontrol.lake.sketches import union
+
 
 def rows(lake: Path, table: str) -> list[dict[str, Any]]:
     """All rows as they stand in the files."""
@@ -15,20 +17,26 @@ def rows(lake: Path, table: str) -> list[dict[str, Any]]:
 
 
 def merged(lake: Path, table: str) -> dict[tuple[Any, ...], dict[str, Any]]:
-    """Rows of equal key added up: numbers are summed (null and 1 is 1), all else is the key."""
+    """Rows of equal key added up: numbers are summed (null and 1 is 1), sketches united, all else is the key."""
     sums: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in rows(lake, table):
         lengths = {k: v for k, v in row.items() if k.endswith("_length_s")}
         numbers = {k: v for k, v in row.items() if isinstance(v, int | float) and k not in lengths}
+        sketches = {k: v for k, v in row.items() if isinstance(v, bytes)}
         nulls = [k for k, v in row.items() if v is None]
-        key = tuple(sorted((k, v) for k, v in row.items() if k not in numbers and k not in nulls))
+        left_out = {*numbers, *sketches, *nulls}
+        key = tuple(sorted((k, v) for k, v in row.items() if k not in left_out))
         total = sums.setdefault(key, {})
         for name, value in numbers.items():
             total[name] = total[name] + value if name in total else value
+        for name, value in sketches.items():
+            total[name] = union([total.get(name), value])
     return sums
 
 
-SUMMED = ("error_aggregates", "experiment_aggregates", "usage_by_activity", "discards", "notes")
+SUMMED = (
+    "error_aggregates", "experiment_aggregates", "client_aggregates", "usage_by_activity", "discards", "notes",
+)  # fmt: skip
 
 
 def everything(lake: Path) -> dict[str, Any]:

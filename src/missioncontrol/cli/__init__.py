@@ -18,6 +18,7 @@ _COMMANDS = {
     "demo": ("demo", "Simulate a fleet with one bad release and show it."),
     "stream": ("stream", "Move what was accepted from the log to the lake."),
     "import": ("imports", "Import pings, aggregates or releases from files."),
+    "backfill": ("backfill", "Make days of aggregate tables again from the archived pings."),
     "sql": ("sql", "Query the lake with SQL."),
     "registry": ("registry", "List and check what is declared: applications, dimensions, measures."),
     "lake": ("lake", "Look at and tidy the lake's tables."),

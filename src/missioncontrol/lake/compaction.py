@@ -32,6 +32,7 @@ from missioncontrol.lake.actions import (
 )
 from missioncontrol.lake.delta import delta_failures, open_table
 from missioncontrol.lake.durability import flush
+from missioncontrol.lake.locks import rewriting
 from missioncontrol.lake.merge import merged, read, readable, slices
 from missioncontrol.lake.parquet import COMPACTED_LEVEL, PartFile
 from missioncontrol.lake.plan import Merge, Partition, day, partitions, plan
@@ -120,6 +121,13 @@ def _quiet(files: Sequence[FileRef], clock: Clock) -> bool:
 
 
 def _merge(
+    lake_path: Path, table: LakeTable, columns: Sequence[Column], merge: Merge, target_file_bytes: int
+) -> Compacted | None:
+    with rewriting(lake_path, table.name, day(merge.partition).isoformat()) as alone:
+        return _merge_alone(lake_path, table, columns, merge, target_file_bytes) if alone else None
+
+
+def _merge_alone(
     lake_path: Path, table: LakeTable, columns: Sequence[Column], merge: Merge, target_file_bytes: int
 ) -> Compacted | None:
     try:

@@ -1,12 +1,13 @@
 """How the rows of several files become the rows of one: a pure function of Arrow tables.
 
-Never opens a table and never commits. Rows with equal keys are added; every column that is not summed is a
-key, also one that the registry has forgotten. Sums of nulls only are null; null is a key value like any
-other.
+Never opens a table and never commits. Rows with equal keys are added, sketches united; every column that is not
+summed is a key, also one that the registry has forgotten. Sums of nulls only are null; null is a key value like
+any other.
 """
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ import pyarrow.parquet as pq
 
 from missioncontrol.errors import StorageError
 from missioncontrol.lake.parquet import conform, sort
+from missioncontrol.lake.sketches import union
 from missioncontrol.lake.tables import Column, LakeTable
 
 _SUM = pc.ScalarAggregateOptions(skip_nulls=True, min_count=1)
@@ -27,10 +29,12 @@ _MOST_VALUES = 256
 
 
 def summed_columns(table: LakeTable, columns: Sequence[Column]) -> frozenset[str]:
-    """Which columns of the Delta table are added: all numbers that are not keys, declared or not."""
+    """Which columns of the Delta table are added: all numbers and sketches that are not keys, declared or not."""
     if not table.sums:
         return frozenset()
-    return frozenset(c.name for c in columns if c.type in ("int64", "float64") and c.name not in table.keys)
+    return frozenset(
+        c.name for c in columns if c.type in ("int64", "float64", "sketch") and c.name not in table.keys
+    )
 
 
 def merged(table: LakeTable, columns: Sequence[Column], tables: Sequence[pa.Table]) -> pa.Table:
@@ -58,10 +62,22 @@ def added(rows: pa.Table, summed: Collection[str], order: Sequence[str]) -> pa.T
     columns = {name: values.filter(first) for name, values in columns.items()}
     for name in rows.column_names:
         if name in summed:
-            values = pa.table({"group": group, "value": rows[name].take(permutation)})
-            sums = values.group_by("group", use_threads=False).aggregate([("value", "sum", _SUM)])
-            columns[name] = sums["value_sum"]
+            add = _united if pa.types.is_binary(rows[name].type) else _sums
+            columns[name] = add(rows[name].take(permutation), group)
     return pa.table([columns[field.name] for field in rows.schema], schema=rows.schema)
+
+
+def _sums(values: pa.ChunkedArray, group: pa.Array) -> pa.ChunkedArray:
+    """The sum of each group; groups are numbered in order."""
+    numbered = pa.table({"group": group, "value": values})
+    return numbered.group_by("group", use_threads=False).aggregate([("value", "sum", _SUM)])["value_sum"]
+
+
+def _united(values: pa.ChunkedArray, group: pa.Array) -> pa.Array:
+    """The union of the sketches of each group."""
+    pairs = zip(group.to_pylist(), values.to_pylist(), strict=True)
+    grouped = itertools.groupby(pairs, operator.itemgetter(0))
+    return pa.array([union(sketch for _, sketch in members) for _, members in grouped], values.type)
 
 
 def _first_of_each(keys: Iterable[pa.Array], rows: int) -> pa.Array:

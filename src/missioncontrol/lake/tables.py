@@ -169,6 +169,11 @@ _PINGS = (
     Column("channel", "string"),
     Column("build_id", "string"),
     Column("country", "string"),
+    Column(
+        "given_date",
+        "string",
+        "What came as submission date, where that is no date (empty: nothing); filed under the day of arrival.",
+    ),
     Column("headers", "string", "The kept headers as a JSON object."),
     Column("encoding", "string", "Content-Encoding of the body as sent; empty: none."),
     Column("body", "binary", "The body as received."),

@@ -36,7 +36,7 @@ from missioncontrol.lake.delta import (
     schema_of,
 )
 from missioncontrol.lake.durability import Unsynced
-from missioncontrol.lake.parquet import write_partitions
+from missioncontrol.lake.parquet import FRESH_LEVEL, write_partitions
 from missioncontrol.lake.snapshot import FileRef
 from missioncontrol.lake.tables import Column, LakeTable, lake_tables
 from missioncontrol.registry.model import Registry
@@ -76,14 +76,14 @@ class LakeWriter:
         with self._lock:
             return self._fresh(table).transaction_version(app) or 0
 
-    def stage(self, table: str, data: pa.Table) -> list[StagedFile]:
+    def stage(self, table: str, data: pa.Table, level: int = FRESH_LEVEL) -> list[StagedFile]:
         """Write the rows (with partition columns) as one sorted file a partition, visible to nobody yet.
 
         Columns may be missing (read as null). Raises `StorageError` (`lake_schema`) for a column that the
         table lacks or that cannot be cast, `StorageFull` when there is no room; then no file is left behind.
         """
         columns = self._columns_for(table, data)
-        return write_partitions(self._lake_path, table, columns, data)
+        return write_partitions(self._lake_path, table, columns, data, level)
 
     def commit(
         self,

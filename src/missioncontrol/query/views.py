@@ -1,8 +1,8 @@
 """The tables that SQL by users sees, as text of view definitions over the lake's snapshots.
 
-One view for each table of the lake, and those of the predecessors: `error_aggregates_v2`; `crash_aggregates` with a column for
-each statistic beside the maps, also called `aggregates`. A declared table that the lake does not have yet is an
-empty view with its columns. Never runs anything.
+One view for each table of the lake, and those of the predecessors: `error_aggregates_v2`; `crash_aggregates` with a
+column for each statistic beside the maps, also called `aggregates`. A declared table that the lake does not have
+yet is an empty view with its columns. Never runs anything.
 """
 
 from __future__ import annotations

@@ -102,6 +102,8 @@ class DocumentPlan(msgspec.Struct, frozen=True):
     experiment_maps: tuple[int, ...]
     experiment_pairs: tuple[tuple[int, int], ...]
     activity_start: int | None
+    client: int | None
+    session: int | None
 
 
 class _Places:
@@ -138,6 +140,8 @@ def compile_document(registry: Registry, document: Document) -> DocumentPlan:
             (places.of(f"{p}.id"), places.of(f"{p}.branch")) for p in document.experiments.single
         ),
         activity_start=places.of(document.activity.start) if document.activity else None,
+        client=places.of(document.client) if document.client else None,
+        session=places.of(document.session) if document.session else None,
     )
     places.decoder.compile()
     return plan
@@ -338,7 +342,11 @@ _VALUES: dict[str, Callable[[MeasureSource, Measure, Document, _Places], Measure
 
 def _holds(check: Check, value: Any) -> bool:
     if value is None:
-        held = check.or_absent
+        held = check.or_absent or check.absent
+    elif check.absent:
+        held = False
+    elif check.digits:
+        held = isinstance(value, str) and len(value) == check.digits and value.isascii() and value.isdigit()
     elif check.type == "integer":
         held = isinstance(value, int) and not isinstance(value, bool)
     elif check.one_of:

@@ -112,9 +112,8 @@ class Decoder:
                 node = node.setdefault(key, {})
         root, attributes = self._struct((), tree)
         self._decode = msgspec.json.Decoder(root).decode
-        # One name more than needed: attrgetter gives a tuple only for two and more.
-        first = next(iter(attributes.values()), "__class__")
-        self._leaves = attrgetter(first, *[attributes[keys] for keys in self._index])
+        # Two names more than needed: attrgetter gives a tuple only for two and more.
+        self._leaves = attrgetter("__class__", "__class__", *[attributes[keys] for keys in self._index])
 
     def values(self, body: bytes | memoryview) -> tuple[Any, ...]:
         """The values at the declared paths: None where absent or null, WRONG where they do not fit.
@@ -123,7 +122,7 @@ class Decoder:
         """
         assert self._decode is not None
         try:
-            values = self._leaves(self._decode(body))[1:]
+            values = self._leaves(self._decode(body))[2:]
         except msgspec.DecodeError:
             return self._lenient(body)
         except RecursionError:

@@ -10,7 +10,7 @@ import difflib
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
@@ -38,7 +38,7 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
 }
 _SOURCE_KEYS = {f for f in MeasureSource.__struct_fields__ if f not in ("documents", "kind")} | {"from"}
 _COLUMN = re.compile(r"[a-z][a-z0-9_]{0,62}$")
-_RESERVED = {
+RESERVED = {
     "window_start", "window_end", "submission_date", "submission_date_s3", "experiment_id", "experiment_branch",
     "arrival", "activity", "starts", "reason", "format", "limit", "order", "measurements", "dimensions", "per",
     "interval",
@@ -126,9 +126,12 @@ def load_registry(paths: Iterable[Path] = ()) -> Registry:
     return parse_registry([*shipped_files(), *user_files(paths)])
 
 
-def parse_registry(files: Sequence[SourceFile]) -> Registry:
-    """Merge and validate; `revision` is a digest of the texts."""
+def parse_registry(files: Sequence[SourceFile], reserved: Collection[str] = RESERVED) -> Registry:
+    """Merge and validate; `revision` is a digest of the texts. No column may have a `reserved` name."""
     blocks = _merge(files)
+    for block in blocks:
+        if block.section in ("dimension", "measure"):
+            _check_name(block, reserved)
     documents = {b.name: _document(b) for b in blocks if b.section == "document"}
     families = {d.family for d in documents.values() if d.family}
     dimensions = {b.name: _dimension(b, documents, families) for b in blocks if b.section == "dimension"}
@@ -204,6 +207,8 @@ def _document(block: Block) -> Document:
     document = _convert(block, Document)
     for entry in document.required:
         _paths(block, [entry] if isinstance(entry, str) else entry, "required")
+    for key in ("client", "session"):
+        _paths(block, [getattr(document, key)] if getattr(document, key) else [], key)
     for check in document.accept:
         if not check.reason:
             block.refuse("each check of `accept` needs a `reason`", "accept")
@@ -218,7 +223,6 @@ def _dimension(block: Block, documents: dict[str, Document], families: set[str])
     if not isinstance(sources, dict):
         block.refuse('`from` needs one entry a document, as in from.main = "path"', "from")
     values["sources"] = {k: [v] if isinstance(v, str) else v for k, v in sources.items()}
-    _check_name(block)
     _refuse_unknown_keys(block, {*Dimension.__struct_fields__, "from"} - {"name", "sources"})
     dimension = _convert(block, Dimension, values)
     for name, paths in dimension.sources.items():
@@ -235,7 +239,6 @@ def _measure(block: Block, documents: dict[str, Document]) -> Measure:
     if single and "sources" in values:
         block.refuse("give either `sources` or the keys of one source", "sources")
     entries = values.pop("sources", None) or [single]
-    _check_name(block)
     sources = [_source(block, entry, documents) for entry in entries]
     if any(s.scale != 1 or s.divide != 1 for s in sources):
         values["column_type"] = "float64"
@@ -298,17 +301,17 @@ def _kind(block: Block, source: MeasureSource) -> Kind:
     return cast(Kind, name)
 
 
-def check_column_name(name: str) -> str:
+def check_column_name(name: str, reserved: Collection[str] = RESERVED) -> str:
     """Why a name cannot be that of a measure or dimension; empty when it can."""
     if not _COLUMN.match(name):
         return "a name becomes a column: lower-case letters, digits and _, at most 63, a letter first"
-    if name in _RESERVED or name.endswith("__isnull"):
+    if name in reserved or name.endswith("__isnull"):
         return "the name is taken by a column or parameter of its own"
     return ""
 
 
-def _check_name(block: Block) -> None:
-    wrong = check_column_name(block.name)
+def _check_name(block: Block, reserved: Collection[str]) -> None:
+    wrong = check_column_name(block.name, reserved)
     if wrong:
         block.refuse(wrong)
 

@@ -18,12 +18,16 @@ ColumnType = Literal["int64", "float64"]
 
 
 class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A condition on one path. Exactly one of `equals`, `one_of`, `type`, `build_age` says what must hold."""
+    """A condition on one path. Exactly one of the keys after `path` says what must hold."""
 
     path: str = ""
     equals: Scalar | None = None
     one_of: list[Scalar] = []
     type: Literal["", "integer"] = ""
+    digits: int = 0
+    """Text of exactly this many digits."""
+    absent: bool = False
+    """No value, or null."""
     build_age: bool = False
     """The date in the build id (or at `path`) is within the application's allowed age. Without a date at `path`, or
     with Glean's 1970-01-01 for none, a build id of the form YYYYMMDDhhmmss is taken."""
@@ -86,8 +90,9 @@ class Dimension(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sources: dict[str, list[str]] = {}
     """Document or family name -> paths, the first with a value counts. TOML key: `from`."""
     normalise: Literal[
-        "", "channel", "os", "os_version", "country", "boolean", "profile_age", "quantum_ready"
-    ] = ""
+        "", "channel", "os", "os_version", "country", "boolean", "profile_age", "quantum_ready",
+        "text", "ascii_text", "text_not_none", "activity_day",
+    ] = ""  # fmt: skip
     enabled: bool = True
     """Part of the key of error_aggregates. A declared but not enabled dimension costs nothing."""
     ordered: bool = False

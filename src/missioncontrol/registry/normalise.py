@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import date, timedelta
 from typing import Any
 
 from missioncontrol.registry.model import Application
@@ -84,6 +85,43 @@ TEXT_RULES: dict[str, Rule] = {
     "os_version": os_version,
     "country": country,
 }
+
+
+def text(value: object) -> str | None:
+    """A text as it is, `True` or `False`, or a number as it is written."""
+    return value if isinstance(value, str) else str(value)
+
+
+def ascii_text(value: object) -> str | None:
+    """As `text`, with `?` for every character that is not ASCII."""
+    return str(value).encode("ascii", "replace").decode()
+
+
+def text_not_none(value: object) -> str | None:
+    """As `text`; `none` means that there is none."""
+    return None if value == "none" else text(value)
+
+
+SCALAR_RULES: dict[str, Callable[[object], str | None]] = {
+    "text": text,
+    "ascii_text": ascii_text,
+    "text_not_none": text_not_none,
+}
+"""Rules that turn any scalar into text."""
+
+
+def activity_day(value: object, submitted: date) -> str | None:
+    """The day in the first ten characters (as written, no time zone), within the 7 days up to the submission.
+
+    Null when they are no day.
+    """
+    try:
+        written = date.fromisoformat(value[:10]) if isinstance(value, str) else None
+    except ValueError:
+        written = None
+    if written is None:
+        return None
+    return max(submitted - timedelta(days=7), min(submitted, written)).isoformat()
 
 
 def boolean(value: object) -> str | None:

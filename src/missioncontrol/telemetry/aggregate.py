@@ -20,9 +20,10 @@ from missioncontrol.lake.parquet import ARROW_TYPES
 from missioncontrol.lake.tables import Column, LakeTable, lake_tables
 from missioncontrol.registry import Registry
 from missioncontrol.telemetry.activity import place
+from missioncontrol.telemetry.clients import ClientRows
 from missioncontrol.telemetry.discards import UNREADABLE, Discard
 from missioncontrol.telemetry.fact import Fact, Number
-from missioncontrol.telemetry.submission import Submission
+from missioncontrol.telemetry.submission import Submission, submission_day
 
 Sums = list[Number | None]
 
@@ -47,6 +48,7 @@ class Aggregator:
         no_sums = partial(_no_sums, self._measures)
         self._totals: defaultdict[tuple[Any, ...], Sums] = defaultdict(no_sums)
         self._experiments: defaultdict[tuple[Any, ...], Sums] = defaultdict(no_sums)
+        self._clients = ClientRows(registry)
         self._usage: dict[tuple[Any, ...], list[Any]] = {}
         self._discards: Counter[tuple[int, str]] = Counter()
         self._notes: Counter[tuple[int, str]] = Counter()
@@ -65,6 +67,7 @@ class Aggregator:
             few = tuple(result.key[p] for p in self._experiment_positions)
             for experiment in result.experiments:
                 _add(self._experiments[(window, result.application, *few, *experiment)], result.values)
+        self._clients.add(submission.received_ns, result)
         for note in result.notes:
             self._notes[window, note] += 1
         if result.has_activity:
@@ -86,6 +89,16 @@ class Aggregator:
             "experiment_aggregates": (
                 ["window_start", "application", *few, "experiment_id", "experiment_branch", *sums],
                 [(*k, *v) for k, v in self._experiments.items()],
+            ),
+            "client_aggregates": (
+                [
+                    "window_start",
+                    *(d.name for d in self._registry.client_keys),
+                    "measure",
+                    "clients",
+                    "sessions",
+                ],
+                self._clients.rows(),
             ),
             "usage_by_activity": (
                 [
@@ -134,9 +147,10 @@ class Aggregator:
         if not self._archive:
             return
         body = submission.body[: self._broken_body_bytes] if discarded in UNREADABLE else submission.body
+        day = submission_day(submission.submission_date)
         self._pings.append(
             (
-                _submitted(submission),
+                day.date() if day else utc_date(submission.received_ns),
                 doc_type,
                 submission.received_ns,
                 window,
@@ -150,6 +164,7 @@ class Aggregator:
                 submission.channel,
                 submission.build_id,
                 submission.country,
+                None if day else (submission.submission_date or "")[:200],
                 msgspec.json.encode(dict(submission.headers)).decode(),
                 submission.encoding,
                 bytes(body),
@@ -160,8 +175,8 @@ class Aggregator:
 
 _ARCHIVE = (
     "submission_date", "doc_type", "received_ns", "window_start", "log_offset", "namespace", "document_type",
-    "document_version", "document_id", "application", "version", "channel", "build_id", "country", "headers",
-    "encoding", "body", "discarded",
+    "document_version", "document_id", "application", "version", "channel", "build_id", "country", "given_date",
+    "headers", "encoding", "body", "discarded",
 )  # fmt: skip
 
 
@@ -173,14 +188,6 @@ def _add(sums: Sums, values: tuple[tuple[int, Number], ...]) -> None:
     for index, value in values:
         known = sums[index]
         sums[index] = value if known is None else known + value
-
-
-def _submitted(submission: Submission) -> date:
-    """The day the archive files a ping under: its submission date, or the day of receipt when that is no date."""
-    try:
-        return datetime.strptime(submission.submission_date or "", "%Y%m%d").replace(tzinfo=UTC).date()
-    except ValueError:
-        return utc_date(submission.received_ns)
 
 
 def _table(shape: LakeTable, names: list[str], rows: list[tuple[Any, ...]]) -> pa.Table:

@@ -1,7 +1,7 @@
 """A sample of a day's archived pings: whole 5-minute windows, evenly spread over the day.
 
 Windows, not pings, because rows of an aggregate are counted by window: those of a window that was read in full are
-exact, and windows can be scaled up. Reads the archive only, one row group at a time.
+exact, and windows can be scaled up. Reads the archive only, one row group at a time, and of those only which it needs.
 """
 
 from __future__ import annotations
@@ -9,24 +9,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
-from missioncontrol.lake.parquet import ARROW_TYPES
+from missioncontrol.clock import window_start_s
+from missioncontrol.lake.merge import readable
 from missioncontrol.lake.snapshot import FileRef, Snapshot
+from missioncontrol.telemetry.archive import Archived, parts, read_part
 from missioncontrol.telemetry.discards import Discard
 from missioncontrol.telemetry.inflate import inflate
 from missioncontrol.telemetry.submission import Submission
 
-_IN_SUBMISSION = (
-    "received_ns", "namespace", "document_type", "document_version", "document_id", "application", "channel",
-    "version", "build_id", "country", "headers", "encoding", "body", "log_offset",
-)  # fmt: skip
-_BATCH_ROWS = 256
+_COUNTABLE = (None, "document_type")
+"""Counted, or of an undeclared type: of those that were discarded, only these can become rows by a declaration."""
 
 
 class DaySample(msgspec.Struct, frozen=True):
@@ -67,25 +65,38 @@ def choose_sample(archive: Snapshot, today: date, max_pings: int) -> DaySample |
 
 
 def submissions(archive: Snapshot, sample: DaySample) -> Iterator[Submission]:
-    """The pings of the sample that were counted or are of a type that was not declared, with their bodies as kept."""
+    """The pings of the sample that were counted or are of a type that was not declared, with their bodies as kept.
+
+    Raises `StorageError` when a file cannot be read or was merged into another meanwhile.
+    """
+    wanted = {int(w.timestamp()) for w in sample.windows}
     left = sample.pings
     for file in _files(archive, sample.day):
-        wanted = _counted() & pc.field("window_start").isin(
-            pa.array(sample.windows, ARROW_TYPES["timestamp"])
-        )
-        scan = ds.dataset(file.path, format="parquet").scanner(
-            columns=list(_IN_SUBMISSION),
-            filter=wanted,
-            batch_size=_BATCH_ROWS,
-            batch_readahead=1,
-            use_threads=False,
-        )
-        for batch in scan.to_batches():
-            for row in batch.to_pylist():
-                if left <= 0:
-                    return
-                left -= 1
-                yield _submission(row, sample.day)
+        for found in _archived(file, wanted):
+            submission = found.submission
+            if window_start_s(submission.received_ns) not in wanted or found.discarded not in _COUNTABLE:
+                continue
+            if left <= 0:
+                return
+            left -= 1
+            yield submission
+
+
+def _archived(file: FileRef, windows: set[int]) -> Iterator[Archived]:
+    """The rows of those row groups in which one of the windows may be."""
+    for part in parts(file):
+        metadata = pq.read_metadata(part.path)
+        groups = tuple(g for g in part.groups if _may_hold(metadata.row_group(g), windows))
+        if groups:
+            yield from read_part(msgspec.structs.replace(part, groups=groups))
+
+
+def _may_hold(group: pq.RowGroupMetaData, windows: set[int]) -> bool:
+    for column in (group.column(i) for i in range(group.num_columns)):
+        if column.path_in_schema == "window_start" and column.statistics and column.statistics.has_min_max:
+            first, last = column.statistics.min.timestamp(), column.statistics.max.timestamp()
+            return any(first <= w <= last for w in windows)
+    return True
 
 
 def archived_body(submission: Submission, limit: int) -> bytes | memoryview | Discard:
@@ -101,17 +112,14 @@ def _files(archive: Snapshot, day: date) -> list[FileRef]:
     return [file for file in archive.files if _day(file) == day]
 
 
-def _counted() -> pc.Expression:
-    """Of those that were discarded, only an undeclared type can become a row by a declaration."""
-    return pc.field("discarded").is_null() | (pc.field("discarded") == "document_type")
-
-
 def _windows(archive: Snapshot, day: date) -> dict[datetime, int]:
     """Pings of each window of a day, in the order of time."""
     counts: Counter[datetime] = Counter()
     for file in _files(archive, day):
-        found = ds.dataset(file.path, format="parquet").to_table(columns=["window_start"], filter=_counted())
-        for entry in pc.value_counts(found["window_start"]).to_pylist():
+        with readable(file.path):
+            found = pq.ParquetFile(file.path).read(["window_start", "discarded"], use_threads=False)
+        counted = pc.is_in(found["discarded"], value_set=pa.array(_COUNTABLE, pa.string()))
+        for entry in pc.value_counts(found["window_start"].filter(counted)).to_pylist():
             counts[entry["values"].astimezone(UTC)] += entry["counts"]
     return dict(sorted(counts.items()))
 
@@ -125,8 +133,3 @@ def _spread(windows: dict[datetime, int], max_pings: int) -> tuple[datetime, ...
         if count == 1 or sum(windows[w] for w in chosen) <= max_pings:
             return chosen
         count -= max(1, count // 10)
-
-
-def _submission(row: dict[str, Any], day: date) -> Submission:
-    headers = msgspec.json.decode(row.pop("headers") or "{}", type=dict[str, str])
-    return Submission(**row, headers=tuple(headers.items()), submission_date=f"{day:%Y%m%d}")

@@ -124,7 +124,7 @@ def _rows(
     for submission in submissions(archive, sample):
         result = _result(extractor, submission, limit)
         if isinstance(result, Fact):
-            aggregator.add(submission, result, result.document)
+            aggregator.add(submission, _bare(result), result.document)
         elif without and isinstance(_result(without, submission, limit), Fact):
             lost[""] += 1
             for name, one in alone.items():
@@ -133,6 +133,11 @@ def _rows(
     return tables[_TABLE] if _TABLE in tables else pa.table(
         {"window_start": pa.array([], ARROW_TYPES["timestamp"])}
     ), lost
+
+
+def _bare(fact: Fact) -> Fact:
+    """What goes into the table that is looked at, alone: sketches and cells of activity take time."""
+    return msgspec.structs.replace(fact, experiments=(), has_activity=False, client=None)
 
 
 def _result(extractor: Extractor, submission: Submission, limit: int) -> Fact | Discard:

@@ -23,13 +23,15 @@ from missioncontrol.registry.compile import (
 from missioncontrol.registry.decode import WRONG, NotJson, TooDeep, Wrong
 from missioncontrol.telemetry.discards import Discard
 from missioncontrol.telemetry.fact import Fact, Number, grid
-from missioncontrol.telemetry.submission import Submission
+from missioncontrol.telemetry.submission import Submission, submission_day
 
 MAX_TEXT = 200
 """Longest value of a dimension, in characters."""
 
 _NO_BUILD_DATE = "1970-01-01"
 """What Glean sends as the build date of an application that was built without one."""
+NO_CLIENT = "c0ffeec0-ffee-c0ff-eec0-ffeec0ffeec0"
+"""The id that all clients have that were told not to send any."""
 MAX_EXPERIMENTS = 100
 """Most experiments of one ping: each makes a row, and a body of 8 MB has room for hundreds of thousands."""
 
@@ -190,6 +192,7 @@ class Extractor:
         experiments = _experiments(plan, values)
         if len(experiments) > MAX_EXPERIMENTS or any(values[i] is WRONG for i in plan.experiment_maps):
             notes = (*notes, "experiments_not_counted")
+        client, session = _client(plan, values)
         start = values[plan.activity_start] if plan.activity_start is not None else None
         return Fact(
             plan.document.name,
@@ -201,7 +204,22 @@ class Extractor:
             plan.activity_start is not None,
             _instant(start) if isinstance(start, str) else None,
             notes,
+            client,
+            session,
         )
+
+
+def _client(plan: DocumentPlan, values: tuple[Any, ...]) -> tuple[str | None, str | None]:
+    """The ids of client and session; a session is known only together with its client."""
+    client = None if plan.client is None else values[plan.client]
+    if not _is_id(client) or client == NO_CLIENT:
+        return None, None
+    session = None if plan.session is None else values[plan.session]
+    return client, session if _is_id(session) else None
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= MAX_TEXT and value.isascii()
 
 
 def _check_required(plan: DocumentPlan, values: tuple[Any, ...]) -> None:
@@ -232,12 +250,19 @@ def _dimension(
         e10s, addons, theme = (values[i] for i in plan.indexes) if plan.indexes else (None, None, None)
         return normalise.quantum_ready(e10s, addons, theme)
     raw = _first(plan, values)
+    if plan.normalise == "activity_day":
+        return _activity_day(raw, submission)
     if raw is None:
         return None
     if plan.normalise == "boolean":
         return normalise.boolean(raw)
     if plan.normalise == "profile_age":
         return normalise.profile_age(raw, submission.received_ns // 86_400_000_000_000)
+    scalar_rule = normalise.SCALAR_RULES.get(plan.normalise)
+    if scalar_rule is not None and raw is not WRONG:
+        raw = scalar_rule(raw)
+        if raw is None:
+            return None
     if not isinstance(raw, str):
         raise _Refused(Discard("wrong_type", plan.dimension.name))
     if len(raw) > MAX_TEXT:
@@ -245,6 +270,13 @@ def _dimension(
     text = raw if raw.isprintable() else _printable(raw)
     rule = normalise.TEXT_RULES.get(plan.normalise)
     return rule(text, application) if rule else text
+
+
+def _activity_day(raw: Any, submission: Submission) -> str:
+    day = normalise.activity_day(raw, _submission_day(submission.submission_date).date())
+    if day is None:
+        raise _Refused(Discard("activity_date", repr(raw)[:MAX_TEXT]))
+    return day
 
 
 @lru_cache(maxsize=4096)
@@ -278,16 +310,8 @@ def _check_build_age(
         raise _Refused(Discard(reason, str(value)[:MAX_TEXT]))
 
 
-@lru_cache(maxsize=4096)
-def _day(text: str) -> datetime | None:
-    try:
-        return datetime.strptime(text, "%Y%m%d").replace(tzinfo=UTC) if len(text) == 8 else None
-    except ValueError:
-        return None
-
-
 def _submission_day(text: str | None) -> datetime:
-    day = _day(text) if text else None
+    day = submission_day(text)
     if day is None:
         raise _Refused(Discard("submission_date", repr(text)[:MAX_TEXT]))
     return day

@@ -25,6 +25,8 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
     has_activity: bool = False
     activity_start_s: float | None = None
     notes: tuple[str, ...] = ()
+    client: str | None = None
+    session: str | None = None
 
 
 def grid(value: float) -> float:

@@ -9,19 +9,18 @@ started again with the same files goes on where it stood (see `import_run`).
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from missioncontrol.config import Config
-from missioncontrol.errors import BadRequest, StorageError
+from missioncontrol.errors import BadRequest
+from missioncontrol.lake.locks import commit_gate
 from missioncontrol.lake.tables import lake_tables
 from missioncontrol.lake.writer import LakeWriter, StagedFile
 from missioncontrol.registry import Registry
@@ -30,11 +29,15 @@ from missioncontrol.telemetry.import_blocks import BLOCK_BYTES, read_blocks
 from missioncontrol.telemetry.import_order import Receipts, later_copies
 from missioncontrol.telemetry.import_run import ImportRun, app_of, claimant_of
 from missioncontrol.telemetry.import_worker import Identities, Look, Staged, Work
+from missioncontrol.telemetry.workers import WorkerProcess
 
 COMMIT_BLOCKS = 8
 """Blocks that become visible together. A commit for each would cost as much as a third of the work."""
 _MOST_UNDER_WAY = 1024
 """No machine has more blocks claimed and not committed at once: a group, and one for each worker."""
+
+
+_DIED = "The import goes on where it stood when it is started again with the same files."
 
 
 class Identifier(Protocol):
@@ -69,58 +72,12 @@ class ImportReport(msgspec.Struct, frozen=True):
         )
 
 
-class _Worker:
-    """A worker process with one block under way at most."""
-
-    def __init__(self, config: Config, registry: Registry) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._connection: Connection
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(
-            target=import_worker.run, args=(theirs, config, registry), daemon=True
-        )
-        self._process.start()
-        theirs.close()
-
-    def send(self, message: object) -> None:
-        try:
-            self._connection.send(message)
-        except OSError:
-            raise self._died() from None
-
-    def receive(self, kind: type) -> object:
-        try:
-            answer = self._connection.recv()
-        except (EOFError, OSError):
-            raise self._died() from None
-        assert isinstance(answer, kind)
-        return answer
-
-    def _died(self) -> StorageError:
-        self._process.join(5)
-        hint = "The import goes on where it stood when it is started again with the same files."
-        return StorageError("import_worker_died", f"A worker ended with code {self._process.exitcode}.", hint)
-
-    def stage(self) -> Staged:
-        """Stage what is left; the worker has no block."""
-        self.send(None)
-        staged = self.receive(Staged)
-        assert isinstance(staged, Staged)
-        return staged
-
-    def close(self) -> None:
-        self._connection.close()
-        self._process.join(30)
-        if self._process.is_alive():
-            self._process.terminate()
-
-
 @dataclass
 class _Block:
     """A block that a worker has."""
 
     number: int
-    worker: _Worker
+    worker: WorkerProcess
     read_bytes: int
     decided: bool = False
 
@@ -128,8 +85,8 @@ class _Block:
 class _Group:
     """Blocks that wait to be committed together. After a kill, the same blocks make the same groups again."""
 
-    def __init__(self, writer: LakeWriter, tables: Sequence[str], app: str) -> None:
-        self._writer, self._tables, self._app = writer, tables, app
+    def __init__(self, lake_path: Path, writer: LakeWriter, tables: Sequence[str], app: str) -> None:
+        self._lake_path, self._writer, self._tables, self._app = lake_path, writer, tables, app
         self._files: dict[str, list[StagedFile]] = {}
         self._last = 0
 
@@ -140,10 +97,11 @@ class _Group:
         if number % COMMIT_BLOCKS == 0:
             self._commit()
 
-    def finish(self, workers: Sequence[_Worker]) -> None:
+    def finish(self, workers: Sequence[WorkerProcess]) -> None:
         """Let the workers stage what is left, and commit it."""
         for worker in workers:
-            self._take(worker.stage())
+            worker.send(None)
+            self._take(worker.receive(Staged))
         self._commit()
 
     def _take(self, staged: Staged) -> None:
@@ -152,8 +110,9 @@ class _Group:
 
     def _commit(self) -> None:
         if self._last:
-            for table in self._tables:
-                self._writer.commit(table, self._files.get(table, []), self._app, self._last)
+            with commit_gate(self._lake_path):
+                for table in self._tables:
+                    self._writer.commit(table, self._files.get(table, []), self._app, self._last)
         self._files, self._last = {}, 0
 
 
@@ -192,8 +151,13 @@ class PingImport:
         self._release_abandoned(run)
         done = min(self._committed(run.app)) if run.resumed else 0
         total = ImportReport()
-        group = _Group(self._writer, self._tables, run.app)
-        workers = [_Worker(self._config, self._registry) for _ in range(self._count)]
+        group = _Group(self._config.lake_path, self._writer, self._tables, run.app)
+        workers = [
+            WorkerProcess(
+                import_worker.run, self._config, self._registry, code="import_worker_died", hint=_DIED
+            )
+            for _ in range(self._count)
+        ]
         try:
             for number, staged, read_bytes in self._staged(workers, files, run, done):
                 group.add(number, staged)
@@ -219,7 +183,7 @@ class PingImport:
             self._log.release([claimant_of(name, block) for block in ahead])
 
     def _staged(
-        self, workers: list[_Worker], files: Sequence[Path], run: ImportRun, done: int
+        self, workers: list[WorkerProcess], files: Sequence[Path], run: ImportRun, done: int
     ) -> Iterator[tuple[int, Staged, int]]:
         """The blocks after number `done`, staged, in order; each worker has at most one under way."""
         later = _later_copies(workers, files)
@@ -249,35 +213,31 @@ class PingImport:
         if block.decided:
             return
         identities = block.worker.receive(Identities)
-        assert isinstance(identities, Identities)
         duplicate = self._log.claim(identities.ids, run.claimant(block.number)) if identities.ids else []
         block.worker.send(duplicate)
         block.decided = True
 
     def _finish(
-        self, under_way: deque[_Block], free: deque[_Worker], run: ImportRun
+        self, under_way: deque[_Block], free: deque[WorkerProcess], run: ImportRun
     ) -> tuple[int, Staged, int]:
         for block in under_way:  # nobody waits for a decision while another stages
             self._decide(block, run)
         block = under_way.popleft()
         staged = block.worker.receive(Staged)
-        assert isinstance(staged, Staged)
         free.append(block.worker)
         return block.number, staged, block.read_bytes
 
 
-def _later_copies(workers: Sequence[_Worker], files: Sequence[Path]) -> dict[int, frozenset[int]]:
+def _later_copies(workers: Sequence[WorkerProcess], files: Sequence[Path]) -> dict[int, frozenset[int]]:
     """By number of the block, the lines of which another block or line has an earlier copy.
 
     Nothing to look for in a single block: its worker finds them. What cannot be read is left to the import itself.
     """
-    waiting: deque[_Worker] = deque()
+    waiting: deque[WorkerProcess] = deque()
     found: list[Receipts] = []
 
     def receive() -> None:
-        answer = waiting.popleft().receive(Receipts)
-        assert isinstance(answer, Receipts)
-        found.append(answer)
+        found.append(waiting.popleft().receive(Receipts))
 
     blocks = read_blocks(files)
     try:

@@ -76,6 +76,14 @@ class ImportRun:
         return name
 
 
+def running_names(data: Path) -> Iterator[str]:
+    """Names of all runs that are not finished, under way or given up."""
+    for path in (data / "imports").glob("*.running"):
+        name = path.read_text(encoding="ascii", errors="replace")
+        if len(name) == _NAME_LENGTH:
+            yield name
+
+
 def app_of(name: str) -> str:
     """The application transaction of a run."""
     return f"import:{name}"

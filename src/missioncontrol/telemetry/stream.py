@@ -23,6 +23,7 @@ import structlog
 from missioncontrol.clock import Clock, system_clock
 from missioncontrol.config import Config
 from missioncontrol.errors import ConfigError, StorageFull
+from missioncontrol.lake.locks import commit_gate
 from missioncontrol.lake.tables import lake_tables
 from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.log.protocol import Kind, Log, Record
@@ -106,7 +107,8 @@ class Stream:
         for record in records:
             _take(batch, record)
         try:
-            self._commit(batch, records[-1].offset)
+            with commit_gate(self._config.lake_path):
+                self._commit(batch, records[-1].offset)
         except Exception:
             self._committed = {}  # what got in is asked of the tables before the next attempt
             raise
@@ -147,8 +149,7 @@ class Stream:
 
     def _recover(self) -> None:
         registry = self._adopt_registry().registry
-        # A log that was lost and made anew counts from 1 again, so its name is part of the transaction.
-        self._app = f"stream:{self._log.identity()}"
+        self._app = app_name(self._log)
         self._committed = {
             name: self._writer.committed(name, self._app)
             for name, table in lake_tables(registry).items()
@@ -195,6 +196,11 @@ class Stream:
             logger.warning("log_trim_failed", reason="disk full", position=position)
             return
         self._trimmable = position
+
+
+def app_name(log: Log) -> str:
+    """The stream's application transaction. A log that was lost and made anew counts from 1 again, hence its name."""
+    return f"stream:{log.identity()}"
 
 
 def _take(batch: Batch, record: Record) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from functools import lru_cache
+
 import msgspec
 
 from missioncontrol.clock import utc_date
@@ -28,6 +31,15 @@ class Submission(msgspec.Struct, frozen=True, gc=False):
     body: bytes | memoryview
     """As sent. In imports a part of memory that is used again: whoever keeps it copies it."""
     log_offset: int = 0
+
+
+@lru_cache(maxsize=4096)
+def submission_day(text: str | None) -> datetime | None:
+    """The day of a submission date, as its first instant in UTC; None when it is no date."""
+    try:
+        return datetime.strptime(text, "%Y%m%d").replace(tzinfo=UTC) if text and len(text) == 8 else None
+    except ValueError:
+        return None
 
 
 def from_record(record: Record) -> Submission:

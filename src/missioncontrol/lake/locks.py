@@ -1,0 +1,72 @@
+"""Who may change what at the same time, across processes of one machine: locks that end with the process.
+
+Whoever commits one batch to several tables holds the commit gate (shared); whoever needs snapshots of several tables
+that hold the same batches takes it alone for that moment. Whoever rewrites a day of a table (compaction, backfill)
+holds that day's lock. Files in `_locks` of the lake's folder, locked with flock; never deleted.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from missioncontrol.errors import StorageError
+from missioncontrol.lake.delta import storage_error
+
+_POLL_S = 0.02
+
+
+@contextmanager
+def commit_gate(lake_path: Path, alone: bool = False, timeout_s: float = 120.0) -> Iterator[None]:
+    """Commit to several tables what belongs together; `alone`: while nobody does.
+
+    Raises `StorageError` (`lake_busy`) when it could not be had in time.
+    """
+    kind = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
+    with _locked(lake_path, "commits", kind, timeout_s) as held:
+        if not held:
+            raise _busy("Batches are being committed without a pause", timeout_s)
+        yield
+
+
+@contextmanager
+def rewriting(lake_path: Path, table: str, day: str, timeout_s: float = 0.0) -> Iterator[bool]:
+    """Rewrite a day of a table; False, and nothing may be rewritten, while another process does."""
+    with _locked(lake_path, f"{table}-{day}", fcntl.LOCK_EX, timeout_s) as held:
+        yield held
+
+
+@contextmanager
+def _locked(lake_path: Path, name: str, kind: int, timeout_s: float) -> Iterator[bool]:
+    file = _open(lake_path / "_locks" / f"{name}.lock")
+    try:
+        yield _acquire(file, kind, time.monotonic() + timeout_s)
+    finally:
+        os.close(file)
+
+
+def _open(path: Path) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise storage_error(error, path.parent) from error
+
+
+def _acquire(file: int, kind: int, deadline: float) -> bool:
+    while True:
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_POLL_S)
+
+
+def _busy(what: str, timeout_s: float) -> StorageError:
+    return StorageError("lake_busy", f"{what}, for {timeout_s:.0f} s.", "Try again when an import has ended.")

@@ -1,0 +1,203 @@
+"""The backfill: days of aggregate tables made again from the archived pings, under today's registry.
+
+A day is replaced in one commit a table: readers see the old day or the new one. Sums of the archive as it was at one
+moment take the place of exactly the files that the table had at that moment, so what stream and imports add
+meanwhile stays, and nothing is lost or counted twice. Twice gives the same rows. A day of which the archive has
+nothing stays as it is. Flow: archive -> worker processes -> sums -> one sorted file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import date
+
+import msgspec
+import pyarrow as pa
+
+from missioncontrol.config import Config
+from missioncontrol.errors import StorageError
+from missioncontrol.lake.actions import CommitUnsureError, StagedFile, discard
+from missioncontrol.lake.delta import delta_failures
+from missioncontrol.lake.durability import flush
+from missioncontrol.lake.locks import rewriting
+from missioncontrol.lake.merge import merged
+from missioncontrol.lake.parquet import COMPACTED_LEVEL
+from missioncontrol.lake.snapshot import FileRef, LakeReader, Snapshot
+from missioncontrol.lake.tables import lake_tables
+from missioncontrol.lake.writer import LakeWriter
+from missioncontrol.registry import Registry
+from missioncontrol.registry.rules import rule_registry
+from missioncontrol.telemetry import backfill_worker
+from missioncontrol.telemetry.archive import Part, parts
+from missioncontrol.telemetry.backfill_scope import (
+    ARCHIVE,
+    CRASHES,
+    Plan,
+    days_of,
+    files_of,
+    refuse_incomplete,
+)
+from missioncontrol.telemetry.backfill_worker import Day, Finish, Read, Sums
+from missioncontrol.telemetry.consistent import consistent_snapshots
+from missioncontrol.telemetry.crash_sums import crash_rows
+from missioncontrol.telemetry.workers import WorkerProcess
+
+_WAIT_S = 60.0
+_DIED = "No day was left half replaced. Start the backfill again: days that are done are not repeated."
+
+
+class DayReport(msgspec.Struct, frozen=True):
+    """What became of one day."""
+
+    day: date
+    rows: dict[str, int]
+    """Rows by table."""
+    pings: int
+    """Pings that were read."""
+    received: dict[tuple[str, str], int]
+    """(document, reason; empty: processed) -> pings, for the tables of the stream."""
+    submitted: dict[tuple[str, str], int]
+    """The same for crash_aggregates."""
+    duration_s: float
+
+
+class Backfill:
+    """Makes days again. `workers` processes (at least one) read and sum. Use it as a context manager."""
+
+    def __init__(
+        self, config: Config, registry: Registry, writer: LakeWriter, stream_app: str, workers: int
+    ) -> None:
+        self._config, self._registry, self._writer = config, registry, writer
+        self._stream_app = stream_app
+        self._count = max(1, workers)
+        self._workers: list[WorkerProcess] = []
+        writer.ensure(registry)
+
+    def __enter__(self) -> Backfill:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def days(self, plan: Plan) -> dict[date, int]:
+        """The days of the plan that the archive has pings of, oldest first, with how many may have to be read."""
+        found: Counter[date] = Counter()
+        archive = LakeReader(self._config.lake_path, self._config.cache_path).snapshot(ARCHIVE)
+        for file in archive.files if archive else ():
+            for day in days_of(file, plan):
+                found[day] += file.rows
+        return dict(sorted(found.items()))
+
+    def run_day(self, plan: Plan, day: date, read: Callable[[int], None] = lambda _: None) -> DayReport:
+        """Make one day again; `read` is told how many pings were read since the last call.
+
+        Raises `BadRequest` (`archive_incomplete`), `StorageError` and `StorageFull`; the day is then as it was
+        in every table that was not committed yet.
+        """
+        try:
+            return self._run_day(plan, day, read)
+        except BaseException:
+            self.close()  # their answers would be taken for those of the next day
+            raise
+
+    def close(self) -> None:
+        """End the worker processes; the next day starts others."""
+        for worker in self._workers:
+            worker.close()
+        self._workers = []
+
+    def _run_day(self, plan: Plan, day: date, read: Callable[[int], None]) -> DayReport:
+        started = time.monotonic()
+        with self._alone(plan.tables, day):
+            snapshots = consistent_snapshots(
+                self._config, self._registry, self._writer, self._stream_app, (*plan.tables, ARCHIVE)
+            )
+            files = [f for f in snapshots[ARCHIVE].files if day in days_of(f, plan)]
+            sums = self._sum(plan, day, [part for file in files for part in parts(file)], read)
+            received, submitted = _total(s.received for s in sums), _total(s.submitted for s in sums)
+            tables = [t for t in plan.tables if (submitted if t == CRASHES else received)]
+            if not plan.incomplete:
+                for table in tables:
+                    refuse_incomplete(snapshots[table], day, sum(s.readable for s in sums))
+            rows = {table: self._replace(plan, day, snapshots[table], sums) for table in tables}
+        pings = sum(f.rows for f in files)
+        return DayReport(day, rows, pings, dict(received), dict(submitted), time.monotonic() - started)
+
+    @contextmanager
+    def _alone(self, tables: Sequence[str], day: date) -> Iterator[None]:
+        """Nobody else rewrites this day of these tables meanwhile."""
+        with ExitStack() as stack:
+            for table in sorted(tables):
+                lock = rewriting(self._config.lake_path, table, day.isoformat(), _WAIT_S)
+                if not stack.enter_context(lock):
+                    hint = "Wait for the other backfill or the compaction, and repeat."
+                    raise StorageError("lake_busy", f"Another process is rewriting {day} of {table}.", hint)
+            yield
+
+    def _sum(self, plan: Plan, day: date, waiting: list[Part], read: Callable[[int], None]) -> list[Sums]:
+        rules = plan.rules if plan.of_crashes else ""
+        workers = self._started(min(self._count, max(1, len(waiting))))
+        for worker in workers:
+            worker.send(Day(day, plan.of_stream, rules))
+        busy: list[WorkerProcess] = []
+        waiting = sorted(waiting, key=lambda part: part.rows)
+        free = list(workers)
+        while waiting or busy:
+            while waiting and free:
+                busy.append(free.pop())
+                busy[-1].send(waiting.pop())
+            for worker in WorkerProcess.answered(busy):
+                read(worker.receive(Read).pings)
+                busy.remove(worker)
+                free.append(worker)
+        for worker in workers:
+            worker.send(Finish())
+        return [worker.receive(Sums) for worker in workers]
+
+    def _started(self, count: int) -> list[WorkerProcess]:
+        while len(self._workers) < count:
+            self._workers.append(
+                WorkerProcess(
+                    backfill_worker.run, self._config, self._registry, code="backfill_worker_died", hint=_DIED
+                )
+            )
+        return self._workers[:count]
+
+    def _replace(self, plan: Plan, day: date, snapshot: Snapshot, sums: Sequence[Sums]) -> int:
+        """Commit the new day of one table; how many rows it has."""
+        data = self._rows(plan, day, snapshot, sums)
+        staged = self._writer.stage(snapshot.table, data, COMPACTED_LEVEL) if data is not None else []
+        self._commit(snapshot.table, day, staged, files_of(snapshot, day))
+        return sum(file.rows for file in staged)
+
+    def _rows(self, plan: Plan, day: date, snapshot: Snapshot, sums: Sequence[Sums]) -> pa.Table | None:
+        if snapshot.table == CRASHES:
+            found = [s.crashes for s in sums if s.crashes is not None]
+            return crash_rows(found, rule_registry(plan.rules, self._registry), day)
+        tables = [s.tables[snapshot.table] for s in sums if snapshot.table in s.tables]
+        shape = lake_tables(self._registry)[snapshot.table]
+        return merged(shape, snapshot.columns, tables) if tables else None
+
+    def _commit(self, table: str, day: date, staged: list[StagedFile], removed: list[FileRef]) -> None:
+        folder = self._config.lake_path / table
+        app = f"backfill:{day}"
+        try:
+            with delta_failures(folder):
+                flush([folder / file.path for file in staged])
+            self._writer.commit(table, staged, app, self._writer.committed(table, app) + 1, removed)
+        except CommitUnsureError:
+            raise
+        except BaseException:
+            discard(self._config.lake_path, staged)
+            raise
+        self._writer.sync()
+
+
+def _total(counts: Iterator[Counter[tuple[str, str]]]) -> Counter[tuple[str, str]]:
+    total: Counter[tuple[str, str]] = Counter()
+    for each in counts:
+        total += each
+    return total

@@ -1,0 +1,93 @@
+"""What a backfill is about: tables, days and rules, and which files of tables and archive belong to a day."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, timedelta
+
+import msgspec
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from missioncontrol.errors import BadRequest
+from missioncontrol.lake.merge import readable
+from missioncontrol.lake.snapshot import FileRef, Snapshot
+from missioncontrol.registry.rules import DEFAULT_RULES
+
+ARCHIVE = "pings"
+CRASHES = "crash_aggregates"
+STREAM_TABLES = ("error_aggregates", "experiment_aggregates", "client_aggregates", "usage_by_activity")
+TABLES = (CRASHES, *STREAM_TABLES)
+"""What can be made again."""
+_PINGS_COUNTED = {"error_aggregates": "count", "usage_by_activity": "starts"}
+"""Columns whose sum is at most the number of pings."""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Which tables to make again, for which days (both ends included) and under which rules."""
+
+    tables: tuple[str, ...]
+    first: date
+    last: date
+    rules: str = DEFAULT_RULES
+    """Rule set of crash_aggregates."""
+    incomplete: bool = False
+    """Replace days also where the archive lacks pings that the table has."""
+
+    @property
+    def of_crashes(self) -> bool:
+        """Whether crash_aggregates is made, which goes by submission date."""
+        return CRASHES in self.tables
+
+    @property
+    def of_stream(self) -> bool:
+        """Whether a table of the stream is made; they go by the day of arrival."""
+        return any(table in STREAM_TABLES for table in self.tables)
+
+
+def days_of(file: FileRef, plan: Plan) -> set[date]:
+    """The days of the plan that a file of the archive has pings for."""
+    days = {date.fromisoformat(dict(file.partition)["submission_date"])} if plan.of_crashes else set()
+    if plan.of_stream:
+        days |= _received_days(file)
+    return {day for day in days if plan.first <= day <= plan.last}
+
+
+def files_of(snapshot: Snapshot, day: date) -> list[FileRef]:
+    """The files of a day of a table."""
+    return [f for f in snapshot.files if dict(f.partition)["submission_date"] == day.isoformat()]
+
+
+def refuse_incomplete(snapshot: Snapshot, day: date, archived: int) -> None:
+    """Refuse to replace what could not be made again: rows of pings that the archive does not have.
+
+    `archived`: pings received on the day. Raises `BadRequest` (`archive_incomplete`).
+    """
+    column = _PINGS_COUNTED.get(snapshot.table)
+    counted = _total(files_of(snapshot, day), column) if column else 0
+    if counted > archived:
+        raise BadRequest(
+            "archive_incomplete",
+            f"{day}: {snapshot.table} counts {counted:,} pings, the archive holds {archived:,} of them.",
+            "The rest came by `import aggregates`, or is archived no longer. --incomplete replaces the day anyway.",
+        )
+
+
+def _received_days(file: FileRef) -> set[date]:
+    """The days on which the pings of a file arrived; mostly one, so that the file need not be opened."""
+    if file.first_window and file.last_window:
+        first, last = (w.astimezone(UTC).date() for w in (file.first_window, file.last_window))
+        if last - first <= timedelta(days=1):
+            return {first, last}
+    with readable(file.path):
+        times = pq.ParquetFile(file.path).read(["window_start"], use_threads=False)["window_start"]
+    return {moment.astimezone(UTC).date() for moment in pc.unique(times).to_pylist()}
+
+
+def _total(files: list[FileRef], column: str) -> int:
+    total = 0
+    for file in files:
+        with readable(file.path):
+            opened = pq.ParquetFile(file.path)
+            if column in opened.schema_arrow.names:
+                total += pc.sum(opened.read([column], use_threads=False)[column]).as_py() or 0
+    return total
