@@ -38,11 +38,6 @@ class DaySample(msgspec.Struct, frozen=True):
     is_cut: bool
     """The only window that is read has more pings than the limit: its rows are counted too low."""
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether all pings of the day are looked at."""
-        return self.pings == self.pings_of_day
-
 
 def choose_sample(archive: Snapshot, today: date, max_pings: int) -> DaySample | None:
     """Windows of the last day with at most `max_pings` pings in them; None when the archive has no counted ping.
@@ -116,8 +111,8 @@ def _windows(archive: Snapshot, day: date) -> dict[datetime, int]:
     """Pings of each window of a day, in the order of time."""
     counts: Counter[datetime] = Counter()
     for file in _files(archive, day):
-        with readable(file.path):
-            found = pq.ParquetFile(file.path).read(["window_start", "discarded"], use_threads=False)
+        with readable(file.path), pq.ParquetFile(file.path) as parquet:
+            found = parquet.read(["window_start", "discarded"], use_threads=False)
         counted = pc.is_in(found["discarded"], value_set=pa.array(_COUNTABLE, pa.string()))
         for entry in pc.value_counts(found["window_start"].filter(counted)).to_pylist():
             counts[entry["values"].astimezone(UTC)] += entry["counts"]
