@@ -79,8 +79,10 @@ def submissions(archive: Snapshot, sample: DaySample) -> Iterator[Submission]:
 
 def _archived(file: FileRef, windows: set[int]) -> Iterator[Archived]:
     """The rows of those row groups in which one of the windows may be."""
-    for part in parts(file):
-        metadata = pq.read_metadata(part.path)
+    found = parts(file)
+    with readable(file.path):
+        metadata = pq.read_metadata(file.path)
+    for part in found:
         groups = tuple(g for g in part.groups if _may_hold(metadata.row_group(g), windows))
         if groups:
             yield from read_part(msgspec.structs.replace(part, groups=groups))
