@@ -48,8 +48,8 @@ _DELTA_MAPS: dict[Type, MapType] = {
     "number_map": MapType(_TEXT, PrimitiveType("double"), value_contains_null=False),
 }
 _COLUMN_TYPES: dict[str, Type] = {delta: ours for ours, delta in _DELTA_TYPES.items() if ours != "sketch"}
-_SKETCHES = frozenset({"clients", "sessions"})
-"""Columns of bytes that are sketches: Delta knows no such type."""
+_SKETCHES = ("clients", "sessions")
+"""Columns of bytes whose names end like this are sketches: Delta knows no such type."""
 
 
 def open_table(path: Path) -> DeltaTable | None:
@@ -134,7 +134,7 @@ def _type_of(field: Field) -> Type:
         if field.type == delta:
             return ours
     kind = field.type.type if isinstance(field.type, PrimitiveType) else str(field.type)
-    if kind == "binary" and field.name in _SKETCHES:
+    if kind == "binary" and field.name.endswith(_SKETCHES):
         return "sketch"
     try:
         return _COLUMN_TYPES[kind]

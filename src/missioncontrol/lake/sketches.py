@@ -51,7 +51,27 @@ def union(sketches: Iterable[bytes | None]) -> bytes | None:
 
 
 def estimate(sketches: Iterable[bytes | None]) -> Estimate:
-    """How many distinct ids there are in all of these. Raises `ValueError` for bytes that are no sketch."""
+    """How many distinct ids there are in all of these, to two decimals; `ValueError` for bytes that are no sketch."""
+    found = _estimate(sketches)
+    return Estimate(round(found.low, 2), round(found.value, 2), round(found.high, 2))
+
+
+def without(everyone: Iterable[bytes | None], affected: Iterable[bytes | None]) -> Estimate | None:
+    """The share of `everyone` that is not `affected`, of whom all are among them; None where there is nobody.
+
+    Bounds take each number at the bound that is worse, so they hold at least as often as those of the numbers do.
+    """
+    total, some = _estimate(everyone), _estimate(affected)
+    if not total.value:
+        return None
+    return Estimate(
+        low=max(0.0, 1 - some.high / max(total.low, 1.0)),
+        value=max(0.0, 1 - some.value / total.value),
+        high=min(1.0, 1 - some.low / total.high),
+    )
+
+
+def _estimate(sketches: Iterable[bytes | None]) -> Estimate:
     given = [s for s in sketches if s is not None]
     if not given:
         return NONE
@@ -74,7 +94,7 @@ def _union(sketches: Iterable[bytes]) -> hll_union:
 def _sketch(content: bytes) -> hll_sketch:
     try:
         return hll_sketch.deserialize(content)
-    except (RuntimeError, IndexError, MemoryError) as error:
+    except (RuntimeError, ValueError, IndexError, MemoryError) as error:
         raise ValueError(f"these bytes are no HLL sketch: {error}") from None
 
 

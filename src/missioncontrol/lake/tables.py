@@ -83,7 +83,7 @@ SHAPES: dict[str, Shape] = {
             "client_aggregates",
             "Client aggregates",
             "HLL sketches of the clients and sessions of an hour, and of those that had at least one of a measure.",
-            sort_by=("measure", "channel", "os_name", "version", "window_start"),
+            sort_by=("channel", "os_name", "version", "window_start"),
         ),
         Shape(
             "usage_by_activity",
@@ -194,11 +194,11 @@ def lake_tables(registry: Registry) -> dict[str, LakeTable]:
         Column("window_start", "timestamp", "Start of the hour of arrival, UTC."),
         _DATE,
         *(_dimension(d) for d in registry.client_keys),
-        Column("measure", "string", "Measure that these had at least one of; null: all that sent a ping."),
     )
     sketches = (
-        Column("clients", "sketch", "HLL sketch of client ids, lg_k 12, HLL_8."),
-        Column("sessions", "sketch", "HLL sketch of client and session ids, lg_k 12, HLL_8."),
+        Column("clients", "sketch", "HLL sketch of the ids of all clients that sent a ping."),
+        Column("sessions", "sketch", "HLL sketch of client and session ids."),
+        *(_sketch(m, kind) for m in registry.client_measures for kind in ("clients", "sessions")),
     )
     usage = (
         Column("usage_hours", "float64", "Hours of usage."),
@@ -247,6 +247,12 @@ def _table(name: str, columns: tuple[Column, ...], keys: Iterable[str]) -> LakeT
 
 def _dimension(dimension: Dimension) -> Column:
     return Column(dimension.name, "string", dimension.description)
+
+
+def _sketch(measure: Measure, kind: str) -> Column:
+    return Column(
+        f"{measure.name}_{kind}", "sketch", f"HLL sketch of the {kind} that had one: {measure.title}."
+    )
 
 
 def _measure(measure: Measure) -> Column:

@@ -16,6 +16,7 @@ from missioncontrol.clock import WINDOW_S
 from missioncontrol.config import Query as Settings
 from missioncontrol.errors import BadRequest
 from missioncontrol.lake.tables import lake_tables
+from missioncontrol.query.client_measures import ClientMeasure, client_measures
 from missioncontrol.query.filters import (
     TIME_COLUMNS,
     Filter,
@@ -29,6 +30,7 @@ from missioncontrol.registry.model import Registry
 EXPERIMENT_COLUMNS = ("experiment_id", "experiment_branch")
 FORMATS = ("json", "csv", "ndjson", "parquet", "arrow")
 INTERVALS = {"300": 300, "3600": 3600, "86400": 86400, "5min": 300, "hour": 3600, "day": 86400}
+HOUR_S = 3600
 DEFAULT_PER = "usage_hours"
 _SHOWN_NAMES = 20
 
@@ -50,6 +52,8 @@ class AggregateQuery(msgspec.Struct, frozen=True):
     """Measure that every other is divided by, per 1,000; empty: none."""
     interval_s: int = WINDOW_S
     """Length of the intervals that window_start is cut into."""
+    people: tuple[ClientMeasure, ...] = ()
+    """Measurements of client_aggregates, which has hours and few dimensions."""
 
     @property
     def of_experiments(self) -> bool:
@@ -83,12 +87,12 @@ def parse_aggregate_query(
 
     Raises `BadRequest`: `no_measurement`, `unknown_measure`, `unknown_dimension`, `unknown_parameter`,
     `empty_filter`, `bad_time`, `bad_filter`, `bad_order`, `bad_limit`, `bad_interval`,
-    `not_kept_for_experiments`.
+    `not_kept_for_experiments`, `not_kept_for_clients`.
     """
     grouped = _grouped(pairs)
     own = {"measurements", "dimensions", "order", "limit", "format"}
     own |= {"per", "interval"} if edition == "v1" else set()
-    measures = _measures(grouped.get("measurements", []), registry)
+    measures, people = _measures(grouped.get("measurements", []), registry)
     dimensions = _dimensions(grouped.get("dimensions", []), registry)
     query = AggregateQuery(
         measures=measures,
@@ -96,10 +100,12 @@ def parse_aggregate_query(
         filters=_filters({k: v for k, v in grouped.items() if k not in own}, registry, own),
         limit=_limit(grouped.get("limit", []), settings),
         per=_per(grouped.get("per"), registry) if edition == "v1" else "",
-        interval_s=_interval(grouped.get("interval", [])),
+        interval_s=max(_interval(grouped.get("interval", [])), HOUR_S if people else 0),
+        people=people,
     )
     query = msgspec.structs.replace(query, order=_order(grouped.get("order", []), query))
     _refuse_not_kept(query, registry)
+    _refuse_not_kept_of_people(query, registry)
     return query
 
 
@@ -160,14 +166,20 @@ def _grouped(pairs: Pairs) -> dict[str, list[str]]:
     return grouped
 
 
-def _measures(given: Sequence[str], registry: Registry) -> tuple[str, ...]:
+def _measures(given: Sequence[str], registry: Registry) -> tuple[tuple[str, ...], tuple[ClientMeasure, ...]]:
+    """The sums and the measurements of people that are asked for."""
     if not any(given):
         hint = f"As in measurements=main_crashes. {_known(list(registry.measures))}"
         raise BadRequest("no_measurement", "Say at least one measurements=.", hint)
-    for measure in given:
-        if measure not in registry.measures:
-            raise unknown("measure", measure, registry.measures)
-    return tuple(dict.fromkeys(given))
+    people = client_measures(registry)
+    asked = list(dict.fromkeys(given))
+    for measure in asked:
+        if measure not in registry.measures and measure not in people:
+            raise unknown("measure", measure, [*registry.measures, *people])
+    return (
+        tuple(m for m in asked if m in registry.measures),
+        tuple(people[m] for m in asked if m not in registry.measures),
+    )
 
 
 def _dimensions(given: Sequence[str], registry: Registry) -> tuple[str, ...]:
@@ -202,7 +214,8 @@ def _filters(grouped: Mapping[str, list[str]], registry: Registry, own: set[str]
 
 
 def _order(given: Sequence[str], query: AggregateQuery) -> tuple[tuple[str, bool], ...]:
-    known = [*query.dimensions, *query.measures, *(name for name, _ in query.ratios)]
+    ratios, people = (name for name, _ in query.ratios), (m.name for m in query.people)
+    known = [*query.dimensions, *query.measures, *people, *ratios]
     order: dict[str, bool] = {}
     for item in given:
         column = item.removeprefix("-")
@@ -256,6 +269,18 @@ def _refuse_not_kept(query: AggregateQuery, registry: Registry) -> None:
                 "not_kept_for_experiments",
                 f"{column} is not kept for rows of experiments.",
                 f"Together with an experiment these can be used: {', '.join(names)}.",
+            )
+
+
+def _refuse_not_kept_of_people(query: AggregateQuery, registry: Registry) -> None:
+    """client_aggregates keeps few dimensions and no experiments."""
+    kept = [*TIME_COLUMNS, *(d.name for d in registry.client_keys)]
+    for column in (*query.dimensions, *query.filtered):
+        if query.people and column not in kept and not only_population(query):
+            raise BadRequest(
+                "not_kept_for_clients",
+                f"{column} is not kept for numbers of clients and sessions.",
+                f"Together with {query.people[0].name} these can be used: {', '.join(kept)}.",
             )
 
 

@@ -16,6 +16,7 @@ import msgspec
 from missioncontrol.config import Query as Settings
 from missioncontrol.errors import StorageError
 from missioncontrol.lake.tables import lake_tables
+from missioncontrol.query import sketch_functions
 from missioncontrol.query.aggregates import AggregateQuery, ValuesQuery, as_aggregate
 from missioncontrol.query.relation import Span, view
 from missioncontrol.query.rows import ARROW_BATCH_ROWS, Deadline, Rows, duckdb_failures
@@ -53,6 +54,7 @@ class Engine:
         self._registry_source = registry_source
         self._lock = threading.Lock()
         self._connection: duckdb.DuckDBPyConnection | None = None
+        self._knows_sketches = False
 
     def registry(self) -> Registry:
         """What is declared now."""
@@ -64,6 +66,8 @@ class Engine:
         `narrow`: sums of integers have 64 bits, as formats with types need; else they are exact whatever they are.
         Raises `TooSlow` (`query_timeout`), `BadRequest` (`query_memory`) and `StorageError`.
         """
+        if query.people:
+            self._learn_sketches()
         try:
             return self._run(self._compiler(rollups=True).compile(query, narrow), by_arrow=True)
         except StorageError:
@@ -95,6 +99,15 @@ class Engine:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+                self._knows_sketches = False
+
+    def _learn_sketches(self) -> None:
+        """Install the functions that count people, at the first question for them."""
+        self._cursor().close()
+        with self._lock:
+            if not self._knows_sketches and self._connection is not None:
+                sketch_functions.install(self._connection)
+                self._knows_sketches = True
 
     def _compiler(self, rollups: bool) -> Compiler:
         return Compiler(self.reader, self._registry_source(), self._texts, rollups)

@@ -17,7 +17,7 @@ import msgspec
 from missioncontrol.lake.tables import Column, lake_tables
 from missioncontrol.query import dialect
 from missioncontrol.query.aggregates import EXPERIMENT_COLUMNS, AggregateQuery, only_population
-from missioncontrol.query.filters import DateFilter, TextFilter, WindowFilter
+from missioncontrol.query.filters import DateFilter, Filter, TextFilter, WindowFilter
 from missioncontrol.query.relation import Span, scan
 from missioncontrol.query.rows import ResultColumn
 from missioncontrol.query.versions import between, version_key
@@ -60,14 +60,37 @@ class Compiler:
     def compile(self, query: AggregateQuery, narrow: bool = False) -> Statement:
         """The statement for a query. `narrow`: sums of integers have 64 bits, or the query fails; else 128."""
         source = self._source(query)
-        where, parameters = self._where(query, source)
-        inner = _grouping(query, source, where)
+        inner, parameters = self._inner(query, source)
         select = [f"{_shown(d, query.interval_s)} AS {dialect.name(d)}" for d in query.dimensions]
         select += [f"{self._sum(m, narrow)} AS {dialect.name(m)}" for m in query.measures]
+        select += [f"g.{dialect.name(m.name)}" for m in query.people]
         select += [f"{_ratio(m, query.per)} AS {dialect.name(name)}" for name, m in query.ratios]
         order, order_parameters = self._order(query, source)
         sql = f"SELECT {', '.join(select)} FROM ({inner}) AS g ORDER BY {order} LIMIT {query.limit + 1}"
         return Statement(sql, (*parameters, *order_parameters), self._columns(query), query.limit)
+
+    def _inner(self, query: AggregateQuery, source: str) -> tuple[str, list[Parameter]]:
+        """All groups, with the sums and the numbers of people that are asked for."""
+        if not query.people:
+            where, parameters = self._where(query, source)
+            return _grouping(query, source, where), parameters
+        people, of_people = self._people(query)
+        if not query.measures:
+            return people, of_people
+        where, parameters = self._where(query, source)
+        return _joined(query, _grouping(query, source, where), people), [*parameters, *of_people]
+
+    def _people(self, query: AggregateQuery) -> tuple[str, list[Parameter]]:
+        """Numbers of clients and sessions by group. Their rows are hours: those that a filter touches count whole."""
+        filters = tuple(_by_the_hour(f) for f in query.filters if not _on_experiments(f))
+        hourly = msgspec.structs.replace(query, measures=(), per="", filters=filters)
+        sketches = dict.fromkeys(column for m in query.people for column in m.columns)
+        source = self._scan("client_aggregates", hourly, [*_needed(hourly), *sketches])
+        where, parameters = self._where(hourly, source)
+        select = [f"{expression} AS {alias}" for alias, expression in _keys(query).items()]
+        select += [f"{m.sql} AS {dialect.name(m.name)}" for m in query.people]
+        positions = ", ".join(str(i + 1) for i in range(len(_keys(query))))
+        return f"SELECT {', '.join(select)} FROM {source} WHERE {where} GROUP BY {positions}", parameters
 
     def _source(self, query: AggregateQuery) -> str:
         """All rows the question is about, before its text filters."""
@@ -166,6 +189,7 @@ class Compiler:
         return (
             *(self._dimension_column(d) for d in query.dimensions),
             *(ResultColumn(m, self._measure_type(m), measures[m].title, measures[m].unit) for m in query.measures),
+            *(ResultColumn(m.name, m.column_type, m.title) for m in query.people),
             *(
                 ResultColumn(
                     name, "float64", f"{measures[m].title} per 1,000 {measures[query.per].title.lower()}",
@@ -230,6 +254,30 @@ def _grouping(query: AggregateQuery, source: str, where: str) -> str:
     select += [f"sum({dialect.name(m)}) AS {dialect.name(m)}" for m in sums]
     positions = ", ".join(str(i + 1) for i in range(len(_keys(query))))
     return f"SELECT {', '.join(select)} FROM {source} WHERE {where} GROUP BY {positions}"
+
+
+def _joined(query: AggregateQuery, sums: str, people: str) -> str:
+    """Groups of both, also those that only one of them has."""
+    keys = list(_keys(query))
+    sum_names = dict.fromkeys([*query.measures, *([query.per] if query.per else [])])
+    select = [f"coalesce(s.{k}, p.{k}) AS {k}" for k in keys]
+    select += [f"s.{dialect.name(m)}" for m in sum_names] + [
+        f"p.{dialect.name(m.name)}" for m in query.people
+    ]
+    same = " AND ".join(f"s.{k} IS NOT DISTINCT FROM p.{k}" for k in keys)
+    return f"SELECT {', '.join(select)} FROM ({sums}) AS s FULL OUTER JOIN ({people}) AS p ON {same}"
+
+
+def _by_the_hour(condition: Filter) -> Filter:
+    """The condition for rows of hours: the hours in which its windows lie."""
+    if not isinstance(condition, WindowFilter):
+        return condition
+    hours = tuple(v.replace(minute=0, second=0, microsecond=0) for v in condition.values)
+    return WindowFilter(condition.how, hours)
+
+
+def _on_experiments(condition: Filter) -> bool:
+    return isinstance(condition, TextFilter) and condition.column in EXPERIMENT_COLUMNS
 
 
 def _keys(query: AggregateQuery) -> dict[str, str]:

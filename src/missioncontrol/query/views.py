@@ -2,12 +2,12 @@
 
 One view for each table of the lake, and those of the predecessors: `error_aggregates_v2`; `crash_aggregates` with a
 column for each statistic beside the maps, also called `aggregates`. A declared table that the lake does not have
-yet is an empty view with its columns. Never runs anything.
+yet is an empty view with its columns. `crash_free_users` shows what client_aggregates is for. Never runs anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CRASHES = "crash_aggregates"
 _WITH_STATS = ", ".join(["*", *(f"stats['{stat}'] AS {stat}" for stat in CRASH_STATS)])
+CLIENTS = "client_aggregates"
+CRASH_FREE = "crash_free_users"
 V2 = "error_aggregates_v2"
 V2_DIMENSIONS = (
     "channel", "version", "display_version", "build_id", "application", "os_name", "os_version", "architecture",
@@ -64,8 +66,25 @@ def views(reader: LakeReader, registry: Registry) -> list[View]:
         sql = f"CREATE VIEW {dialect.name(name)} AS SELECT {select} FROM {view(files, columns[name])}"
         made.append(View(name, sql, tuple(f.path for f in files)))
     made.append(View("aggregates", f"CREATE VIEW aggregates AS SELECT * FROM {CRASHES}", (), (CRASHES,)))
+    kept = {c.name for c in columns[CLIENTS]}
+    made.append(View(CRASH_FREE, f"CREATE VIEW {CRASH_FREE} AS {_crash_free(kept)}", (), (CLIENTS,)))
     made.append(View(V2, f"CREATE VIEW {V2} AS {_v2(columns)}", (), _V2_SOURCES))
     return made
+
+
+def _crash_free(kept: Collection[str]) -> str:
+    """Clients without a main crash, by day, application, channel and version."""
+    keys = ["submission_date", *(d for d in ("application", "channel", "version") if d in kept)]
+    some = "main_crashes_clients" if "main_crashes_clients" in kept else dialect.null("sketch")
+    shown = [
+        "distinct_count(clients) AS active_clients",
+        f"distinct_count({some}) AS affected_clients",
+        *(
+            f"crash_free{bound}(clients, {some}) AS crash_free_users{bound}"
+            for bound in ("", "_low", "_high")
+        ),
+    ]
+    return f"SELECT {', '.join([*keys, *shown])} FROM {CLIENTS} GROUP BY {_positions(keys)}"
 
 
 def _v2(columns: dict[str, tuple[Column, ...]]) -> str:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from missioncontrol.errors import BadRequest, MissionControlError
-from missioncontrol.query import dialect, formats
+from missioncontrol.query import dialect, formats, sketch_functions
 from missioncontrol.query.fence import Checked, check, clean_message
 from missioncontrol.query.job import Failure, Job, Report
 from missioncontrol.query.rows import Deadline, ResultColumn, Rows, too_large, too_slow
@@ -78,6 +78,8 @@ def _failure(error: MissionControlError) -> Failure:
 
 def _run(job: Job) -> Report:
     connection = _connect(job)
+    if sketch_functions.needed(job.query):
+        sketch_functions.install(connection)
     _limit_process(job)
     checked = check(connection, job.query, [v.name for v in job.views])
     wanted = _wanted(checked, job.views)

@@ -90,16 +90,7 @@ class Aggregator:
                 ["window_start", "application", *few, "experiment_id", "experiment_branch", *sums],
                 [(*k, *v) for k, v in self._experiments.items()],
             ),
-            "client_aggregates": (
-                [
-                    "window_start",
-                    *(d.name for d in self._registry.client_keys),
-                    "measure",
-                    "clients",
-                    "sessions",
-                ],
-                self._clients.rows(),
-            ),
+            "client_aggregates": (self._clients.columns, self._clients.rows()),
             "usage_by_activity": (
                 [
                     *usage_keys,

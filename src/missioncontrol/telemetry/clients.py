@@ -6,6 +6,7 @@ Ids are held only until the batch is made into rows; what is kept of them are sk
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 from missioncontrol.lake.sketches import sketch
@@ -16,25 +17,25 @@ HOUR_S = 3600
 Key = tuple[Any, ...]
 
 
-class _Ids:
-    """The distinct ids of one row."""
-
-    __slots__ = ("clients", "sessions")
-
-    def __init__(self) -> None:
-        self.clients: set[str] = set()
-        self.sessions: set[str] = set()
-
-
 class ClientRows:
     """Collects the client rows of one batch."""
 
     def __init__(self, registry: Registry) -> None:
         names = [d.name for d in registry.keys]
         self._positions = [names.index(d.name) for d in registry.client_keys]
-        counted = {m.name for m in registry.client_measures}
-        self._measures = {i: name for i, name in enumerate(registry.measures) if name in counted}
-        self._rows: defaultdict[Key, _Ids] = defaultdict(_Ids)
+        counted = [m.name for m in registry.client_measures]
+        self._places = {i: 2 + 2 * counted.index(n) for i, n in enumerate(registry.measures) if n in counted}
+        self.columns = [
+            "window_start",
+            *(d.name for d in registry.client_keys),
+            "clients",
+            "sessions",
+            *(f"{name}_{kind}" for name in counted for kind in ("clients", "sessions")),
+        ]
+        """Names of the values of a row."""
+        self._width = 2 + 2 * len(counted)
+        self._rows: defaultdict[Key, dict[int, set[str]]] = defaultdict(dict)
+        """Key -> place of a sketch column -> ids."""
 
     def add(self, received_ns: int, fact: Fact) -> None:
         """Take in the client of one counted ping, if it says which it is."""
@@ -42,22 +43,23 @@ class ClientRows:
         if client is None:
             return
         received_s = received_ns // 1_000_000_000
-        key = (received_s - received_s % HOUR_S, *[fact.key[p] for p in self._positions])
+        row = self._rows[(received_s - received_s % HOUR_S, *[fact.key[p] for p in self._positions])]
         session = None if fact.session is None else client + fact.session
-        self._note((*key, None), client, session)
+        _note(row, 0, client, session)
         for index, value in fact.values:
-            if value > 0 and index in self._measures:
-                self._note((*key, self._measures[index]), client, session)
+            if index in self._places and value > 0:
+                _note(row, self._places[index], client, session)
 
     def rows(self) -> list[Key]:
-        """(start of the hour in seconds since the epoch, *client_keys, measure, clients, sessions)."""
-        return [
-            (*key, sketch(ids.clients), sketch(ids.sessions) if ids.sessions else None)
-            for key, ids in self._rows.items()
-        ]
+        """The values of `columns`, a tuple a row; the hour in seconds since the epoch."""
+        return [(*key, *self._sketches(ids)) for key, ids in self._rows.items()]
 
-    def _note(self, key: Key, client: str, session: str | None) -> None:
-        ids = self._rows[key]
-        ids.clients.add(client)
-        if session is not None:
-            ids.sessions.add(session)
+    def _sketches(self, ids: dict[int, set[str]]) -> Iterator[bytes | None]:
+        for place in range(self._width):
+            yield sketch(ids[place]) if place in ids else None
+
+
+def _note(row: dict[int, set[str]], place: int, client: str, session: str | None) -> None:
+    row.setdefault(place, set()).add(client)
+    if session is not None:
+        row.setdefault(place + 1, set()).add(session)

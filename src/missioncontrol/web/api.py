@@ -19,6 +19,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response, StreamingResponse
 from fastapi.routing import APIRoute
 
+from missioncontrol.clock import system_clock, utc
 from missioncontrol.config import Config
 from missioncontrol.errors import BadRequest, MissionControlError, StorageFull, TooSlow
 from missioncontrol.query import formats
@@ -30,6 +31,7 @@ from missioncontrol.query.aggregates import (
     parse_values_query,
 )
 from missioncontrol.query.engine import Engine
+from missioncontrol.query.experiments import branches, parse_experiment_query
 from missioncontrol.query.fence import MAX_QUERY_BYTES
 from missioncontrol.query.sql import SqlRunner
 from missioncontrol.registry.model import Registry
@@ -144,6 +146,7 @@ def build_api(
     router = APIRouter(route_class=ApiRoute)
     desk = Desk(config)
     _add_aggregates(router, desk, engine, config)
+    _add_experiment(router, desk, engine)
     _add_sql(router, desk, sql, config)
     _add_declared(router, desk, engine, registry_source)
     return router
@@ -172,6 +175,15 @@ def _add_aggregates(router: APIRouter, desk: Desk, engine: Engine, config: Confi
     @router.get("/api/v1/aggregates", **api_docs.V1_AGGREGATES)
     async def v1_aggregates(request: Request) -> Response:
         return await answer(request, "v1", "columns")
+
+
+def _add_experiment(router: APIRouter, desk: Desk, engine: Engine) -> None:
+    @router.get("/api/experiment/", **api_docs.EXPERIMENT)
+    @router.get("/api/experiment", include_in_schema=False)
+    async def experiment(request: Request) -> Response:
+        given = dict(request.query_params)
+        query = parse_experiment_query(given, engine.registry(), utc(system_clock()))
+        return _json({"measure_data": await desk.aggregate(lambda: branches(engine, query))})
 
 
 def _add_sql(router: APIRouter, desk: Desk, runner: SqlRunner, config: Config) -> None:

@@ -112,7 +112,13 @@ _FILTER_PARAMETERS = [
     ),
 ]
 _QUESTION = [
-    _parameter("measurements", "Name of a measure (see /api/v1/registry); its sum.", True, required=True),
+    _parameter(
+        "measurements",
+        "Name of a measure (see /api/v1/registry); its sum. Or a number of people: client_count, session_count, "
+        "<measure>_client_count, <measure>_session_count, crash_free_users, each also with _low and _high.",
+        True,
+        required=True,
+    ),
     _parameter(
         "dimensions",
         f"Name of a dimension, {_TIMES}, {_EXPERIMENTS}. window_start is added when no time column is named.",
@@ -220,6 +226,34 @@ SQL: dict[str, Any] = {
                 }
             },
         },
+    },
+}
+_ITEM = {"type": "array", "prefixItems": [{"type": "string"}, {"type": "number"}, {"type": "number"}]}
+EXPERIMENT: dict[str, Any] = {
+    "summary": "One measure of an experiment, branch by branch over time",
+    "description": "By branch: [start of the 5-minute window, sum of the measure, usage hours], both ends included.",
+    "tags": ["aggregates"],
+    "responses": {
+        **_responses(
+            _object(
+                measure_data={"type": "object", "additionalProperties": {"type": "array", "items": _ITEM}}
+            ),
+            tabular=False,
+        ),
+        404: {
+            "description": "No ping of the experiment ever arrived.",
+            "content": {"application/json": {"schema": _REFUSAL}},
+        },
+    },
+    "openapi_extra": {
+        "parameters": [
+            _parameter("experiment", "Id of the experiment.", required=True),
+            _parameter("measure", "Name of a measure.", required=True),
+            _parameter("interval", "Seconds that are asked for.", required=True, pattern="^[0-9]+$"),
+            _parameter(
+                "start", "Begin, in seconds since the epoch. Without it: up to now.", pattern="^[0-9]+$"
+            ),
+        ]
     },
 }
 REGISTRY: dict[str, Any] = {

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from missioncontrol.lake.parquet import ARROW_TYPES
 from missioncontrol.lake.snapshot import LakeReader
 from missioncontrol.lake.tables import lake_tables
 from missioncontrol.lake.writer import LakeWriter
@@ -26,16 +27,8 @@ DIMENSIONS = (
     "country",
 )
 MEASURES = ("main_crashes", "content_crashes", "count")
+_CLIENT_DIMENSIONS = ("channel", "application", "version", "build_id", "os_name")
 _EXPERIMENT_DIMENSIONS = ("channel", "version", "os_name", "country")
-_ARROW = {
-    "timestamp": pa.timestamp("us", tz="UTC"),
-    "date": pa.date32(),
-    "string": pa.string(),
-    "int64": pa.int64(),
-    "float64": pa.float64(),
-    "binary": pa.binary(),
-}
-
 Row = dict[str, Any]
 
 
@@ -59,7 +52,12 @@ def small_registry(*more: Measure) -> Registry:
         *more,
     ]
     dimensions = [
-        Dimension(n, n.replace("_", " ").capitalize(), experiments=n in _EXPERIMENT_DIMENSIONS)
+        Dimension(
+            n,
+            n.replace("_", " ").capitalize(),
+            experiments=n in _EXPERIMENT_DIMENSIONS,
+            clients=n in _CLIENT_DIMENSIONS,
+        )
         for n in DIMENSIONS
     ]
     return Registry(
@@ -99,7 +97,7 @@ class SmallLake:
         """Append the rows in one commit; columns they lack are null."""
         self.writer.ensure(self.registry)
         columns = lake_tables(self.registry)[table].columns
-        schema = pa.schema([(c.name, _ARROW[c.type]) for c in columns])
+        schema = pa.schema([(c.name, ARROW_TYPES[c.type]) for c in columns])
         self._version += 1
         data = pa.Table.from_pylist([{c.name: r.get(c.name) for c in columns} for r in rows], schema)
         assert self.writer.append(table, data, f"test-{table}", self._version)

@@ -47,7 +47,12 @@ def test_an_empty_product_has_every_table_with_its_columns(lake: SmallLake) -> N
     found = rows(
         lake, "SELECT table_name, count(*) AS n FROM information_schema.columns GROUP BY 1 ORDER BY 1"
     )
-    assert {t["table_name"] for t in found} == {*SHAPES, "error_aggregates_v2", "aggregates"}
+    assert {t["table_name"] for t in found} == {
+        *SHAPES,
+        "error_aggregates_v2",
+        "aggregates",
+        "crash_free_users",
+    }
     assert all(t["n"] > 3 for t in found)
     assert rows(lake, "SELECT * FROM error_aggregates_v2") == []
 
@@ -172,6 +177,7 @@ def test_files_beside_the_tables_cannot_be_read_even_past_the_check(
     """The second fence alone: the check is not asked."""
     import duckdb
 
+    from missioncontrol.query import sketch_functions
     from missioncontrol.query.views import views
     from missioncontrol.query.worker import _fence
 
@@ -180,6 +186,7 @@ def test_files_beside_the_tables_cannot_be_read_even_past_the_check(
     link = filled.folder / "lake" / "error_aggregates" / "link.csv"
     link.symlink_to("/etc/passwd")
     with duckdb.connect(config={"python_enable_replacements": False}) as connection:
+        sketch_functions.install(connection)
         _fence(connection, views(filled.reader, filled.registry))
         assert connection.execute("SELECT count(*) FROM error_aggregates").fetchall() == [(5,)]
         for statement in (

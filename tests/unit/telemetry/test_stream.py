@@ -85,12 +85,18 @@ def installation(batch_records: int = 1000) -> Iterator[tuple[Config, SqliteLog,
         shutil.rmtree(folder)
 
 
+def streamed_tables(
+    config: Config, log: SqliteLog, writer: LakeWriter, entries: list[Entry]
+) -> dict[str, Any]:
+    for one in entries:
+        log.append_many([one])
+    streaming.Stream(log, writer, lambda: REGISTRY, config).run_until_idle()
+    return everything(config.lake_path)
+
+
 def tables_of(entries: list[Entry], batch_records: int = 1000) -> dict[str, Any]:
     with installation(batch_records) as (config, log, writer):
-        for one in entries:
-            log.append_many([one])
-        streaming.Stream(log, writer, lambda: REGISTRY, config).run_until_idle()
-        return everything(config.lake_path)
+        return streamed_tables(config, log, writer, entries)
 
 
 EXPECTED = tables_of(CORPUS)
