@@ -179,8 +179,11 @@ def _threshold(probe: Probe, text: str, notes: list[str]) -> int:
     threshold = parse_threshold(probe, text)
     check_threshold(probe, threshold)
     first = first_bucket(probe, threshold)
-    if first is not None and first != threshold:
+    if first is not None and first > threshold:
         notes.append(f"The first bucket that counts begins at {in_words(first, unit_of(probe))}.")
+    if first is not None and first < threshold:
+        notes.append(f"Clients say {first:,} of the bucket that begins at {threshold:,}; it counts.")
+        return first
     return threshold
 
 

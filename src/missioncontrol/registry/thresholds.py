@@ -82,14 +82,23 @@ def check_threshold(probe: Probe, threshold: int) -> None:
 
 
 def first_bucket(probe: Probe, threshold: int) -> int | None:
-    """Where the first bucket begins that counts under a threshold, if the probe's buckets are known."""
+    """Where the first bucket begins that counts under a threshold, if the probe's buckets are known.
+
+    May be 1 less than the threshold: Glean sends the bucket that begins at 4 MiB as 4194303.
+    """
     per_doubling = _BUCKETS_A_DOUBLING.get(probe.kind.removeprefix("labeled_"))
     if per_doubling:
         index = max(0, math.ceil(per_doubling * math.log2(max(threshold, 1))) - 1)
-        while int(2 ** (index / per_doubling)) < threshold:
+        while threshold > max(2 ** (index / per_doubling), _glean_bound(index, per_doubling)):
             index += 1
-        return int(2 ** (index / per_doubling))
+        return _glean_bound(index, per_doubling)
     return next((b for b in bucket_bounds(probe) if b >= threshold), None)
+
+
+def _glean_bound(index: int, per_doubling: int) -> int:
+    """Lower bound of a bucket as Glean sends it: powers of two come out just below, and are cut to whole numbers."""
+    whole, rest = divmod(index, per_doubling)
+    return int(2 ** (index / per_doubling)) if rest or not whole else 2**whole - 1
 
 
 def in_words(number: int, unit: str) -> str:

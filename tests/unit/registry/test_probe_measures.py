@@ -126,7 +126,7 @@ GLEAN_METRICS = {
     "labeled_timing_distribution": {
         "page.load_by_type": {"cold": TIMES, "warm": {"values": {str(SECOND): 9}}}
     },
-    "memory_distribution": {"memory.total": {"values": {str(2**20): 5, str(2**22): 6}}},
+    "memory_distribution": {"memory.total": {"values": {str(2**20 - 1): 5, str(2**22 - 1): 6}}},
     "custom_distribution": {"tabs.open": {"values": {"1": 2, "40": 3, "41": 4}}},
     "labeled_counter": {"crash.by_process": {"gpu": 3}, "errors.by_host": {"example.org": 8}},
     "counter": {"page.reloads": 21, "everywhere.count": 4},
@@ -301,10 +301,27 @@ def test_buckets_are_those_of_the_clients() -> None:
     assert bounds("linear", 1, 10, 5) == [0, 1, 4, 7, 10]
     assert bounds("exponential", 1, 100, 8) == [0, 1, 2, 4, 9, 20, 45, 100]
     assert bounds("exponential", 1, 3, 10)[:4] == [0, 1, 2, 3]
+    assert bounds("exponential", 1, 10_000, 50)[20:30] == [68, 81, 96, 114, 135, 160, 190, 226, 268, 318]
     for count in (3, 50, 1000):
         found = bounds("exponential", 1, 10_000, count)
         assert (len(found), found[-1]) == (count, max(10_000, count - 1))
         assert found == sorted(set(found))
     assert bounds("exponential", 5, 5, 10) == bounds("boolean", 1, 2, 3) == []
     time = Probe("a.b", "app", "glean", "timing_distribution")
-    assert [first_bucket(time, n) for n in (1, 2, 3, 1024, 1025)] == [1, 2, 3, 1024, 1116]
+    assert [first_bucket(time, n) for n in (1, 3, 1023, 1024, 1025)] == [1, 3, 1023, 1023, 1116]
+
+
+# As glean-sdk 71 sent them for samples of 1 ms * 2**n and of 1 kB * 2**n.
+SENT_TIMES = (961_548, 1_923_096, 15_384_774, 123_078_199, 492_312_796, 1_969_251_187, 252_064_152_055)
+SENT_SIZES = (1023, 37_315, 149_263, 298_526, 440_871, 4_194_303, 1_073_741_823, 549_755_813_887)
+
+
+def test_buckets_of_glean_are_as_a_real_client_sends_them(dictionary: ProbeDictionary) -> None:
+    for name, sent in (("page.load", SENT_TIMES), ("memory.total", SENT_SIZES)):
+        [probe] = dictionary.named(name)
+        for bound in sent:
+            assert first_bucket(probe, bound) == bound
+            assert (first_bucket(probe, bound + 2) or 0) > bound
+    made = block(dictionary, "memory.total", at_least="4MiB")
+    assert "at_least = 4194303" in made.text
+    assert "Clients say 4,194,303" in made.notes[0]
