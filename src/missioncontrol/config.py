@@ -164,6 +164,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"sqlite:///{self.data / 'state.sqlite'}"
 
     @property
+    def probes_path(self) -> Path:
+        """The imported probe dictionary."""
+        return self.data / "probes.json"
+
+    @property
     def registry_files(self) -> list[Path]:
         """The user's registry files, in the order in which they are read."""
         return [*(Path(f) for f in self.registry.files), self.data / "registry.toml"]

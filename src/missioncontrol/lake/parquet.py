@@ -145,9 +145,9 @@ class PartFile:
 
 
 def open_parquet(
-    schema: pa.Schema, path: Path, level: int, page_bytes: int = _PAGE_BYTES
+    schema: pa.Schema, path: Path | pa.NativeFile, level: int, page_bytes: int = _PAGE_BYTES
 ) -> pq.ParquetWriter:
-    """A writer of one Parquet file as the lake has them; raises `OSError`."""
+    """A writer of one Parquet file as the lake has them, also into memory; raises `OSError`."""
     wide = any(pa.types.is_binary(f.type) for f in schema)
     narrow = [f.name for f in schema if not pa.types.is_binary(f.type)] if wide else True
     return pq.ParquetWriter(

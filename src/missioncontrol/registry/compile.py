@@ -238,7 +238,7 @@ def _buckets(source: MeasureSource, measure: Measure, document: Document, places
     """Count of one bucket, of buckets from `at_least` on, or of all samples. Glean's labeled counters too."""
     keys = _histogram_keys(source, document)
     if source.metric_type == "labeled_counter":
-        return _plain(places.of((*keys, source.key)), source, measure)
+        return _plain(places.of(keys if source.keyed_histogram else (*keys, source.key)), source, measure)
     index, absent = places.of((*keys, "values"), Shape.BUCKETS), source.absent
     bucket, at_least = source.bucket, source.at_least
 
@@ -262,7 +262,8 @@ def _buckets(source: MeasureSource, measure: Measure, document: Document, places
 def _histogram_keys(source: MeasureSource, document: Document) -> tuple[str, ...]:
     name = source.histogram or source.keyed_histogram
     if document.family == "glean":
-        return ("metrics", source.metric_type, name)
+        keys: tuple[str, ...] = ("metrics", source.metric_type, name)
+        return (*keys, source.key) if source.keyed_histogram else keys
     kind = "keyedHistograms" if source.keyed_histogram else "histograms"
     root = ("payload",) if source.process == "parent" else ("payload", "processes", source.process)
     return (*root, kind, name, source.key) if source.keyed_histogram else (*root, kind, name)

@@ -11,6 +11,7 @@ import tomlkit
 
 from missioncontrol.errors import BadRequest
 from missioncontrol.registry.load import SourceFile, parse_registry, shipped_files, user_files
+from missioncontrol.registry.model import Registry
 
 _EDITABLE = ("measure", "dimension", "document", "application")
 
@@ -21,7 +22,12 @@ def add_blocks(paths: Sequence[Path], file: Path) -> list[str]:
     Raises `ConfigError` and writes nothing when the result would not be valid.
     """
     [given] = user_files([file])
-    parse_registry([*shipped_files(), *user_files(paths), given])
+    return add_text(paths, given)
+
+
+def add_text(paths: Sequence[Path], given: SourceFile) -> list[str]:
+    """The same for blocks that are in no file; `given.name` names them in refusals."""
+    check_text(paths, given)
     added: dict[str, Any] = tomlkit.parse(given.text)
     own = _read(paths[-1])
     names = []
@@ -31,6 +37,11 @@ def add_blocks(paths: Sequence[Path], file: Path) -> list[str]:
             names.append(f"{section}.{name}")
     _write(paths, own)
     return names
+
+
+def check_text(paths: Sequence[Path], given: SourceFile) -> Registry:
+    """The registry as it would be with these blocks. Raises `ConfigError`; writes nothing."""
+    return parse_registry([*shipped_files(), *user_files(paths), given])
 
 
 def remove_block(paths: Sequence[Path], name: str) -> None:

@@ -113,6 +113,14 @@ def user_files(paths: Iterable[Path]) -> list[SourceFile]:
     return found
 
 
+def names_in(files: Iterable[SourceFile]) -> dict[str, list[str]]:
+    """Names of the blocks in the files by section, each once, in order. Raises `ConfigError` when one is no TOML."""
+    names: dict[str, list[str]] = {section: [] for section in _SECTIONS}
+    for block in _merge(list(files)):
+        names[block.section].append(block.name)
+    return names
+
+
 def load_registry(paths: Iterable[Path] = ()) -> Registry:
     """The registry of the shipped files and `paths`. Raises `ConfigError` at the first thing that is wrong."""
     return parse_registry([*shipped_files(), *user_files(paths)])
@@ -293,11 +301,19 @@ def _kind(block: Block, source: MeasureSource) -> Kind:
     return cast(Kind, name)
 
 
+def check_column_name(name: str, reserved: Collection[str] = RESERVED) -> str:
+    """Why a name cannot be that of a measure or dimension; empty when it can."""
+    if not _COLUMN.match(name):
+        return "a name becomes a column: lower-case letters, digits and _, at most 63, a letter first"
+    if name in reserved or name.endswith("__isnull"):
+        return "the name is taken by a column or parameter of its own"
+    return ""
+
+
 def _check_name(block: Block, reserved: Collection[str]) -> None:
-    if not _COLUMN.match(block.name):
-        block.refuse("a name becomes a column: lower-case letters, digits and _, at most 63, a letter first")
-    if block.name in reserved or block.name.endswith("__isnull"):
-        block.refuse("the name is taken by a column or parameter of its own")
+    wrong = check_column_name(block.name, reserved)
+    if wrong:
+        block.refuse(wrong)
 
 
 def _check_across(
