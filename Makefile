@@ -13,7 +13,7 @@ help:
 	@echo "make demo      set up, then a simulated fleet with one bad release on http://127.0.0.1:8000"
 	@echo "make run       set up, then the server on http://127.0.0.1:8000"
 	@echo "make test      set up, then lint, types, layers and all tests that need no Debian package"
-	@echo "make test-all  the tests with real Firefox and Chromium too (apt: firefox-esr, chromium)"
+	@echo "make test-all  the tests with real browsers and PostgreSQL too (apt: firefox-esr, chromium, postgresql-15)"
 	@echo "make lint      ruff, mypy --strict, import-linter"
 	@echo "make bench     benchmarks against the peers (installs PySpark; needs Java 17)"
 	@echo "make lock      pin the dependencies anew"

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from missioncontrol.config import load_config
+from missioncontrol.lake.parquet import COMPACTED_LEVEL
 from missioncontrol.services import Services
 from workspace import SEED, WORK, Sizes, sizes_from
 
@@ -81,11 +82,17 @@ def day_table(rng: np.random.Generator, populations: Populations, day: date, row
         ).cast(pa.string())
     pings = rng.geometric(0.2, rows)
     columns["count"] = columns["ping_count"] = pa.array(pings)
-    columns["usage_hours"] = pa.array(np.round(pings * rng.gamma(2.0, 0.6, rows) * 2**20) / 2**20)
+    columns["usage_hours"] = pa.array(usage_hours(rng, pings))
     for name in CRASHES:
         # A measure that nobody reported is null: most rows have no crash of a kind.
         columns[name] = pa.array(rng.geometric(0.7, rows), mask=rng.random(rows) > 0.12)
     return pa.table(columns)
+
+
+def usage_hours(rng: np.random.Generator, pings: np.ndarray) -> np.ndarray:
+    """Sums of session lengths in whole seconds, each rounded as the product does, so that they compress as its do."""
+    seconds = np.minimum(rng.exponential(4300, int(pings.sum())).astype(np.int64), 90_000)
+    return np.add.reduceat(np.round(seconds / 3600 * 2**40) / 2**40, np.r_[0, np.cumsum(pings)[:-1]])
 
 
 def make(sizes: Sizes) -> Path:
@@ -102,7 +109,7 @@ def make(sizes: Sizes) -> Path:
     for number in range(sizes.aggregate_days):
         day = LAST_DAY - timedelta(days=sizes.aggregate_days - 1 - number)
         table = day_table(rng, populations, day, sizes.aggregate_rows // sizes.aggregate_days)
-        staged = services.writer.stage("error_aggregates", table)
+        staged = services.writer.stage("error_aggregates", table, COMPACTED_LEVEL)
         services.writer.commit("error_aggregates", staged, "bench", number + 1)
     services.care().run_once()
     services.close()

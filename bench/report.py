@@ -16,7 +16,9 @@ from workspace import ROOT, SPARK_VERSION, WORK, BenchError, java
 PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
 README = ROOT / "README.md"
 BEGIN, END = "<!-- figures: written by make bench -->", "<!-- end of figures -->"
-ORDER = ("whole_job", "extraction", "durable_post", "freshness", "query_48h", "memory", "idle")
+ORDER = (
+    "whole_job", "backfill", "extraction", "durable_post", "freshness", "query_48h", "memory", "idle", "archive",
+)  # fmt: skip
 LIBRARIES = ("msgspec", "pyarrow", "deltalake", "duckdb", "uvicorn", "uvloop", "isal")
 
 HEAD = """# Benchmarks

@@ -17,8 +17,10 @@ from figures import Part
 from report import read_results, write_page, write_results
 from workspace import BENCH, BenchError, answer_of, corpus, java, sizes_from, spark_python
 
-PARTS = ("extraction", "whole_job", "durable_post", "freshness", "query_48h", "memory", "idle")
-WITH_SPARK = ("whole_job", "query_48h")
+PARTS = (
+    "extraction", "whole_job", "backfill", "durable_post", "freshness", "query_48h", "memory", "idle", "archive",
+)  # fmt: skip
+WITH_SPARK = ("whole_job", "backfill", "query_48h")
 
 
 def chosen(text: str) -> list[str]:

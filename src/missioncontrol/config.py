@@ -11,7 +11,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -72,6 +72,27 @@ class Lake(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     compact_interval_s: float = 20.0
     vacuum_after_s: float = 1800.0
     target_file_bytes: int = 128 * 1024 * 1024
+    seal_archive: bool = True
+    """Keep the bodies of days that are over unpacked: a fraction of the size, still byte for byte as sent."""
+
+
+Days = Annotated[int, msgspec.Meta(ge=0)]
+"""0: for ever."""
+
+
+class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many days each table of the lake keeps, today not counted; 0: for ever. One field a table."""
+
+    error_aggregates: Days = 0
+    experiment_aggregates: Days = 0
+    client_aggregates: Days = 0
+    usage_by_activity: Days = 0
+    crash_aggregates: Days = 0
+    discards: Days = 0
+    notes: Days = 0
+    pings: Days = 0
+    pings_discarded: Days = 30
+    """Of `pings`, those that were not counted: kept for inspection, and whoever sends rubbish sends a lot."""
 
 
 class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,6 +138,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log: Log = Log()
     stream: Stream = Stream()
     lake: Lake = Lake()
+    retention: Retention = Retention()
     query: Query = Query()
     jobs: Jobs = Jobs()
     registry: RegistrySettings = RegistrySettings()
@@ -147,7 +169,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return [*(Path(f) for f in self.registry.files), self.data / "registry.toml"]
 
 
-_SECTIONS = ("server", "edge", "log", "stream", "lake", "query", "jobs", "registry")
+_SECTIONS = ("server", "edge", "log", "stream", "lake", "retention", "query", "jobs", "registry")
 
 
 def load_config(

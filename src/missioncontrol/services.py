@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from missioncontrol.registry.watch import RegistryWatcher
 
 if TYPE_CHECKING:
     from missioncontrol.lake.care import LakeCare
+    from missioncontrol.lake.publishing.publisher import Publisher
     from missioncontrol.lake.snapshot import LakeReader
     from missioncontrol.lake.writer import LakeWriter
     from missioncontrol.log.sqlite import SqliteLog
@@ -107,6 +109,15 @@ class Services:
         return LakeCare(
             self.config.lake_path, self.config.cache_path, self.registry, self.config.lake, system_clock
         )
+
+    def publisher(self, dsn: str, schema: str, tables: Sequence[str]) -> Publisher:
+        """Publishes these tables of the lake into a PostgreSQL database; raises `BadRequest` for a bad address."""
+        from missioncontrol.lake.publishing.publisher import Publisher
+        from missioncontrol.lake.publishing.server import Server
+        from missioncontrol.lake.tables import lake_tables
+
+        declared = lake_tables(self.registry())
+        return Publisher(self.reader, [declared[name] for name in tables], Server(dsn), schema)
 
     def ping_import(self) -> PingImport:
         """An import of decoded pings on all cores."""

@@ -21,6 +21,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from missioncontrol.config import Config, Query
+from missioncontrol.lake.parquet import ARROW_TYPES
 from missioncontrol.lake.snapshot import LakeReader
 from missioncontrol.lake.tables import lake_tables
 from missioncontrol.lake.writer import LakeWriter
@@ -64,19 +65,13 @@ class Served:
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]})
         self._thread.start()
 
-    def add(self, rows: list[dict[str, Any]]) -> None:
-        columns = lake_tables(REGISTRY)["error_aggregates"].columns
-        kinds = {
-            "timestamp": pa.timestamp("us", tz="UTC"),
-            "date": pa.date32(),
-            "int64": pa.int64(),
-            "float64": pa.float64(),
-        }
-        schema = pa.schema([(c.name, kinds.get(c.type, pa.string())) for c in columns])
+    def add(self, rows: list[dict[str, Any]], table: str = "error_aggregates") -> None:
+        columns = lake_tables(REGISTRY)[table].columns
+        schema = pa.schema([(c.name, ARROW_TYPES[c.type]) for c in columns])
         common = {"window_start": START, "submission_date": START.date(), "application": "Firefox"}
         full = [{c.name: {**common, **row}.get(c.name) for c in columns} for row in rows]
         self._version += 1
-        self.writer.append("error_aggregates", pa.Table.from_pylist(full, schema), "test", self._version)
+        self.writer.append(table, pa.Table.from_pylist(full, schema), "test", self._version)
 
     def stop(self) -> None:
         self._server.should_exit = True
@@ -311,6 +306,65 @@ def test_many_questions_at_once_are_all_answered(served: Served) -> None:
             return [a.status_code for a in answers]
 
     assert asyncio.run(ask()) == [200] * 40
+
+
+def test_an_experiment_answers_in_the_predecessors_shape(client: httpx.Client, served: Served) -> None:
+    row = {"channel": "release", "experiment_id": "flip", "usage_hours": 150.25}
+    served.add(
+        [
+            {**row, "experiment_branch": "control"},
+            {**row, "experiment_branch": "treatment", "main_crashes": 3},
+        ],
+        "experiment_aggregates",
+    )
+    asked = {
+        "experiment": "flip",
+        "measure": "main_crashes",
+        "interval": 300,
+        "start": int(START.timestamp()),
+    }
+    answer = client.get("/api/experiment/", params=asked)
+    window = "2018-03-28T02:05:00Z"
+    assert answer.json() == {
+        "measure_data": {"control": [[window, 0.0, 150.25]], "treatment": [[window, 3.0, 150.25]]}
+    }
+    assert answer.headers["access-control-allow-origin"] == "*"
+    for change, status, code in (
+        ({"experiment": "flop"}, 404, "unknown_experiment"),
+        ({"interval": "x"}, 400, "bad_interval"),
+        ({"measure": "' OR 1=1 --"}, 400, "unknown_measure"),
+        ({"experiment": ""}, 400, "missing_parameter"),
+    ):
+        refused = client.get("/api/experiment/", params={**asked, **change})
+        assert (refused.status_code, refused.json()["code"]) == (status, code)
+
+
+def test_people_are_measurements_in_every_format(client: httpx.Client, served: Served) -> None:
+    from missioncontrol.lake.sketches import sketch
+
+    hour = START.replace(minute=0)
+    row = {
+        "window_start": hour,
+        "channel": "release",
+        "version": "61.0",
+        "clients": sketch(["a", "b", "c", "d"]),
+    }
+    served.add(
+        [{**row, "main_crashes_clients": sketch(["a"])}, {**row, "clients": sketch(["d", "e"])}],
+        "client_aggregates",
+    )
+    asked = [
+        ("measurements", m)
+        for m in ("client_count", "main_crashes_client_count", "crash_free_users", "main_crashes")
+    ]
+    asked += [("dimensions", "version"), ("dimensions", "submission_date"), ("version", "61.0")]
+    found = client.get("/api/aggregates/", params=asked).json()["results"]
+    assert found == [
+        {"submission_date": "2018-03-28", "version": "61.0", "main_crashes": 8, "client_count": 5,
+         "main_crashes_client_count": 1, "crash_free_users": pytest.approx(0.8, abs=1e-6)}
+    ]  # fmt: skip
+    for form in ("csv", "ndjson", "parquet", "arrow"):
+        assert client.get("/api/v1/aggregates", params=[*asked, ("format", form)]).status_code == 200
 
 
 def test_openapi_describes_every_parameter(client: httpx.Client) -> None:

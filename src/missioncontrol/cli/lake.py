@@ -7,11 +7,21 @@ from typing import TYPE_CHECKING
 import click
 
 from missioncontrol.cli.context import Settings, open_services, with_settings
+from missioncontrol.cli.lake_retention import expire_command, retention
 
 if TYPE_CHECKING:
-    from missioncontrol.lake.compaction import Compacted
+    from datetime import datetime
 
+    from missioncontrol.lake.compaction import Compacted
+    from missioncontrol.lake.publishing.days import DayRange
+    from missioncontrol.lake.publishing.publisher import Publisher
+    from missioncontrol.lake.publishing.report import Step, TablePublished
+
+_WIDTH = 100
+"""Columns of text; a narrower terminal wraps the lines rather than losing what is in them."""
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+_DAY = click.DateTime(["%Y-%m-%d", "%Y%m%d"])
+_PUBLISHED = ("crash_aggregates", "error_aggregates")
 
 
 @click.group("lake")
@@ -19,11 +29,15 @@ def command() -> None:
     """Look at and tidy the lake's tables."""
 
 
+command.add_command(retention)
+command.add_command(expire_command)
+
+
 @command.command("tables")
 @with_settings
 @_JSON
 def tables(settings: Settings, as_json: bool) -> None:
-    """List the tables with rows, files, size and the time that they cover.
+    """List the tables with rows, files, size, how long they are kept and the time that they cover.
 
     \b
     Examples:
@@ -35,7 +49,7 @@ def tables(settings: Settings, as_json: bool) -> None:
     from missioncontrol.lake.care import table_facts
 
     config = settings.load()
-    facts = table_facts(config.lake_path, config.cache_path)
+    facts = table_facts(config.lake_path, config.cache_path, config.retention)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(facts), indent=2))
         return
@@ -47,21 +61,25 @@ def tables(settings: Settings, as_json: bool) -> None:
 
     table = Table(box=None, pad_edge=False)
     table.add_column("table", no_wrap=True)
-    for column in ("rows", "files", "MB", "version"):
-        table.add_column(column, justify="right")
-    table.add_column("from")
-    table.add_column("to")
+    for column in ("rows", "files", "MB", "version", "days kept"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for column in ("oldest day", "newest"):
+        table.add_column(column, no_wrap=True)
     for fact in facts:
-        span = [f"{w:%Y-%m-%d %H:%M}" if w else "" for w in (fact.first_window, fact.last_window)]
-        size = f"{fact.size_bytes / 1e6:,.1f}"
-        table.add_row(fact.name, f"{fact.rows:,}", f"{fact.files:,}", size, str(fact.version), *span)
-    Console().print(table)
+        counts = (f"{fact.rows:,}", f"{fact.files:,}", f"{fact.size_bytes / 1e6:,.1f}", str(fact.version))
+        newest = f"{fact.last_window:%Y-%m-%d %H:%M}" if fact.last_window else ""
+        kept = (str(fact.days_kept or "for ever"), str(fact.oldest_day or ""))
+        table.add_row(fact.name, *counts, *kept, newest)
+    console = Console()
+    console.width = max(console.width, _WIDTH)
+    console.print(table)
 
 
 @command.command("compact")
 @with_settings
 def compact(settings: Settings) -> None:
-    """Merge the files of every table now. A running server does this by itself, little by little.
+    """Merge the files of every table now, and seal the archive. A running server does this by itself, little
+    by little.
 
     \b
     Example:
@@ -102,3 +120,88 @@ def vacuum(settings: Settings) -> None:
         done = vacuum_now(services.config.lake_path, services.config.cache_path, services.config.lake)
     files, size = sum(v.files for v in done), sum(v.size_bytes for v in done)
     click.echo(f"{files:,} files deleted, {size / 1e6:,.1f} MB.", err=True)
+
+
+@command.command("publish-postgres")
+@with_settings
+@click.option("--min-submission-date", "first", type=_DAY, metavar="DAY", help="First day [no bound].")
+@click.option("--max-submission-date", "last", type=_DAY, metavar="DAY", help="Last day [no bound].")
+@click.option(
+    "--table", "tables", type=click.Choice(_PUBLISHED), multiple=True, help="Only this table; repeatable."
+)
+@click.option("--schema", default="public", show_default=True, help="Schema; made when it is missing.")
+@click.option("--prune", is_flag=True, help="Delete published days that the lake does not have any more.")
+@_JSON
+@click.argument("dsn", default="")
+def publish_postgres(
+    settings: Settings,
+    dsn: str,
+    first: datetime | None,
+    last: datetime | None,
+    tables: tuple[str, ...],
+    schema: str,
+    prune: bool,
+    as_json: bool,
+) -> None:
+    """Copy crash_aggregates and error_aggregates into a PostgreSQL database, for psql, re:dash, Superset, Grafana.
+
+    DSN is an address (postgresql://...) or keywords ('host=... dbname=...'); what it leaves out comes from PGHOST,
+    PGUSER, PGPASSWORD and so on, or ~/.pgpass. Every day whose content changed since it was published is replaced,
+    whole or not at all; it is safe to repeat, and to interrupt. DAY is YYYY-MM-DD or YYYYMMDD.
+
+    \b
+    Examples:
+      missioncontrol lake publish-postgres postgresql://publisher@localhost/telemetry
+      missioncontrol lake publish-postgres --table crash_aggregates "host=db1 dbname=telemetry"
+      missioncontrol lake publish-postgres --min-submission-date 2026-11-01 --json postgresql://db1/telemetry
+    """
+    import json
+
+    import msgspec
+
+    from missioncontrol.errors import BadRequest
+    from missioncontrol.lake.publishing.days import DayRange
+
+    within = DayRange(first.date() if first else None, last.date() if last else None)
+    if within.first and within.last and within.first > within.last:
+        raise BadRequest("publish_days", f"The first day, {within.first}, is after the last, {within.last}.")
+    with open_services(settings) as services:
+        done = _publish(services.publisher(dsn, schema, tables or _PUBLISHED), within, prune)
+    if as_json:
+        click.echo(json.dumps(msgspec.to_builtins(done)))
+    for table in done if not as_json else ():
+        click.echo(_said(table), err=True)
+
+
+def _publish(publisher: Publisher, within: DayRange, prune: bool) -> list[TablePublished]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    texts = (TextColumn("{task.fields[day]}"), BarColumn(), TextColumn("{task.fields[done]}"))
+    with Progress(*texts, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("days", total=None, day="Connecting", done="")
+
+        def show(step: Step) -> None:
+            bar.update(
+                task,
+                total=step.all_rows,
+                completed=step.rows,
+                day=f"{step.table} {step.date}",
+                done=f"{step.days:,}/{step.all_days:,} days, {step.rows:,} rows",
+            )
+
+        return publisher.run(within, prune, show)
+
+
+def _said(table: TablePublished) -> str:
+    from missioncontrol.lake.publishing.days import spans
+
+    text = f"{table.table}: published {spans(table.days)}, {table.rows:,} rows; {table.same_days:,} days were the same"
+    if table.pruned_days:
+        text += f"; deleted {spans(table.pruned_days)}"
+    if table.repaired_texts:
+        text += f"; {table.repaired_texts:,} texts with U+FFFD for U+0000"
+    if table.stats_left_out:
+        text += f"; {table.stats_left_out:,} values of unknown statistics left out"
+    return text + "."

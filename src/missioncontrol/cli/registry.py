@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from missioncontrol.cli import registry_backfill
 from missioncontrol.cli.context import Settings, with_settings
 
 
@@ -128,3 +129,6 @@ def remove(settings: Settings, name: str) -> None:
     config = settings.load()
     remove_block(config.registry_files, name)
     click.echo(f"Removed {name} from {config.registry_files[-1]}.", err=True)
+
+
+command.add_command(registry_backfill.command)

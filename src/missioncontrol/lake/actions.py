@@ -90,6 +90,16 @@ def rewrite(table: DeltaTable) -> Transaction:
     return Transaction(REWRITE, (table.transaction_version(REWRITE) or 0) + 1)
 
 
+REMOVAL = "missioncontrol.removal"
+"""Application id in the transaction of a commit that only removes files, by which it is recognised afterwards:
+another rewriter's commit has the version of the rewrite that it would have had."""
+
+
+def removal(table: DeltaTable) -> Transaction:
+    """The transaction that a commit which only removes files must carry beside `rewrite()`."""
+    return Transaction(REMOVAL, (table.transaction_version(REMOVAL) or 0) + 1)
+
+
 def write_actions(
     path: Path,
     table: DeltaTable,
@@ -129,8 +139,11 @@ def _landed(
         table = open_table(path)
         if table is None:
             return False
+        named = {unquote(uri).removeprefix(f"{path}/") for uri in table.file_uris()}
         if added:
-            return added <= {unquote(uri).removeprefix(f"{path}/") for uri in table.file_uris()}
+            return added <= named
+        if named & {action.path for action in actions}:
+            return False
         return all((table.transaction_version(t.app_id) or 0) >= t.version for t in transactions)
     except Exception:
         raise CommitUnsureError(

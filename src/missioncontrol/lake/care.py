@@ -1,4 +1,4 @@
-"""Care of the lake: compaction, rollups and vacuum in turn, in the background or on command.
+"""Care of the lake: compaction, sealing, rollups and vacuum in turn, in the background or on command.
 
 Never changes what a query returns and never stops for one table's trouble: it is reported, and tried again
 next time.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 
@@ -16,13 +16,18 @@ import msgspec
 import structlog
 
 from missioncontrol.clock import Clock, system_clock
-from missioncontrol.config import Lake
-from missioncontrol.errors import MissionControlError
+from missioncontrol.config import Lake, Retention
+from missioncontrol.errors import MissionControlError, StorageError
 from missioncontrol.lake.compaction import Compacted, Progress, compact
+from missioncontrol.lake.plan import kept_days, oldest_day
 from missioncontrol.lake.rollup import TABLE, Rolled, refresh_rollups
+from missioncontrol.lake.seal import TABLE as ARCHIVE
+from missioncontrol.lake.seal import seal, sealings
+from missioncontrol.lake.seal_process import SealProcess
 from missioncontrol.lake.snapshot import LakeReader, Snapshot
 from missioncontrol.lake.tables import SHAPES, LakeTable, lake_tables
 from missioncontrol.lake.vacuum import Vacuumed, vacuum
+from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.registry.model import Registry
 
 _log = structlog.get_logger(__name__)
@@ -57,6 +62,10 @@ class TableFacts(msgspec.Struct, frozen=True):
     version: int
     first_window: datetime | None
     last_window: datetime | None
+    oldest_day: date | None = None
+    """Oldest submission date."""
+    days_kept: int = 0
+    """Days after which rows leave; 0: never."""
 
 
 class LakeCare:
@@ -72,6 +81,7 @@ class LakeCare:
     ) -> None:
         self._lake_path, self._cache_path = lake_path, cache_path
         self._registry_source, self._settings, self._clock = registry_source, settings, clock
+        self._sealing = SealProcess(lake_path, cache_path, settings.target_file_bytes)
 
     def run(self, stop: threading.Event) -> None:
         """Take turns until `stop` is set, `compact_interval_s` apart."""
@@ -80,12 +90,15 @@ class LakeCare:
                 self.run_once(stop)
             except Exception:
                 _log.exception("lake_care_failed")
+        self._sealing.stop()
 
     def run_once(self, stop: threading.Event | None = None) -> CareReport:
         """One turn over all tables; what fails for one is in the report. `stop` ends it after the next merge."""
         turn = _Turn(stop or threading.Event())
         for table in lake_tables(self._registry_source()).values():
             self._step(turn, table.name, partial(self._compact, turn, table))
+            if table.name == ARCHIVE and self._settings.seal_archive:
+                self._step(turn, table.name, partial(self._seal, turn))
             self._step(turn, table.name, partial(self._vacuum, turn, table))
             if table.name == TABLE:
                 self._step(turn, table.name, partial(self._roll, turn, table))
@@ -103,8 +116,25 @@ class LakeCare:
     def _compact(self, turn: _Turn, table: LakeTable) -> None:
         target = self._settings.target_file_bytes
         turn.compacted += compact(
-            self._lake_path, self._cache_path, table, target, self._clock, stop=turn.stop
+            self._lake_path,
+            self._cache_path,
+            table,
+            target,
+            self._clock,
+            stop=turn.stop,
+            leave_settled=table.name == ARCHIVE and self._settings.seal_archive,
         )
+
+    def _seal(self, turn: _Turn) -> None:
+        """Hear what the child did since the last turn; start one when there is something to do."""
+        report = self._sealing.report()
+        if report is not None:
+            turn.compacted += report.done
+            if report.code:
+                raise StorageError(report.code, report.message)
+        snapshot = LakeReader(self._lake_path, self._cache_path).snapshot(ARCHIVE)
+        if sealings(snapshot, self._settings.target_file_bytes, self._clock):
+            self._sealing.start()
 
     def _vacuum(self, turn: _Turn, table: LakeTable) -> None:
         after_s = self._settings.vacuum_after_s
@@ -116,11 +146,15 @@ class LakeCare:
         turn.rolled = refresh_rollups(self._lake_path, self._cache_path, table)
 
 
-def table_facts(lake_path: Path, cache_path: Path) -> list[TableFacts]:
+def table_facts(lake_path: Path, cache_path: Path, retention: Retention = Retention()) -> list[TableFacts]:
     """Every table that exists, in the order of the documentation."""
     reader = LakeReader(lake_path, cache_path)
     snapshots = [(shape, reader.snapshot(name)) for name, shape in SHAPES.items()]
-    return [_facts(shape.title, snapshot) for shape, snapshot in snapshots if snapshot is not None]
+    return [
+        _facts(shape.title, snapshot, kept_days(retention, shape.name))
+        for shape, snapshot in snapshots
+        if snapshot is not None
+    ]
 
 
 def compact_now(
@@ -130,11 +164,19 @@ def compact_now(
     settings: Lake,
     progress: Progress | None = None,
 ) -> list[Compacted]:
-    """Merge every partition, today's too, as far as `target_file_bytes` allows; then make the rollups."""
+    """Merge every partition, today's too, as far as `target_file_bytes` allows; then make the rollups.
+
+    The archive is sealed instead, where the settings say that it is to be.
+    """
     done: list[Compacted] = []
     tables = lake_tables(registry)
     for table in tables.values():
         target = settings.target_file_bytes
+        if table.name == ARCHIVE and settings.seal_archive:
+            if LakeReader(lake_path, cache_path).snapshot(ARCHIVE) is not None:
+                LakeWriter(lake_path).ensure(registry)  # a lake of an earlier version lacks columns
+            done += seal(lake_path, cache_path, target, full=True, progress=progress)
+            continue
         done += compact(lake_path, cache_path, table, target, full=True, progress=progress)
     refresh_rollups(lake_path, cache_path, tables[TABLE])
     return done
@@ -159,7 +201,7 @@ class _Turn:
         return CareReport(tuple(self.compacted), self.rolled, tuple(self.vacuumed), tuple(self.troubles))
 
 
-def _facts(title: str, snapshot: Snapshot) -> TableFacts:
+def _facts(title: str, snapshot: Snapshot, days_kept: int) -> TableFacts:
     firsts = [f.first_window for f in snapshot.files if f.first_window]
     lasts = [f.last_window for f in snapshot.files if f.last_window]
     return TableFacts(
@@ -171,4 +213,6 @@ def _facts(title: str, snapshot: Snapshot) -> TableFacts:
         version=snapshot.version,
         first_window=min(firsts, default=None),
         last_window=max(lasts, default=None),
+        oldest_day=oldest_day(snapshot),
+        days_kept=days_kept,
     )

@@ -9,38 +9,28 @@ plan -> merge -> commit.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from urllib.parse import unquote
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake.exceptions import CommitFailedError
-from deltalake.transaction import AddAction, RemoveAction
 
-from missioncontrol.clock import Clock, system_clock, utc_date
-from missioncontrol.errors import MissionControlError, StorageError
-from missioncontrol.lake.actions import (
-    CommitUnsureError,
-    StagedFile,
-    discard,
-    joining,
-    leaving,
-    rewrite,
-    write_actions,
-)
-from missioncontrol.lake.delta import delta_failures, open_table
+from missioncontrol.clock import Clock, system_clock
+from missioncontrol.errors import StorageError
+from missioncontrol.lake.actions import StagedFile
+from missioncontrol.lake.delta import delta_failures
 from missioncontrol.lake.durability import flush
+from missioncontrol.lake.filenames import kind_of
 from missioncontrol.lake.locks import rewriting
 from missioncontrol.lake.merge import merged, read, readable, slices
 from missioncontrol.lake.parquet import COMPACTED_LEVEL, PartFile
 from missioncontrol.lake.plan import Merge, Partition, day, partitions, plan
+from missioncontrol.lake.settled import is_over, is_quiet
 from missioncontrol.lake.snapshot import FileRef, LakeReader, Snapshot
+from missioncontrol.lake.swap import swap
 from missioncontrol.lake.tables import Column, LakeTable
 
-QUIET_S = 600
-"""A past day counts as over when none of its files is younger than this."""
 _AT_ONCE_ROWS = 150_000
 """Aggregate rows that are merged in one piece; a wide row takes about half a kB of memory."""
 
@@ -72,16 +62,22 @@ def compact(
     full: bool = False,
     progress: Progress | None = None,
     stop: threading.Event | None = None,
+    leave_settled: bool = False,
 ) -> list[Compacted]:
     """Do the merges that are worth it now; with `full` every partition as far as the target size allows.
 
-    An empty list when there is no such table or nothing to do. Raises `StorageError` and `StorageFull`;
-    merges that were committed before stay.
+    With `leave_settled` days that are over and quiet are left alone: they are going to be sealed. An empty
+    list when there is no such table or nothing to do. Raises `StorageError` and `StorageFull`; merges that
+    were committed before stay.
     """
     snapshot = LakeReader(lake_path, cache_path).snapshot(table.name)
     if snapshot is None:
         return []
-    merges = plan(snapshot, target_file_bytes, _settled(snapshot, clock, full))
+    snapshot = _unsealed(snapshot)
+    settled = _settled(snapshot, clock, full)
+    if leave_settled:
+        snapshot = _without(snapshot, settled)
+    merges = plan(snapshot, target_file_bytes, settled)
     done: list[Compacted] = []
     failure: StorageError | None = None
     for merge in merges:
@@ -103,21 +99,24 @@ def compact(
     return done
 
 
+def _unsealed(snapshot: Snapshot) -> Snapshot:
+    """Without the files that are sealed: only sealing merges those."""
+    return msgspec.structs.replace(snapshot, files=tuple(f for f in snapshot.files if not kind_of(f.path)))
+
+
+def _without(snapshot: Snapshot, left: Collection[Partition]) -> Snapshot:
+    return msgspec.structs.replace(
+        snapshot, files=tuple(f for f in snapshot.files if f.partition not in left)
+    )
+
+
 def _settled(snapshot: Snapshot, clock: Clock, full: bool) -> frozenset[Partition]:
     """The partitions of days that are over, and to which nothing was added for a while."""
     return frozenset(
         partition
         for partition, files in partitions(snapshot)
-        if full or (len(files) > 1 and day(partition) < utc_date(clock()) and _quiet(files, clock))
+        if full or (len(files) > 1 and is_over(partition, clock) and is_quiet(files, clock))
     )
-
-
-def _quiet(files: Sequence[FileRef], clock: Clock) -> bool:
-    quiet_since = clock() / 1e9 - QUIET_S
-    try:
-        return all(Path(file.path).stat().st_mtime < quiet_since for file in files)
-    except FileNotFoundError:
-        return False
 
 
 def _merge(
@@ -141,7 +140,7 @@ def _merge_alone(
     # What takes the place of files that may have been flushed long ago is flushed before they leave.
     with delta_failures(lake_path / table.name):
         flush([lake_path / table.name / staged.path])
-    committed = _swap(lake_path, table.name, staged, files)
+    committed = swap(lake_path, table.name, [staged], files)
     return Compacted(
         table=table.name,
         partition=merge.partition,
@@ -182,24 +181,3 @@ def _write(
         for condition in pieces:
             part.write(merged(table, columns, [read(path, condition) for path in paths]))
         return part.staged()
-
-
-def _swap(lake_path: Path, table: str, staged: StagedFile, files: Sequence[FileRef]) -> bool:
-    """Put the staged file in the place of the files, in one commit; False when another commit was faster."""
-    try:
-        opened = open_table(lake_path / table)
-        if opened is None or not {f.path for f in files} <= set(map(unquote, opened.file_uris())):
-            discard(lake_path, [staged])
-            return False
-        actions: list[AddAction | RemoveAction] = [joining(lake_path, staged, data_change=False)]
-        actions += [leaving(lake_path, table, file, data_change=False) for file in files]
-        write_actions(lake_path / table, opened, actions, [rewrite(opened)])
-        return True
-    except CommitFailedError:
-        discard(lake_path, [staged])
-        return False
-    except CommitUnsureError:
-        raise
-    except MissionControlError:
-        discard(lake_path, [staged])
-        raise

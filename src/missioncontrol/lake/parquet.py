@@ -5,7 +5,6 @@ Never commits anything and never reads a file. Flow: Arrow table -> one file a p
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -20,11 +19,17 @@ import pyarrow.parquet as pq
 from missioncontrol.errors import StorageError
 from missioncontrol.lake.actions import StagedFile, discard
 from missioncontrol.lake.delta import storage_error
+from missioncontrol.lake.filenames import Kind, new_path
 from missioncontrol.lake.tables import SHAPES, Column, Type
 
 FRESH_LEVEL = 1
 """zstd level of files that compaction will soon read again."""
 COMPACTED_LEVEL = 3
+SEALED_LEVEL = 9
+SEALED_GROUP_BYTES = 16 * 1024 * 1024
+"""Unpacked bodies of a row group of a sealed file. It is one page, which zstd compresses as a whole: it finds
+what a few hundred pings have in common."""
+_PAGE_BYTES = 1024 * 1024
 _GROUP_ROWS = 100_000
 _GROUP_BODY_BYTES = 4 * 1024 * 1024
 
@@ -80,10 +85,15 @@ class PartFile:
     """
 
     def __init__(
-        self, lake_path: Path, table: str, partition: tuple[tuple[str, str], ...], level: int
+        self,
+        lake_path: Path,
+        table: str,
+        partition: tuple[tuple[str, str], ...],
+        level: int,
+        kind: Kind = "",
     ) -> None:
         self._lake_path, self._table, self._partition, self._level = lake_path, table, partition, level
-        self._path = new_path(partition)
+        self._path, self._kind = new_path(partition, kind), kind
         self._full = lake_path / table / self._path
         self._writer: pq.ParquetWriter | None = None
         self._stats = _Stats(0, {}, {}, {})
@@ -97,8 +107,11 @@ class PartFile:
         with self._failures():
             if self._writer is None:
                 self._full.parent.mkdir(parents=True, exist_ok=True)
-                self._writer = open_parquet(rows.schema, self._full, self._level)
-            self._writer.write_table(rows, row_group_size=group_rows(rows))
+                page_bytes = 2 * SEALED_GROUP_BYTES if self._kind else _PAGE_BYTES
+                self._writer = open_parquet(rows.schema, self._full, self._level, page_bytes)
+            # The pieces of a sealed file are its row groups.
+            size = rows.num_rows if self._kind else group_rows(rows)
+            self._writer.write_table(rows, row_group_size=max(1, size))
         self._stats = _with(self._stats, rows)
 
     def staged(self) -> StagedFile:
@@ -131,7 +144,9 @@ class PartFile:
             raise storage_error(error, self._lake_path / self._table) from error
 
 
-def open_parquet(schema: pa.Schema, path: Path, level: int) -> pq.ParquetWriter:
+def open_parquet(
+    schema: pa.Schema, path: Path, level: int, page_bytes: int = _PAGE_BYTES
+) -> pq.ParquetWriter:
     """A writer of one Parquet file as the lake has them; raises `OSError`."""
     wide = any(pa.types.is_binary(f.type) for f in schema)
     narrow = [f.name for f in schema if not pa.types.is_binary(f.type)] if wide else True
@@ -142,6 +157,7 @@ def open_parquet(schema: pa.Schema, path: Path, level: int) -> pq.ParquetWriter:
         compression_level=level,
         use_dictionary=narrow,
         write_statistics=narrow,
+        data_page_size=page_bytes,
     )
 
 
@@ -179,12 +195,6 @@ def sort(table: str, rows: pa.Table) -> pa.Table:
 def partition_by(table: str) -> tuple[str, ...]:
     """Names of the partition columns."""
     return SHAPES[table].partition_by
-
-
-def new_path(partition: tuple[tuple[str, str], ...]) -> str:
-    """A path that no file ever had, relative to the folder of the table."""
-    folders = [f"{name}={_safe(value)}/" for name, value in partition]
-    return f"{''.join(folders)}part-{uuid.uuid4().hex}.parquet"
 
 
 def _with(stats: _Stats, rows: pa.Table) -> _Stats:
@@ -232,8 +242,3 @@ def _instant(value: datetime) -> str:
 
 def _text(value: Any) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
-
-
-def _safe(value: str) -> str:
-    """Only the log says what the value is; the folder's name is for people and plain readers."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in value)

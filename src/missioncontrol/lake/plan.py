@@ -13,6 +13,7 @@ from itertools import groupby
 
 import msgspec
 
+from missioncontrol.config import Retention
 from missioncontrol.lake.snapshot import FileRef, Snapshot
 
 FANOUT = 8
@@ -40,10 +41,10 @@ def plan(snapshot: Snapshot, target_bytes: int, settled: Collection[Partition]) 
     """
     merges: list[Merge] = []
     for partition, files in partitions(snapshot):
-        small = sorted((f for f in files if not _grown(f, target_bytes)), key=lambda f: f.size_bytes)
-        groups = [small] if partition in settled else list(_ripe_tiers(small))
+        small = sorted((f for f in files if not grown(f, target_bytes)), key=lambda f: f.size_bytes)
+        groups = [small] if partition in settled else list(ripe_tiers(small))
         for group in groups:
-            merges += [Merge(partition, tuple(bin_)) for bin_ in _bins(group, target_bytes) if len(bin_) > 1]
+            merges += [Merge(partition, tuple(bin_)) for bin_ in bins(group, target_bytes) if len(bin_) > 1]
     return merges
 
 
@@ -58,11 +59,13 @@ def day(partition: Partition) -> date:
     return date.fromisoformat(dict(partition)["submission_date"])
 
 
-def _grown(file: FileRef, target_bytes: int) -> bool:
+def grown(file: FileRef, target_bytes: int) -> bool:
+    """Whether the file is too large to be worth merging."""
     return file.size_bytes * 4 > target_bytes * 3 or file.rows * 4 > _LARGEST_ROWS * 3
 
 
-def _ripe_tiers(files: Iterable[FileRef]) -> Iterator[list[FileRef]]:
+def ripe_tiers(files: Iterable[FileRef]) -> Iterator[list[FileRef]]:
+    """The tiers of files (smallest first) that have enough members to be merged."""
     for _, members in groupby(files, key=lambda f: _tier(f.size_bytes)):
         tier = list(members)
         if len(tier) >= FANOUT:
@@ -76,7 +79,7 @@ def _tier(size_bytes: int) -> int:
     return tier
 
 
-def _bins(files: Sequence[FileRef], target_bytes: int) -> list[list[FileRef]]:
+def bins(files: Sequence[FileRef], target_bytes: int) -> list[list[FileRef]]:
     """The files in their order, cut where a merged file would pass the target size."""
     bins: list[list[FileRef]] = []
     size = rows = 0
@@ -87,3 +90,14 @@ def _bins(files: Sequence[FileRef], target_bytes: int) -> list[list[FileRef]]:
         bins[-1].append(file)
         size, rows = size + file.size_bytes, rows + file.rows
     return bins
+
+
+def kept_days(settings: Retention, table: str) -> int:
+    """How many days the table keeps; 0: for ever."""
+    days: int = getattr(settings, table, 0)
+    return days
+
+
+def oldest_day(snapshot: Snapshot) -> date | None:
+    """The oldest submission date that the table has rows of."""
+    return min((day(f.partition) for f in snapshot.files), default=None)

@@ -176,8 +176,13 @@ _PINGS = (
     ),
     Column("headers", "string", "The kept headers as a JSON object."),
     Column("encoding", "string", "Content-Encoding of the body as sent; empty: none."),
-    Column("body", "binary", "The body as received."),
+    Column(
+        "body", "binary", "The body as received; where `packing` is not null what it holds: the JSON text."
+    ),
     Column("discarded", "string", "Reason why the ping was not counted; null when it was."),
+    Column("packing", "string", "How the body was compressed as sent; null: `body` is as it was sent."),
+    Column("sent_bytes", "int64", "Size of the body as sent, where `packing` is not null."),
+    Column("sent_crc32", "int64", "CRC-32 of the body as sent, where `packing` is not null."),
 )
 
 

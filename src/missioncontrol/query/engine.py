@@ -87,7 +87,11 @@ class Engine:
     ) -> list[tuple[Any, ...]]:
         """All rows of SQL of our own, in which `{relation}` stands for the table's files within `span`."""
         snapshot = self.reader.snapshot(table)
-        columns = snapshot.columns if snapshot else lake_tables(self.registry())[table].columns
+        columns = lake_tables(self.registry())[table].columns
+        if snapshot:
+            # A lake of an earlier version lacks columns until its stream has started.
+            held = {c.name for c in snapshot.columns}
+            columns = (*snapshot.columns, *(c for c in columns if c.name not in held))
         files = [f for f in snapshot.files if span.wants(f)] if snapshot else []
         statement = Statement(sql.replace("{relation}", view(files, columns)), tuple(parameters), (), _ALL)
         with self._run(statement) as rows:

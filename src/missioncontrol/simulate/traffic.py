@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import ipaddress
 import time
+import zlib
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -19,7 +20,6 @@ from itertools import chain, islice
 from urllib.parse import urlsplit
 
 import msgspec
-from isal import isal_zlib
 
 from missioncontrol.errors import BadRequest, MissionControlError
 from missioncontrol.simulate.connection import Connection
@@ -83,8 +83,8 @@ async def send(
 ) -> TrafficReport:
     """Post submissions to `url` (scheme, loopback host and port).
 
-    `rate_per_s` None keeps the distances between the submissions' own receive times. `gzip_level` is 1 to 3;
-    0 sends plain JSON. `forwarded_for` gives the client address to claim in X-Forwarded-For. Raises
+    `rate_per_s` None keeps the distances between the submissions' own receive times. `gzip_level` is zlib's,
+    1 to 9; 0 sends plain JSON. `forwarded_for` gives the client address to claim in X-Forwarded-For. Raises
     `BadRequest` for a host that is not this machine, and for bounds that are not above 0.
     """
     host, port = loopback(url)
@@ -208,7 +208,7 @@ class _Run:
             "X-PingSender-Version: 1.0",
         ]
         if self._gzip_level:
-            body = isal_zlib.compress(body, self._gzip_level, wbits=_GZIP_WINDOW)
+            body = zlib.compress(body, self._gzip_level, wbits=_GZIP_WINDOW)
             headers.append("Content-Encoding: gzip")
         if self._forwarded_for:
             headers.append(f"X-Forwarded-For: {self._forwarded_for(submission)}")

@@ -190,7 +190,8 @@ def _table(shape: LakeTable, names: list[str], rows: list[tuple[Any, ...]]) -> p
         times = columns["window_start" if "window_start" in columns else "arrival"]
         days: dict[int, date] = {s: datetime.fromtimestamp(s, UTC).date() for s in set(times)}
         columns["submission_date"] = tuple(days[s] for s in times)
-    return pa.table({c.name: _array(c, columns[c.name]) for c in shape.columns})
+    # What is missing (how a body is packed) is null until the archive is sealed.
+    return pa.table({c.name: _array(c, columns[c.name]) for c in shape.columns if c.name in columns})
 
 
 def _array(column: Column, values: tuple[Any, ...]) -> pa.Array:

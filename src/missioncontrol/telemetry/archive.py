@@ -1,6 +1,8 @@
 """The archive: pings as they were accepted, read back from the table `pings`.
 
-Reads Parquet files a row group at a time, so that memory stays small whatever a file's size. Never writes.
+Reads Parquet files a row group at a time, so that memory stays small whatever a file's size. The body of a sealed row
+is handed out as it is kept, unpacked, under no encoding: extraction comes to the same as with the body as sent, and
+nothing is compressed or inflated for it. Never writes.
 """
 
 from __future__ import annotations
@@ -24,7 +26,17 @@ _TEXTS = (
     "namespace", "document_type", "document_version", "document_id", "application", "channel", "version", "build_id",
     "country",
 )  # fmt: skip
-_COLUMNS = ("received_ns", *_TEXTS, "given_date", "headers", "encoding", "log_offset", "discarded", "body")
+_COLUMNS = (
+    "received_ns",
+    *_TEXTS,
+    "given_date",
+    "headers",
+    "encoding",
+    "packing",
+    "log_offset",
+    "discarded",
+    "body",
+)
 _NO_HEADERS = "{}"
 
 
@@ -38,12 +50,15 @@ class Part(msgspec.Struct, frozen=True):
     groups: tuple[int, ...]
     rows: int
     submission_date: date
+    doc_type: str
 
 
 class Archived(msgspec.Struct, frozen=True, gc=False):
     """A ping of the archive and why it was not counted when it arrived (null: it was)."""
 
     submission: Submission
+    doc_type: str
+    """The declared document type that it was filed under, or `other`."""
     discarded: str | None
 
 
@@ -51,16 +66,17 @@ def parts(file: FileRef) -> list[Part]:
     """The file in parts of about 4 MB on disk. Raises `StorageError` (`lake_file`, `lake_file_gone`)."""
     with _there(file.path):
         metadata = pq.read_metadata(file.path)
-    day = date.fromisoformat(dict(file.partition)["submission_date"])
+    partition = dict(file.partition)
+    day, doc_type = date.fromisoformat(partition["submission_date"]), partition["doc_type"]
     found: list[Part] = []
     size = _PART_BYTES
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         if size >= _PART_BYTES:
-            found.append(Part(file.path, (), 0, day))
+            found.append(Part(file.path, (), 0, day, doc_type))
             size = 0
         last = found[-1]
-        found[-1] = Part(file.path, (*last.groups, number), last.rows + group.num_rows, day)
+        found[-1] = Part(file.path, (*last.groups, number), last.rows + group.num_rows, day, doc_type)
         size += sum(group.column(i).total_compressed_size for i in range(group.num_columns))
     return found
 
@@ -70,22 +86,26 @@ def read_part(part: Part) -> Iterator[Archived]:
     with _there(part.path), pq.ParquetFile(part.path) as file:
         present = [name for name in _COLUMNS if name in file.schema_arrow.names]
         for number in part.groups:
-            yield from _pings(
-                file.read_row_group(number, columns=present, use_threads=False), part.submission_date
-            )
+            yield from _pings(file.read_row_group(number, columns=present, use_threads=False), part)
 
 
-def _pings(table: pa.Table, submission_date: date) -> Iterator[Archived]:
+def read_archive(file: FileRef) -> Iterator[Archived]:
+    """The pings of a whole file, as `read_part()`."""
+    for part in parts(file):
+        yield from read_part(part)
+
+
+def _pings(table: pa.Table, part: Part) -> Iterator[Archived]:
     columns = {name: _values(table, name) for name in _COLUMNS}
-    day = submission_date.strftime("%Y%m%d")
-    for received, *texts, given, headers, encoding, offset, discarded, body in zip(
+    day = part.submission_date.strftime("%Y%m%d")
+    for received, *texts, given, headers, encoding, packing, offset, discarded, body in zip(
         *columns.values(), strict=True
     ):
-        given_day = day if given is None else given or None
+        given_day, encoding = day if given is None else given or None, "" if packing else encoding or ""
         submission = Submission(  # type: ignore[call-arg] # the texts are as many as _TEXTS
-            received, *texts, given_day, _headers(headers), encoding or "", body or b"", offset or 0
+            received, *texts, given_day, _headers(headers), encoding, body, offset or 0
         )
-        yield Archived(submission, discarded)
+        yield Archived(submission, part.doc_type, discarded)
 
 
 @contextmanager
@@ -104,7 +124,7 @@ def _values(table: pa.Table, name: str) -> list[Any]:
     return list(_bodies(table)) if name == "body" else table[name].to_pylist()
 
 
-def _bodies(table: pa.Table) -> Iterator[memoryview | None]:
+def _bodies(table: pa.Table) -> Iterator[memoryview]:
     """The bodies without a copy."""
     for chunk in table["body"].chunks:
         _, offsets, data = chunk.buffers()
@@ -112,7 +132,7 @@ def _bodies(table: pa.Table) -> Iterator[memoryview | None]:
         ends = memoryview(offsets).cast("i")[chunk.offset : chunk.offset + len(chunk) + 1]
         valid = chunk.is_valid().to_pylist() if chunk.null_count else None
         for row in range(len(chunk)):
-            yield view[ends[row] : ends[row + 1]] if valid is None or valid[row] else None
+            yield view[ends[row] : ends[row + 1]] if valid is None or valid[row] else memoryview(b"")
 
 
 def _headers(text: str | None) -> tuple[tuple[str, str], ...]:

@@ -7,7 +7,7 @@ handed out as they came, bounded, and for download.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 import msgspec
@@ -21,6 +21,10 @@ class TableSize(msgspec.Struct, frozen=True):
     files: int
     size_bytes: int
     version: int
+    days_kept: int = 0
+    """Days after which rows leave the table; 0: never."""
+    oldest_day: date | None = None
+    """Oldest submission date that there are rows of."""
 
 
 class Accepted(msgspec.Struct, frozen=True):

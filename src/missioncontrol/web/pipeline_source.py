@@ -12,11 +12,13 @@ from typing import Any
 
 from missioncontrol.clock import utc
 from missioncontrol.ingest.reasons import explanations
+from missioncontrol.lake.packing import as_sent
+from missioncontrol.lake.plan import kept_days, oldest_day
 from missioncontrol.lake.tables import lake_tables
 from missioncontrol.query.relation import Span
 from missioncontrol.services import Services
 from missioncontrol.telemetry.discards import NOTES, REASONS, Discard
-from missioncontrol.telemetry.inflate import inflate
+from missioncontrol.telemetry.inflate import content
 from missioncontrol.telemetry.status import read_status
 from missioncontrol.web import pipeline
 
@@ -34,12 +36,13 @@ SELECT CASE WHEN doc_type = 'other' THEN document_type ELSE doc_type END,
 FROM {relation} WHERE discarded IS NULL AND window_start >= ? GROUP BY 1 ORDER BY 3 DESC, 1 LIMIT 100"""
 _SAMPLES = """
 SELECT discarded, log_offset, received_ns, namespace, document_type, document_version, document_id, application,
-       version, channel, build_id, headers, encoding, octet_length(body), body
+       version, channel, build_id, headers, encoding, coalesce(sent_bytes, octet_length(body)), body,
+       packing
 FROM {relation} WHERE discarded IS NOT NULL AND window_start >= ?
 QUALIFY row_number() OVER (PARTITION BY discarded ORDER BY received DESC) <= 3 ORDER BY received DESC LIMIT ?"""
-_SAMPLE = (
-    "SELECT log_offset, encoding, body FROM {relation} WHERE discarded IS NOT NULL AND log_offset = ? LIMIT 1"
-)
+_SAMPLE = """
+SELECT log_offset, encoding, body, packing, sent_crc32
+FROM {relation} WHERE discarded IS NOT NULL AND log_offset = ? LIMIT 1"""
 
 
 class LakePipeline:
@@ -77,8 +80,9 @@ class LakePipeline:
 
     def sample(self, log_offset: int) -> pipeline.SampleBody | None:
         """The body of a discarded ping as it came (of an unreadable one, its first bytes)."""
-        for row in self._services.engine.over("pings", _SAMPLE, (log_offset,)):
-            return pipeline.SampleBody(*row)
+        found = self._services.engine.over("pings", _SAMPLE, (log_offset,))
+        for offset, encoding, body, packing, sent_crc32 in found:
+            return pipeline.SampleBody(offset, encoding, as_sent(body, packing, sent_crc32))
         return None
 
     def _reasons(self, table: str, now: datetime) -> list[pipeline.Discard]:
@@ -105,7 +109,17 @@ class LakePipeline:
             snapshot = self._services.reader.snapshot(name)
             if snapshot is not None:
                 rows, size = sum(f.rows for f in snapshot.files), sum(f.size_bytes for f in snapshot.files)
-                found.append(pipeline.TableSize(name, rows, len(snapshot.files), size, snapshot.version))
+                found.append(
+                    pipeline.TableSize(
+                        name,
+                        rows,
+                        len(snapshot.files),
+                        size,
+                        snapshot.version,
+                        days_kept=kept_days(self._services.config.retention, name),
+                        oldest_day=oldest_day(snapshot),
+                    )
+                )
         return tuple(found)
 
     def _explanations(self) -> dict[str, str]:
@@ -119,7 +133,7 @@ class LakePipeline:
 
 
 def _sample(row: Sequence[Any]) -> pipeline.Sample:
-    reason, offset, received, *address, headers, encoding, size, body = row
+    reason, offset, received, *address, headers, encoding, size, body, packing = row
     return pipeline.Sample(
         reason,
         offset,
@@ -127,7 +141,7 @@ def _sample(row: Sequence[Any]) -> pipeline.Sample:
         _path(*address),
         tuple(pipeline.Header(n, v) for n, v in json.loads(headers or "{}").items()),
         size,
-        _preview(body, encoding),
+        _preview(body, encoding, packing),
     )
 
 
@@ -147,7 +161,7 @@ def _path(
     return "/submit/" + "/".join(p or "" for p in (namespace, kind, version, identity))
 
 
-def _preview(body: bytes, encoding: str) -> str:
-    text = inflate(body, encoding, _PREVIEW_INFLATED)
+def _preview(body: bytes, encoding: str, packing: str | None) -> str:
+    text = content(body, encoding, packing, _PREVIEW_INFLATED)
     shown = body if isinstance(text, Discard) else text
     return bytes(shown[:PREVIEW_CHARACTERS]).decode("utf-8", "replace")

@@ -63,7 +63,9 @@ def test_a_day_that_was_made_is_due_again_only_when_more_pings_came() -> None:
         (run("failed", 3, timedelta(days=3)), False),
     ],
 )
-def test_a_failure_is_tried_again_with_growing_pauses_and_not_for_ever(last: Run | None, expected: bool) -> None:
+def test_a_failure_is_tried_again_with_growing_pauses_and_not_for_ever(
+    last: Run | None, expected: bool
+) -> None:
     assert may_try(last, ONE_AM, NOW) is expected
 
 

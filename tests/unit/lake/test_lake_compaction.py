@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -23,6 +24,7 @@ from hypothesis import strategies as st
 
 from missioncontrol.lake import compaction, merge
 from missioncontrol.lake.compaction import compact
+from missioncontrol.lake.locks import rewriting
 from missioncontrol.lake.plan import FANOUT, plan
 from missioncontrol.lake.snapshot import FileRef, LakeReader, Snapshot
 from missioncontrol.lake.writer import LakeWriter
@@ -257,13 +259,15 @@ def test_the_newest_day_is_merged_first_and_days_are_never_mixed():
 def test_two_rewriters_that_started_from_the_same_version_never_double_rows(lake, rows_of, monkeypatch):
     for n in range(1, 5):
         lake.writer.append(TABLE, rows_of(("release", 1, 1.0)), "stream", n)
-    swap, barrier = compaction._swap, threading.Barrier(3)
+    swap, barrier = compaction.swap, threading.Barrier(3, timeout=60)
+    # As if they ran on machines that know nothing of each other's locks.
+    monkeypatch.setattr(compaction, "rewriting", lambda *_: contextlib.nullcontext(True))
 
     def together(*args):
         barrier.wait()
         return swap(*args)
 
-    monkeypatch.setattr(compaction, "_swap", together)
+    monkeypatch.setattr(compaction, "swap", together)
     results = []
     threads = [threading.Thread(target=lambda: results.append(compact_all(lake))) for _ in range(3)]
     for thread in threads:
@@ -337,11 +341,11 @@ KILLED = textwrap.dedent("""
     from pathlib import Path
     sys.path.insert(0, sys.argv[2])
     from conftest import small_registry
-    from missioncontrol.lake import compaction
+    from missioncontrol.lake import compaction, swap
     from missioncontrol.lake.tables import lake_tables
 
     # The moment between writing the merged file and committing it, touched inputs included.
-    compaction.write_actions = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    swap.write_actions = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
     root = Path(sys.argv[1])
     table = lake_tables(small_registry())["error_aggregates"]
     compaction.compact(root / "lake", root / "cache", table, 10**8, full=True)
@@ -396,3 +400,13 @@ def test_progress_is_told_after_each_merge(lake, rows_of):
         progress=lambda c, n, of: told.append((dict(c.partition)["submission_date"], n, of)),
     )
     assert told == [("2026-01-02", 1, 2), ("2026-01-01", 2, 2)]
+
+
+def test_a_day_that_is_being_rewritten_is_left_alone(lake, rows_of):
+    for n in range(1, 5):
+        lake.writer.append(TABLE, rows_of(("release", 1, 1.0)), "stream", n)
+    day = dict(lake.reader.snapshot(TABLE).files[0].partition)["submission_date"]
+    with rewriting(lake.path, TABLE, day) as held:
+        assert held
+        assert compact_all(lake) == []
+    assert len(compact_all(lake)) == 1

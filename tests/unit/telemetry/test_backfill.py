@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -368,7 +367,6 @@ def test_pings_that_no_longer_fit_the_registry_leave_and_those_that_do_now_enter
 def test_crash_pings_of_the_archive_keep_their_time_of_arrival(tmp_path: Path) -> None:
     with installation() as (config, log, writer):
         streamed(config, log, writer, [entry(crash_ping(), 1, "crash", after_s=12_345.678)])
-        shutil.rmtree(config.lake_path / "error_aggregates")
         run_all(config, log, plan("error_aggregates"))
         [row] = rows(config.lake_path, "error_aggregates")
     seconds = RECEIVED_NS // 10**9 + 12_345

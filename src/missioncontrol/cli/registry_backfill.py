@@ -1,0 +1,81 @@
+"""`missioncontrol registry backfill`: the past of a measure or dimension that was declared later."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+import click
+
+from missioncontrol.cli.backfill import Day, run
+from missioncontrol.cli.context import Settings, open_services, with_settings
+
+if TYPE_CHECKING:
+    from missioncontrol.registry.model import Registry
+
+
+@click.command("backfill")
+@with_settings
+@click.option("--since", type=Day(), metavar="DAY", required=True, help="First day to fill.")
+@click.option("--until", type=Day(), metavar="DAY", help="Last day [today, UTC].")
+@click.option(
+    "--incomplete", is_flag=True, help="Replace days also where the archive lacks pings that they have."
+)
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes that read pings [one a core].")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON on stdout.")
+@click.argument("name")
+def command(
+    settings: Settings,
+    since: date,
+    until: date | None,
+    incomplete: bool,
+    workers: int | None,
+    as_json: bool,
+    name: str,
+) -> None:
+    """Fill the archived days that the measure or dimension NAME lacks.
+
+    Makes those days of the tables that hold it again from the archived pings, under today's registry; a server may run
+    meanwhile.
+
+    \b
+    Examples:
+      missioncontrol registry backfill gc_long_pauses --since 2026-11-01
+      missioncontrol registry backfill gfx_compositor --since 20261101 --until 20261115
+    """
+    from missioncontrol.clock import system_clock, utc_date
+    from missioncontrol.errors import BadRequest
+    from missioncontrol.telemetry.backfill_scope import Plan
+
+    until = until or max(since, utc_date(system_clock()))
+    if since > until:
+        raise BadRequest("days_out_of_order", f"{since} comes after {until}.", "Swap the two days.")
+    with open_services(settings) as services:
+        tables = tables_with(name, services.registry())
+        run(services, Plan(tables, since, until, incomplete=incomplete), as_json, workers)
+
+
+def tables_with(name: str, registry: Registry) -> tuple[str, ...]:
+    """The tables of the stream that hold a measure or dimension. Raises `BadRequest` (`registry_unknown`)."""
+    import difflib
+
+    from missioncontrol.errors import BadRequest
+    from missioncontrol.telemetry.backfill_scope import STREAM_TABLES
+
+    measure, dimension = registry.measures.get(name), registry.dimensions.get(name)
+    if measure is not None:
+        held = {"error_aggregates", "experiment_aggregates"}
+        held |= {"client_aggregates"} if measure.counts_clients else set()
+        held |= {"usage_by_activity"} if name == "usage_hours" else set()
+    elif dimension is not None and dimension.enabled:
+        held = {"error_aggregates"}
+        held |= {"experiment_aggregates"} if dimension.experiments else set()
+        held |= {"client_aggregates"} if dimension.clients else set()
+    else:
+        close = difflib.get_close_matches(
+            name[:80], [*registry.measures, *(d.name for d in registry.keys)], 1
+        )
+        hint = f"Did you mean `{close[0]}`?" if close else "See `missioncontrol registry list`."
+        hint = "Switch it on with `enabled = true` first." if dimension is not None else hint
+        raise BadRequest("registry_unknown", f"No measure or dimension {name[:80]!r} is in use.", hint)
+    return tuple(table for table in STREAM_TABLES if table in held)

@@ -1,0 +1,152 @@
+"""The archive of a running server: sealed beside the stream, killed meanwhile, and given back as it was sent."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+import uuid
+import zlib
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tests.e2e.test_killed import kill_tree
+from tests.support.pings import crash_ping, main_ping
+from tests.support.server import RunningServer, running_server
+
+from missioncontrol.lake.filenames import kind_of
+from missioncontrol.lake.packing import as_sent
+from missioncontrol.lake.snapshot import LakeReader
+from missioncontrol.lake.writer import LakeWriter
+from missioncontrol.registry.load import load_registry
+
+TODAY = time.strftime("%Y%m%d", time.gmtime()) + "093000"
+BUILD = {"application__buildId": TODAY, "environment__build__buildId": TODAY}
+
+
+def path(kind: str) -> str:
+    return f"/submit/telemetry/{uuid.uuid4()}/{kind}/Firefox/133.0/release/{TODAY}?v=4"
+
+
+def archived(server: RunningServer) -> dict[str, bytes]:
+    """Every body as it was sent, by document id."""
+    snapshot = LakeReader(server.data / "lake", server.data / "cache").snapshot("pings")
+    assert snapshot is not None
+    rows = [row for f in snapshot.files for row in pq.ParquetFile(f.path).read().to_pylist()]
+    found = {r["document_id"]: as_sent(r["body"], r.get("packing"), r.get("sent_crc32")) for r in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+def test_what_is_sealed_is_read_by_sql_shown_and_given_back_as_it_was_sent(tmp_path: Path) -> None:
+    main = json.dumps(main_ping(3600, **BUILD)).encode()
+    crash = json.dumps(crash_ping(**BUILD)).encode()
+    wrong = json.dumps(["no", "object"] * 50).encode()
+    broken = zlib.compress(main, 6, wbits=31)[:-30]
+    sent = [zlib.compress(body, level, wbits=31) for body in (main, crash, wrong) for level in (6, 9)]
+    with running_server(tmp_path) as server:
+        kinds = ("main", "main", "crash", "crash", "main", "main", "main")
+        for kind, body in zip(kinds, [*sent, broken], strict=True):
+            assert server.post(path(kind), body, content_encoding="gzip").status_code == 200
+        server.settle()
+        totals = server.sql("SELECT reason, sum(count) AS n FROM discards GROUP BY 1 ORDER BY 1")
+        before = server.get("/api/v1/pipeline").json()
+        server.run("lake", "compact")
+        assert sorted(archived(server).values()) == sorted([*sent, broken])
+        packed = server.sql("SELECT packing, count(*) AS n FROM pings GROUP BY 1 ORDER BY 1 NULLS FIRST")
+        assert [(row["packing"] or "")[:11] for row in packed] == ["", "gzip zlib:6", "gzip zlib:9"]
+        (row,) = server.sql(
+            "SELECT decode(body)::JSON ->> '$.type' AS kind, sent_bytes FROM pings "
+            "WHERE doc_type = 'main' AND discarded IS NULL AND packing LIKE '%:6:%'"
+        )
+        assert row == {"kind": "main", "sent_bytes": len(sent[0])}
+        after = server.get("/api/v1/pipeline").json()
+        assert after["samples"] == before["samples"], "sizes and previews are those of the bodies as sent"
+        samples = {s["reason"]: server.get(f"/pipeline/samples/{s['log_offset']}") for s in after["samples"]}
+        assert samples["truncated_gzip"].content == broken
+        assert samples["not_json"].content in sent[4:]
+        assert server.sql("SELECT reason, sum(count) AS n FROM discards GROUP BY 1 ORDER BY 1") == totals
+        (pings,) = [t for t in after["tables"] if t["name"] == "pings"]
+        assert (pings["days_kept"], pings["oldest_day"]) == (0, str(datetime.now(UTC).date()))
+        assert "for ever" in server.get("/pipeline").text
+
+
+def history(data: Path, days: int, each: int) -> dict[str, bytes]:
+    """A lake that holds pings of days that are over, as an earlier run of the stream left them."""
+    writer = LakeWriter(data / "lake")
+    writer.ensure(load_registry())
+    expected: dict[str, bytes] = {}
+    random.seed(4)
+    for number in range(1, days + 1):
+        ids = [str(uuid.uuid4()) for _ in range(each)]
+        numbers = {f"H{n}": [random.randrange(99) for _ in range(4)] for n in range(800)}
+        raw = [json.dumps({"id": one, **main_ping(3600), "payload": numbers}).encode() for one in ids]
+        bodies = [zlib.compress(one, 6, wbits=31) for one in raw]
+        rows = pa.table(
+            {
+                "submission_date": [datetime.now(UTC).date() - timedelta(days=number)] * each,
+                "doc_type": ["main"] * each,
+                "document_id": ids,
+                "encoding": ["gzip"] * each,
+                "body": pa.array(bodies, pa.binary()),
+            }
+        )
+        writer.append("pings", rows, "earlier", number)
+        expected.update(zip(ids, bodies, strict=True))
+    old = time.time() - 3600
+    for file in (data / "lake" / "pings").rglob("part-*.parquet"):
+        os.utime(file, (old, old))
+    return expected
+
+
+def unsealed(server: RunningServer, before: date) -> int:
+    snapshot = LakeReader(server.data / "lake", server.data / "cache").snapshot("pings")
+    assert snapshot is not None
+    days = [dict(f.partition)["submission_date"] for f in snapshot.files if not kind_of(f.path)]
+    return sum(day < str(before) for day in days)
+
+
+def test_killed_while_it_seals_beside_the_stream_nothing_is_lost(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    expected = history(data, days=12, each=250)
+    today = datetime.now(UTC).date()
+    moments = random.Random(7)
+    with running_server(tmp_path, MC_LAKE__COMPACT_INTERVAL_S="0.5") as server:
+        body = zlib.compress(json.dumps(main_ping(3600, **BUILD)).encode(), 6, wbits=31)
+        for _ in range(6):
+            address = path("main")
+            assert server.post(address, body, content_encoding="gzip").status_code == 200
+            expected[address.split("/")[3]] = body
+            time.sleep(moments.uniform(0.5, 2.5))
+            kill_tree(server)
+            server.start()
+        server.settle()
+        server.wait_until(lambda: unsealed(server, today) == 0, 90.0, pause_s=0.5)
+        assert archived(server) == expected
+        assert "Traceback" not in server.talk
+
+
+def test_what_is_kept_no_longer_leaves_by_command(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    expected = history(data, days=5, each=10)
+    with running_server(tmp_path, MC_RETENTION__PINGS="2") as server:
+        shown = json.loads(server.run("lake", "retention", "--json").stdout)
+        (pings,) = [one for one in shown if one["table"] == "pings"]
+        assert (pings["days_kept"], pings["expired_rows"]) == (2, 30)
+        assert pings["oldest_day"] == str(datetime.now(UTC).date() - timedelta(days=5))
+        assert "pings" in server.run("lake", "expire", "--dry-run").stderr
+        assert archived(server) == expected
+        (gone,) = json.loads(server.run("lake", "expire", "--json").stdout)
+        assert (gone["table"], gone["rows"]) == ("pings", 30)
+        assert len(archived(server)) == 20
+        assert server.sql("SELECT count(*) AS n FROM pings") == [{"n": 20}]
+        tables = json.loads(server.run("lake", "tables", "--json").stdout)
+        assert {t["name"]: t["days_kept"] for t in tables}["pings"] == 2
+        server.run("lake", "tables")
+        refused = server.run("lake", "expire", "--as-of", "soon", check=False)
+        assert refused.returncode == 2
