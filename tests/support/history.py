@@ -15,13 +15,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import msgspec
+from tests.support.pings import main_ping
 
 from missioncontrol.config import Config
 from missioncontrol.lake.snapshot import LakeReader
 from missioncontrol.state.database import Database
 from missioncontrol.state.runs import BuiltDay, Runs
 from missioncontrol.telemetry.backfill_plan import CRASHES, JOB, Plan, arguments
-from tests.support.pings import main_ping
 
 SOURCES = Path(__file__).parents[2] / "src"
 
