@@ -35,7 +35,9 @@ HOST = "mc.example:8000"
         ([CRASHES], "2026-11-20", "", "cra; DROP TABLE runs", "unknown_rules"),
     ],
 )
-def test_what_makes_no_sense_is_refused(tables: list[str], first: str, last: str, rules: str, code: str) -> None:
+def test_what_makes_no_sense_is_refused(
+    tables: list[str], first: str, last: str, rules: str, code: str
+) -> None:
     with pytest.raises(BadRequest) as caught:
         read_plan(tables, first, last, rules, TODAY)
     assert caught.value.code == code and len(caught.value.message) < 200
@@ -80,7 +82,9 @@ def test_a_plan_survives_as_arguments_and_is_told_in_words_and_as_a_command() ->
         ({"origin": "http://mc.example:443", "host": "mc.example"}, True),
     ],
 )
-def test_only_pages_of_this_server_and_programs_may_change_something(headers: dict[str, str], refused: bool) -> None:
+def test_only_pages_of_this_server_and_programs_may_change_something(
+    headers: dict[str, str], refused: bool
+) -> None:
     given = {"host": HOST, **headers}
     request = Request({"type": "http", "headers": [(n.encode(), v.encode()) for n, v in given.items()]})
     if not refused:

@@ -37,7 +37,9 @@ def run(
     return Run(number, "backfill", plan, origin, status, attempts, began, began, began, ended, message)
 
 
-def built(day: date, pings: int = 10, number: int = 1, table: str = CRASHES, at: datetime = NOW - 9 * MINUTE) -> BuiltDay:
+def built(
+    day: date, pings: int = 10, number: int = 1, table: str = CRASHES, at: datetime = NOW - 9 * MINUTE
+) -> BuiltDay:
     return BuiltDay(table, day, number, "default", "r", pings, 7, 2.5, at)
 
 
@@ -70,7 +72,12 @@ def test_a_made_day_says_when_how_long_under_which_rules_and_by_which_run() -> N
     view = history({YESTERDAY: 10}, [built(YESTERDAY)], [run(1, "done", YESTERDAY)])
     found = day_of(view)
     assert (found.state, found.pings, found.size_bytes, found.rows) == ("made", 10, 1000, 7)
-    assert (found.made_at, found.duration_s, found.rules, found.run_id) == (NOW - 9 * MINUTE, 2.5, "default", 1)
+    assert (found.made_at, found.duration_s, found.rules, found.run_id) == (
+        NOW - 9 * MINUTE,
+        2.5,
+        "default",
+        1,
+    )
     assert [n.text for n in view.notices] == [f"All archived days up to {YESTERDAY} are made."]
     assert view.made_until == YESTERDAY
 
@@ -103,7 +110,11 @@ def test_the_day_that_is_not_over_is_neither_missing_nor_failed() -> None:
 @pytest.mark.parametrize(("status", "state"), [("waiting", "waiting"), ("running", "running")])
 def test_a_day_that_somebody_asked_for_is_waiting_and_then_under_way(status: Status, state: str) -> None:
     for made in ([], [built(YESTERDAY, at=NOW - timedelta(days=1))]):
-        view = history({YESTERDAY: 10}, made, [run(1, "done", YESTERDAY, at=NOW - timedelta(days=1)), run(2, status, YESTERDAY)])
+        view = history(
+            {YESTERDAY: 10},
+            made,
+            [run(1, "done", YESTERDAY, at=NOW - timedelta(days=1)), run(2, status, YESTERDAY)],
+        )
         assert day_of(view).state == state
         assert "(run 2)" in notices(view, "busy")[0].text
 
@@ -148,7 +159,10 @@ def test_a_failure_leaves_what_was_made_before_and_says_so() -> None:
 
 def test_a_failure_is_no_longer_announced_once_the_day_was_made_since() -> None:
     failed = run(4, "failed", YESTERDAY, message=f"{YESTERDAY}: lake_file: x")
-    for later in (run(5, "done", YESTERDAY), run(5, "done", BEFORE, YESTERDAY, tables=TABLES, origin="command")):
+    for later in (
+        run(5, "done", YESTERDAY),
+        run(5, "done", BEFORE, YESTERDAY, tables=TABLES, origin="command"),
+    ):
         view = history({YESTERDAY: 10}, [built(YESTERDAY, number=5)], [failed, later])
         assert day_of(view).state == "made" and not notices(view, "failed")
     other = run(5, "done", YESTERDAY, tables=["error_aggregates"])
@@ -222,7 +236,10 @@ def test_only_the_newest_run_of_the_same_can_be_retried() -> None:
 
 
 def test_runs_of_other_jobs_are_listed_and_disturb_nothing() -> None:
-    odd = [Run(n, job, text, "schedule", "failed", 1, NOW) for n, job, text in ((1, "other", "x"), (2, "backfill", "{"))]
+    odd = [
+        Run(n, job, text, "schedule", "failed", 1, NOW)
+        for n, job, text in ((1, "other", "x"), (2, "backfill", "{"))
+    ]
     assert [row.what for row in run_rows(odd)] == ["x", "{"]
     assert asked_of(odd) == [] and open_failures(asked_of(odd), NOW) == []
 
