@@ -128,7 +128,9 @@ def _bodies(table: pa.Table) -> Iterator[memoryview]:
     """The bodies without a copy."""
     for chunk in table["body"].chunks:
         _, offsets, data = chunk.buffers()
-        view = memoryview(data) if data is not None else memoryview(b"")
+        view = (
+            memoryview(data).cast("B") if data is not None else memoryview(b"")
+        )  # signed bytes equal no others
         ends = memoryview(offsets).cast("i")[chunk.offset : chunk.offset + len(chunk) + 1]
         valid = chunk.is_valid().to_pylist() if chunk.null_count else None
         for row in range(len(chunk)):
