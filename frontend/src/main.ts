@@ -3,10 +3,12 @@
 import "uplot/dist/uPlot.min.css";
 import "./style.css";
 import { addCopyButtons } from "./copy";
+import { startMakeForm } from "./make";
 import { startTheme } from "./theme";
 import { startViews } from "./view";
 
 document.documentElement.classList.add("scripted");
 startTheme();
 addCopyButtons(document);
+startMakeForm();
 startViews();

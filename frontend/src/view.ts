@@ -206,15 +206,21 @@ async function refresh(): Promise<void> {
   const [answer, page] = found;
   if (answer.status !== 304 && answer.ok) {
     tag = answer.headers.get("etag") ?? "";
+    swap("[data-history]", page);
     if (find("[data-live-page]")) takePage(page);
     else takeNumbers(page);
   }
   live(answer.ok || answer.status === 304);
 }
 
-/** A page without controls is replaced whole, except while the reader is selecting text in it. */
+/** A page is replaced whole or, where it has a form, in its live parts; not while the reader is selecting text. */
 function takePage(page: Document): void {
   if (getSelection()?.toString()) return;
+  const parts = livePartsOf(document);
+  if (parts.length && parts.join() === livePartsOf(page).join()) {
+    for (const part of parts) takePart(part, page);
+    return;
+  }
   const open = [...document.querySelectorAll<HTMLDetailsElement>("details[open][data-sample]")];
   const focus = focusPath();
   swap("main", page);
@@ -223,6 +229,24 @@ function takePage(page: Document): void {
     find(`details[data-sample="${CSS.escape(dataset.sample ?? "")}"]`)?.setAttribute("open", "");
   }
   addCopyButtons(document);
+  restoreFocus(focus);
+}
+
+function livePartsOf(page: Document): string[] {
+  return [...page.querySelectorAll<HTMLElement>("[data-live-part]")].map((part) => part.dataset.livePart ?? "");
+}
+
+function takePart(name: string, page: Document): void {
+  const selector = `[data-live-part="${CSS.escape(name)}"]`;
+  const now = find(selector);
+  const focus = now?.contains(document.activeElement) ? focusPath() : "";
+  const open = [...(now?.querySelectorAll<HTMLDetailsElement>("details[open][data-sample]") ?? [])];
+  swap(selector, page);
+  for (const { dataset } of open) {
+    find(`details[data-sample="${CSS.escape(dataset.sample ?? "")}"]`)?.setAttribute("open", "");
+  }
+  const then = find(selector);
+  if (then) addCopyButtons(then);
   restoreFocus(focus);
 }
 
@@ -246,7 +270,7 @@ function takeNumbers(page: Document): void {
 function swap(selector: string, page: Document): void {
   const now = document.querySelector(selector);
   const then = page.querySelector(selector);
-  if (!now || !then) return;
+  if (!now || !then || now.isEqualNode(then)) return;
   const scrolled = [...now.querySelectorAll(".scroll")].map((box) => [box.scrollLeft, box.scrollTop] as const);
   now.replaceWith(then);
   then.querySelectorAll(".scroll").forEach((box, i) => {

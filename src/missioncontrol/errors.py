@@ -37,6 +37,12 @@ class NotFound(MissionControlError):
     status = 404
 
 
+class Forbidden(MissionControlError):
+    """The caller may not do that, whatever the request says otherwise."""
+
+    status = 403
+
+
 class ConfigError(MissionControlError):
     """A setting, or the registry, is wrong."""
 

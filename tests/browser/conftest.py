@@ -33,14 +33,14 @@ MEASURE = "/measure/Firefox/release/main_crashes"
 class Server:
     """A running `missioncontrol serve`."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *options: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = (data.parent / f"{data.name}.log").open("wb")
         self._process = subprocess.Popen(
-            [*COMMAND, "serve", "--data", str(data), "--port", str(self.port)],
+            [*COMMAND, "serve", "--data", str(data), "--port", str(self.port), *options],
             env=ENVIRONMENT,
             stdout=self._log,
             stderr=self._log,

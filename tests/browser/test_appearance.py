@@ -16,6 +16,7 @@ PAGES = [
     f"{MEASURE}?time=release&range=7d",
     "/measure/Firefox/beta/usage_hours",
     "/pipeline",
+    "/history",
     "/docs/api",
 ]
 CONTRAST = """() => {

@@ -37,6 +37,8 @@ class RunningServer:
         self.data = folder / "data"
         self.data.mkdir(parents=True, exist_ok=True)
         self.port = 0
+        self.only = ""
+        """Parts of the server that run; empty: all."""
         self.process: subprocess.Popen[bytes] | None = None
         self._folder = folder
         self._talk = folder / "server.log"
@@ -59,6 +61,7 @@ class RunningServer:
         said = self._talk.stat().st_size if self._talk.exists() else 0
         with self._talk.open("ab") as talk:
             arguments = ["serve", "--data", str(self.data), "--port", str(self.port)]
+            arguments += ["--only", self.only] if self.only else []
             self.process = self._popen(arguments, stdout=talk, stderr=talk)
         self.wait_until(lambda: self._heard_port(said) and self._beats(), START_TIMEOUT_S)
 

@@ -19,6 +19,7 @@ _COMMANDS = {
     "stream": ("stream", "Move what was accepted from the log to the lake."),
     "import": ("imports", "Import pings, aggregates or releases from files."),
     "backfill": ("backfill", "Make days of aggregate tables again from the archived pings."),
+    "jobs": ("jobs", "See the runs of jobs, and ask for one again."),
     "sql": ("sql", "Query the lake with SQL."),
     "registry": ("registry", "List and check what is declared: applications, dimensions, measures."),
     "lake": ("lake", "Look at and tidy the lake's tables."),

@@ -14,12 +14,13 @@ from typing import Any, Literal
 import msgspec
 import sqlalchemy as sa
 
-from missioncontrol.errors import NotFound
+from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.state.database import Database, built_days, runs
 
 Status = Literal["waiting", "running", "done", "failed", "stopped"]
 Origin = Literal["schedule", "command", "page"]
 SEEN_EVERY_S = 5.0
+LARGEST_ID = 2**31 - 1
 STOPPED_AFTER = timedelta(seconds=60)
 """A running run that was not seen for this long has been killed."""
 
@@ -94,6 +95,17 @@ class Runs:
                 connection, job, arguments, origin, now, {"status": "waiting", "attempts": 0, "message": ""}
             )
 
+    def retry(self, run_id: int, origin: Origin, now: datetime) -> Run:
+        """A waiting run with the arguments of one that failed or stopped; one that waits or runs is not doubled.
+
+        Raises `NotFound` (`unknown_run`) and `BadRequest` (`nothing_to_retry`).
+        """
+        run = self.get(run_id, now)
+        if run.status == "done":
+            hint = "Only runs that failed or stopped can be retried; days are made again by a new run."
+            raise BadRequest("nothing_to_retry", f"Run {run_id} is done.", hint)
+        return self.want(run.job, run.arguments, origin, now)
+
     def seen(self, run: Run, now: datetime) -> None:
         """Say that it is still running."""
         self._update(run.id, seen_at=now)
@@ -107,9 +119,11 @@ class Runs:
         with self._database.engine().connect() as connection:
             return self._one(connection, run_id, now)
 
-    def list(self, now: datetime, limit: int = 100) -> builtins.list[Run]:
-        """The newest runs first."""
+    def list(self, now: datetime, limit: int = 100, status: Sequence[Status] = ()) -> builtins.list[Run]:
+        """The newest runs first; `status`: only those of which one of these was noted."""
         query = sa.select(runs).order_by(runs.c.id.desc()).limit(limit)
+        if status:
+            query = query.where(runs.c.status.in_(status))
         with self._database.engine().connect() as connection:
             return [_run(row, now) for row in connection.execute(query)]
 
@@ -132,13 +146,23 @@ class Runs:
                 connection.execute(sa.delete(built_days).where(same))
                 connection.execute(sa.insert(built_days).values(msgspec.structs.asdict(day)))
 
-    def built_days(self, table: str | None = None, run_id: int | None = None) -> builtins.list[BuiltDay]:
-        """Days that were built, the newest first."""
+    def built_days(
+        self,
+        table: str | None = None,
+        run_id: int | None = None,
+        first: date | None = None,
+        last: date | None = None,
+    ) -> builtins.list[BuiltDay]:
+        """Days that were built, the newest first; `first` and `last` are both included."""
         query = sa.select(built_days).order_by(built_days.c.day.desc(), built_days.c.table_name)
         if table is not None:
             query = query.where(built_days.c.table_name == table)
         if run_id is not None:
             query = query.where(built_days.c.run_id == run_id)
+        if first is not None:
+            query = query.where(built_days.c.day >= first)
+        if last is not None:
+            query = query.where(built_days.c.day <= last)
         with self._database.engine().connect() as connection:
             found = connection.execute(query).mappings().all()
         return [BuiltDay(**{**row, "built_at": _utc(row["built_at"])}) for row in found]
@@ -163,9 +187,12 @@ class Runs:
         return _run(row, now) if row else None
 
     def _one(self, connection: sa.Connection, run_id: int, now: datetime) -> Run:
-        row = connection.execute(sa.select(runs).where(runs.c.id == run_id)).first()
+        known = 0 < run_id <= LARGEST_ID
+        row = connection.execute(sa.select(runs).where(runs.c.id == run_id)).first() if known else None
         if row is None:
-            raise NotFound("unknown_run", f"There is no run {run_id}.", "See `missioncontrol jobs list`.")
+            raise NotFound(
+                "unknown_run", f"There is no run {str(run_id)[:20]}.", "See `missioncontrol jobs list`."
+            )
         return _run(row, now)
 
     def _update(self, run_id: int, **values: Any) -> None:

@@ -16,15 +16,14 @@ from datetime import date
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
-
 from missioncontrol.clock import system_clock, utc
 from missioncontrol.errors import BadRequest, MissionControlError, StorageFull
 from missioncontrol.state.runs import SEEN_EVERY_S, BuiltDay, Origin, Run, Runs
 from missioncontrol.telemetry.backfill import Backfill, DayReport
-from missioncontrol.telemetry.backfill_scope import CRASHES, Plan
-
-JOB = "backfill"
+from missioncontrol.telemetry.backfill_plan import CRASHES, Plan
+from missioncontrol.telemetry.backfill_plan import JOB as JOB
+from missioncontrol.telemetry.backfill_plan import arguments as arguments
+from missioncontrol.telemetry.backfill_plan import plan_of as plan_of
 
 
 class Watcher(Protocol):
@@ -133,16 +132,6 @@ class _Seen:
         if time.monotonic() - self._last > SEEN_EVERY_S:
             self._last = time.monotonic()
             self._runs.seen(self._run, utc(system_clock()))
-
-
-def arguments(plan: Plan) -> str:
-    """The plan as text, the same for the same plan."""
-    return msgspec.json.encode(plan, order="sorted").decode()
-
-
-def plan_of(text: str) -> Plan:
-    """The plan in the arguments of a run."""
-    return msgspec.json.decode(text, type=Plan)
 
 
 @contextmanager

@@ -4,44 +4,20 @@ from __future__ import annotations
 
 from datetime import UTC, date, timedelta
 
-import msgspec
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from missioncontrol.errors import BadRequest
 from missioncontrol.lake.merge import readable
 from missioncontrol.lake.snapshot import FileRef, Snapshot
-from missioncontrol.registry.rules import DEFAULT_RULES
+from missioncontrol.telemetry.backfill_plan import ARCHIVE as ARCHIVE
+from missioncontrol.telemetry.backfill_plan import CRASHES as CRASHES
+from missioncontrol.telemetry.backfill_plan import STREAM_TABLES as STREAM_TABLES
+from missioncontrol.telemetry.backfill_plan import TABLES as TABLES
+from missioncontrol.telemetry.backfill_plan import Plan as Plan
 
-ARCHIVE = "pings"
-CRASHES = "crash_aggregates"
-STREAM_TABLES = ("error_aggregates", "experiment_aggregates", "client_aggregates", "usage_by_activity")
-TABLES = (CRASHES, *STREAM_TABLES)
-"""What can be made again."""
 _PINGS_COUNTED = {"error_aggregates": "count", "usage_by_activity": "starts"}
 """Columns whose sum is at most the number of pings."""
-
-
-class Plan(msgspec.Struct, frozen=True):
-    """Which tables to make again, for which days (both ends included) and under which rules."""
-
-    tables: tuple[str, ...]
-    first: date
-    last: date
-    rules: str = DEFAULT_RULES
-    """Rule set of crash_aggregates."""
-    incomplete: bool = False
-    """Replace days also where the archive lacks pings that the table has."""
-
-    @property
-    def of_crashes(self) -> bool:
-        """Whether crash_aggregates is made, which goes by submission date."""
-        return CRASHES in self.tables
-
-    @property
-    def of_stream(self) -> bool:
-        """Whether a table of the stream is made; they go by the day of arrival."""
-        return any(table in STREAM_TABLES for table in self.tables)
 
 
 def days_of(file: FileRef, plan: Plan) -> set[date]:

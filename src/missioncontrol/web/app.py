@@ -13,9 +13,10 @@ from fastapi import APIRouter, FastAPI
 from starlette.staticfiles import StaticFiles
 
 from missioncontrol import __version__
-from missioncontrol.state.releases import Release
 from missioncontrol.web.assets import STATIC, load_assets
 from missioncontrol.web.headers import SecureHeaders
+from missioncontrol.web.history_api import build_history_api
+from missioncontrol.web.history_pages import build_history_pages
 from missioncontrol.web.pages import PageSources, build_pages, build_pipeline_api
 from missioncontrol.web.refusals import install_refusals
 from missioncontrol.web.rendering import Renderer
@@ -23,12 +24,14 @@ from missioncontrol.web.rendering import Renderer
 if TYPE_CHECKING:
     from missioncontrol.ingest.edge import Edge
     from missioncontrol.services import Services
+    from missioncontrol.state.releases import Release
 
 
 def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
     """The web application of one installation; `edge` counts submissions in this process."""
     from missioncontrol.web.api import build_api
     from missioncontrol.web.engine_lookup import EngineLookup
+    from missioncontrol.web.history_source import LakeHistory
     from missioncontrol.web.metrics import build_metrics
     from missioncontrol.web.pipeline_source import LakePipeline
 
@@ -37,7 +40,12 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
 
     lookup = EngineLookup(services.engine)
     sources = PageSources(
-        services.registry, lookup, releases, LakePipeline(services), lambda: datetime.now(UTC)
+        services.registry,
+        lookup,
+        releases,
+        LakePipeline(services),
+        LakeHistory(services),
+        lambda: datetime.now(UTC),
     )
     api = build_api(services.engine, services.sql, services.registry, services.config)
     return compose(sources, [api, build_metrics(services, edge)])
@@ -53,12 +61,14 @@ def compose(sources: PageSources, routers: list[APIRouter]) -> FastAPI:
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
     )
-    renderer = Renderer(load_assets())
+    renderer = Renderer(load_assets(), sources.history.trouble)
     install_refusals(app, renderer)
     for router in routers:
         app.include_router(router)
     app.include_router(build_pipeline_api(sources.pipeline))
+    app.include_router(build_history_api(sources.history, sources.now))
     app.include_router(build_pages(sources, renderer))
+    app.include_router(build_history_pages(sources, renderer))
     app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
     app.add_middleware(SecureHeaders)
     return app

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import msgspec
 
 from missioncontrol.query.versions import version_key
 from missioncontrol.registry.model import Measure, Registry
-from missioncontrol.state.releases import Release
 from missioncontrol.web.address import (
     MAX_SERIES,
     SPANS,
@@ -26,13 +26,16 @@ from missioncontrol.web.lookup import GroupTotal, Lookup, Point, Selection
 from missioncontrol.web.measure_question import WINDOW, Question, ask, ceil, floor
 from missioncontrol.web.measure_view import ChartData, Line, MeasureView, Row, Series
 
+if TYPE_CHECKING:
+    from missioncontrol.state.releases import Release
+
 DEFAULT_SERIES = 5
 SMALL_SHARE = 0.02
 """A group with less than this share of the usage in the range is not drawn unless asked for."""
 RELEASE_LOOKBACK = timedelta(days=180)
 """How old the data of a version may be for it to be offered when time counts from the release."""
 MAX_TABLE_ROWS = 200
-Releases = Callable[[str | None, str | None], Sequence[Release]]
+Releases = Callable[[str | None, str | None], "Sequence[Release]"]
 
 
 def build_view(

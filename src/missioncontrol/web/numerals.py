@@ -45,3 +45,16 @@ def seconds(duration_s: float | None) -> str:
 def moment(instant: datetime | None) -> str:
     """`2026-01-31 14:05 UTC`."""
     return f"{instant:%Y-%m-%d %H:%M} UTC" if instant else NOTHING
+
+
+def ago(instant: datetime | None, now: datetime) -> str:
+    """`just now`, `5 min ago`, `3 h ago`, `12 days ago`; a time to come is `in 5 min`."""
+    if instant is None:
+        return NOTHING
+    age_s = (now - instant).total_seconds()
+    if abs(age_s) < 60:
+        return "just now"
+    minutes = int(abs(age_s) // 60)
+    hours, days = minutes // 60, minutes // 1440
+    text = f"{minutes} min" if minutes < 120 else f"{hours} h" if hours < 48 else f"{days} days"
+    return f"{text} ago" if age_s > 0 else f"in {text}"

@@ -27,6 +27,7 @@ from missioncontrol.web.address import (
     read_state,
 )
 from missioncontrol.web.charts import Releases, build_view
+from missioncontrol.web.history import HistorySource
 from missioncontrol.web.lookup import ChannelRef, Lookup
 from missioncontrol.web.measure_question import find_measure
 from missioncontrol.web.overview import build_overview, shown_measures
@@ -43,6 +44,7 @@ class PageSources(msgspec.Struct, frozen=True):
     lookup: Lookup
     releases: Releases
     pipeline: Pipeline
+    history: HistorySource
     now: Callable[[], datetime]
 
 
@@ -72,7 +74,7 @@ def build_pages(sources: PageSources, renderer: Renderer) -> APIRouter:
             request,
             "overview.html",
             view=view,
-            navigation=_navigation(sources, registry),
+            navigation=top_bar(sources, registry),
             base_url=str(request.base_url).rstrip("/"),
             build_id=f"{sources.now():%Y%m%d%H0000}",
         )
@@ -102,12 +104,12 @@ def build_pages(sources: PageSources, renderer: Renderer) -> APIRouter:
             choices=_choice_labels(state),
             dimensions=[registry.dimensions[name] for name in filterable(registry)],
             titles={d.name: d.title for d in registry.keys},
-            navigation=_navigation(sources, registry, state),
+            navigation=top_bar(sources, registry, state),
         )
 
     @router.get("/pipeline")
     def pipeline(request: Request) -> Response:
-        navigation = _navigation(sources, sources.registry())
+        navigation = top_bar(sources, sources.registry())
         return renderer.page(
             request, "pipeline.html", status_=sources.pipeline.status(), navigation=navigation
         )
@@ -129,7 +131,7 @@ def build_pages(sources: PageSources, renderer: Renderer) -> APIRouter:
     @router.get("/docs/api")
     def api(request: Request) -> Response:
         application: FastAPI = request.app
-        navigation = _navigation(sources, sources.registry())
+        navigation = top_bar(sources, sources.registry())
         return renderer.page(request, "api.html", schema=application.openapi(), navigation=navigation)
 
     return router
@@ -182,7 +184,8 @@ def _channels(sources: PageSources) -> list[ChannelRef]:
     return sources.lookup.channels(now - CHANNEL_LOOKBACK, now + timedelta(minutes=5))
 
 
-def _navigation(sources: PageSources, registry: Registry, state: MeasureState | None = None) -> Navigation:
+def top_bar(sources: PageSources, registry: Registry, state: MeasureState | None = None) -> Navigation:
+    """The selectors of a page: what there is now, and what `state` selects."""
     known = _channels(sources)
     if state is None and not known:
         return Navigation([], [], _measure_groups(registry))

@@ -7,6 +7,7 @@ is made safe here. The theme comes from a cookie, so that a page is right before
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ THEMES = ("light", "dark")
 class Renderer:
     """Fills templates in; safe to share between threads."""
 
-    def __init__(self, assets: Assets) -> None:
+    def __init__(self, assets: Assets, trouble: Callable[[], bool] = lambda: False) -> None:
+        """`trouble`: whether the navigation marks the history, asked for with every page."""
         self._environment = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
@@ -35,13 +37,14 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals.update(assets=assets, product_version=__version__)
+        self._environment.globals.update(assets=assets, product_version=__version__, trouble=trouble)
         self._environment.filters.update(
             amount=numerals.amount,
             rate=numerals.rate,
             size=numerals.size,
             seconds=numerals.seconds,
             moment=numerals.moment,
+            ago=numerals.ago,
             data_block=data_block,
         )
 

@@ -1,0 +1,104 @@
+"""`missioncontrol jobs`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from missioncontrol.cli.context import Settings, open_services, with_settings
+
+if TYPE_CHECKING:
+    from missioncontrol.web.history import RunRow
+
+_HEADINGS = ("run", "state", "what", "by", "tries", "started", "took")
+_RIGHT = ("run", "tries", "took")
+
+
+@click.group("jobs")
+def command() -> None:
+    """See the runs of jobs, and ask for one again."""
+
+
+@command.command("list")
+@with_settings
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Most runs to list."
+)
+def list_runs(settings: Settings, as_json: bool, limit: int) -> None:
+    """List runs, the newest first: what each was to make, and how it went.
+
+    Without a terminal: a line a run, columns separated by tabs.
+
+    \b
+    Examples:
+      missioncontrol jobs list
+      missioncontrol jobs list --json | jq '.[] | select(.status == "failed")'
+    """
+    import msgspec
+
+    from missioncontrol.clock import system_clock, utc
+    from missioncontrol.web.history_runs import run_rows
+
+    with open_services(settings) as services:
+        rows = run_rows(services.runs.list(utc(system_clock()), limit))
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2))
+    elif rows:
+        _print(rows)
+    else:
+        click.echo("No run yet. A running server makes each day when it is over.", err=True)
+
+
+@command.command("retry")
+@with_settings
+@click.argument("run_id", metavar="ID", type=int)
+@click.option("--json", "as_json", is_flag=True, help="Print the run as JSON on stdout.")
+def retry(settings: Settings, run_id: int, as_json: bool) -> None:
+    """Ask for a run that failed or stopped once more. A running server makes it.
+
+    \b
+    Example:
+      missioncontrol jobs retry 12
+    """
+    import msgspec
+
+    from missioncontrol.clock import system_clock, utc
+    from missioncontrol.web.history_runs import run_row
+
+    with open_services(settings) as services:
+        run = run_row(services.runs.retry(run_id, "command", utc(system_clock())))
+    if as_json:
+        click.echo(msgspec.json.encode(run))
+    doing = "runs" if run.status == "running" else "waits for the server"
+    click.echo(f"Run {run.id} {doing}: {run.what}.", err=True)
+
+
+def _print(rows: tuple[RunRow, ...]) -> None:
+    """A table on a terminal, lines of tabs elsewhere."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    if not console.is_terminal:
+        for row in rows:
+            click.echo("\t".join(" ".join(cell.split()) for cell in _cells(row)))
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in _HEADINGS:
+        table.add_column(heading, justify="right" if heading in _RIGHT else "left", no_wrap=heading != "what")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in _cells(row)[:-1]))
+    console.print(table)
+    for row in rows:
+        if row.can_retry:  # what is still to be done; the others' messages are in --json
+            why = row.message or "it was stopped before it was done"
+            console.print(Text(f"Run {row.id} {row.status}: {why}"), soft_wrap=True)
+
+
+def _cells(row: RunRow) -> tuple[str, ...]:
+    started = f"{row.started_at:%Y-%m-%d %H:%M}" if row.started_at else ""
+    took = f"{row.duration_s:,.1f} s" if row.duration_s is not None else ""
+    return str(row.id), row.status, row.what, row.origin, str(row.attempts), started, took, row.message
