@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -137,3 +138,41 @@ def test_its_requests_for_deletion_are_kept_for_whoever_has_to_act_on_them(sent:
         {"namespace": "firefox-desktop", "discarded": "document_type"},
         {"namespace": "telemetry", "discarded": "document_type"},
     ]
+
+
+DIALECTS = {
+    "duckdb": "SELECT dimensions['channel'] AS channel, sum(stats['usage_hours']) AS hours FROM crash_aggregates GROUP BY 1",
+}
+"""The same question as people ask it in each dialect."""
+
+
+@pytest.fixture(scope="module")
+def made_again(sent: Sent) -> RunningServer:
+    """The server after every day was made again from what Firefox sent."""
+    days = ("--min-submission-date", "2020-01-01", "--max-submission-date", "2099-12-31")
+    sent.server.run("backfill", "--table", "all", *days)
+    return sent.server
+
+
+def test_its_archived_pings_make_the_same_days_again(sent: Sent, made_again: RunningServer) -> None:
+    counted = made_again.sql("SELECT sum(count) AS n FROM error_aggregates")
+    assert counted == made_again.sql("SELECT count(*) AS n FROM pings WHERE discarded IS NULL")
+    [found] = made_again.sql(
+        "SELECT sum(ping_count) AS mains, min(activity_date) = max(activity_date) AS one FROM aggregates"
+    )
+    assert found["mains"] == made_again.sql("SELECT sum(ping_count) AS n FROM error_aggregates")[0]["n"]
+    people = made_again.sql(
+        "SELECT distinct_count(clients) AS n FROM client_aggregates WHERE application = 'Firefox'"
+    )
+    assert people == [{"n": 1.0}]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_its_usage_is_found_in_each_dialect(made_again: RunningServer, dialect: str) -> None:
+    answer = made_again.run("sql", "--format", "json", "--dialect", dialect, DIALECTS[dialect])
+    [row] = json.loads(answer.stdout)
+    assert row["channel"] == "esr"
+    [usage] = made_again.sql(
+        "SELECT sum(usage_hours) AS hours FROM error_aggregates WHERE application = 'Firefox'"
+    )
+    assert row["hours"] == pytest.approx(usage["hours"])
