@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from published_lake import Crash, PublishedLake, Sum
 from tests.support.postgres import Postgres
+from tests.support.snippets import blocks
 
 pytestmark = pytest.mark.apt
 
@@ -99,3 +100,17 @@ def test_with_the_grants_of_the_guide_dashboards_may_read_and_nothing_else(
     assert postgres.psql(dashboards, "SELECT count(*) FROM missioncontrol_published") == "1"
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         postgres.execute(dashboards, "DELETE FROM crash_aggregates")
+
+
+@pytest.mark.parametrize("heading", ["Superset", "Grafana"])
+def test_what_dashboards_ask_of_the_database(many_days: str, heading: str) -> None:
+    """Through SQLAlchemy, as Superset asks; the macro of Grafana expanded as it does."""
+    import sqlalchemy
+
+    [query] = [text for language, text in blocks("how-to/read-the-lake.md")[heading] if language == "sql"]
+    query = query.replace(
+        "$__timeFilter(window_start)", "window_start BETWEEN '2016-01-01Z' AND '2017-01-01Z'"
+    )
+    address = many_days.replace("postgresql://", "postgresql+psycopg://")
+    with sqlalchemy.create_engine(address).connect() as connection:
+        assert connection.execute(sqlalchemy.text(query.replace(":", r"\:"))).all()
