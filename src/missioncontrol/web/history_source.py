@@ -36,13 +36,16 @@ class LakeHistory:
     def history(self, before: date | None = None) -> History:
         """The history now; costs a few small queries."""
         now, runs, config = datetime.now(UTC), self._services.runs, self._services.config
+        built = {
+            day.day: day for day in runs.built_days(CRASHES)
+        }  # first: tables get a day before it is noted
         facts = Facts(
             now=now,
             archiving=config.lake.archive,
             attempts=config.jobs.attempts if config.jobs.daily else 0,
+            built=built,
             archive=self._archive(),
             rows=self._rows(),
-            built={built.day: built for built in runs.built_days(CRASHES)},
             runs=runs.list(now, _RUNS_READ),
             also=lambda first, last: runs.built_days(first=first, last=last),
         )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 DAYS = 60
 RUNS = 100
 _NAMED_DAYS = 3
+_OTHER_KINDS = "Its pings are of other kinds than crash_aggregates counts."
 _HINTS = {
     "archive_incomplete": "A retry does not help: the rest came by `import aggregates`, or is archived no longer. "
     "`missioncontrol backfill --incomplete` replaces the day anyway."
@@ -119,7 +120,7 @@ def _day(day: date, facts: Facts, asked: Sequence[Asked], also: tuple[AlsoMade, 
         note=note,
         pings=archived.pings,
         size_bytes=archived.size_bytes,
-        rows=rows if rows is not None else built.rows if built else None,
+        rows=rows if rows is not None or built is None or built.rows else 0,
         made_at=built.built_at if built else None,
         duration_s=built.duration_s if built else None,
         rules=built.rules if built else None,
@@ -144,13 +145,25 @@ def _state(
     if day >= now.date():
         return "arriving", "The day is not over."
     if built is not None:
-        grown = archived.pings - built.pings
-        return ("older", f"{grown:,} pings came since.") if grown > 0 else ("made", "")
+        return _since(archived, built, rows)
     if rows:
         return "made", "When is not noted."
     if last is None or (archived.last_received and archived.last_received > last.begun):
         return "missing", ""
-    return "nothing", "Its pings are of other kinds than crash_aggregates counts."
+    return "nothing", _OTHER_KINDS
+
+
+def _since(archived: Archived, built: BuiltDay, rows: int | None) -> tuple[State, str]:
+    """What became of a day since it was made: pings came, or retention took something away."""
+    grown = archived.pings - built.pings
+    if grown > 0:
+        return "older", f"{grown:,} pings came since."
+    if not rows:
+        return ("made", "Its rows are kept no longer.") if built.rows else ("nothing", _OTHER_KINDS)
+    if grown == 0:
+        return "made", ""
+    kept = f"only {archived.pings:,} of them" if archived.pings else "none of them"
+    return "made", f"Of {built.pings:,} pings; the archive holds {kept} now."
 
 
 def _last_run(day: date, built: BuiltDay | None, asked: Sequence[Asked]) -> Asked | None:
@@ -173,10 +186,10 @@ def _why(asked: Asked, day: date) -> str:
 
 
 def _also(built: Sequence[BuiltDay]) -> dict[date, tuple[AlsoMade, ...]]:
-    """By day: tables made at once together, the newest first."""
+    """By day: tables made at once together, the newest first; one without rows was left as it was."""
     groups: dict[date, dict[datetime, list[str]]] = {}
     for each in built:
-        if each.table_name != CRASHES:
+        if each.table_name != CRASHES and each.rows:
             groups.setdefault(each.day, {}).setdefault(each.built_at, []).append(each.table_name)
     return {
         day: tuple(AlsoMade(tuple(tables), at) for at, tables in sorted(found.items(), reverse=True))

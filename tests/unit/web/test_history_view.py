@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
+import msgspec
 import pytest
 
 from missioncontrol.state.runs import BuiltDay, Origin, Run, Status
@@ -87,7 +88,6 @@ def test_a_day_whose_archive_grew_since_is_older_and_can_be_made_again() -> None
     assert (day_of(view).state, day_of(view).note) == ("older", "2 pings came since.")
     [todo] = notices(view, "todo")
     assert str(YESTERDAY) in todo.text and (todo.first, todo.last) == (YESTERDAY, YESTERDAY)
-    assert day_of(history({YESTERDAY: 4}, [built(YESTERDAY)])).state == "made", "retention takes pings away"
 
 
 def test_a_day_that_was_never_made_is_missing_and_says_until_when_all_is_made() -> None:
@@ -201,6 +201,22 @@ def test_a_day_in_which_there_is_nothing_to_make_is_not_missing_for_ever() -> No
     assert day_of(late).state == "missing"
 
 
+def test_a_day_that_was_noted_without_rows_has_nothing_to_make() -> None:
+    noted = msgspec.structs.replace(built(YESTERDAY), rows=0)
+    found = day_of(history({YESTERDAY: 10}, [noted], [run(1, "done", YESTERDAY)], rows={}))
+    assert (found.state, found.rows) == ("nothing", 0)
+    kept = day_of(history({YESTERDAY: 10}, [noted], rows={YESTERDAY: 5}))
+    assert (kept.state, kept.rows) == ("made", 5), "such a run leaves the day as it was"
+
+
+def test_what_retention_took_away_is_told_and_the_day_stays_made() -> None:
+    fewer = day_of(history({YESTERDAY: 4}, [built(YESTERDAY)]))
+    assert (fewer.state, fewer.note) == ("made", "Of 10 pings; the archive holds only 4 of them now.")
+    without_rows = day_of(history({YESTERDAY: 10}, [built(YESTERDAY)], rows={}))
+    assert (without_rows.state, without_rows.rows) == ("made", None)
+    assert without_rows.note == "Its rows are kept no longer."
+
+
 def test_rows_that_nobody_noted_are_made_and_days_whose_archive_is_gone_are_shown() -> None:
     view = history({YESTERDAY: 10}, [built(BEFORE)], rows={YESTERDAY: 5, BEFORE: 7})
     assert [(d.state, d.pings, d.rows) for d in view.days] == [("made", 10, 5), ("made", 0, 7)]
@@ -210,6 +226,8 @@ def test_other_tables_made_again_are_listed_by_when() -> None:
     stream = [built(YESTERDAY, table=table) for table in TABLES[1:3]]
     found = day_of(history({YESTERDAY: 10}, [built(YESTERDAY), *stream]))
     assert [(a.tables, a.made_at) for a in found.also] == [(TABLES[1:3], NOW - 9 * MINUTE)]
+    left = msgspec.structs.replace(stream[0], rows=0)
+    assert day_of(history({YESTERDAY: 10}, [left])).also == ()
 
 
 def test_nothing_archived_says_nothing_and_counts_nothing() -> None:
