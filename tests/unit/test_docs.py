@@ -33,6 +33,12 @@ def test_every_setting_is_in_the_reference() -> None:
                 assert f"`{section.name}.{field.name}`" in page, f"{section.name}.{field.name}"
 
 
+def test_the_schema_is_that_of_the_registry() -> None:
+    from missioncontrol.lake.schema import schema_page
+
+    assert (REFERENCE / "schema.md").read_text() == schema_page(load_registry())
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     import re
 

@@ -205,3 +205,18 @@ def _said(table: TablePublished) -> str:
     if table.stats_left_out:
         text += f"; {table.stats_left_out:,} values of unknown statistics left out"
     return text + "."
+
+
+@command.command("schema")
+@with_settings
+def schema(settings: Settings) -> None:
+    """Print every table with its columns, types and meanings as Markdown, from the registry in force.
+
+    \b
+    Example:
+      missioncontrol lake schema > schema.md
+    """
+    from missioncontrol.lake.schema import schema_page
+    from missioncontrol.registry.load import load_registry
+
+    click.echo(schema_page(load_registry(settings.load().registry_files)), nl=False)

@@ -39,6 +39,7 @@ from missioncontrol.telemetry.backfill_scope import (
     days_of,
     files_of,
     refuse_incomplete,
+    refuse_shrunk,
 )
 from missioncontrol.telemetry.backfill_worker import Day, Finish, Read, Sums
 from missioncontrol.telemetry.consistent import consistent_snapshots
@@ -93,14 +94,18 @@ class Backfill:
                 found[day] += file.rows
         return dict(sorted(found.items()))
 
-    def run_day(self, plan: Plan, day: date, read: Callable[[int], None] = lambda _: None) -> DayReport:
+    def run_day(
+        self, plan: Plan, day: date, read: Callable[[int], None] = lambda _: None, submitted_before: int = 0
+    ) -> DayReport:
         """Make one day again; `read` is told how many pings were read since the last call.
+
+        `submitted_before`: pings of the day that the archive had when crash_aggregates was made of it.
 
         Raises `BadRequest` (`archive_incomplete`), `StorageError` and `StorageFull`; the day is then as it was
         in every table that was not committed yet.
         """
         try:
-            return self._run_day(plan, day, read)
+            return self._run_day(plan, day, read, submitted_before)
         except BaseException:
             self.close()  # their answers would be taken for those of the next day
             raise
@@ -111,13 +116,17 @@ class Backfill:
             worker.close()
         self._workers = []
 
-    def _run_day(self, plan: Plan, day: date, read: Callable[[int], None]) -> DayReport:
+    def _run_day(
+        self, plan: Plan, day: date, read: Callable[[int], None], submitted_before: int
+    ) -> DayReport:
         started = time.monotonic()
         with self._alone(plan.tables, day):
             snapshots = consistent_snapshots(
                 self._config, self._registry, self._writer, self._stream_app, (*plan.tables, ARCHIVE)
             )
             files = [f for f in snapshots[ARCHIVE].files if day in days_of(f, plan)]
+            if plan.of_crashes and not plan.incomplete:
+                refuse_shrunk(snapshots[ARCHIVE], day, submitted_before)
             sums = self._sum(plan, day, [part for file in files for part in parts(file)], read)
             received, submitted = _total(s.received for s in sums), _total(s.submitted for s in sums)
             tables = [t for t in plan.tables if (submitted if t == CRASHES else received)]
@@ -126,7 +135,7 @@ class Backfill:
                     refuse_incomplete(snapshots[table], day, sum(s.readable for s in sums))
             rows = {table: self._replace(plan, day, snapshots[table], sums) for table in tables}
         pings, submitted_pings = (sum(f.rows for f in g) for g in (files, files_of(snapshots[ARCHIVE], day)))
-        archived = {table: submitted_pings if table == CRASHES else pings for table in tables}
+        archived = {table: submitted_pings if table == CRASHES else pings for table in plan.tables}
         duration_s = time.monotonic() - started
         return DayReport(day, rows, pings, archived, dict(received), dict(submitted), duration_s)
 

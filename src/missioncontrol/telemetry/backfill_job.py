@@ -79,11 +79,13 @@ class BackfillJob:
             {day: pings for day, pings in days.items() if day not in done}, len(done & days.keys())
         )
         failures = []
+        before = {built.day: built.pings for built in self._runs.built_days(CRASHES)}
         for day in days:
             if day in done:
                 continue
             try:
-                report = self._backfill.run_day(plan, day, _Seen(self._runs, run, watcher))
+                seen = _Seen(self._runs, run, watcher)
+                report = self._backfill.run_day(plan, day, seen, before.get(day, 0))
             except StorageFull:
                 raise
             except MissionControlError as error:
@@ -110,9 +112,9 @@ class BackfillJob:
             [
                 BuiltDay(
                     table, report.day, run.id, plan.rules if table == CRASHES else "", self._revision,
-                    report.archived[table], rows, report.duration_s, now,
+                    report.archived[table], report.rows.get(table, 0), report.duration_s, now,
                 )
-                for table, rows in report.rows.items()
+                for table in plan.tables
             ]
         )  # fmt: skip
 

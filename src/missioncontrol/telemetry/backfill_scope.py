@@ -48,6 +48,20 @@ def refuse_incomplete(snapshot: Snapshot, day: date, archived: int) -> None:
         )
 
 
+def refuse_shrunk(archive: Snapshot, day: date, before: int) -> None:
+    """Refuse to make crash_aggregates from less than it was made from: `before` pings of the day.
+
+    Raises `BadRequest` (`archive_incomplete`).
+    """
+    left = sum(file.rows for file in files_of(archive, day))
+    if left < before:
+        raise BadRequest(
+            "archive_incomplete",
+            f"{day}: crash_aggregates was made of {before:,} pings, the archive holds {left:,} of them.",
+            "The rest was kept as long as [retention] says. --incomplete replaces the day anyway.",
+        )
+
+
 def _received_days(file: FileRef) -> set[date]:
     """The days on which the pings of a file arrived; mostly one, so that the file need not be opened."""
     if file.first_window and file.last_window:

@@ -372,3 +372,46 @@ def test_crash_pings_of_the_archive_keep_their_time_of_arrival(tmp_path: Path) -
     seconds = RECEIVED_NS // 10**9 + 12_345
     assert row["window_start"] == datetime.fromtimestamp(seconds - seconds % 300, UTC)
     assert json.dumps(row["main_crashes"]) == "1"
+
+
+def test_crash_aggregates_are_not_made_from_less_than_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    from missioncontrol.lake.retention import Retention, expire
+
+    with installation() as (config, log, writer):
+        streamed(config, log, writer, CORPUS)
+        crashes = plan("crash_aggregates")
+        assert run_job(config, log, crashes, Notes())
+        before = rows(config.lake_path, "crash_aggregates")
+        later = DAY + timedelta(days=60)
+        expire(config.lake_path, config.cache_path, Retention(pings_discarded=30), as_of=later)
+        notes = Notes()
+        assert not run_job(config, log, crashes, notes)
+        assert notes.failures == {DAY: "archive_incomplete"}
+        assert rows(config.lake_path, "crash_aggregates") == before
+        assert run_job(config, log, plan("crash_aggregates", incomplete=True), Notes())
+
+
+def test_gzip_bodies_are_read_sealed_or_not() -> None:
+    import gzip
+
+    from missioncontrol.lake.seal import seal
+
+    zipped = [msgspec.structs.replace(e, body=gzip.compress(e.body, mtime=0)) for e in CORPUS]
+    with installation() as (config, log, writer):
+        streamed(config, log, writer, zipped)
+        before = merged(config.lake_path, "error_aggregates")
+        [plain] = run_all(config, log, plan())
+        seal(config.lake_path, config.cache_path, 10**8, full=True)
+        [sealed] = run_all(config, log, plan())
+        assert (plain.received, plain.submitted) == (sealed.received, sealed.submitted)
+        assert merged(config.lake_path, "error_aggregates") == before
+        assert sum(n for (_, reason), n in sealed.submitted.items() if not reason) == 14
+
+
+def test_a_day_with_nothing_for_a_table_is_noted_as_made() -> None:
+    """Else the daily batch would try it for ever."""
+    with installation() as (config, log, writer):
+        streamed(config, log, writer, [e for e in CORPUS if e.document_type == "baseline"])
+        assert run_job(config, log, plan("crash_aggregates"), Notes())
+        [built] = Runs(Database(config.state_url)).built_days("crash_aggregates")
+        assert (built.day, built.rows, built.pings) == (DAY, 0, 4)
