@@ -25,7 +25,7 @@ from tests.support.server import SOURCES, running_server
 COMMANDS = (
     "serve", "demo", "stream", "import pings", "import aggregates", "import releases", "sql", "registry list",
     "registry check", "registry add", "registry remove", "registry import-probes", "registry probes", "registry backfill",
-    "backfill", "lake tables", "lake compact", "lake vacuum", "lake retention", "lake expire", "lake publish-postgres", "lake schema",
+    "backfill", "lake tables", "lake compact", "lake vacuum", "lake retention", "lake expire", "lake publish-postgres", "lake schema", "jobs list", "jobs retry",
     "simulate corpus", "simulate traffic", "config show",
 )  # fmt: skip
 DAY_NS = 86_400_000_000_000

@@ -141,7 +141,12 @@ def test_its_requests_for_deletion_are_kept_for_whoever_has_to_act_on_them(sent:
 
 
 DIALECTS = {
-    "duckdb": "SELECT dimensions['channel'] AS channel, sum(stats['usage_hours']) AS hours FROM crash_aggregates GROUP BY 1",
+    "duckdb": "SELECT dimensions['channel'] AS channel, sum(usage_hours) AS hours FROM crash_aggregates GROUP BY 1",
+    "presto": "SELECT dimensions['channel'] AS channel, sum(stats['usage_hours']) AS hours FROM crash_aggregates"
+    " WHERE regexp_like(dimensions['build_id'], '^\\d{14}$')"
+    " AND submission_date > date_format(date_add('day', -3, now()), '%Y-%m-%d') GROUP BY dimensions['channel']",
+    "postgres": "SELECT dimensions->>'channel' AS channel, sum((stats->>'usage_hours')::float) AS hours FROM crash_aggregates"
+    " WHERE submission_date > now() - interval '3 days' GROUP BY 1",
 }
 """The same question as people ask it in each dialect."""
 

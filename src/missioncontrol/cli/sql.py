@@ -12,7 +12,9 @@ from missioncontrol.cli.context import Settings, open_services, with_settings
 
 @click.command("sql")
 @with_settings
-@click.option("--dialect", type=click.Choice(["duckdb"]), default="duckdb", show_default=True)
+@click.option(
+    "--dialect", type=click.Choice(["duckdb", "presto", "postgres"]), default="duckdb", show_default=True
+)
 @click.option(
     "--format",
     "form",
@@ -26,14 +28,15 @@ from missioncontrol.cli.context import Settings, open_services, with_settings
 def command(settings: Settings, dialect: str, form: str | None, timeout: float | None, query: str) -> None:
     """Run one SELECT over the lake; QUERY may be - for standard input.
 
-    Tables: error_aggregates, error_aggregates_v2, experiment_aggregates, usage_by_activity, discards, notes,
-    pings.
+    Tables: error_aggregates, error_aggregates_v2, experiment_aggregates, client_aggregates, crash_free_users,
+    usage_by_activity, crash_aggregates (aggregates), discards, notes, pings.
     Reads only: no other files, no settings, no network.
 
     \b
     Examples:
       missioncontrol sql "SELECT channel, sum(main_crashes) / sum(usage_hours) FROM error_aggregates GROUP BY 1"
       missioncontrol sql --format csv "FROM discards" > discards.csv
+      missioncontrol sql --dialect presto "SELECT sum(stats['main_crashes']) FROM crash_aggregates"
       missioncontrol sql --format parquet - < query.sql > answer.parquet
     """
     from missioncontrol.errors import BadRequest

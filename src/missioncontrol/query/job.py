@@ -17,6 +17,7 @@ class Job(msgspec.Struct, frozen=True):
     """One query and its limits."""
 
     query: str
+    dialect: str
     views: list[View]
     form: Format
     envelope: Envelope

@@ -26,13 +26,13 @@ from missioncontrol.query.fence import refuse_long
 from missioncontrol.query.formats import Envelope, Format
 from missioncontrol.query.job import Failure, Job, Report
 from missioncontrol.query.rows import ResultColumn, too_large, too_slow
+from missioncontrol.query.translation import DIALECTS
 from missioncontrol.query.views import views
 from missioncontrol.registry.model import Registry
 
 if TYPE_CHECKING:
     from missioncontrol.lake.snapshot import LakeReader
 
-DIALECTS = ("duckdb",)
 _CHUNK_BYTES = 65536
 _REPORT_BYTES = 1_000_000
 _KILL_AFTER_S = 2.0
@@ -85,7 +85,8 @@ class SqlRunner:
         limit_s = self._settings.timeout_s if timeout_s is None else timeout_s
         job = Job(
             query=query.encode("utf-8", "replace").decode(),
-            views=views(self._reader, self._registry_source()),
+            dialect=dialect,
+            views=views(self._reader, self._registry_source(), text_days=dialect == "presto"),
             form=form,
             envelope=envelope,
             max_rows=max_rows,

@@ -15,13 +15,15 @@ import msgspec
 from missioncontrol.lake.tables import CRASH_STATS, Column, lake_tables
 from missioncontrol.query import dialect
 from missioncontrol.query.relation import view
+from missioncontrol.query.translation import TEXT_DAYS
 from missioncontrol.registry.model import Registry
 
 if TYPE_CHECKING:
     from missioncontrol.lake.snapshot import LakeReader
 
 CRASHES = "crash_aggregates"
-_WITH_STATS = ", ".join(["*", *(f"stats['{stat}'] AS {stat}" for stat in CRASH_STATS)])
+_STATS = ", ".join(f"stats['{stat}'] AS {stat}" for stat in CRASH_STATS)
+_TEXT_DAYS = f"* REPLACE ({', '.join(f'CAST({day} AS VARCHAR) AS {day}' for day in TEXT_DAYS)})"
 CLIENTS = "client_aggregates"
 CRASH_FREE = "crash_free_users"
 V2 = "error_aggregates_v2"
@@ -52,8 +54,11 @@ class View(msgspec.Struct, frozen=True):
     """Views that must exist before."""
 
 
-def views(reader: LakeReader, registry: Registry) -> list[View]:
-    """Every view, in an order in which they can be created."""
+def views(reader: LakeReader, registry: Registry, text_days: bool = False) -> list[View]:
+    """Every view, in an order in which they can be created.
+
+    `text_days`: the days of crash_aggregates are text, YYYY-MM-DD, as Presto's queries take them for.
+    """
     made: list[View] = []
     columns: dict[str, tuple[Column, ...]] = {}
     for name, table in lake_tables(registry).items():
@@ -62,7 +67,7 @@ def views(reader: LakeReader, registry: Registry) -> list[View]:
         names = {c.name for c in held}
         columns[name] = (*held, *(c for c in table.columns if c.name not in names))
         files = snapshot.files if snapshot else ()
-        select = _WITH_STATS if name == CRASHES else "*"
+        select = (f"{_TEXT_DAYS if text_days else '*'}, {_STATS}") if name == CRASHES else "*"
         sql = f"CREATE VIEW {dialect.name(name)} AS SELECT {select} FROM {view(files, columns[name])}"
         made.append(View(name, sql, tuple(f.path for f in files)))
     made.append(View("aggregates", f"CREATE VIEW aggregates AS SELECT * FROM {CRASHES}", (), (CRASHES,)))

@@ -13,14 +13,14 @@ import os
 import resource
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from missioncontrol.errors import BadRequest, MissionControlError
-from missioncontrol.query import dialect, formats, sketch_functions
+from missioncontrol.query import dialect, formats, sketch_functions, translation
 from missioncontrol.query.fence import Checked, check, clean_message
 from missioncontrol.query.job import Failure, Job, Report
 from missioncontrol.query.rows import Deadline, ResultColumn, Rows, too_large, too_slow
@@ -80,16 +80,43 @@ def _run(job: Job) -> Report:
     connection = _connect(job)
     if sketch_functions.needed(job.query):
         sketch_functions.install(connection)
-    _limit_process(job)
-    checked = check(connection, job.query, [v.name for v in job.views])
+    text = _translated(connection, job)
+    checked = check(connection, text, [v.name for v in job.views])
     wanted = _wanted(checked, job.views)
     _fence(connection, wanted)
     cursor = connection.cursor()
     deadline = Deadline(cursor, job.timeout_s or threading.TIMEOUT_MAX)
-    with _opened(cursor, checked.text, job, deadline) as rows:
+    with _told(job, checked.text), _opened(cursor, checked.text, job, deadline) as rows:
         formats.write(rows, job.form, sys.stdout.buffer, job.envelope)
         sys.stdout.buffer.flush()
         return Report(list(rows.columns), rows.count, rows.complete)
+
+
+@contextlib.contextmanager
+def _told(job: Job, text: str) -> Iterator[None]:
+    """Say with an error of a translated query what it was made into."""
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.OutOfMemoryException, duckdb.InterruptException):
+        raise
+    except duckdb.Error as error:
+        failure = _sql_failed(error)
+        hint = "" if job.dialect == "duckdb" else translation.shown(text, job.dialect)
+        raise BadRequest(failure.code, failure.message, hint) from None
+
+
+def _translated(connection: duckdb.DuckDBPyConnection, job: Job) -> str:
+    """The query in DuckDB's SQL; from here on the process is limited."""
+    if job.dialect == "duckdb":
+        _limit_process(job)
+        return job.query
+    import sqlglot  # noqa: F401 - loaded before the limits, so that its own needs don't count
+
+    translation.install(connection)
+    _limit_process(job)
+    return translation.translate(job.query, job.dialect)
 
 
 def _connect(job: Job) -> duckdb.DuckDBPyConnection:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.support.pings import RECEIVED_NS, main_ping, submission
 
 from missioncontrol.config import load_config
+from missioncontrol.lake.seal import seal
 from missioncontrol.lake.snapshot import LakeReader, Snapshot
 from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.registry import Registry
@@ -123,6 +126,23 @@ def test_a_sample_of_whole_windows_is_scaled_up(tmp_path: Path, sent: list[Submi
     off = cost(found, "gfx_compositor")
     assert off.rows_with == pytest.approx(distinct(sent, REGISTRY), rel=0.15)
     assert off.rows_without == pytest.approx(distinct(sent, load_registry()), rel=0.15)
+
+
+def test_a_sealed_day_is_estimated_as_the_same_day_before(tmp_path: Path, sent: list[Submission]) -> None:
+    before = archive(tmp_path, [zipped(one) for one in sent])
+    config = load_config(tmp_path, environ={})
+    assert seal(config.lake_path, config.cache_path, 10**8, full=True)
+    after = LakeReader(config.lake_path, config.cache_path).snapshot("pings")
+    assert after is not None
+    assert after.files != before.files
+    for max_pings in (10_000, 300):
+        was = made(before, ["gfx_compositor"], ["gc_long"], max_pings=max_pings)
+        assert made(after, ["gfx_compositor"], ["gc_long"], max_pings=max_pings) == was
+        assert cost(was, "gfx_compositor").rows_with > 0
+
+
+def zipped(one: Submission) -> Submission:
+    return msgspec.structs.replace(one, encoding="gzip", body=gzip.compress(one.body))
 
 
 def test_a_dimension_that_is_off_is_taken_as_switched_on(tmp_path: Path, sent: list[Submission]) -> None:
