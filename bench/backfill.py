@@ -60,7 +60,7 @@ def warm_child(data: Path) -> None:
     from missioncontrol.config import load_config
     from missioncontrol.services import Services
     from missioncontrol.telemetry.backfill import Backfill
-    from missioncontrol.telemetry.backfill_scope import CRASHES, Plan
+    from missioncontrol.telemetry.backfill_plan import CRASHES, Plan
     from missioncontrol.telemetry.stream import app_name
 
     services = Services(load_config(data))

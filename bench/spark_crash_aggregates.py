@@ -7,12 +7,13 @@ Both under the rule set `default` of crash_aggregates, and both write crash_aggr
 """
 
 import json
-import shutil
-import sys
-import time
 from datetime import date, datetime, timedelta
 
-from pyspark.sql import SparkSession, functions
+from pyspark.sql import functions
+
+from spark_old_shape import found_at
+from spark_pings import channel_of
+from spark_runs import run
 
 DIMENSIONS = {
     "build_version": ("environment", "build", "version"),
@@ -38,7 +39,6 @@ HISTOGRAMS = {
 }
 SUMS = ("usage_hours", "main_crashes", *HISTOGRAMS)
 STATS = ("ping_count", *SUMS, *(f"{name}_squared" for name in SUMS))
-CHANNELS = ("release", "esr", "beta", "aurora", "nightly")
 COLUMNS = "activity_date string, dimensions map<string, string>, stats map<string, double>"
 
 
@@ -140,14 +140,6 @@ def old(session, source, target):
     session.createDataFrame(sums.map(maps).coalesce(1), COLUMNS).write.mode("overwrite").parquet(target)
 
 
-def found_at(value, path):
-    for key in path:
-        if not isinstance(value, dict) or key not in value:
-            return None
-        value = value[key]
-    return value
-
-
 def day(text, form):
     try:
         return datetime.strptime(text, form).date()  # noqa: DTZ007
@@ -188,17 +180,12 @@ def pair(ping):
     activity = max(ping["submitted"] - timedelta(days=7), min(ping["submitted"], ping["activity"]))
     if ping["gfx_compositor"] == "none":
         ping["gfx_compositor"] = None
-    ping["channel"] = channel_of(ping["channel"])
+    if ping["channel"] is not None:
+        ping["channel"] = channel_of(ping["channel"])
     numbers = [min(25, max(0, ping["length"]) / 3600.0) if is_main else 0, int(not is_main)]
     numbers += [ping[stat] if is_main else 0 for stat in HISTOGRAMS]
     key = (activity, *(ping[name] for name in DIMENSIONS))
     return key, [int(is_main), *numbers, *(n * n for n in numbers)]
-
-
-def channel_of(raw):
-    if raw is None or raw in CHANNELS:
-        return raw
-    return "nightly" if raw.startswith("nightly-cck-") else "beta" if raw.startswith("beta") else "Other"
 
 
 def maps(pair):
@@ -207,30 +194,5 @@ def maps(pair):
     return date.isoformat(activity), named, dict(zip(STATS, map(float, stats)))  # noqa: B905
 
 
-def main():
-    request = json.loads(sys.argv[1])
-    job = {"native": native, "old": old}[request["job"]]
-    started = time.perf_counter()
-    session = (
-        SparkSession.builder.master("local[2]")
-        .appName("bench")
-        .config("spark.driver.memory", "6g")
-        .config("spark.ui.enabled", "false")
-        .config("spark.sql.shuffle.partitions", "2")
-        .config("spark.default.parallelism", "2")
-        .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.log.level", "ERROR")
-        .getOrCreate()
-    )
-    seconds = []
-    for _ in range(1 + request["warm_runs"]):
-        shutil.rmtree(request["target"], ignore_errors=True)
-        job(session, request["source"], request["target"])
-        seconds.append(time.perf_counter() - started)
-        started = time.perf_counter()
-    session.stop()
-    print(json.dumps({"cold_s": seconds[0], "warm_s": seconds[1:]}))
-
-
 if __name__ == "__main__":
-    main()
+    run({"native": native, "old": old})

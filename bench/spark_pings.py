@@ -8,12 +8,11 @@ product also looks for duplicates and writes experiments, usage by activity and 
 """
 
 import json
-import shutil
-import sys
-import time
 from datetime import date
 
-from pyspark.sql import SparkSession, functions
+from pyspark.sql import functions
+
+from spark_runs import run
 
 REQUIRED = ("architecture", "buildId", "channel", "name", "platformVersion", "vendor", "version", "xpcomAbi")
 COUNTS = (
@@ -168,9 +167,9 @@ def rdd(session, source, target):
 
 
 def old(session, source, target):
-    from spark_old_shape import run
+    import spark_old_shape
 
-    run(session, source, target)
+    spark_old_shape.run(session, source, target)
 
 
 def add(one, other):
@@ -262,30 +261,5 @@ def main_sums(payload):
     return sums
 
 
-def main():
-    request = json.loads(sys.argv[1])
-    job = {"native": native, "native_once": native_once, "rdd": rdd, "old": old}[request["job"]]
-    started = time.perf_counter()
-    session = (
-        SparkSession.builder.master("local[2]")
-        .appName("bench")
-        .config("spark.driver.memory", "6g")
-        .config("spark.ui.enabled", "false")
-        .config("spark.sql.shuffle.partitions", "2")
-        .config("spark.default.parallelism", "2")
-        .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.log.level", "ERROR")
-        .getOrCreate()
-    )
-    seconds = []
-    for _ in range(1 + request["warm_runs"]):
-        shutil.rmtree(request["target"], ignore_errors=True)
-        job(session, request["source"], request["target"])
-        seconds.append(time.perf_counter() - started)
-        started = time.perf_counter()
-    session.stop()
-    print(json.dumps({"cold_s": seconds[0], "warm_s": seconds[1:]}))
-
-
 if __name__ == "__main__":
-    main()
+    run({"native": native, "native_once": native_once, "rdd": rdd, "old": old})

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 
-from pyspark.sql import SparkSession
+from spark_runs import session
 
 QUERY = """
     SELECT window_start, version, sum(main_crashes) AS main_crashes, sum(usage_hours) AS usage_hours FROM aggregates
@@ -17,25 +17,16 @@ QUERY = """
 
 def main():
     request = json.loads(sys.argv[1])
-    session = (
-        SparkSession.builder.master("local[2]")
-        .appName("bench")
-        .config("spark.driver.memory", "6g")
-        .config("spark.ui.enabled", "false")
-        .config("spark.sql.shuffle.partitions", "2")
-        .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.log.level", "ERROR")
-        .getOrCreate()
-    )
-    session.read.parquet(request["table"]).createOrReplaceTempView("aggregates")
+    spark = session()
+    spark.read.parquet(request["table"]).createOrReplaceTempView("aggregates")
     seconds, sums = [], []
     for question in request["questions"]:
         started = time.perf_counter()
-        rows = session.sql(QUERY.format(**question)).collect()
+        rows = spark.sql(QUERY.format(**question)).collect()
         seconds.append(time.perf_counter() - started)
         crashes = sum(row["main_crashes"] or 0 for row in rows)
         sums.append([len(rows), crashes, sum(row["usage_hours"] for row in rows)])
-    session.stop()
+    spark.stop()
     print(json.dumps({"seconds": seconds, "sums": sums}))
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from missioncontrol.errors import MissionControlError
     from missioncontrol.services import Services
     from missioncontrol.telemetry.backfill import DayReport
-    from missioncontrol.telemetry.backfill_scope import Plan
+    from missioncontrol.telemetry.backfill_plan import Plan
 
 _TABLES = (
     "crash_aggregates", "error_aggregates", "experiment_aggregates", "client_aggregates", "usage_by_activity", "all",
@@ -85,7 +85,7 @@ def command(
 
     from missioncontrol.processes import end_with_parent
     from missioncontrol.registry.rules import rule_registry
-    from missioncontrol.telemetry.backfill_scope import TABLES, Plan
+    from missioncontrol.telemetry.backfill_plan import TABLES, Plan
 
     end_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
     with open_services(settings) as services:

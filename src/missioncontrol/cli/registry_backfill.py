@@ -45,7 +45,7 @@ def command(
     """
     from missioncontrol.clock import system_clock, utc_date
     from missioncontrol.errors import BadRequest
-    from missioncontrol.telemetry.backfill_scope import Plan
+    from missioncontrol.telemetry.backfill_plan import Plan
 
     until = until or max(since, utc_date(system_clock()))
     if since > until:
@@ -60,7 +60,7 @@ def tables_with(name: str, registry: Registry) -> tuple[str, ...]:
     import difflib
 
     from missioncontrol.errors import BadRequest
-    from missioncontrol.telemetry.backfill_scope import STREAM_TABLES
+    from missioncontrol.telemetry.backfill_plan import STREAM_TABLES
 
     measure, dimension = registry.measures.get(name), registry.dimensions.get(name)
     if measure is not None:

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from missioncontrol.config import Jobs
 from missioncontrol.errors import ConfigError
 from missioncontrol.state.runs import BuiltDay, Run
-from missioncontrol.telemetry.backfill_scope import CRASHES, Plan
+from missioncontrol.telemetry.backfill_plan import CRASHES, Plan
 
 FIRST_PAUSE = timedelta(minutes=5)
 """Between the first failure and the second attempt; each further pause is twice as long."""

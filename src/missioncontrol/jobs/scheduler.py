@@ -7,24 +7,23 @@ of it harms nobody. What it does, it notes itself; here only what it can no long
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
 import threading
 from collections import Counter
 from datetime import date, datetime
-from typing import IO
 
 import structlog
 
 from missioncontrol.clock import system_clock, utc
 from missioncontrol.errors import MissionControlError
+from missioncontrol.file_lock import try_lock
 from missioncontrol.jobs.due import daily_time, due_days, may_try, plan_for
+from missioncontrol.lake.plan import day
 from missioncontrol.processes import PARENT
 from missioncontrol.services import Services
-from missioncontrol.telemetry.backfill_job import JOB, arguments, plan_of
-from missioncontrol.telemetry.backfill_scope import ARCHIVE, CRASHES, Plan
+from missioncontrol.telemetry.backfill_plan import ARCHIVE, CRASHES, JOB, Plan, arguments, plan_of
 
 _POLL_S = 3.0
 _DUE_EVERY_POLLS = 10
@@ -46,7 +45,7 @@ class Scheduler:
     def run(self, stop: threading.Event) -> None:
         """Look for work until `stop` is set; waits while another process is the scheduler of this data folder."""
         with (self._services.config.data / "jobs.lock").open("w") as lock:
-            while not _acquired(lock):
+            while not try_lock(lock):
                 if stop.wait(_POLL_S):
                     return
             polls = 0
@@ -71,10 +70,10 @@ class Scheduler:
 
     def run_due(self, stop: threading.Event) -> None:
         """Make the days that are due."""
-        for day in self.due(utc(system_clock())):
+        for due in self.due(utc(system_clock())):
             if stop.is_set():
                 return
-            self._make(plan_for(day), "schedule", stop)
+            self._make(plan_for(due), "schedule", stop)
 
     def expire(self, now: datetime) -> None:
         """Once a day, take out what the tables keep no longer."""
@@ -103,7 +102,7 @@ class Scheduler:
         snapshot = self._services.reader.snapshot(ARCHIVE)
         found: Counter[date] = Counter()
         for file in snapshot.files if snapshot else ():
-            found[date.fromisoformat(dict(file.partition)["submission_date"])] += file.rows
+            found[day(file.partition)] += file.rows
         return found
 
     def _make(self, plan: Plan, origin: str, stop: threading.Event) -> None:
@@ -138,7 +137,7 @@ class Scheduler:
 
 
 class _Tail:
-    """Passes a process' talk on to stderr, keeping its last line."""
+    """Reads what a process says, so that it never waits to be heard, and keeps its last line."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.last = ""
@@ -160,11 +159,3 @@ def _arguments(plan: Plan) -> list[str]:
 def command_of(data: str, file: str | None) -> list[str]:
     """How commands of an installation are called."""
     return [sys.executable, "-m", "missioncontrol", "--data", data, *(["--config", file] if file else [])]
-
-
-def _acquired(lock: IO[str]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -7,7 +7,6 @@ holds that day's lock. Files in `_locks` of the lake's folder, locked with flock
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from missioncontrol.errors import StorageError
+from missioncontrol.file_lock import try_lock
 from missioncontrol.lake.delta import storage_error
 
 _POLL_S = 0.02
@@ -26,8 +26,7 @@ def commit_gate(lake_path: Path, alone: bool = False, timeout_s: float = 120.0) 
 
     Raises `StorageError` (`lake_busy`) when it could not be had in time.
     """
-    kind = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
-    with _locked(lake_path, "commits", kind, timeout_s) as held:
+    with _locked(lake_path, "commits", not alone, timeout_s) as held:
         if not held:
             raise _busy("Batches are being committed without a pause", timeout_s)
         yield
@@ -36,15 +35,15 @@ def commit_gate(lake_path: Path, alone: bool = False, timeout_s: float = 120.0) 
 @contextmanager
 def rewriting(lake_path: Path, table: str, day: str, timeout_s: float = 0.0) -> Iterator[bool]:
     """Rewrite a day of a table; False, and nothing may be rewritten, while another process does."""
-    with _locked(lake_path, f"{table}-{day}", fcntl.LOCK_EX, timeout_s) as held:
+    with _locked(lake_path, f"{table}-{day}", False, timeout_s) as held:
         yield held
 
 
 @contextmanager
-def _locked(lake_path: Path, name: str, kind: int, timeout_s: float) -> Iterator[bool]:
+def _locked(lake_path: Path, name: str, shared: bool, timeout_s: float) -> Iterator[bool]:
     file = _open(lake_path / "_locks" / f"{name}.lock")
     try:
-        yield _acquire(file, kind, time.monotonic() + timeout_s)
+        yield _acquire(file, shared, time.monotonic() + timeout_s)
     finally:
         os.close(file)
 
@@ -57,15 +56,12 @@ def _open(path: Path) -> int:
         raise storage_error(error, path.parent) from error
 
 
-def _acquire(file: int, kind: int, deadline: float) -> bool:
-    while True:
-        try:
-            fcntl.flock(file, kind | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(_POLL_S)
+def _acquire(file: int, shared: bool, deadline: float) -> bool:
+    while not try_lock(file, shared):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_POLL_S)
+    return True
 
 
 def _busy(what: str, timeout_s: float) -> StorageError:

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from missioncontrol.errors import StorageError
 from missioncontrol.lake.merge import readable
+from missioncontrol.lake.plan import day as partition_day
 from missioncontrol.lake.snapshot import FileRef
 from missioncontrol.telemetry.submission import Submission
 
@@ -67,7 +68,7 @@ def parts(file: FileRef) -> list[Part]:
     with _there(file.path):
         metadata = pq.read_metadata(file.path)
     partition = dict(file.partition)
-    day, doc_type = date.fromisoformat(partition["submission_date"]), partition["doc_type"]
+    day, doc_type = partition_day(file.partition), partition["doc_type"]
     found: list[Part] = []
     size = _PART_BYTES
     for number in range(metadata.num_row_groups):

@@ -17,8 +17,10 @@ import pyarrow.parquet as pq
 
 from missioncontrol.clock import window_start_s
 from missioncontrol.lake.merge import readable
+from missioncontrol.lake.plan import day as partition_day
 from missioncontrol.lake.snapshot import FileRef, Snapshot
 from missioncontrol.telemetry.archive import Archived, parts, read_part
+from missioncontrol.telemetry.backfill_scope import files_of
 from missioncontrol.telemetry.discards import Discard
 from missioncontrol.telemetry.inflate import inflate
 from missioncontrol.telemetry.submission import Submission
@@ -46,7 +48,7 @@ def choose_sample(archive: Snapshot, today: date, max_pings: int) -> DaySample |
     """
     sizes: Counter[date] = Counter()
     for file in archive.files:
-        sizes[_day(file)] += file.rows
+        sizes[partition_day(file.partition)] += file.rows
     days = sorted(sizes)[-2:]
     if not days:
         return None
@@ -66,7 +68,7 @@ def submissions(archive: Snapshot, sample: DaySample) -> Iterator[Submission]:
     """
     wanted = {int(w.timestamp()) for w in sample.windows}
     left = sample.pings
-    for file in _files(archive, sample.day):
+    for file in files_of(archive, sample.day):
         for found in _archived(file, wanted):
             submission = found.submission
             if window_start_s(submission.received_ns) not in wanted or found.discarded not in _COUNTABLE:
@@ -101,18 +103,10 @@ def archived_body(submission: Submission, limit: int) -> bytes | memoryview | Di
     return inflate(submission.body, submission.encoding, limit)
 
 
-def _day(file: FileRef) -> date:
-    return date.fromisoformat(dict(file.partition)["submission_date"])
-
-
-def _files(archive: Snapshot, day: date) -> list[FileRef]:
-    return [file for file in archive.files if _day(file) == day]
-
-
 def _windows(archive: Snapshot, day: date) -> dict[datetime, int]:
     """Pings of each window of a day, in the order of time."""
     counts: Counter[datetime] = Counter()
-    for file in _files(archive, day):
+    for file in files_of(archive, day):
         with readable(file.path), pq.ParquetFile(file.path) as parquet:
             found = parquet.read(["window_start", "discarded"], use_threads=False)
         counted = pc.is_in(found["discarded"], value_set=pa.array(_COUNTABLE, pa.string()))

@@ -32,15 +32,8 @@ from missioncontrol.registry import Registry
 from missioncontrol.registry.rules import rule_registry
 from missioncontrol.telemetry import backfill_worker
 from missioncontrol.telemetry.archive import Part, parts
-from missioncontrol.telemetry.backfill_scope import (
-    ARCHIVE,
-    CRASHES,
-    Plan,
-    days_of,
-    files_of,
-    refuse_incomplete,
-    refuse_shrunk,
-)
+from missioncontrol.telemetry.backfill_plan import ARCHIVE, CRASHES, Plan
+from missioncontrol.telemetry.backfill_scope import days_of, files_of, refuse_incomplete, refuse_shrunk
 from missioncontrol.telemetry.backfill_worker import Day, Finish, Read, Sums
 from missioncontrol.telemetry.consistent import consistent_snapshots
 from missioncontrol.telemetry.crash_sums import crash_rows

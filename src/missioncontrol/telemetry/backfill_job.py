@@ -6,9 +6,7 @@ there is no room left. Never decides what a day consists of (see `backfill`).
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,12 +16,10 @@ from typing import Protocol
 
 from missioncontrol.clock import system_clock, utc
 from missioncontrol.errors import BadRequest, MissionControlError, StorageFull
-from missioncontrol.state.runs import SEEN_EVERY_S, BuiltDay, Origin, Run, Runs
+from missioncontrol.file_lock import try_lock
+from missioncontrol.state.runs import SEEN_EVERY_S, BuiltDay, Origin, Run, Runs, Status
 from missioncontrol.telemetry.backfill import Backfill, DayReport
-from missioncontrol.telemetry.backfill_plan import CRASHES, Plan
-from missioncontrol.telemetry.backfill_plan import JOB as JOB
-from missioncontrol.telemetry.backfill_plan import arguments as arguments
-from missioncontrol.telemetry.backfill_plan import plan_of as plan_of
+from missioncontrol.telemetry.backfill_plan import CRASHES, JOB, Plan, arguments
 
 
 class Watcher(Protocol):
@@ -118,8 +114,8 @@ class BackfillJob:
             ]
         )  # fmt: skip
 
-    def _finish(self, run: Run, status: str, message: str) -> None:
-        self._runs.finish(run, status, message, utc(system_clock()))  # type: ignore[arg-type]
+    def _finish(self, run: Run, status: Status, message: str) -> None:
+        self._runs.finish(run, status, message, utc(system_clock()))
 
 
 class _Seen:
@@ -142,12 +138,8 @@ def _alone(data: Path, plan: Plan) -> Iterator[None]:
     folder = data / "runs"
     folder.mkdir(parents=True, exist_ok=True)
     name = hashlib.blake2b(arguments(plan).encode(), digest_size=16).hexdigest()
-    file = os.open(folder / f"{name}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with (folder / f"{name}.lock").open("w") as lock:
+        if not try_lock(lock):
+            hint = "Wait for it, or stop that process."
+            raise BadRequest("already_running", "Another process makes the same days right now.", hint)
         yield
-    except BlockingIOError:
-        hint = "Wait for it, or stop that process."
-        raise BadRequest("already_running", "Another process makes the same days right now.", hint) from None
-    finally:
-        os.close(file)

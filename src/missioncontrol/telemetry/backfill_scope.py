@@ -1,4 +1,4 @@
-"""What a backfill is about: tables, days and rules, and which files of tables and archive belong to a day."""
+"""Which files of tables and archive belong to a day of a backfill, and when the archive is too little to make it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ import pyarrow.parquet as pq
 
 from missioncontrol.errors import BadRequest
 from missioncontrol.lake.merge import readable
+from missioncontrol.lake.plan import day as partition_day
 from missioncontrol.lake.snapshot import FileRef, Snapshot
-from missioncontrol.telemetry.backfill_plan import ARCHIVE as ARCHIVE
-from missioncontrol.telemetry.backfill_plan import CRASHES as CRASHES
-from missioncontrol.telemetry.backfill_plan import STREAM_TABLES as STREAM_TABLES
-from missioncontrol.telemetry.backfill_plan import TABLES as TABLES
-from missioncontrol.telemetry.backfill_plan import Plan as Plan
+from missioncontrol.telemetry.backfill_plan import Plan
 
 _PINGS_COUNTED = {"error_aggregates": "count", "usage_by_activity": "starts"}
 """Columns whose sum is at most the number of pings."""
@@ -22,7 +19,7 @@ _PINGS_COUNTED = {"error_aggregates": "count", "usage_by_activity": "starts"}
 
 def days_of(file: FileRef, plan: Plan) -> set[date]:
     """The days of the plan that a file of the archive has pings for."""
-    days = {date.fromisoformat(dict(file.partition)["submission_date"])} if plan.of_crashes else set()
+    days = {partition_day(file.partition)} if plan.of_crashes else set()
     if plan.of_stream:
         days |= _received_days(file)
     return {day for day in days if plan.first <= day <= plan.last}
@@ -30,7 +27,7 @@ def days_of(file: FileRef, plan: Plan) -> set[date]:
 
 def files_of(snapshot: Snapshot, day: date) -> list[FileRef]:
     """The files of a day of a table."""
-    return [f for f in snapshot.files if dict(f.partition)["submission_date"] == day.isoformat()]
+    return [f for f in snapshot.files if partition_day(f.partition) == day]
 
 
 def refuse_incomplete(snapshot: Snapshot, day: date, archived: int) -> None:

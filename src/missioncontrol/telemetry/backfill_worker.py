@@ -104,7 +104,13 @@ class _Work:
 
     def take(self, part: Part) -> int:
         """Read a part; returns how many pings it held."""
-        for_crashes = self._rules is not None and part.submission_date == self._asked.day
+        for_crashes = (
+            self._rules is not None
+            and part.submission_date == self._asked.day
+            and part.doc_type in self._rules.registry.documents
+        )
+        if self._stream is None and not for_crashes:
+            return part.rows  # nothing in it counts: other kinds of pings, or another day
         for ping in read_part(part):
             self._add(ping, for_crashes and ping.submission.namespace == "telemetry")
         return part.rows

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from missioncontrol.lake.sketches import sketch
+from missioncontrol.lake.tables import lake_tables
 from missioncontrol.registry import Registry
 from missioncontrol.telemetry.fact import Fact
 
@@ -25,13 +26,8 @@ class ClientRows:
         self._positions = [names.index(d.name) for d in registry.client_keys]
         counted = [m.name for m in registry.client_measures]
         self._places = {i: 2 + 2 * counted.index(n) for i, n in enumerate(registry.measures) if n in counted}
-        self.columns = [
-            "window_start",
-            *(d.name for d in registry.client_keys),
-            "clients",
-            "sessions",
-            *(f"{name}_{kind}" for name in counted for kind in ("clients", "sessions")),
-        ]
+        columns = lake_tables(registry)["client_aggregates"].columns
+        self.columns = [c.name for c in columns if c.name != "submission_date"]
         """Names of the values of a row."""
         self._width = 2 + 2 * len(counted)
         self._rows: defaultdict[Key, dict[int, set[str]]] = defaultdict(dict)

@@ -15,8 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import structlog
 
-from missioncontrol.lake.parquet import ARROW_TYPES, COMPACTED_LEVEL, open_parquet, sort
+from missioncontrol.lake.merge import added
+from missioncontrol.lake.parquet import ARROW_TYPES, COMPACTED_LEVEL, open_parquet
 from missioncontrol.lake.snapshot import Snapshot
+from missioncontrol.lake.tables import SHAPES
 from missioncontrol.registry import Registry
 from missioncontrol.telemetry.aggregate import Aggregator
 from missioncontrol.telemetry.archive_sample import DaySample, archived_body, choose_sample, submissions
@@ -130,9 +132,8 @@ def _rows(
             for name, one in alone.items():
                 lost[name] = lost.get(name, 0) + (not isinstance(_result(one, submission, limit), Fact))
     tables = aggregator.tables()
-    return tables[_TABLE] if _TABLE in tables else pa.table(
-        {"window_start": pa.array([], ARROW_TYPES["timestamp"])}
-    ), lost
+    none = pa.table({"window_start": pa.array([], ARROW_TYPES["timestamp"])})
+    return _merged(tables.get(_TABLE, none)), lost
 
 
 def _bare(fact: Fact) -> Fact:
@@ -172,21 +173,16 @@ def _cost(
 
 
 def _merged(rows: pa.Table) -> pa.Table:
-    """Rows of equal keys added up, as compaction does: keys are what is no number."""
+    """Rows of equal keys added up and sorted, as compaction leaves them: keys are what is no number."""
     sums = [f.name for f in rows.schema if pa.types.is_integer(f.type) or pa.types.is_floating(f.type)]
-    keys = [name for name in rows.column_names if name not in sums]
-    merged = rows.group_by(keys, use_threads=False).aggregate([(name, "sum") for name in sums])
-    return merged.rename_columns(
-        [name.removesuffix("_sum") if name not in keys else name for name in merged.column_names]
-    )
+    return added(rows, sums, SHAPES[_TABLE].sort_by)
 
 
 def _size_bytes(rows: pa.Table) -> int:
     """Bytes of the columns as the lake writes them, without the footer, which a day has once."""
     buffer = pa.BufferOutputStream()
-    sorted_rows = sort(_TABLE, rows)
-    with open_parquet(sorted_rows.schema, buffer, COMPACTED_LEVEL) as writer:
-        writer.write_table(sorted_rows)
+    with open_parquet(rows.schema, buffer, COMPACTED_LEVEL) as writer:
+        writer.write_table(rows)
     metadata = pq.read_metadata(pa.BufferReader(buffer.getvalue()))
     groups = (metadata.row_group(i) for i in range(metadata.num_row_groups))
     return sum(g.column(c).total_compressed_size for g in groups for c in range(g.num_columns))

@@ -8,7 +8,6 @@ what is in the lake, and only those.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import uuid
@@ -16,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from missioncontrol.errors import BadRequest
+from missioncontrol.file_lock import try_lock
 
 _NAME_LENGTH = 32
 
@@ -30,7 +30,7 @@ class ImportRun:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / f"{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}.running"
         self._file = self._path.open("a+")
-        if not _locked(self._file.fileno()):
+        if not try_lock(self._file.fileno()):
             self._file.close()
             raise BadRequest(
                 "import_running", "These files are being imported by another process.", "Wait for it."
@@ -64,7 +64,7 @@ class ImportRun:
                 continue
             with path.open("r+") as file:
                 name = file.read()
-                if len(name) == _NAME_LENGTH and _locked(file.fileno()):
+                if len(name) == _NAME_LENGTH and try_lock(file.fileno()):
                     yield name
 
     def _begin(self) -> str:
@@ -93,12 +93,3 @@ def claimant_of(name: str, block: int) -> int:
     """A positive 63-bit number for a block of a run."""
     digest = hashlib.blake2b(f"{name}/{block}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") % (2**63 - 1) + 1
-
-
-def _locked(file: int) -> bool:
-    """Take the lock of an open file, if it is free; it is freed when the file is closed or the process ends."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

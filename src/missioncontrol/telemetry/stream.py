@@ -12,7 +12,6 @@ tables themselves, since both would write the same application transaction.
 
 from __future__ import annotations
 
-import fcntl
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +22,7 @@ import structlog
 from missioncontrol.clock import Clock, system_clock
 from missioncontrol.config import Config
 from missioncontrol.errors import ConfigError, StorageFull
+from missioncontrol.file_lock import try_lock
 from missioncontrol.lake.locks import commit_gate
 from missioncontrol.lake.tables import lake_tables
 from missioncontrol.lake.writer import LakeWriter
@@ -47,11 +47,7 @@ class StreamLock:
     def acquire(self) -> bool:
         """Whether the lock could be had without waiting."""
         assert self._file is not None
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+        return try_lock(self._file)
 
     def release(self) -> None:
         """Let another process run the stream."""

@@ -154,3 +154,13 @@ def test_an_unreadable_file_is_told(tmp_path: Path) -> None:
 
 def test_a_missing_file_of_the_users_is_fine(tmp_path: Path) -> None:
     assert load_registry([tmp_path / "none.toml"]).measures
+
+
+def test_the_rule_sets_of_the_daily_batch_have_the_statistics_that_the_table_knows() -> None:
+    from missioncontrol.lake.tables import CRASH_STATS
+    from missioncontrol.registry.rules import RULE_SETS, rule_registry
+    from missioncontrol.telemetry.crash_sums import stat_names
+
+    found = {name: stat_names(rule_registry(name, load_registry())) for name in RULE_SETS}
+    assert set(found["default"]) == set(found["cav"]) == set(CRASH_STATS)
+    assert set(CRASH_STATS) - set(found["cra"]) == {"gpu_crashes", "gpu_crashes_squared"}

@@ -31,7 +31,7 @@ from missioncontrol.telemetry import backfill as backfilling
 from missioncontrol.telemetry import stream as streaming
 from missioncontrol.telemetry.backfill import Backfill, DayReport
 from missioncontrol.telemetry.backfill_job import BackfillJob
-from missioncontrol.telemetry.backfill_scope import STREAM_TABLES, TABLES, Plan
+from missioncontrol.telemetry.backfill_plan import STREAM_TABLES, TABLES, Plan
 
 DAY = RECEIVED.date()
 EVER = (date(1970, 1, 1), date(2100, 1, 1))
