@@ -6,12 +6,11 @@ a filter that counts with accumulators, (key, list of numbers and squares), redu
 Both under the rule set `default` of crash_aggregates, and both write crash_aggregates only.
 """
 
-import json
 from datetime import date, datetime, timedelta
 
 from pyspark.sql import functions
 
-from spark_old_shape import found_at
+from spark_old_shape import found_at, old_shape
 from spark_pings import channel_of
 from spark_runs import run
 
@@ -124,20 +123,7 @@ def valid():
 
 
 def old(session, source, target):
-    context = session.sparkContext
-    main, crash = (context.textFile(path).map(json.loads) for path in source.split(","))
-    processed, ignored = context.accumulator(0), context.accumulator(0)
-
-    def is_valid(ping):
-        if usable(ping):
-            processed.add(1)
-            return True
-        ignored.add(1)
-        return False
-
-    pairs = main.union(crash).map(properties).filter(is_valid).map(pair)
-    sums = pairs.reduceByKey(lambda one, other: [a + b for a, b in zip(one, other)])  # noqa: B905
-    session.createDataFrame(sums.map(maps).coalesce(1), COLUMNS).write.mode("overwrite").parquet(target)
+    old_shape(session, source, target, (properties, usable, pair, maps), COLUMNS)
 
 
 def day(text, form):

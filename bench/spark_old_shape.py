@@ -50,7 +50,15 @@ PATHS = {
 
 
 def run(session, source, target):
-    """`source`: two files of lines, one a document type, parted by a comma."""
+    columns = "window_start bigint, dimensions map<string, string>, stats map<string, double>"
+    old_shape(session, source, target, (properties, usable, pair, maps), columns)
+
+
+def old_shape(session, source, target, steps, columns):
+    """`source`: two files of lines, one a document type, parted by a comma. `steps`: a ping's dict -> a dict of its
+    properties -> whether it counts -> (key, numbers) -> a row of `columns`.
+    """
+    properties, usable, pair, row = steps
     context = session.sparkContext
     main, crash = (context.textFile(path).map(json.loads) for path in source.split(","))
     processed, ignored = context.accumulator(0), context.accumulator(0)
@@ -64,8 +72,7 @@ def run(session, source, target):
 
     pairs = main.union(crash).map(properties).filter(is_valid).map(pair)
     sums = pairs.reduceByKey(lambda one, other: [a + b for a, b in zip(one, other)])  # noqa: B905
-    columns = "window_start bigint, dimensions map<string, string>, stats map<string, double>"
-    session.createDataFrame(sums.map(maps).coalesce(1), columns).write.mode("overwrite").parquet(target)
+    session.createDataFrame(sums.map(row).coalesce(1), columns).write.mode("overwrite").parquet(target)
 
 
 def found_at(value, path):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from log_backends import BACKENDS, LogBackend
+from tests.support import disk
 
 
 @pytest.fixture(params=BACKENDS)
@@ -21,10 +20,5 @@ def log_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LogB
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 24 MB of its own, where mounting is allowed."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("mounting a small disk needs root")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
+    with disk.small_disk(tmp_path / "disk", 24) as place:
+        yield place

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import time
 import uuid
 from collections import Counter
@@ -15,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.e2e.test_killed import kill_tree, stream_of
+from tests.support import disk
 from tests.support.pings import main_ping
 from tests.support.server import RunningServer, running_server
 
@@ -101,20 +101,8 @@ def test_a_log_at_its_bound_refuses_with_507_and_works_again_when_the_stream_has
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of some MB, as the folder in which the server has its data."""
-    folder = tmp_path / "data"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", folder],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
-    try:
+    with disk.small_disk(tmp_path / "data", DISK_MB) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
 
 
 def fill(disk: Path) -> Path:

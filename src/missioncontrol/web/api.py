@@ -36,6 +36,7 @@ from missioncontrol.query.fence import MAX_QUERY_BYTES
 from missioncontrol.query.sql import SqlRunner
 from missioncontrol.registry.model import Registry
 from missioncontrol.web import api_docs
+from missioncontrol.web.request_body import body_within
 
 T = TypeVar("T")
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -189,7 +190,8 @@ def _add_experiment(router: APIRouter, desk: Desk, engine: Engine) -> None:
 def _add_sql(router: APIRouter, desk: Desk, runner: SqlRunner, config: Config) -> None:
     @router.post("/api/v1/sql", **api_docs.SQL)
     async def sql(request: Request) -> Response:
-        asked = _sql_request(await _body(request))
+        refusal = BadRequest("sql_too_long", f"A query may have {MAX_QUERY_BYTES} bytes.")
+        asked = _sql_request(await body_within(request, 2 * MAX_QUERY_BYTES + 4096, refusal))
         named = [asked.format] if asked.format else request.query_params.getlist("format")
         form = parse_format(named, request.headers.get("accept", ""), FORMATS)
 
@@ -240,16 +242,6 @@ def _chunks(body: BinaryIO) -> Iterator[bytes]:
     with body:
         while chunk := body.read(_CHUNK_BYTES):
             yield chunk
-
-
-async def _body(request: Request) -> bytes:
-    """The body, refused as soon as it is larger than any query may be."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > 2 * MAX_QUERY_BYTES + 4096:
-            raise BadRequest("sql_too_long", f"A query may have {MAX_QUERY_BYTES} bytes.")
-    return bytes(body)
 
 
 def _sql_request(body: bytes) -> SqlRequest:

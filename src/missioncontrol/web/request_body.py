@@ -1,4 +1,4 @@
-"""Small bodies of requests: read within a limit, as a form or as JSON."""
+"""Bodies of requests, read within a limit; small ones as forms."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ from missioncontrol.errors import BadRequest
 MAX_BYTES = 64 * 1024
 
 
-async def small_body(request: Request) -> bytes:
-    """The body; raises `BadRequest` (`body_too_large`) as soon as it is larger than any form may be."""
+async def body_within(request: Request, most_bytes: int, refusal: BadRequest) -> bytes:
+    """The body; raises the refusal as soon as it is larger."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BYTES:
-            raise BadRequest("body_too_large", f"The body is larger than {MAX_BYTES:,} bytes.")
+        if len(body) > most_bytes:
+            raise refusal
     return bytes(body)
+
+
+async def small_body(request: Request) -> bytes:
+    """The body; raises `BadRequest` (`body_too_large`) when it is larger than any form may be."""
+    refusal = BadRequest("body_too_large", f"The body is larger than {MAX_BYTES:,} bytes.")
+    return await body_within(request, MAX_BYTES, refusal)
 
 
 async def form_fields(request: Request) -> dict[str, str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -13,6 +11,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.support import disk
 
 from missioncontrol.config import Retention
 from missioncontrol.errors import StorageError, StorageFull
@@ -281,17 +280,8 @@ def test_every_table_has_a_setting():
 @pytest.fixture
 def small_disk(tmp_path):
     """A disk of 4 MB; needs the right to mount."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if (
-        shutil.which("mount") is None
-        or subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True
-        ).returncode
-    ):
-        pytest.skip("no right to mount a small disk")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+    with disk.small_disk(tmp_path / "disk", 4) as folder:
+        yield folder
 
 
 def test_a_full_disk_is_freed_when_a_commit_still_fits_and_told_when_not(small_disk, lake):

@@ -14,12 +14,13 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.support.disk import fill, small_disk
 from tests.support.lake import SUMMED, everything, merged, rows
 from tests.support.pings import RECEIVED, RECEIVED_NS, crash_ping, main_ping
 from tests.unit.telemetry.test_stream import CORPUS, REGISTRY, entry, installation
 
 from missioncontrol.config import Config
-from missioncontrol.errors import BadRequest, StorageError
+from missioncontrol.errors import BadRequest, StorageError, StorageFull
 from missioncontrol.lake.locks import rewriting
 from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.log.protocol import Entry
@@ -219,19 +220,28 @@ def test_a_worker_that_is_killed_leaves_the_old_day(monkeypatch: pytest.MonkeyPa
         assert everything(config.lake_path) == before
 
 
-def test_a_full_disk_leaves_the_old_day_and_no_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    with installation() as (config, log, writer):
-        streamed(config, log, writer, CORPUS)
+def test_a_full_disk_leaves_the_old_day_and_no_files(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 8) as disk:
+        on_a_full_disk(disk)
+
+
+def on_a_full_disk(disk: Path) -> None:
+    config = Config(data=disk)
+    log = SqliteLog(config.log_path)
+    streamed(config, log, LakeWriter(config.lake_path), CORPUS)
+    with backfill(config, log) as job:
+        job.run_day(plan(), DAY)  # what a first run makes for good: tables, locks, worker processes
         before, files = everything(config.lake_path), set(config.lake_path.rglob("*.parquet"))
-
-        def full(paths: list[Path]) -> None:
-            raise OSError(28, "No space left on device")
-
-        monkeypatch.setattr(backfilling, "flush", full)
-        with pytest.raises(Exception, match="No room left"):
-            run_all(config, log, plan())
+        filler = fill(disk)
+        with pytest.raises(StorageFull) as full:
+            job.run_day(plan(), DAY)
+        assert full.value.code == "lake_full"
         assert everything(config.lake_path) == before
         assert set(config.lake_path.rglob("*.parquet")) == files
+        filler.unlink()
+        assert job.run_day(plan(), DAY).rows["error_aggregates"] > 0
+    assert everything(config.lake_path) == before
+    log.close()
 
 
 class Notes:
