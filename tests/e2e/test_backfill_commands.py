@@ -266,3 +266,12 @@ def test_a_new_measure_is_filled_for_the_past(installation: Installation) -> Non
     assert (found["n"], found["pings"]) == (8 * 3, 8)
     _, complaint = installation.run("registry", "backfill", "gc_pausses", "--since", "2016-03-01", code=2)
     assert "gc_pauses" in complaint
+
+
+def test_a_wrong_time_of_the_daily_batch_is_told_before_the_server_listens(
+    installation: Installation,
+) -> None:
+    installation.environment["MC_JOBS__DAILY_AT"] = "1 o'clock"
+    _, complaint = installation.run("serve", "--port", "0", code=2)
+    assert "jobs.daily_at" in complaint
+    assert "Traceback" not in complaint

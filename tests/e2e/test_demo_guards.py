@@ -12,6 +12,8 @@ from pathlib import Path
 
 from tests.support.server import COMMAND, SOURCES, running_server
 
+from missioncontrol.telemetry.stream import StreamLock
+
 
 def demo(folder: Path, port: int) -> subprocess.CompletedProcess[str]:
     command = [*COMMAND, "--data", str(folder), "demo", "--once", "--port", str(port)]
@@ -19,6 +21,14 @@ def demo(folder: Path, port: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL
     )
+
+
+def in_use(data: Path) -> bool:
+    """Whether a stream runs in the folder: the server listens a moment before."""
+    lock = StreamLock(data)
+    is_free = lock.acquire()
+    lock.release()
+    return not is_free
 
 
 def test_a_demo_refuses_a_port_that_another_server_has_and_sends_it_nothing(tmp_path: Path) -> None:
@@ -32,6 +42,7 @@ def test_a_demo_refuses_a_port_that_another_server_has_and_sends_it_nothing(tmp_
 def test_a_demo_refuses_a_folder_that_another_demo_uses(tmp_path: Path) -> None:
     with running_server(tmp_path) as server:
         (server.data / "demo.json").write_text("{}")
+        server.wait_until(lambda: in_use(server.data))
         done = demo(server.data, _free_port())
         assert done.returncode == 2 and "Another demo is running" in done.stderr
         assert server.sql("SELECT count(*) AS n FROM pings") == [{"n": 0}]

@@ -57,12 +57,14 @@ def serve(settings: Settings, host: str | None, port: int | None, parts: tuple[s
     import signal
 
     from missioncontrol.ingest.http_protocol import make_server_config
+    from missioncontrol.jobs.due import daily_time
     from missioncontrol.processes import Child, end_with_parent
     from missioncontrol.web.server import Root
 
     end_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
     with open_services(settings, server={"host": host, "port": port}) as services:
-        services.registry()  # a wrong registry or folder is told before anything listens
+        services.registry()  # a wrong registry, setting or folder is told before anything listens
+        daily_time(services.config.jobs)
         services.config.data.mkdir(parents=True, exist_ok=True)
         root = Root(services, "edge" in parts, "web" in parts)
         listener = listen(services.config)

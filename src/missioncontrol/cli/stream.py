@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from missioncontrol.services import Services
 
 
+_JOBS_AFTER_S = 2.0
+
+
 @click.command("stream")
 @with_settings
 @click.option("--until-idle", is_flag=True, help="Stop when all that was accepted is in the lake.")
@@ -40,6 +43,7 @@ def run_forever(settings: Settings, with_stream: bool = True, with_jobs: bool = 
     import signal
     import threading
 
+    from missioncontrol.jobs.due import daily_time
     from missioncontrol.processes import end_with_parent
 
     stop = threading.Event()
@@ -47,12 +51,15 @@ def run_forever(settings: Settings, with_stream: bool = True, with_jobs: bool = 
         signal.signal(number, lambda *_: stop.set())
     end_with_parent(stop.set)
     with open_services(settings) as services:
-        jobs = _started_jobs(settings, services, stop) if with_jobs else None
+        jobs = threading.Thread(target=_jobs, args=(settings, services, stop), name="jobs", daemon=True)
+        if with_jobs:
+            daily_time(services.config.jobs)  # a wrong setting is told before anything runs
+            jobs.start()
         if with_stream:
             _stream(services, stop)
         else:
             stop.wait()
-        if jobs is not None:
+        if with_jobs:
             jobs.join(20)
 
 
@@ -73,16 +80,14 @@ def _stream(services: Services, stop: threading.Event) -> None:
     lock.release()
 
 
-def _started_jobs(settings: Settings, services: Services, stop: threading.Event) -> threading.Thread:
-    import threading
-
+def _jobs(settings: Settings, services: Services, stop: threading.Event) -> None:
+    """Run jobs, once the stream has begun: what they load would hold it up."""
+    if stop.wait(_JOBS_AFTER_S):
+        return
     from missioncontrol.jobs.scheduler import Scheduler, command_of
 
-    scheduler = Scheduler(services, command_of(str(services.config.data), settings.file))
     services.config.data.mkdir(parents=True, exist_ok=True)
-    thread = threading.Thread(target=scheduler.run, args=(stop,), name="jobs", daemon=True)
-    thread.start()
-    return thread
+    Scheduler(services, command_of(str(services.config.data), settings.file)).run(stop)
 
 
 def _until_idle(settings: Settings, as_json: bool) -> None:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING
 
 from missioncontrol.config import Jobs
 from missioncontrol.errors import ConfigError
-from missioncontrol.state.runs import BuiltDay, Run
 from missioncontrol.telemetry.backfill_plan import CRASHES, Plan
+
+if TYPE_CHECKING:
+    from missioncontrol.state.runs import BuiltDay, Run
 
 FIRST_PAUSE = timedelta(minutes=5)
 """Between the first failure and the second attempt; each further pause is twice as long."""
