@@ -275,3 +275,18 @@ def test_a_wrong_time_of_the_daily_batch_is_told_before_the_server_listens(
     _, complaint = installation.run("serve", "--port", "0", code=2)
     assert "jobs.daily_at" in complaint
     assert "Traceback" not in complaint
+
+
+def test_a_server_that_stops_in_the_middle_of_a_day_says_nothing_and_makes_it_later(tmp_path: Path) -> None:
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    installation = Installation(tmp_path)
+    folder = tmp_path / "server"
+    installation.environment["MC_DATA"] = str(folder / "data")
+    installation.take(*batch_oracle.make_pings(3000, seed=3, day=yesterday))
+    with running_server(folder, MC_JOBS__DAILY_AT="00:00") as server:
+        server.wait_until(lambda: bool(server.get("/api/v1/history").json()["runs"]), 90)
+        server.stop()
+        assert "job_failed" not in server.talk
+        assert "Traceback" not in server.talk
+        server.start()
+        server.wait_until(lambda: bool(server.sql("SELECT 1 FROM crash_aggregates LIMIT 1")), 120)

@@ -106,6 +106,7 @@ class Scheduler:
         return found
 
     def _make(self, plan: Plan, origin: str, stop: threading.Event) -> None:
+        """Make a plan in a process of its own; one that is stopped with the server goes on when it is started again."""
         process = subprocess.Popen(
             [*self._command, *_arguments(plan), "--origin", origin],
             stdin=subprocess.DEVNULL,
@@ -124,7 +125,7 @@ class Scheduler:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
-        if process.returncode:
+        if process.returncode and not stop.is_set():
             self._note_failure(plan, process.returncode, said.last)
 
     def _note_failure(self, plan: Plan, code: int, said: str) -> None:
