@@ -17,6 +17,8 @@ class Job(msgspec.Struct, frozen=True):
     """One query and its limits."""
 
     query: str
+    dialect: str
+    """`duckdb`, or what the query is translated from."""
     views: list[View]
     form: Format
     envelope: Envelope

@@ -32,7 +32,7 @@ from missioncontrol.registry.model import Registry
 if TYPE_CHECKING:
     from missioncontrol.lake.snapshot import LakeReader
 
-DIALECTS = ("duckdb",)
+DIALECTS = ("duckdb", "presto", "postgres")
 _CHUNK_BYTES = 65536
 _REPORT_BYTES = 1_000_000
 _KILL_AFTER_S = 2.0
@@ -85,7 +85,8 @@ class SqlRunner:
         limit_s = self._settings.timeout_s if timeout_s is None else timeout_s
         job = Job(
             query=query.encode("utf-8", "replace").decode(),
-            views=views(self._reader, self._registry_source()),
+            dialect=dialect,
+            views=views(self._reader, self._registry_source(), dialect),
             form=form,
             envelope=envelope,
             max_rows=max_rows,
@@ -218,7 +219,7 @@ def _environment() -> dict[str, str]:
 
 def _refuse_dialect(dialect: str) -> None:
     if dialect not in DIALECTS:
-        hint = f"Write DuckDB's SQL, or leave dialect out. Known: {', '.join(DIALECTS)}."
+        hint = f"Known: {', '.join(DIALECTS)}."
         raise BadRequest("unknown_dialect", f"SQL of the dialect {dialect[:80]!r} is not understood.", hint)
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 GRACE_S = 1.0
 """How long after its deadline a query may take to notice it."""
 _ROOM_MB = 384
+_SHOWN = 400
 
 
 def main() -> None:
@@ -78,15 +79,55 @@ def _failure(error: MissionControlError) -> Failure:
 
 def _run(job: Job) -> Report:
     connection = _connect(job)
-    if sketch_functions.needed(job.query):
+    with_sketches = sketch_functions.needed(job.query)
+    if with_sketches:
         sketch_functions.install(connection)
+    if job.dialect != "duckdb":
+        import sqlglot  # noqa: F401 - as pyarrow: before the limits
     _limit_process(job)
-    checked = check(connection, job.query, [v.name for v in job.views])
+    query = _in_duckdb(connection, job)
+    if not with_sketches and sketch_functions.needed(query):
+        sketch_functions.install(connection)
+    try:
+        return _answer(connection, query, job)
+    except BadRequest as error:
+        raise _explained(error, query, job) from None
+
+
+def _in_duckdb(connection: duckdb.DuckDBPyConnection, job: Job) -> str:
+    """The query as DuckDB is to run it, and DuckDB as the dialect expects it."""
+    if job.dialect == "duckdb":
+        return job.query
+    from missioncontrol.query.translation import macros
+    from missioncontrol.query.translation.translator import translate
+
+    macros.install(connection, job.dialect)
+    return translate(job.query, job.dialect)
+
+
+def _explained(error: BadRequest, query: str, job: Job) -> BadRequest:
+    """What DuckDB says is about a text that the user did not write: show it."""
+    if job.dialect == "duckdb" or error.code not in ("sql_failed", "sql_invalid"):
+        return error
+    text = " ".join(query[:_SHOWN].split()) + ("..." if len(query) > _SHOWN else "")
+    return BadRequest(error.code, error.message, f"Translated from {job.dialect}: {text}")
+
+
+def _answer(connection: duckdb.DuckDBPyConnection, query: str, job: Job) -> Report:
+    import duckdb
+
+    checked = check(connection, query, [v.name for v in job.views])
     wanted = _wanted(checked, job.views)
     _fence(connection, wanted)
     cursor = connection.cursor()
     deadline = Deadline(cursor, job.timeout_s or threading.TIMEOUT_MAX)
-    with _opened(cursor, checked.text, job, deadline) as rows:
+    try:
+        opened = _opened(cursor, checked.text, job, deadline)
+    except (duckdb.InterruptException, duckdb.OutOfMemoryException):
+        raise
+    except duckdb.Error as error:
+        raise _sql_failed(error) from None
+    with opened as rows:
         formats.write(rows, job.form, sys.stdout.buffer, job.envelope)
         sys.stdout.buffer.flush()
         return Report(list(rows.columns), rows.count, rows.complete)

@@ -1,0 +1,221 @@
+"""What sqlglot does not know of Presto: times, regular expressions, maps, and days that are text.
+
+The predecessor's table had its days as text. They are here too, and are taken as dates where a query compares
+them with a date or asks for a part of them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlglot import exp
+from sqlglot.dialects.presto import Presto
+from sqlglot.parsers.presto import PrestoParser
+
+from missioncontrol.query.fence import refused
+from missioncontrol.query.translation import presto_maps
+from missioncontrol.query.translation.time_formats import from_joda
+from missioncontrol.query.translation.trees import Rule, call, cast, is_day, kind, rewrite, text_of
+
+_RENAMED = {"EVERY": "BOOL_AND", "GEOMETRIC_MEAN": "GEOMEAN", "MAP_UNION": "MAP_CONCAT"}
+
+
+def _joda(arguments: list[Any]) -> str:
+    pattern = text_of(arguments[1]) if len(arguments) == 2 else None
+    if pattern is None:
+        raise refused("a time format that is no literal text", "Write it in quotes.")
+    return from_joda(pattern)
+
+
+def _parse_datetime(arguments: list[Any]) -> exp.Expression:
+    pattern = exp.Literal.string(_joda(arguments))
+    return cast(exp.StrToTime(this=arguments[0], format=pattern), "TIMESTAMPTZ")
+
+
+def _format_datetime(arguments: list[Any]) -> exp.Expression:
+    return exp.TimeToStr(this=arguments[0], format=exp.Literal.string(_joda(arguments)))
+
+
+def _split(arguments: list[Any]) -> exp.Expression:
+    if len(arguments) == 3:
+        return call("MC_SPLIT", *arguments)
+    return exp.Split(this=arguments[0], expression=arguments[1])
+
+
+def _log(arguments: list[Any]) -> exp.Expression:
+    return call("LOG", *arguments)
+
+
+def _at_timezone(arguments: list[Any]) -> exp.Expression:
+    return exp.AtTimeZone(this=arguments[0], zone=arguments[1])
+
+
+class _Parser(PrestoParser):
+    FUNCTIONS = {
+        **PrestoParser.FUNCTIONS,
+        "PARSE_DATETIME": _parse_datetime,
+        "FORMAT_DATETIME": _format_datetime,
+        "SPLIT": _split,
+        "SLICE": lambda args: call("MC_SLICE", *args),
+        "LOG": _log,
+        "AT_TIMEZONE": _at_timezone,
+        "CHECKSUM": lambda args: _without("checksum()"),
+        "APPROX_SET": lambda args: _without("approx_set()"),
+    }
+
+
+class MissionControlPresto(Presto):
+    """Presto as it is read here."""
+
+    Parser = _Parser
+
+
+READER = MissionControlPresto()
+
+
+def _without(what: str) -> exp.Expression:
+    raise refused(f"{what}, which has no equivalent")
+
+
+def adapt(root: exp.Expression) -> None:
+    """Change a tree of Presto's into one that can be written as DuckDB's."""
+    rewrite(root, _RULES)
+
+
+def _days_in_comparison(node: exp.Expression) -> None:
+    """A day beside a date is a date, beside a computed text it is a text."""
+    sides = [node.this, *(node.args.get(k) for k in ("expression", "low", "high")), *node.expressions]
+    days = [side for side in sides if is_day(side)]
+    kinds = {kind(side) for side in sides} - {None}
+    if days and kinds:
+        _cast_all(days, "VARCHAR" if kinds == {"VARCHAR"} else min(kinds - {"VARCHAR"}, key=len))
+
+
+def _cast_all(days: list[Any], wanted: str) -> None:
+    for day in days:
+        day.replace(cast(day.copy(), wanted))
+
+
+def _of_date(node: exp.Expression) -> None:
+    _cast_all([v for k, v in node.args.items() if is_day(v)], "DATE")
+
+
+def _of_text(node: exp.Expression) -> None:
+    values = [node.this, node.args.get("expression"), *node.expressions]
+    _cast_all([v for v in values if is_day(v)], "VARCHAR")
+
+
+def _of_interval(node: exp.Expression) -> None:
+    if isinstance(node.expression, exp.Interval) or is_day(node.expression):
+        _of_date(node)
+
+
+def _still_date(node: exp.Expression) -> exp.Expression | None:
+    """A date plus days is a date; DuckDB makes it a timestamp."""
+    _of_date(node)
+    return cast(node.copy(), "DATE") if kind(node.this) == "DATE" else None
+
+
+def _zone(node: exp.Expression) -> exp.Expression | None:
+    """Plain timestamps of a session in UTC are instants; the result is what the clocks of the zone show."""
+    if kind(node.this) != "TIMESTAMPTZ":
+        node.set("this", cast(node.this, "TIMESTAMPTZ"))
+    return None
+
+
+def _regexp_extract(node: exp.Expression) -> exp.Expression:
+    group = node.args.get("group") or exp.Literal.number(0)
+    return call("MC_REGEXP_EXTRACT", node.this, node.expression, group)
+
+
+def _regexp_replace(node: exp.Expression) -> exp.Expression:
+    given = node.args.get("replacement")
+    wanted = text_of(given) if given is not None else ""
+    made: exp.Expression = call("MC_REPLACEMENT", given)
+    if wanted is not None:
+        made = exp.Literal.string(_replacement(wanted))
+    return call("REGEXP_REPLACE", node.this, node.expression, made, exp.Literal.string("g"))
+
+
+def _replacement(text: str) -> str:
+    text = re.sub(r"\\(.)", lambda m: "\0" if m[1] == "$" else m[1], text).replace("\\", r"\\")
+    return re.sub(r"\$(\d)", r"\\\1", text).replace("\0", "$")
+
+
+def _approx_distinct(node: exp.Expression) -> None:
+    node.set("accuracy", None)
+
+
+def _approx_quantile(node: exp.Expression) -> None:
+    quantile = node.args.get("quantile")
+    if node.args.get("weight") or not isinstance(quantile, exp.Literal | exp.Array):
+        raise refused("approx_percentile() with weights", "Write approx_percentile(x, 0.5).")
+    node.set("accuracy", None)
+
+
+def _random(node: exp.Expression) -> exp.Expression | None:
+    given = [node.args[k] for k in ("this", "lower", "upper", "expression") if node.args.get(k) is not None]
+    if not given:
+        return None
+    low, high = given if len(given) == 2 else (exp.Literal.number(0), given[0])
+    width = exp.Paren(this=exp.Sub(this=exp.Paren(this=high), expression=exp.Paren(this=low.copy())))
+    floor = cast(call("FLOOR", exp.Mul(this=call("RANDOM"), expression=width)), "BIGINT")
+    return exp.Paren(this=exp.Add(this=exp.Paren(this=low.copy()), expression=floor))
+
+
+def _cast_type(node: exp.Expression) -> exp.Expression | None:
+    """A text of a given length is cut; a decimal without a scale has none."""
+    to = node.args["to"]
+    if to.this in (exp.DataType.Type.VARCHAR, exp.DataType.Type.CHAR) and to.expressions:
+        size = to.expressions[0].this
+        return call("LEFT", type(node)(this=node.this, to=exp.DataType.build("TEXT")), size)
+    if to.this == exp.DataType.Type.DECIMAL and not to.expressions:
+        node.set("to", exp.DataType.build("DECIMAL(38, 0)"))
+    return None
+
+
+def _renamed(node: exp.Expression) -> exp.Expression | None:
+    name = str(node.this).upper()
+    if name in _RENAMED:
+        node.set("this", _RENAMED[name])
+        return None
+    return presto_maps.function(node)
+
+
+def _quiet(change: Any) -> Rule:
+    def rule(node: exp.Expression) -> exp.Expression | None:
+        change(node)
+        return None
+
+    return rule
+
+
+_COMPARED = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.In)
+_DATED = (
+    exp.DateTrunc, exp.TimestampTrunc, exp.DateDiff, exp.TimeToStr, exp.Year, exp.Month, exp.Day, exp.Extract, exp.Quarter,
+    exp.DayOfWeek, exp.DayOfWeekIso, exp.DayOfYear, exp.WeekOfYear, exp.Week, exp.LastDay,
+)  # fmt: skip
+_WORDED = (exp.Substring, exp.Like, exp.StrToTime, exp.SplitPart, exp.Concat, exp.DPipe, exp.RegexpLike, exp.Replace)
+_RULES: dict[type[exp.Expression], Rule] = {
+    **{t: _quiet(_days_in_comparison) for t in _COMPARED},
+    **{t: _quiet(_of_date) for t in _DATED},
+    **{t: _quiet(_of_text) for t in _WORDED},
+    exp.Add: _quiet(_of_interval),
+    exp.Sub: _quiet(_of_interval),
+    exp.DateAdd: _still_date,
+    exp.DateTrunc: _still_date,
+    exp.TimestampTrunc: _still_date,
+    exp.AtTimeZone: _zone,
+    exp.RegexpExtract: _regexp_extract,
+    exp.RegexpReplace: _regexp_replace,
+    exp.ApproxDistinct: _quiet(_approx_distinct),
+    exp.ApproxQuantile: _quiet(_approx_quantile),
+    exp.Rand: _random,
+    exp.Cast: _cast_type,
+    exp.TryCast: _cast_type,
+    exp.Anonymous: _renamed,
+    exp.ArraySize: presto_maps.cardinality,
+    exp.Reduce: presto_maps.reduce,
+    exp.Unnest: presto_maps.unnest,
+}
