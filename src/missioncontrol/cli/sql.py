@@ -12,7 +12,9 @@ from missioncontrol.cli.context import Settings, open_services, with_settings
 
 @click.command("sql")
 @with_settings
-@click.option("--dialect", type=click.Choice(["duckdb", "presto", "postgres"]), default="duckdb", show_default=True)
+@click.option(
+    "--dialect", type=click.Choice(["duckdb", "presto", "postgres"]), default="duckdb", show_default=True
+)
 @click.option("--translate", is_flag=True, help="Print the query in DuckDB's SQL and do not run it.")
 @click.option(
     "--format",
@@ -37,7 +39,7 @@ def command(
     \b
     Examples:
       missioncontrol sql "SELECT channel, sum(main_crashes) / sum(usage_hours) FROM error_aggregates GROUP BY 1"
-      missioncontrol sql --dialect presto "SELECT dimensions['channel'], sum(stats['usage_hours']) FROM aggregates GROUP BY 1"
+      missioncontrol sql --dialect presto "SELECT dimensions['channel'], sum(usage_hours) FROM aggregates GROUP BY 1"
       missioncontrol sql --format csv "FROM discards" > discards.csv
       missioncontrol sql --format parquet - < query.sql > answer.parquet
     """

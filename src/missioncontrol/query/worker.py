@@ -83,7 +83,7 @@ def _run(job: Job) -> Report:
     if with_sketches:
         sketch_functions.install(connection)
     if job.dialect != "duckdb":
-        import sqlglot  # noqa: F401 - as pyarrow: before the limits
+        import missioncontrol.query.translation.translator  # noqa: F401 - as pyarrow: before the limits
     _limit_process(job)
     query = _in_duckdb(connection, job)
     if not with_sketches and sketch_functions.needed(query):

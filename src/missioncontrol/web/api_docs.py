@@ -12,6 +12,7 @@ import msgspec
 
 from missioncontrol.query.aggregates import EXPERIMENT_COLUMNS, FORMATS, INTERVALS
 from missioncontrol.query.filters import TIME_COLUMNS
+from missioncontrol.query.sql import DIALECTS
 from missioncontrol.registry.model import Registry
 
 
@@ -197,8 +198,9 @@ V1_AGGREGATES: dict[str, Any] = {
 SQL: dict[str, Any] = {
     "summary": "SQL over the tables of the lake",
     "description": (
-        "One SELECT of DuckDB's SQL. Tables: error_aggregates, error_aggregates_v2, experiment_aggregates, "
-        "usage_by_activity, discards, pings; their columns are in information_schema.columns. A query that takes too "
+        "One SELECT of DuckDB's SQL, or of Presto's or PostgreSQL's with `dialect`. Tables: error_aggregates, "
+        "error_aggregates_v2, experiment_aggregates, crash_aggregates, usage_by_activity, discards, "
+        "pings; their columns are in information_schema.columns. A query that takes too "
         "long is stopped."
     ),
     "tags": ["sql"],
@@ -219,7 +221,7 @@ SQL: dict[str, Any] = {
                         "additionalProperties": False,
                         "properties": {
                             "query": {"type": "string"},
-                            "dialect": {"type": "string", "default": "duckdb"},
+                            "dialect": {"type": "string", "enum": list(DIALECTS), "default": "duckdb"},
                             "format": {"type": "string", "enum": list(FORMATS)},
                         },
                     }

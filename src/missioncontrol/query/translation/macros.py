@@ -26,7 +26,8 @@ _PRESTO = (
     "array_union(a, b) AS list_distinct(list_concat(a, b))",
     "array_except(a, b) AS list_distinct(list_filter(a, lambda e: NOT list_contains(b, e)))",
     "to_iso8601(x) AS CASE WHEN typeof(x) = 'DATE' THEN CAST(CAST(x AS DATE) AS VARCHAR) ELSE "
-    "strftime(CAST(x AS TIMESTAMP), '%Y-%m-%dT%H:%M:%S.%g') || CASE WHEN typeof(x) = 'TIMESTAMP' THEN '' ELSE 'Z' END END",
+    "strftime(CAST(x AS TIMESTAMP), '%Y-%m-%dT%H:%M:%S.%g') || "
+    "CASE WHEN typeof(x) = 'TIMESTAMP' THEN '' ELSE 'Z' END END",
 )
 _POSTGRES = (
     "mc_has_key(j, k) AS coalesce(list_contains(json_keys(j), k), false)",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlglot import exp
 from sqlglot.dialects.postgres import Postgres
@@ -35,38 +35,38 @@ def _pieces(arguments: list[Any]) -> list[Piece]:
     return from_postgres(pattern)
 
 
-def _to_char(arguments: list[Any]) -> exp.Expression:
-    made: exp.Expression | None = None
+def _to_char(arguments: list[Any]) -> exp.Expr:
+    made: exp.Expr | None = None
     for piece in _pieces(arguments):
         part = _written(arguments[0].copy(), piece)
         made = part if made is None else exp.DPipe(this=made, expression=part)
     return exp.Paren(this=made or exp.Literal.string(""))
 
 
-def _written(value: exp.Expression, piece: Piece) -> exp.Expression:
+def _written(value: exp.Expr, piece: Piece) -> exp.Expr:
     if not piece.pattern:
         return cast(call("QUARTER", value), "TEXT")
     text = call("STRFTIME", value, exp.Literal.string(piece.pattern))
     return call(piece.case.upper(), text) if piece.case else text
 
 
-def _read(arguments: list[Any]) -> exp.Expression:
+def _read(arguments: list[Any]) -> exp.Expr:
     pattern = "".join(piece.pattern for piece in _pieces(arguments))
     return call("STRPTIME", arguments[0], exp.Literal.string(pattern))
 
 
-def _to_timestamp(arguments: list[Any]) -> exp.Expression:
+def _to_timestamp(arguments: list[Any]) -> exp.Expr:
     if len(arguments) == 1:
         return exp.UnixToTime(this=arguments[0])
     return cast(_read(arguments), "TIMESTAMPTZ")
 
 
-def _regexp_matches(arguments: list[Any]) -> exp.Expression:
+def _regexp_matches(arguments: list[Any]) -> exp.Expr:
     raise refused("regexp_matches(), which gives rows", "Use regexp_match().")
 
 
 class _Parser(PostgresParser):
-    FUNCTIONS = {
+    FUNCTIONS: ClassVar[dict[str, Any]] = {
         **PostgresParser.FUNCTIONS,
         "TO_CHAR": _to_char,
         "TO_DATE": lambda args: cast(_read(args), "DATE"),
@@ -87,12 +87,12 @@ class MissionControlPostgres(Postgres):
 READER = MissionControlPostgres()
 
 
-def adapt(root: exp.Expression) -> None:
+def adapt(root: exp.Expr) -> None:
     """Change a tree of PostgreSQL's into one that can be written as DuckDB's."""
     rewrite(root, _RULES)
 
 
-def _regexp_match(arguments: list[Any]) -> exp.Expression:
+def _regexp_match(arguments: list[Any]) -> exp.Expr:
     """The captured groups as an array, or the whole match as its only element."""
     pattern = text_of(arguments[1]) if len(arguments) > 1 else None
     if pattern is None or len(arguments) != 2:
@@ -102,7 +102,7 @@ def _regexp_match(arguments: list[Any]) -> exp.Expression:
     return exp.Array(expressions=found)
 
 
-def _extract(value: Any, pattern: str, group: int) -> exp.Expression:
+def _extract(value: Any, pattern: str, group: int) -> exp.Expr:
     return call("MC_REGEXP_EXTRACT", value, exp.Literal.string(pattern), exp.Literal.number(group))
 
 
@@ -111,13 +111,25 @@ def _groups(pattern: str) -> int:
     return len(re.findall(r"\((?!\?)", plain))
 
 
-def _substring(node: exp.Expression) -> exp.Expression | None:
+def _substring(node: exp.Expr) -> exp.Expr | None:
     """substring(x from 'pattern')."""
     pattern = text_of(node.args.get("start"))
     return None if pattern is None else _extract(node.this, pattern, min(1, _groups(pattern)))
 
 
-def _cast_type(node: exp.Expression) -> exp.Expression | None:
+def _similar(node: exp.Expr) -> exp.Expr:
+    """SIMILAR TO: `%` and `_` as in LIKE, the rest a regular expression over the whole text."""
+    pattern = text_of(node.expression)
+    if pattern is None:
+        raise refused("SIMILAR TO with a computed pattern", "Write it in quotes.")
+    wanted = re.sub(r"\\.|[%_.^$]", lambda m: _SIMILAR.get(m[0], m[0]), pattern)
+    return call("REGEXP_FULL_MATCH", node.this, exp.Literal.string(wanted))
+
+
+_SIMILAR = {"%": "(?s:.*)", "_": "(?s:.)", ".": r"\.", "^": r"\^", "$": r"\$"}
+
+
+def _cast_type(node: exp.Expr) -> exp.Expr | None:
     """A number without a scale keeps its digits, a text is cut at its length, '{1,2}' is an array."""
     to = node.args["to"]
     if to.this == exp.DataType.Type.DECIMAL and not to.expressions:
@@ -130,7 +142,7 @@ def _cast_type(node: exp.Expression) -> exp.Expression | None:
     return None
 
 
-def _function(node: exp.Expression) -> exp.Expression | None:
+def _function(node: exp.Expr) -> exp.Expr | None:
     name = str(node.this).upper()
     if name in _RENAMED:
         node.set("this", _RENAMED[name])
@@ -138,8 +150,9 @@ def _function(node: exp.Expression) -> exp.Expression | None:
     return postgres_json.function(node)
 
 
-_RULES: dict[type[exp.Expression], Rule] = {
+_RULES: dict[type[exp.Expr], Rule] = {
     exp.Substring: _substring,
+    exp.SimilarTo: _similar,
     exp.Cast: _cast_type,
     exp.Anonymous: _function,
     **postgres_json.RULES,

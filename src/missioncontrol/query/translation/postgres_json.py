@@ -19,7 +19,7 @@ _ELEMENTS = frozenset({"JSONB_ARRAY_ELEMENTS", "JSON_ARRAY_ELEMENTS"})
 _ELEMENT_TEXTS = frozenset({"JSONB_ARRAY_ELEMENTS_TEXT", "JSON_ARRAY_ELEMENTS_TEXT"})
 
 
-def function(node: exp.Expression) -> exp.Expression | None:
+def function(node: exp.Expr) -> exp.Expr | None:
     """Functions that give rows, and those of paths."""
     name = str(node.this).upper()
     if name in _KEYS:
@@ -28,10 +28,18 @@ def function(node: exp.Expression) -> exp.Expression | None:
         return call("UNNEST", call("JSON_EXTRACT", *node.expressions, exp.Literal.string("$[*]")))
     if name in _ELEMENT_TEXTS:
         return call("UNNEST", call("JSON_EXTRACT_STRING", *node.expressions, exp.Literal.string("$[*]")))
+    if name in ("JSONB_EXTRACT_PATH_TEXT", "JSON_EXTRACT_PATH_TEXT"):
+        steps = [text_of(e) for e in node.expressions[1:]]
+        if None not in steps:
+            return call("JSON_EXTRACT_STRING", node.expressions[0], _steps([s or "" for s in steps]))
     return None
 
 
-def _table(node: exp.Expression) -> exp.Expression | None:
+def _steps(parts: list[str]) -> exp.Expr:
+    return exp.Literal.string("$" + "".join(f"[{p}]" if p.isdigit() else f'."{p}"' for p in parts))
+
+
+def _table(node: exp.Expr) -> exp.Expr | None:
     """A function in FROM: pairs of key and value; rows of keys."""
     given = node.this
     if isinstance(given, exp.Anonymous) and str(given.this).upper() in _EACH:
@@ -45,8 +53,8 @@ def _table(node: exp.Expression) -> exp.Expression | None:
     return None
 
 
-def _each(given: exp.Anonymous, alias: Any) -> exp.Expression:
-    value: exp.Expression = exp.column("value")
+def _each(given: exp.Anonymous, alias: Any) -> exp.Expr:
+    value: exp.Expr = exp.column("value")
     if str(given.this).upper().endswith("_TEXT"):
         value = call("JSON_EXTRACT_STRING", value, exp.Literal.string("$"))
     pairs = exp.Table(this=call("JSON_EACH", *given.expressions))
@@ -58,24 +66,24 @@ def _each(given: exp.Anonymous, alias: Any) -> exp.Expression:
     return _lateral(select, table, list(alias.columns) if alias else [])
 
 
-def _lateral(select: exp.Select, table: Any, names: list[Any]) -> exp.Expression:
+def _lateral(select: exp.Select, table: Any, names: list[Any]) -> exp.Expr:
     alias = exp.TableAlias(this=table, columns=names)
     return exp.Lateral(this=exp.Subquery(this=select), alias=alias)
 
 
-def _has_key(node: exp.Expression) -> exp.Expression:
+def _has_key(node: exp.Expr) -> exp.Expr:
     return call("MC_HAS_KEY", node.this, node.expression)
 
 
-def _has_any(node: exp.Expression) -> exp.Expression:
+def _has_any(node: exp.Expr) -> exp.Expr:
     return call("MC_HAS_ANY", node.this, node.expression)
 
 
-def _has_all(node: exp.Expression) -> exp.Expression:
+def _has_all(node: exp.Expr) -> exp.Expr:
     return call("MC_HAS_ALL", node.this, node.expression)
 
 
-def _contains(node: exp.Expression) -> exp.Expression | None:
+def _contains(node: exp.Expr) -> exp.Expr | None:
     """`@>` of jsonb; that of arrays stays."""
     if _is_json(node.this) or _is_json(node.expression):
         return call("JSON_CONTAINS", cast(node.this, "JSON"), cast(node.expression, "JSON"))
@@ -88,21 +96,19 @@ def _is_json(node: object) -> bool:
         return node.name.lower() in _JSON_COLUMNS
     if isinstance(node, exp.Cast):
         return node.to.this in (exp.DataType.Type.JSON, exp.DataType.Type.JSONB)
-    return isinstance(node, exp.JSONExtract) or (text_of(node) or "").startswith("{\"")
+    return isinstance(node, exp.JSONExtract) or (text_of(node) or "").startswith('{"')
 
 
-def _path(node: exp.Expression) -> exp.Expression | None:
+def _path(node: exp.Expr) -> exp.Expr | None:
     """`#>` and `#>>` with a literal path."""
     path = text_of(node.expression)
     if path is None:
         return None
-    parts = [part.strip() for part in path.strip("{}").split(",")]
-    steps = "".join(f"[{p}]" if p.isdigit() else f'."{p}"' for p in parts)
     name = "JSON_EXTRACT_STRING" if isinstance(node, exp.JSONBExtractScalar) else "JSON_EXTRACT"
-    return call(name, node.this, exp.Literal.string("$" + steps))
+    return call(name, node.this, _steps([part.strip() for part in path.strip("{}").split(",")]))
 
 
-def _numbers(node: exp.Expression) -> None:
+def _numbers(node: exp.Expr) -> None:
     """Texts out of JSON among the operands become numbers."""
     operands = [node.this, node.args.get("expression"), node.args.get("low"), node.args.get("high")]
     compared = isinstance(node, exp.Predicate)
@@ -121,7 +127,7 @@ def _is_number(node: object) -> bool:
     return isinstance(node, exp.Literal) and not node.is_string
 
 
-def _numeric(node: exp.Expression) -> exp.Expression | None:
+def _numeric(node: exp.Expr) -> exp.Expr | None:
     _numbers(node)
     return None
 
@@ -130,8 +136,9 @@ _CALCULATING = (
     exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Sum, exp.Avg, exp.Stddev, exp.Variance, exp.Neg,
     exp.GT, exp.GTE, exp.LT, exp.LTE, exp.EQ, exp.NEQ, exp.Between,
 )  # fmt: skip
-RULES: dict[type[exp.Expression], Rule] = {
-    **{t: _numeric for t in _CALCULATING},
+RULES: dict[type[exp.Expr], Rule] = {
+    **dict.fromkeys(_CALCULATING, _numeric),
+    exp.JSONArrayAgg: lambda node: call("JSON_GROUP_ARRAY", node.this),
     exp.JSONBContainsTopKey: _has_key,
     exp.JSONBContainsAnyTopKeys: _has_any,
     exp.JSONBContainsAllTopKeys: _has_all,

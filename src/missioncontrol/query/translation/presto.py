@@ -7,7 +7,7 @@ them with a date or asks for a part of them.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlglot import exp
 from sqlglot.dialects.presto import Presto
@@ -18,6 +18,7 @@ from missioncontrol.query.translation import presto_maps
 from missioncontrol.query.translation.time_formats import from_joda
 from missioncontrol.query.translation.trees import Rule, call, cast, is_day, kind, rewrite, text_of
 
+_KINDS = ("DATE", "TIMESTAMP", "TIMESTAMPTZ", "VARCHAR")
 _RENAMED = {"EVERY": "BOOL_AND", "GEOMETRIC_MEAN": "GEOMEAN", "MAP_UNION": "MAP_CONCAT"}
 
 
@@ -28,37 +29,36 @@ def _joda(arguments: list[Any]) -> str:
     return from_joda(pattern)
 
 
-def _parse_datetime(arguments: list[Any]) -> exp.Expression:
-    pattern = exp.Literal.string(_joda(arguments))
-    return cast(exp.StrToTime(this=arguments[0], format=pattern), "TIMESTAMPTZ")
+def _parse_datetime(arguments: list[Any]) -> exp.Expr:
+    pattern, value = _joda(arguments), arguments[0]
+    if pattern.endswith("%z"):
+        value = call("REGEXP_REPLACE", value, exp.Literal.string("Z$"), exp.Literal.string("+00"))
+    return cast(exp.StrToTime(this=value, format=exp.Literal.string(pattern)), "TIMESTAMPTZ")
 
 
-def _format_datetime(arguments: list[Any]) -> exp.Expression:
+def _format_datetime(arguments: list[Any]) -> exp.Expr:
     return exp.TimeToStr(this=arguments[0], format=exp.Literal.string(_joda(arguments)))
 
 
-def _split(arguments: list[Any]) -> exp.Expression:
+def _split(arguments: list[Any]) -> exp.Expr:
     if len(arguments) == 3:
         return call("MC_SPLIT", *arguments)
     return exp.Split(this=arguments[0], expression=arguments[1])
 
 
-def _log(arguments: list[Any]) -> exp.Expression:
-    return call("LOG", *arguments)
-
-
-def _at_timezone(arguments: list[Any]) -> exp.Expression:
+def _at_timezone(arguments: list[Any]) -> exp.Expr:
     return exp.AtTimeZone(this=arguments[0], zone=arguments[1])
 
 
 class _Parser(PrestoParser):
-    FUNCTIONS = {
+    FUNCTIONS: ClassVar[dict[str, Any]] = {
         **PrestoParser.FUNCTIONS,
         "PARSE_DATETIME": _parse_datetime,
         "FORMAT_DATETIME": _format_datetime,
         "SPLIT": _split,
         "SLICE": lambda args: call("MC_SLICE", *args),
-        "LOG": _log,
+        "LOG": lambda args: call("LOG", *args),
+        "FORMAT": lambda args: call("PRINTF", *args),
         "AT_TIMEZONE": _at_timezone,
         "CHECKSUM": lambda args: _without("checksum()"),
         "APPROX_SET": lambda args: _without("approx_set()"),
@@ -74,22 +74,22 @@ class MissionControlPresto(Presto):
 READER = MissionControlPresto()
 
 
-def _without(what: str) -> exp.Expression:
+def _without(what: str) -> exp.Expr:
     raise refused(f"{what}, which has no equivalent")
 
 
-def adapt(root: exp.Expression) -> None:
+def adapt(root: exp.Expr) -> None:
     """Change a tree of Presto's into one that can be written as DuckDB's."""
     rewrite(root, _RULES)
 
 
-def _days_in_comparison(node: exp.Expression) -> None:
+def _days_in_comparison(node: exp.Expr) -> None:
     """A day beside a date is a date, beside a computed text it is a text."""
     sides = [node.this, *(node.args.get(k) for k in ("expression", "low", "high")), *node.expressions]
     days = [side for side in sides if is_day(side)]
     kinds = {kind(side) for side in sides} - {None}
     if days and kinds:
-        _cast_all(days, "VARCHAR" if kinds == {"VARCHAR"} else min(kinds - {"VARCHAR"}, key=len))
+        _cast_all(days, next(k for k in _KINDS if k in kinds))
 
 
 def _cast_all(days: list[Any], wanted: str) -> None:
@@ -97,42 +97,61 @@ def _cast_all(days: list[Any], wanted: str) -> None:
         day.replace(cast(day.copy(), wanted))
 
 
-def _of_date(node: exp.Expression) -> None:
+def _of_date(node: exp.Expr) -> None:
     _cast_all([v for k, v in node.args.items() if is_day(v)], "DATE")
 
 
-def _of_text(node: exp.Expression) -> None:
+def _written_time(node: exp.Expr) -> None:
+    _of_date(node)
+    _week(node)
+
+
+def _read_time(node: exp.Expr) -> None:
+    _of_text(node)
+    _week(node)
+
+
+def _week(node: exp.Expr) -> None:
+    """%v is the ISO week, as strftime's %V."""
+    pattern = text_of(node.args.get("format"))
+    if pattern and "%v" in pattern:
+        node.set(
+            "format", exp.Literal.string(re.sub(r"%(%|v)", lambda m: "%V" if m[1] == "v" else m[0], pattern))
+        )
+
+
+def _of_text(node: exp.Expr) -> None:
     values = [node.this, node.args.get("expression"), *node.expressions]
     _cast_all([v for v in values if is_day(v)], "VARCHAR")
 
 
-def _of_interval(node: exp.Expression) -> None:
+def _of_interval(node: exp.Expr) -> None:
     if isinstance(node.expression, exp.Interval) or is_day(node.expression):
         _of_date(node)
 
 
-def _still_date(node: exp.Expression) -> exp.Expression | None:
+def _still_date(node: exp.Expr) -> exp.Expr | None:
     """A date plus days is a date; DuckDB makes it a timestamp."""
     _of_date(node)
     return cast(node.copy(), "DATE") if kind(node.this) == "DATE" else None
 
 
-def _zone(node: exp.Expression) -> exp.Expression | None:
+def _zone(node: exp.Expr) -> exp.Expr | None:
     """Plain timestamps of a session in UTC are instants; the result is what the clocks of the zone show."""
     if kind(node.this) != "TIMESTAMPTZ":
         node.set("this", cast(node.this, "TIMESTAMPTZ"))
     return None
 
 
-def _regexp_extract(node: exp.Expression) -> exp.Expression:
+def _regexp_extract(node: exp.Expr) -> exp.Expr:
     group = node.args.get("group") or exp.Literal.number(0)
     return call("MC_REGEXP_EXTRACT", node.this, node.expression, group)
 
 
-def _regexp_replace(node: exp.Expression) -> exp.Expression:
+def _regexp_replace(node: exp.Expr) -> exp.Expr:
     given = node.args.get("replacement")
     wanted = text_of(given) if given is not None else ""
-    made: exp.Expression = call("MC_REPLACEMENT", given)
+    made: exp.Expr = call("MC_REPLACEMENT", given)
     if wanted is not None:
         made = exp.Literal.string(_replacement(wanted))
     return call("REGEXP_REPLACE", node.this, node.expression, made, exp.Literal.string("g"))
@@ -143,18 +162,18 @@ def _replacement(text: str) -> str:
     return re.sub(r"\$(\d)", r"\\\1", text).replace("\0", "$")
 
 
-def _approx_distinct(node: exp.Expression) -> None:
+def _approx_distinct(node: exp.Expr) -> None:
     node.set("accuracy", None)
 
 
-def _approx_quantile(node: exp.Expression) -> None:
+def _approx_quantile(node: exp.Expr) -> None:
     quantile = node.args.get("quantile")
     if node.args.get("weight") or not isinstance(quantile, exp.Literal | exp.Array):
         raise refused("approx_percentile() with weights", "Write approx_percentile(x, 0.5).")
     node.set("accuracy", None)
 
 
-def _random(node: exp.Expression) -> exp.Expression | None:
+def _random(node: exp.Expr) -> exp.Expr | None:
     given = [node.args[k] for k in ("this", "lower", "upper", "expression") if node.args.get(k) is not None]
     if not given:
         return None
@@ -164,7 +183,7 @@ def _random(node: exp.Expression) -> exp.Expression | None:
     return exp.Paren(this=exp.Add(this=exp.Paren(this=low.copy()), expression=floor))
 
 
-def _cast_type(node: exp.Expression) -> exp.Expression | None:
+def _cast_type(node: exp.Expr) -> exp.Expr | None:
     """A text of a given length is cut; a decimal without a scale has none."""
     to = node.args["to"]
     if to.this in (exp.DataType.Type.VARCHAR, exp.DataType.Type.CHAR) and to.expressions:
@@ -175,7 +194,7 @@ def _cast_type(node: exp.Expression) -> exp.Expression | None:
     return None
 
 
-def _renamed(node: exp.Expression) -> exp.Expression | None:
+def _renamed(node: exp.Expr) -> exp.Expr | None:
     name = str(node.this).upper()
     if name in _RENAMED:
         node.set("this", _RENAMED[name])
@@ -184,7 +203,7 @@ def _renamed(node: exp.Expression) -> exp.Expression | None:
 
 
 def _quiet(change: Any) -> Rule:
-    def rule(node: exp.Expression) -> exp.Expression | None:
+    def rule(node: exp.Expr) -> exp.Expr | None:
         change(node)
         return None
 
@@ -193,14 +212,26 @@ def _quiet(change: Any) -> Rule:
 
 _COMPARED = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.In)
 _DATED = (
-    exp.DateTrunc, exp.TimestampTrunc, exp.DateDiff, exp.TimeToStr, exp.Year, exp.Month, exp.Day, exp.Extract, exp.Quarter,
+    exp.DateTrunc, exp.TimestampTrunc, exp.DateDiff, exp.Year, exp.Month, exp.Day, exp.Extract, exp.Quarter,
     exp.DayOfWeek, exp.DayOfWeekIso, exp.DayOfYear, exp.WeekOfYear, exp.Week, exp.LastDay,
 )  # fmt: skip
-_WORDED = (exp.Substring, exp.Like, exp.StrToTime, exp.SplitPart, exp.Concat, exp.DPipe, exp.RegexpLike, exp.Replace)
-_RULES: dict[type[exp.Expression], Rule] = {
+_WORDED = (
+    exp.Substring,
+    exp.Like,
+    exp.SplitPart,
+    exp.Concat,
+    exp.DPipe,
+    exp.RegexpLike,
+    exp.Replace,
+    exp.Split,
+    exp.Length,
+)
+_RULES: dict[type[exp.Expr], Rule] = {
     **{t: _quiet(_days_in_comparison) for t in _COMPARED},
     **{t: _quiet(_of_date) for t in _DATED},
     **{t: _quiet(_of_text) for t in _WORDED},
+    exp.TimeToStr: _quiet(_written_time),
+    exp.StrToTime: _quiet(_read_time),
     exp.Add: _quiet(_of_interval),
     exp.Sub: _quiet(_of_interval),
     exp.DateAdd: _still_date,

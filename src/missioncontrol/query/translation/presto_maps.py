@@ -11,7 +11,16 @@ from missioncontrol.query.translation.trees import bare, call
 
 _MAP_COLUMNS = frozenset({"dimensions", "stats"})
 _MAP_FUNCTIONS = frozenset(
-    {"MAP_FILTER", "TRANSFORM_VALUES", "TRANSFORM_KEYS", "MAP_AGG", "MAP_CONCAT", "HISTOGRAM", "MAP_FROM_ENTRIES", "MAP"}
+    {
+        "MAP_FILTER",
+        "TRANSFORM_VALUES",
+        "TRANSFORM_KEYS",
+        "MAP_AGG",
+        "MAP_CONCAT",
+        "HISTOGRAM",
+        "MAP_FROM_ENTRIES",
+        "MAP",
+    }
 )
 
 
@@ -25,12 +34,12 @@ def is_map(node: object) -> bool:
     return isinstance(node, exp.Map | exp.MapFromEntries | exp.ToMap | exp.VarMap | exp.MapCat)
 
 
-def cardinality(node: exp.Expression) -> exp.Expression:
+def cardinality(node: exp.Expr) -> exp.Expr:
     """The size of a map or an array."""
     return call("CARDINALITY" if is_map(node.this) else "LEN", node.this)
 
 
-def unnest(node: exp.Expression) -> exp.Expression | None:
+def unnest(node: exp.Expr) -> exp.Expr | None:
     """A map gives two columns, an array one; which is which, the number of names tells."""
     alias, given = node.args.get("alias"), node.expressions
     names = list(alias.columns) if alias else []
@@ -57,13 +66,13 @@ def _maps_among(given: list[Any], names: int) -> list[bool]:
     return [is_map(g) for g in given]
 
 
-def _columns(given: exp.Expression, is_a_map: bool) -> list[Any]:
+def _columns(given: exp.Expr, is_a_map: bool) -> list[Any]:
     if not is_a_map:
         return [call("UNNEST", given.copy())]
     return [call("UNNEST", call(f"MAP_{part}", given.copy())) for part in ("KEYS", "VALUES")]
 
 
-def function(node: exp.Expression) -> exp.Expression | None:
+def function(node: exp.Expr) -> exp.Expr | None:
     """Functions with lambdas over maps and arrays that are written otherwise."""
     name, given = str(node.this).upper(), node.expressions
     if name in ("ANY_MATCH", "ALL_MATCH", "NONE_MATCH") and len(given) == 2:
@@ -77,13 +86,15 @@ def function(node: exp.Expression) -> exp.Expression | None:
     return None
 
 
-def _match(name: str, values: exp.Expression, test: exp.Expression) -> exp.Expression:
+def _match(name: str, values: exp.Expr, test: exp.Expr) -> exp.Expr:
     if name == "ALL_MATCH":
         test = test.copy()
         test.set("this", exp.Not(this=exp.Paren(this=test.this)))
     found = call("LEN", call("LIST_FILTER", values, test))
     zero = exp.Literal.number(0)
-    compared = exp.GT(this=found, expression=zero) if name == "ANY_MATCH" else exp.EQ(this=found, expression=zero)
+    compared = (
+        exp.GT(this=found, expression=zero) if name == "ANY_MATCH" else exp.EQ(this=found, expression=zero)
+    )
     return exp.Paren(this=compared)
 
 
@@ -105,7 +116,7 @@ def _with_entry(given: Any) -> Any:
     return _replaced(given.this, fields)
 
 
-def _transformed(name: str, given: list[Any]) -> exp.Expression:
+def _transformed(name: str, given: list[Any]) -> exp.Expr:
     entries, changed = _over_entries(given)
     part = "KEYS" if name == "TRANSFORM_VALUES" else "VALUES"
     kept = call(f"MAP_{part}", given[0].copy())
@@ -113,7 +124,7 @@ def _transformed(name: str, given: list[Any]) -> exp.Expression:
     return call("MAP", kept, made) if name == "TRANSFORM_VALUES" else call("MAP", made, kept)
 
 
-def reduce(node: exp.Expression) -> exp.Expression:
+def reduce(node: exp.Expr) -> exp.Expr:
     """The last lambda is applied to the result."""
     finish = node.args.get("finish")
     made = call("LIST_REDUCE", node.this, node.args["merge"], node.args["initial"])
@@ -126,7 +137,9 @@ def _replaced(body: Any, names: dict[str, Any]) -> Any:
     """The body of a lambda with its parameters replaced."""
 
     def swap(node: Any) -> Any:
-        lone = isinstance(node, exp.Identifier) and not isinstance(node.parent, exp.Column | exp.Dot | exp.Lambda)
+        lone = isinstance(node, exp.Identifier) and not isinstance(
+            node.parent, exp.Column | exp.Dot | exp.Lambda
+        )
         column = isinstance(node, exp.Column) and not node.table
         return names[node.name].copy() if (lone or column) and node.name in names else node
 

@@ -63,7 +63,9 @@ def _joda_code(letter: str, length: int, pattern: str) -> str:
     if letter == "S" and length > len(codes):
         code = ""
     if not code:
-        raise _unknown(letter * length, pattern, "Known: y M d D E a H h m s SSS Z z x w e; quote text as 'T'.")
+        raise _unknown(
+            letter * length, pattern, "Known: y M d D E a H h m s SSS Z z x w e; quote text as 'T'."
+        )
     return code
 
 
@@ -76,7 +78,9 @@ def from_postgres(pattern: str) -> list[Piece]:
         elif match["fm"] is None:
             other = match["quoted"] if match["quoted"] is not None else match["other"]
             if match["quoted"] is None and other.isalnum() and other not in "TZ":
-                raise _unknown(other, pattern, 'Quote text as "T"; numbers are formatted by round() and a cast.')
+                raise _unknown(
+                    other, pattern, 'Quote text as "T"; numbers are formatted by round() and a cast.'
+                )
             pieces.append(Piece(other.replace("%", "%%")))
     return _joined(pieces)
 
@@ -86,7 +90,7 @@ def _postgres_piece(code: str) -> Piece:
         return Piece("")
     pattern = _POSTGRES_CODES[code.upper()]
     if code.upper() in _NAMES + ("PM",):
-        plain = code[0].isupper() and code[1:].islower() or code in ("AM", "PM")
+        plain = (code[0].isupper() and code[1:].islower()) or code in ("AM", "PM")
         return Piece(pattern, "" if plain else "upper" if code.isupper() else "lower")
     return Piece(pattern)
 

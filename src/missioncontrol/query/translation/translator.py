@@ -13,8 +13,12 @@ import sys
 import threading
 from collections.abc import Callable
 
+from sqlglot import ErrorLevel, exp
+from sqlglot.errors import ParseError, TokenError, UnsupportedError
+
 from missioncontrol.errors import BadRequest, MissionControlError
 from missioncontrol.query.fence import refused
+from missioncontrol.query.translation import postgres, presto
 
 MAX_BYTES = 250_000
 """Of a query to be translated: a tree takes some thousand times its text."""
@@ -59,8 +63,6 @@ def _deep(work: Callable[[], str]) -> str:
 
 
 def _guarded(query: str, dialect: str) -> str:
-    from sqlglot.errors import ParseError, TokenError, UnsupportedError
-
     try:
         return _translated(query, dialect)
     except ParseError as error:
@@ -78,10 +80,6 @@ def _guarded(query: str, dialect: str) -> str:
 
 
 def _translated(query: str, dialect: str) -> str:
-    from sqlglot import ErrorLevel, exp
-
-    from missioncontrol.query.translation import postgres, presto
-
     logging.getLogger("sqlglot").disabled = True
     rules = {"presto": presto, "postgres": postgres}[dialect]
     found = rules.READER.parse(query, error_level=ErrorLevel.IMMEDIATE)
@@ -99,8 +97,6 @@ def _translated(query: str, dialect: str) -> str:
 
 
 def _statement(tree: object) -> str:
-    from sqlglot import exp
-
     if isinstance(tree, exp.Command):
         return str(tree.this).upper()[:40]
     return type(tree).__name__.upper()

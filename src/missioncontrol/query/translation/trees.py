@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from sqlglot import exp
 
-Rule = Callable[[exp.Expression], exp.Expression | None]
+Rule = Callable[[exp.Expr], exp.Expr | None]
 """What takes the place of a node; None leaves it, perhaps changed."""
 DAYS = frozenset({"submission_date", "activity_date"})
 """Columns of days, which are text in one dialect and dates in the other."""
@@ -14,7 +14,7 @@ _ZONED = frozenset({"TIMESTAMPTZ", "TIMESTAMPLTZ"})
 _TEXTS = frozenset({"VARCHAR", "TEXT", "CHAR", "NCHAR", "NVARCHAR"})
 
 
-def rewrite(tree: exp.Expression, rules: Mapping[type[exp.Expression], Rule]) -> None:
+def rewrite(tree: exp.Expr, rules: Mapping[type[exp.Expr], Rule]) -> None:
     """Apply the rule of each node's type, inner nodes first. The root itself stays."""
     for node in reversed(list(tree.walk(bfs=False))):
         rule = rules.get(type(node))
@@ -25,12 +25,12 @@ def rewrite(tree: exp.Expression, rules: Mapping[type[exp.Expression], Rule]) ->
             node.replace(made)
 
 
-def call(name: str, *arguments: object) -> exp.Expression:
+def call(name: str, *arguments: object) -> exp.Expr:
     """A function that is written as it is named."""
     return exp.Anonymous(this=name, expressions=list(arguments))
 
 
-def cast(node: exp.Expression, kind: str) -> exp.Expression:
+def cast(node: exp.Expr, kind: str) -> exp.Expr:
     """The node as another type, by its name in DuckDB."""
     return exp.Cast(this=node, to=exp.DataType.build(kind, dialect="duckdb"))
 
@@ -71,7 +71,7 @@ def kind(node: object) -> str | None:
     return None
 
 
-def _kind_of_sum(node: exp.Expression) -> str | None:
+def _kind_of_sum(node: exp.Expr) -> str | None:
     if isinstance(node, exp.Add | exp.Sub) and not isinstance(bare(node.expression), exp.Interval):
         return None
     return kind(node.this)
