@@ -126,10 +126,10 @@ def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> str:
     if not statements:
         raise BadRequest("sql_invalid", "There is no statement in the query.", "Write one SELECT.")
     if len(statements) > 1:
-        raise _refused(f"{len(statements)} statements", "Send one SELECT at a time.")
+        raise refused(f"{len(statements)} statements", "Send one SELECT at a time.")
     kind = statements[0].type.name
     if kind != "SELECT":
-        raise _refused(
+        raise refused(
             f"a {kind} statement" if kind != "MULTI" else "a PIVOT without IN (...)", "Write a SELECT."
         )
     return _without_semicolon(connection, query)
@@ -168,9 +168,9 @@ def _tree(connection: duckdb.DuckDBPyConnection, text: str) -> dict[str, Any]:
     try:
         tree: dict[str, Any] = msgspec.json.decode(row[0])
     except RecursionError:
-        raise _refused("expressions nested this deep", "Write it flatter.") from None
+        raise refused("expressions nested this deep", "Write it flatter.") from None
     if tree.get("error"):
-        raise _refused("this statement", str(tree.get("error_message", "")))
+        raise refused("this statement", str(tree.get("error_message", "")))
     return tree
 
 
@@ -191,7 +191,7 @@ def _cte_names(nodes: Sequence[dict[str, Any]]) -> Iterator[str]:
         entries = (node.get("cte_map") or {}).get("map", []) if isinstance(node.get("cte_map"), dict) else []
         for entry in entries:
             if not _CTE_NAME.fullmatch(entry["key"]):
-                raise _refused(f"a WITH named {entry['key'][:80]!r}", "Use letters, digits and underscores.")
+                raise refused(f"a WITH named {entry['key'][:80]!r}", "Use letters, digits and underscores.")
             yield entry["key"]
 
 
@@ -200,9 +200,9 @@ def _refuse_node(node: dict[str, Any]) -> None:
     # Expressions have a class; what they may do is decided by their function's name.
     if isinstance(kind, str) and "class" not in node and kind not in _NODES:
         what = kind.lower().removesuffix("_node").replace("_", " ")
-        raise _refused(f"SHOW, DESCRIBE and SUMMARIZE ({what})" if kind == "SHOW_REF" else what)
+        raise refused(f"SHOW, DESCRIBE and SUMMARIZE ({what})" if kind == "SHOW_REF" else what)
     if node.get("at_clause"):
-        raise _refused("AT")
+        raise refused("AT")
 
 
 def _refuse_function(node: dict[str, Any]) -> None:
@@ -210,11 +210,11 @@ def _refuse_function(node: dict[str, Any]) -> None:
     if isinstance(name, str) and name.lower() not in _ALLOWED_PG:
         lowered = name.lower()
         if lowered in _REFUSED_FUNCTIONS or lowered.startswith(_REFUSED_PREFIXES):
-            raise _refused(f"the function {name[:80]}()")
+            raise refused(f"the function {name[:80]}()")
     if node.get("type") == "TABLE_FUNCTION" and "class" not in node:
         function = (node.get("function") or {}).get("function_name", "?")
         if function.lower() not in _TABLE_FUNCTIONS:
-            raise _refused(
+            raise refused(
                 f"the table function {function[:80]}()", f"Allowed: {', '.join(sorted(_TABLE_FUNCTIONS))}."
             )
 
@@ -247,5 +247,6 @@ def _unknown_table(name: str, tables: Sequence[str]) -> BadRequest:
     return BadRequest("unknown_table", f"There is no table {name[:80]!r}.", hint)
 
 
-def _refused(what: str, hint: str = "") -> BadRequest:
+def refused(what: str, hint: str = "") -> BadRequest:
+    """The error of something that is not let through."""
     return BadRequest("sql_refused", f"Refused: {what}. Only one SELECT over the lake's tables is run.", hint)

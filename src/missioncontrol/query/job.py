@@ -18,6 +18,7 @@ class Job(msgspec.Struct, frozen=True):
 
     query: str
     dialect: str
+    """`duckdb`, or what the query is translated from."""
     views: list[View]
     form: Format
     envelope: Envelope

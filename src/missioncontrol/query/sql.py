@@ -26,13 +26,13 @@ from missioncontrol.query.fence import refuse_long
 from missioncontrol.query.formats import Envelope, Format
 from missioncontrol.query.job import Failure, Job, Report
 from missioncontrol.query.rows import ResultColumn, too_large, too_slow
-from missioncontrol.query.translation import DIALECTS
 from missioncontrol.query.views import views
 from missioncontrol.registry.model import Registry
 
 if TYPE_CHECKING:
     from missioncontrol.lake.snapshot import LakeReader
 
+DIALECTS = ("duckdb", "presto", "postgres")
 _CHUNK_BYTES = 65536
 _REPORT_BYTES = 1_000_000
 _KILL_AFTER_S = 2.0
@@ -86,7 +86,7 @@ class SqlRunner:
         job = Job(
             query=query.encode("utf-8", "replace").decode(),
             dialect=dialect,
-            views=views(self._reader, self._registry_source(), text_days=dialect == "presto"),
+            views=views(self._reader, self._registry_source(), dialect),
             form=form,
             envelope=envelope,
             max_rows=max_rows,
@@ -219,7 +219,7 @@ def _environment() -> dict[str, str]:
 
 def _refuse_dialect(dialect: str) -> None:
     if dialect not in DIALECTS:
-        hint = f"Write DuckDB's SQL, or leave dialect out. Known: {', '.join(DIALECTS)}."
+        hint = f"Known: {', '.join(DIALECTS)}."
         raise BadRequest("unknown_dialect", f"SQL of the dialect {dialect[:80]!r} is not understood.", hint)
 
 

@@ -15,15 +15,19 @@ import msgspec
 from missioncontrol.lake.tables import CRASH_STATS, Column, lake_tables
 from missioncontrol.query import dialect
 from missioncontrol.query.relation import view
-from missioncontrol.query.translation import TEXT_DAYS
 from missioncontrol.registry.model import Registry
 
 if TYPE_CHECKING:
     from missioncontrol.lake.snapshot import LakeReader
 
 CRASHES = "crash_aggregates"
-_STATS = ", ".join(f"stats['{stat}'] AS {stat}" for stat in CRASH_STATS)
-_TEXT_DAYS = f"* REPLACE ({', '.join(f'CAST({day} AS VARCHAR) AS {day}' for day in TEXT_DAYS)})"
+_COLUMNS_OF_DIALECT = {
+    "duckdb": "*",
+    "presto": "* REPLACE (CAST(activity_date AS VARCHAR) AS activity_date, "
+    "CAST(submission_date AS VARCHAR) AS submission_date)",
+    "postgres": "* REPLACE (to_json(dimensions) AS dimensions, to_json(stats) AS stats)",
+}
+"""Columns of crash_aggregates as each predecessor's database had them."""
 CLIENTS = "client_aggregates"
 CRASH_FREE = "crash_free_users"
 V2 = "error_aggregates_v2"
@@ -54,11 +58,8 @@ class View(msgspec.Struct, frozen=True):
     """Views that must exist before."""
 
 
-def views(reader: LakeReader, registry: Registry, text_days: bool = False) -> list[View]:
-    """Every view, in an order in which they can be created.
-
-    `text_days`: the days of crash_aggregates are text, YYYY-MM-DD, as Presto's queries take them for.
-    """
+def views(reader: LakeReader, registry: Registry, sql_dialect: str = "duckdb") -> list[View]:
+    """Every view, in an order in which they can be created; with the types that queries of the dialect expect."""
     made: list[View] = []
     columns: dict[str, tuple[Column, ...]] = {}
     for name, table in lake_tables(registry).items():
@@ -67,7 +68,7 @@ def views(reader: LakeReader, registry: Registry, text_days: bool = False) -> li
         names = {c.name for c in held}
         columns[name] = (*held, *(c for c in table.columns if c.name not in names))
         files = snapshot.files if snapshot else ()
-        select = (f"{_TEXT_DAYS if text_days else '*'}, {_STATS}") if name == CRASHES else "*"
+        select = _with_stats(sql_dialect) if name == CRASHES else "*"
         sql = f"CREATE VIEW {dialect.name(name)} AS SELECT {select} FROM {view(files, columns[name])}"
         made.append(View(name, sql, tuple(f.path for f in files)))
     made.append(View("aggregates", f"CREATE VIEW aggregates AS SELECT * FROM {CRASHES}", (), (CRASHES,)))
@@ -75,6 +76,12 @@ def views(reader: LakeReader, registry: Registry, text_days: bool = False) -> li
     made.append(View(CRASH_FREE, f"CREATE VIEW {CRASH_FREE} AS {_crash_free(kept)}", (), (CLIENTS,)))
     made.append(View(V2, f"CREATE VIEW {V2} AS {_v2(columns)}", (), _V2_SOURCES))
     return made
+
+
+def _with_stats(sql_dialect: str) -> str:
+    """The columns of crash_aggregates, and one for each statistic."""
+    stats = (f"stats['{stat}'] AS {stat}" for stat in CRASH_STATS)
+    return ", ".join([_COLUMNS_OF_DIALECT[sql_dialect], *stats])
 
 
 def _crash_free(kept: Collection[str]) -> str:

@@ -13,14 +13,14 @@ import os
 import resource
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from missioncontrol.errors import BadRequest, MissionControlError
-from missioncontrol.query import dialect, formats, sketch_functions, translation
+from missioncontrol.query import dialect, formats, sketch_functions
 from missioncontrol.query.fence import Checked, check, clean_message
 from missioncontrol.query.job import Failure, Job, Report
 from missioncontrol.query.rows import Deadline, ResultColumn, Rows, too_large, too_slow
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 GRACE_S = 1.0
 """How long after its deadline a query may take to notice it."""
 _ROOM_MB = 384
+_SHOWN = 400
 
 
 def main() -> None:
@@ -78,45 +79,58 @@ def _failure(error: MissionControlError) -> Failure:
 
 def _run(job: Job) -> Report:
     connection = _connect(job)
-    if sketch_functions.needed(job.query):
+    with_sketches = sketch_functions.needed(job.query)
+    if with_sketches:
         sketch_functions.install(connection)
-    text = _translated(connection, job)
-    checked = check(connection, text, [v.name for v in job.views])
+    if job.dialect != "duckdb":
+        import missioncontrol.query.translation.translator  # noqa: F401 - as pyarrow: before the limits
+    _limit_process(job)
+    query = _in_duckdb(connection, job)
+    if not with_sketches and sketch_functions.needed(query):
+        sketch_functions.install(connection)
+    try:
+        return _answer(connection, query, job)
+    except BadRequest as error:
+        raise _explained(error, query, job) from None
+
+
+def _in_duckdb(connection: duckdb.DuckDBPyConnection, job: Job) -> str:
+    """The query as DuckDB is to run it, and DuckDB as the dialect expects it."""
+    if job.dialect == "duckdb":
+        return job.query
+    from missioncontrol.query.translation import macros
+    from missioncontrol.query.translation.translator import translate
+
+    macros.install(connection, job.dialect)
+    return translate(job.query, job.dialect)
+
+
+def _explained(error: BadRequest, query: str, job: Job) -> BadRequest:
+    """What DuckDB says is about a text that the user did not write: show it."""
+    if job.dialect == "duckdb" or error.code not in ("sql_failed", "sql_invalid"):
+        return error
+    text = " ".join(query[:_SHOWN].split()) + ("..." if len(query) > _SHOWN else "")
+    return BadRequest(error.code, error.message, f"Translated from {job.dialect}: {text}")
+
+
+def _answer(connection: duckdb.DuckDBPyConnection, query: str, job: Job) -> Report:
+    import duckdb
+
+    checked = check(connection, query, [v.name for v in job.views])
     wanted = _wanted(checked, job.views)
     _fence(connection, wanted)
     cursor = connection.cursor()
     deadline = Deadline(cursor, job.timeout_s or threading.TIMEOUT_MAX)
-    with _told(job, checked.text), _opened(cursor, checked.text, job, deadline) as rows:
+    try:
+        opened = _opened(cursor, checked.text, job, deadline)
+    except (duckdb.InterruptException, duckdb.OutOfMemoryException):
+        raise
+    except duckdb.Error as error:
+        raise _sql_failed(error) from None
+    with opened as rows:
         formats.write(rows, job.form, sys.stdout.buffer, job.envelope)
         sys.stdout.buffer.flush()
         return Report(list(rows.columns), rows.count, rows.complete)
-
-
-@contextlib.contextmanager
-def _told(job: Job, text: str) -> Iterator[None]:
-    """Say with an error of a translated query what it was made into."""
-    import duckdb
-
-    try:
-        yield
-    except (duckdb.OutOfMemoryException, duckdb.InterruptException):
-        raise
-    except duckdb.Error as error:
-        failure = _sql_failed(error)
-        hint = "" if job.dialect == "duckdb" else translation.shown(text, job.dialect)
-        raise BadRequest(failure.code, failure.message, hint) from None
-
-
-def _translated(connection: duckdb.DuckDBPyConnection, job: Job) -> str:
-    """The query in DuckDB's SQL; from here on the process is limited."""
-    if job.dialect == "duckdb":
-        _limit_process(job)
-        return job.query
-    import sqlglot  # noqa: F401 - loaded before the limits, so that its own needs don't count
-
-    translation.install(connection)
-    _limit_process(job)
-    return translation.translate(job.query, job.dialect)
 
 
 def _connect(job: Job) -> duckdb.DuckDBPyConnection:

@@ -12,7 +12,7 @@ import msgspec
 
 from missioncontrol.query.aggregates import EXPERIMENT_COLUMNS, FORMATS, INTERVALS
 from missioncontrol.query.filters import TIME_COLUMNS
-from missioncontrol.query.translation import DIALECTS
+from missioncontrol.query.sql import DIALECTS
 from missioncontrol.registry.model import Registry
 
 
@@ -198,9 +198,10 @@ V1_AGGREGATES: dict[str, Any] = {
 SQL: dict[str, Any] = {
     "summary": "SQL over the tables of the lake",
     "description": (
-        "One SELECT of DuckDB's SQL, or of Presto's or PostgreSQL's. Tables: error_aggregates, error_aggregates_v2, "
-        "experiment_aggregates, client_aggregates, usage_by_activity, crash_aggregates, discards, notes, pings; their "
-        "columns are in information_schema.columns. A query that takes too long is stopped."
+        "One SELECT of DuckDB's SQL, or of Presto's or PostgreSQL's with `dialect`. Tables: error_aggregates, "
+        "error_aggregates_v2, experiment_aggregates, client_aggregates, crash_free_users, usage_by_activity, "
+        "crash_aggregates, discards, notes, pings; their columns are in information_schema.columns. A query that "
+        "takes too long is stopped."
     ),
     "tags": ["sql"],
     "responses": _responses(

@@ -22,7 +22,7 @@ reader = LakeReader(config.lake_path, config.cache_path)
 sql = SqlRunner(reader, load_registry, config.query, config.cache_path)
 build_api(Engine(reader, load_registry, config.query), sql, load_registry, config)
 assert reader.snapshot("error_aggregates").files
-print({{"duckdb", "pyarrow", "rich", "numpy"}} & set(sys.modules))
+print({{"duckdb", "pyarrow", "rich", "numpy", "sqlglot"}} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
