@@ -131,6 +131,9 @@ POSTGRES = {
     "SELECT sum(main_crashes) / sum(count), sum(count) / 4, 1000 * sum(main_crashes) / sum(count) FROM error_aggregates": [(3.5, 0.5, 3500.0)],
     "SELECT sum(CASE WHEN main_crashes > 8 THEN 1 ELSE 0 END) / count(*), count(*) / 2, (sum(main_crashes) FILTER (WHERE count = 2)) / 2 FROM error_aggregates": [
         (0, 0, 3.5)],
+    "WITH s AS (SELECT sum(main_crashes) AS m, sum(count) AS n FROM error_aggregates) SELECT m / n, m FROM s": [(3.5, 7)],
+    "SELECT channel, sum(main_crashes) OVER (PARTITION BY channel) / 2 FROM error_aggregates GROUP BY channel, main_crashes": [("beta", 3.5)],
+    "SELECT channel FROM error_aggregates GROUP BY channel HAVING sum(main_crashes) > 6 ORDER BY sum(main_crashes) DESC": [("beta",)],
     "SELECT dimensions #>> '{channel}', c.stats #>> '{usage_hours}' FROM crash_aggregates c WHERE dimensions->>'channel' = 'beta'": [("beta", "1000.0")],
     "SELECT e.key FROM crash_aggregates c CROSS JOIN LATERAL jsonb_each_text(c.dimensions) AS e(key, value) WHERE e.value = '20160301'": [("build_id",)],
     "SELECT m[1] || m[2] FROM regexp_matches('a1b2', '([a-z])([0-9])', 'g') AS m": [("a1",), ("b2",)],

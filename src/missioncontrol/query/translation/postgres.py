@@ -213,19 +213,22 @@ def _cast_type(node: exp.Expr) -> exp.Expr | None:
     return None
 
 
-def _divided(node: exp.Expr) -> exp.Expr | None:
-    """The sum of a column of bigint is a numeric, and is divided as one; integers give an integer."""
+def _summed(node: exp.Expr) -> exp.Expr | None:
+    """The sum of a column of integers is a numeric, which is divided as one; that of literals an integer."""
     postgres_json.numbers(node)
-    for side in (node.this, node.expression):
-        summed = bare(side)
-        if isinstance(summed, exp.Filter | exp.Window):
-            summed = summed.this
-        if isinstance(summed, exp.Sum) and any(_is_value(c) for c in summed.find_all(exp.Column)):
-            side.replace(
-                exp.Mul(
-                    this=exp.Paren(this=side.copy()), expression=cast(exp.Literal.number(1), "DECIMAL(1, 0)")
-                )
-            )
+    if not any(_is_value(c) for c in node.find_all(exp.Column)):
+        return None
+    whole: exp.Expr = node
+    while isinstance(whole.parent, exp.Filter | exp.Window) and whole.arg_key == "this":
+        whole = whole.parent
+    made: exp.Expr = exp.Mul(this=whole.copy(), expression=cast(exp.Literal.number(1), "DECIMAL(1, 0)"))
+    if isinstance(whole.parent, exp.Select) and whole.arg_key == "expressions":
+        made = exp.Alias(this=made, alias=exp.to_identifier(whole.sql("duckdb").lower(), quoted=True))
+    else:
+        made = exp.Paren(this=made)
+    if whole is node:
+        return made
+    whole.replace(made)
     return None
 
 
@@ -272,5 +275,5 @@ _RULES: dict[type[exp.Expr], Rule] = {
     exp.Anonymous: _function,
     exp.DPipe: _joined,
     **postgres_json.RULES,
-    exp.Div: _divided,
+    exp.Sum: _summed,
 }
