@@ -85,7 +85,7 @@ def note(data: Path, days: Iterable[date]) -> None:
     for day in days:
         at = datetime.combine(day + timedelta(days=1), time(1, 0, 20), UTC)
         run = runs.start(JOB, arguments(Plan((CRASHES,), day, day)), "schedule", at)
-        runs.built([BuiltDay(CRASHES, day, run.id, "default", "r", 3, 412, 12.5, at)])
+        runs.built([BuiltDay(CRASHES, day, run.id, "default", "r", 3, 3, 412, 12.5, at)])
         runs.finish(run, "done", "", at + timedelta(seconds=13))
 
 

@@ -167,7 +167,7 @@ class _Lake:
 def _sift(lake_path: Path, file: FileRef, label: tuple[str, int, date], dry_run: bool) -> Expired | None:
     """Rewrite a file without its discarded pings; None when it has none, or is being merged meanwhile."""
     try:
-        rows = _discarded_rows(file.path)
+        rows = discarded_rows(file.path)
         if not rows:
             return None
         if dry_run:
@@ -182,8 +182,8 @@ def _sift(lake_path: Path, file: FileRef, label: tuple[str, int, date], dry_run:
     return Expired(*label, 1, rows, file.size_bytes - sum(one.size_bytes for one in staged))
 
 
-def _discarded_rows(path: str) -> int:
-    """how many discarded pings a file holds."""
+def discarded_rows(path: str) -> int:
+    """How many discarded pings a file of the archive holds."""
     with readable(path), pq.ParquetFile(path) as file:
         if "discarded" not in file.schema_arrow.names:
             return 0

@@ -49,6 +49,7 @@ built_days = sa.Table(
     sa.Column("rules", sa.Text, nullable=False),
     sa.Column("revision", sa.Text, nullable=False),
     sa.Column("pings", sa.BigInteger, nullable=False),
+    sa.Column("counting", sa.BigInteger, nullable=False),
     sa.Column("rows", sa.BigInteger, nullable=False),
     sa.Column("duration_s", sa.Float, nullable=False),
     sa.Column("built_at", sa.DateTime(timezone=True), nullable=False),

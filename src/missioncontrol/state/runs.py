@@ -58,6 +58,9 @@ class BuiltDay(msgspec.Struct, frozen=True):
     revision: str
     """Of the registry."""
     pings: int
+    """That the archive held for it."""
+    counting: int
+    """Of those submitted on the day: that counted when they came, or in crash_aggregates when it was built."""
     rows: int
     duration_s: float
     built_at: datetime

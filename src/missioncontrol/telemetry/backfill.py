@@ -33,7 +33,13 @@ from missioncontrol.registry.rules import rule_registry
 from missioncontrol.telemetry import backfill_worker
 from missioncontrol.telemetry.archive import Part, parts
 from missioncontrol.telemetry.backfill_plan import ARCHIVE, CRASHES, Plan
-from missioncontrol.telemetry.backfill_scope import days_of, files_of, refuse_incomplete, refuse_shrunk
+from missioncontrol.telemetry.backfill_scope import (
+    counted_when_they_came,
+    days_of,
+    files_of,
+    refuse_incomplete,
+    refuse_shrunk,
+)
 from missioncontrol.telemetry.backfill_worker import Day, Finish, Read, Sums
 from missioncontrol.telemetry.consistent import consistent_snapshots
 from missioncontrol.telemetry.crash_sums import crash_rows
@@ -53,6 +59,8 @@ class DayReport(msgspec.Struct, frozen=True):
     """Pings that were read."""
     archived: dict[str, int]
     """Pings that the archive has for the day, by table."""
+    counting: int
+    """Of those submitted on the day: that counted when they came, or do so now in crash_aggregates."""
     received: dict[tuple[str, str], int]
     """(document, reason; empty: processed) -> pings, for the tables of the stream."""
     submitted: dict[tuple[str, str], int]
@@ -88,17 +96,17 @@ class Backfill:
         return dict(sorted(found.items()))
 
     def run_day(
-        self, plan: Plan, day: date, read: Callable[[int], None] = lambda _: None, submitted_before: int = 0
+        self, plan: Plan, day: date, read: Callable[[int], None] = lambda _: None, counted_before: int = 0
     ) -> DayReport:
         """Make one day again; `read` is told how many pings were read since the last call.
 
-        `submitted_before`: pings of the day that the archive had when crash_aggregates was made of it.
+        `counted_before`: `counting` of the day when crash_aggregates was made of it before.
 
         Raises `BadRequest` (`archive_incomplete`), `StorageError` and `StorageFull`; the day is then as it was
         in every table that was not committed yet.
         """
         try:
-            return self._run_day(plan, day, read, submitted_before)
+            return self._run_day(plan, day, read, counted_before)
         except BaseException:
             self.close()  # their answers would be taken for those of the next day
             raise
@@ -109,18 +117,17 @@ class Backfill:
             worker.close()
         self._workers = []
 
-    def _run_day(
-        self, plan: Plan, day: date, read: Callable[[int], None], submitted_before: int
-    ) -> DayReport:
+    def _run_day(self, plan: Plan, day: date, read: Callable[[int], None], counted_before: int) -> DayReport:
         started = time.monotonic()
         with self._alone(plan.tables, day):
             snapshots = consistent_snapshots(
                 self._config, self._registry, self._writer, self._stream_app, (*plan.tables, ARCHIVE)
             )
             files = [f for f in snapshots[ARCHIVE].files if day in days_of(f, plan)]
-            if plan.of_crashes and not plan.incomplete:
-                refuse_shrunk(snapshots[ARCHIVE], day, submitted_before)
             sums = self._sum(plan, day, [part for file in files for part in parts(file)], read)
+            counting = counted_when_they_came(snapshots[ARCHIVE], day) + sum(s.rescued for s in sums)
+            if plan.of_crashes and not plan.incomplete:
+                refuse_shrunk(day, counting, counted_before)
             received, submitted = _total(s.received for s in sums), _total(s.submitted for s in sums)
             tables = [t for t in plan.tables if (submitted if t == CRASHES else received)]
             if not plan.incomplete:
@@ -130,7 +137,7 @@ class Backfill:
         pings, submitted_pings = (sum(f.rows for f in g) for g in (files, files_of(snapshots[ARCHIVE], day)))
         archived = {table: submitted_pings if table == CRASHES else pings for table in plan.tables}
         duration_s = time.monotonic() - started
-        return DayReport(day, rows, pings, archived, dict(received), dict(submitted), duration_s)
+        return DayReport(day, rows, pings, archived, counting, dict(received), dict(submitted), duration_s)
 
     @contextmanager
     def _alone(self, tables: Sequence[str], day: date) -> Iterator[None]:

@@ -75,7 +75,7 @@ class BackfillJob:
             {day: pings for day, pings in days.items() if day not in done}, len(done & days.keys())
         )
         failures = []
-        before = {built.day: built.pings for built in self._runs.built_days(CRASHES)}
+        before = {built.day: built.counting for built in self._runs.built_days(CRASHES)}
         for day in days:
             if day in done:
                 continue
@@ -108,7 +108,7 @@ class BackfillJob:
             [
                 BuiltDay(
                     table, report.day, run.id, plan.rules if table == CRASHES else "", self._revision,
-                    report.archived[table], report.rows.get(table, 0), report.duration_s, now,
+                    report.archived[table], report.counting, report.rows.get(table, 0), report.duration_s, now,
                 )
                 for table in plan.tables
             ]

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from missioncontrol.errors import BadRequest
 from missioncontrol.lake.merge import readable
 from missioncontrol.lake.plan import day as partition_day
+from missioncontrol.lake.retention import discarded_rows
 from missioncontrol.lake.snapshot import FileRef, Snapshot
 from missioncontrol.telemetry.backfill_plan import Plan
 
@@ -45,16 +46,22 @@ def refuse_incomplete(snapshot: Snapshot, day: date, archived: int) -> None:
         )
 
 
-def refuse_shrunk(archive: Snapshot, day: date, before: int) -> None:
-    """Refuse to make crash_aggregates from less than it was made from: `before` pings of the day.
+def counted_when_they_came(archive: Snapshot, day: date) -> int:
+    """How many archived pings of the day were not discarded on arrival."""
+    files = files_of(archive, day)
+    return sum(file.rows for file in files) - sum(discarded_rows(file.path) for file in files)
 
-    Raises `BadRequest` (`archive_incomplete`).
+
+def refuse_shrunk(day: date, left: int, before: int) -> None:
+    """Refuse to make crash_aggregates from fewer pings that count than it was made from.
+
+    `left`, `before`: pings of the day that counted when they came, or did under the rules; those that never counted
+    leave the archive earlier and are not missed. Raises `BadRequest` (`archive_incomplete`).
     """
-    left = sum(file.rows for file in files_of(archive, day))
     if left < before:
         raise BadRequest(
             "archive_incomplete",
-            f"{day}: crash_aggregates was made of {before:,} pings, the archive holds {left:,} of them.",
+            f"{day}: crash_aggregates was made of {before:,} pings that count, the archive holds {left:,} of them.",
             "The rest was kept as long as [retention] says. --incomplete replaces the day anyway.",
         )
 

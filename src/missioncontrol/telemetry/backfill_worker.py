@@ -58,6 +58,8 @@ class Sums(msgspec.Struct, frozen=True):
     crashes: pa.Table | None
     readable: int
     """Archived pings received on the day whose body is whole."""
+    rescued: int
+    """Pings that were discarded when they came and count in crash_aggregates."""
     received: Counter[tuple[str, str]]
     """(document, reason; empty: processed) -> pings, for the tables of the stream."""
     submitted: Counter[tuple[str, str]]
@@ -100,7 +102,7 @@ class _Work:
         )
         self._received: Counter[tuple[str, str]] = Counter()
         self._submitted: Counter[tuple[str, str]] = Counter()
-        self._readable = 0
+        self._readable = self._rescued = 0
 
     def take(self, part: Part) -> int:
         """Read a part; returns how many pings it held."""
@@ -121,6 +123,7 @@ class _Work:
             self._aggregator.tables() if self._stream else {},
             self._crashes.table() if self._crashes else None,
             self._readable,
+            self._rescued,
             self._received,
             self._submitted,
         )
@@ -160,6 +163,7 @@ class _Work:
             self._submitted[name, result.reason] += 1
         else:
             self._submitted[name, ""] += 1
+            self._rescued += ping.discarded is not None
             self._crashes.add(result)
 
 

@@ -17,7 +17,7 @@ ONE_AM = Jobs(daily_at="01:00")
 
 
 def made(day: date, pings: int) -> dict[date, BuiltDay]:
-    return {day: BuiltDay("crash_aggregates", day, 1, "default", "r", pings, 3, 0.1, NOW)}
+    return {day: BuiltDay("crash_aggregates", day, 1, "default", "r", pings, pings, 3, 0.1, NOW)}
 
 
 def run(status: Status, attempts: int = 1, ago: timedelta = timedelta()) -> Run:

@@ -22,6 +22,7 @@ from tests.unit.telemetry.test_stream import CORPUS, REGISTRY, entry, installati
 from missioncontrol.config import Config
 from missioncontrol.errors import BadRequest, StorageError, StorageFull
 from missioncontrol.lake.locks import rewriting
+from missioncontrol.lake.retention import Retention, expire
 from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.log.protocol import Entry
 from missioncontrol.log.sqlite import SqliteLog
@@ -384,21 +385,32 @@ def test_crash_pings_of_the_archive_keep_their_time_of_arrival(tmp_path: Path) -
     assert json.dumps(row["main_crashes"]) == "1"
 
 
-def test_crash_aggregates_are_not_made_from_less_than_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    from missioncontrol.lake.retention import Retention, expire
-
+def test_discarded_pings_that_retention_took_are_not_missed() -> None:
     with installation() as (config, log, writer):
         streamed(config, log, writer, CORPUS)
         crashes = plan("crash_aggregates")
         assert run_job(config, log, crashes, Notes())
         before = rows(config.lake_path, "crash_aggregates")
-        later = DAY + timedelta(days=60)
-        expire(config.lake_path, config.cache_path, Retention(pings_discarded=30), as_of=later)
+        expire(config.lake_path, config.cache_path, Retention(pings_discarded=30), as_of=DAY + timedelta(days=60))
+        assert run_job(config, log, crashes, Notes())
+        assert rows(config.lake_path, "crash_aggregates") == before
+
+
+def test_crash_aggregates_are_not_made_from_less_than_before() -> None:
+    with installation() as (config, log, writer):
+        negative = main_ping(payload__info__subsessionLength=-5)  # discarded; no usage, but a session, of old
+        streamed(config, log, writer, [entry(main_ping(), 1), entry(negative, 2)])
+        crashes = plan("crash_aggregates", rules="cra")
+        assert run_job(config, log, crashes, Notes())
+        before = rows(config.lake_path, "crash_aggregates")
+        # Its rules count pings that were discarded when they came; these are missed once retention took them.
+        expire(config.lake_path, config.cache_path, Retention(pings_discarded=30), as_of=DAY + timedelta(days=60))
         notes = Notes()
         assert not run_job(config, log, crashes, notes)
         assert notes.failures == {DAY: "archive_incomplete"}
         assert rows(config.lake_path, "crash_aggregates") == before
-        assert run_job(config, log, plan("crash_aggregates", incomplete=True), Notes())
+        assert run_job(config, log, plan("crash_aggregates", rules="cra", incomplete=True), Notes())
+        assert rows(config.lake_path, "crash_aggregates") != before
 
 
 def test_gzip_bodies_are_read_sealed_or_not() -> None:

@@ -41,7 +41,7 @@ def run(
 def built(
     day: date, pings: int = 10, number: int = 1, table: str = CRASHES, at: datetime = NOW - 9 * MINUTE
 ) -> BuiltDay:
-    return BuiltDay(table, day, number, "default", "r", pings, 7, 2.5, at)
+    return BuiltDay(table, day, number, "default", "r", pings, pings, 7, 2.5, at)
 
 
 def history(
