@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.disk import fill, small_disk
 from tests.support.lake import SUMMED, everything, merged, rows
-from tests.support.pings import RECEIVED, RECEIVED_NS, crash_ping, main_ping
+from tests.support.pings import DROP, RECEIVED, RECEIVED_NS, crash_ping, main_ping
 from tests.unit.telemetry.test_stream import CORPUS, REGISTRY, entry, installation
 
 from missioncontrol.config import Config
@@ -391,20 +391,24 @@ def test_discarded_pings_that_retention_took_are_not_missed() -> None:
         crashes = plan("crash_aggregates")
         assert run_job(config, log, crashes, Notes())
         before = rows(config.lake_path, "crash_aggregates")
-        expire(config.lake_path, config.cache_path, Retention(pings_discarded=30), as_of=DAY + timedelta(days=60))
+        expire(
+            config.lake_path, config.cache_path, Retention(pings_discarded=30), as_of=DAY + timedelta(days=60)
+        )
         assert run_job(config, log, crashes, Notes())
         assert rows(config.lake_path, "crash_aggregates") == before
 
 
 def test_crash_aggregates_are_not_made_from_less_than_before() -> None:
     with installation() as (config, log, writer):
-        negative = main_ping(payload__info__subsessionLength=-5)  # discarded; no usage, but a session, of old
-        streamed(config, log, writer, [entry(main_ping(), 1), entry(negative, 2)])
+        endless = main_ping(payload__info__subsessionLength=DROP)
+        streamed(config, log, writer, [entry(main_ping(), 1), entry(endless, 2)])
         crashes = plan("crash_aggregates", rules="cra")
         assert run_job(config, log, crashes, Notes())
         before = rows(config.lake_path, "crash_aggregates")
         # Its rules count pings that were discarded when they came; these are missed once retention took them.
-        expire(config.lake_path, config.cache_path, Retention(pings_discarded=30), as_of=DAY + timedelta(days=60))
+        expire(
+            config.lake_path, config.cache_path, Retention(pings_discarded=30), as_of=DAY + timedelta(days=60)
+        )
         notes = Notes()
         assert not run_job(config, log, crashes, notes)
         assert notes.failures == {DAY: "archive_incomplete"}
