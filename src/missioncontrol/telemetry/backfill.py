@@ -34,6 +34,7 @@ from missioncontrol.telemetry import backfill_worker
 from missioncontrol.telemetry.archive import Part, parts
 from missioncontrol.telemetry.backfill_plan import ARCHIVE, CRASHES, Plan
 from missioncontrol.telemetry.backfill_scope import (
+    Held,
     counted_when_they_came,
     days_of,
     files_of,
@@ -96,17 +97,17 @@ class Backfill:
         return dict(sorted(found.items()))
 
     def run_day(
-        self, plan: Plan, day: date, read: Callable[[int], None] = lambda _: None, counted_before: int = 0
+        self, plan: Plan, day: date, read: Callable[[int], None] = lambda _: None, before: Held = Held(0, 0)
     ) -> DayReport:
         """Make one day again; `read` is told how many pings were read since the last call.
 
-        `counted_before`: `counting` of the day when crash_aggregates was made of it before.
+        `before`: what the archive held of the day when crash_aggregates was made of it.
 
         Raises `BadRequest` (`archive_incomplete`), `StorageError` and `StorageFull`; the day is then as it was
         in every table that was not committed yet.
         """
         try:
-            return self._run_day(plan, day, read, counted_before)
+            return self._run_day(plan, day, read, before)
         except BaseException:
             self.close()  # their answers would be taken for those of the next day
             raise
@@ -117,7 +118,7 @@ class Backfill:
             worker.close()
         self._workers = []
 
-    def _run_day(self, plan: Plan, day: date, read: Callable[[int], None], counted_before: int) -> DayReport:
+    def _run_day(self, plan: Plan, day: date, read: Callable[[int], None], before: Held) -> DayReport:
         started = time.monotonic()
         with self._alone(plan.tables, day):
             snapshots = consistent_snapshots(
@@ -125,19 +126,24 @@ class Backfill:
             )
             files = [f for f in snapshots[ARCHIVE].files if day in days_of(f, plan)]
             sums = self._sum(plan, day, [part for file in files for part in parts(file)], read)
-            counting = counted_when_they_came(snapshots[ARCHIVE], day) + sum(s.rescued for s in sums)
+            held = Held(
+                sum(f.rows for f in files_of(snapshots[ARCHIVE], day)),
+                counted_when_they_came(snapshots[ARCHIVE], day) + sum(s.rescued for s in sums),
+            )
             if plan.of_crashes and not plan.incomplete:
-                refuse_shrunk(day, counting, counted_before)
+                refuse_shrunk(day, held, before)
             received, submitted = _total(s.received for s in sums), _total(s.submitted for s in sums)
             tables = [t for t in plan.tables if (submitted if t == CRASHES else received)]
             if not plan.incomplete:
                 for table in tables:
                     refuse_incomplete(snapshots[table], day, sum(s.readable for s in sums))
             rows = {table: self._replace(plan, day, snapshots[table], sums) for table in tables}
-        pings, submitted_pings = (sum(f.rows for f in g) for g in (files, files_of(snapshots[ARCHIVE], day)))
-        archived = {table: submitted_pings if table == CRASHES else pings for table in plan.tables}
+        pings = sum(f.rows for f in files)
+        archived = {table: held.pings if table == CRASHES else pings for table in plan.tables}
         duration_s = time.monotonic() - started
-        return DayReport(day, rows, pings, archived, counting, dict(received), dict(submitted), duration_s)
+        return DayReport(
+            day, rows, pings, archived, held.counting, dict(received), dict(submitted), duration_s
+        )
 
     @contextmanager
     def _alone(self, tables: Sequence[str], day: date) -> Iterator[None]:

@@ -20,6 +20,7 @@ from missioncontrol.file_lock import try_lock
 from missioncontrol.state.runs import SEEN_EVERY_S, BuiltDay, Origin, Run, Runs, Status
 from missioncontrol.telemetry.backfill import Backfill, DayReport
 from missioncontrol.telemetry.backfill_plan import CRASHES, JOB, Plan, arguments
+from missioncontrol.telemetry.backfill_scope import Held
 
 
 class Watcher(Protocol):
@@ -75,13 +76,13 @@ class BackfillJob:
             {day: pings for day, pings in days.items() if day not in done}, len(done & days.keys())
         )
         failures = []
-        before = {built.day: built.counting for built in self._runs.built_days(CRASHES)}
+        before = {built.day: Held(built.pings, built.counting) for built in self._runs.built_days(CRASHES)}
         for day in days:
             if day in done:
                 continue
             try:
                 seen = _Seen(self._runs, run, watcher)
-                report = self._backfill.run_day(plan, day, seen, before.get(day, 0))
+                report = self._backfill.run_day(plan, day, seen, before.get(day, Held(0, 0)))
             except StorageFull:
                 raise
             except MissionControlError as error:

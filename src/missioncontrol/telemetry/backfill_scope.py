@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, timedelta
 
+import msgspec
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -46,22 +47,31 @@ def refuse_incomplete(snapshot: Snapshot, day: date, archived: int) -> None:
         )
 
 
+class Held(msgspec.Struct, frozen=True):
+    """What the archive holds of the pings submitted on a day."""
+
+    pings: int
+    counting: int
+    """Of these: that counted when they came, or do so in crash_aggregates."""
+
+
 def counted_when_they_came(archive: Snapshot, day: date) -> int:
     """How many archived pings of the day were not discarded on arrival."""
     files = files_of(archive, day)
     return sum(file.rows for file in files) - sum(discarded_rows(file.path) for file in files)
 
 
-def refuse_shrunk(day: date, left: int, before: int) -> None:
-    """Refuse to make crash_aggregates from fewer pings that count than it was made from.
+def refuse_shrunk(day: date, left: Held, before: Held) -> None:
+    """Refuse to make crash_aggregates from an archive that lost pings that counted in it.
 
-    `left`, `before`: pings of the day that counted when they came, or did under the rules; those that never counted
-    leave the archive earlier and are not missed. Raises `BadRequest` (`archive_incomplete`).
+    Pings that never counted leave the archive earlier and are not missed; other rules may count fewer of the same
+    archive. Raises `BadRequest` (`archive_incomplete`).
     """
-    if left < before:
+    if left.pings < before.pings and left.counting < before.counting:
         raise BadRequest(
             "archive_incomplete",
-            f"{day}: crash_aggregates was made of {before:,} pings that count, the archive holds {left:,} of them.",
+            f"{day}: crash_aggregates was made of {before.counting:,} pings that count, of which the archive holds"
+            f" {left.counting:,}.",
             "The rest was kept as long as [retention] says. --incomplete replaces the day anyway.",
         )
 
