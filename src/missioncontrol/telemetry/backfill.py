@@ -18,7 +18,7 @@ import msgspec
 import pyarrow as pa
 
 from missioncontrol.config import Config
-from missioncontrol.errors import StorageError
+from missioncontrol.errors import MissionControlError, StorageError
 from missioncontrol.lake.actions import CommitUnsureError, StagedFile, discard
 from missioncontrol.lake.delta import delta_failures
 from missioncontrol.lake.durability import flush
@@ -209,7 +209,8 @@ class Backfill:
             self._writer.commit(table, staged, app, self._writer.committed(table, app) + 1, removed)
         except CommitUnsureError:
             raise
-        except BaseException:
+        except MissionControlError:
+            # Only of these is it known that nothing was committed; an interrupt may come right behind the commit.
             discard(self._config.lake_path, staged)
             raise
         self._writer.sync()

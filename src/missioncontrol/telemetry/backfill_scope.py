@@ -8,7 +8,7 @@ import msgspec
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from missioncontrol.errors import BadRequest
+from missioncontrol.errors import BadRequest, StorageError
 from missioncontrol.lake.merge import readable
 from missioncontrol.lake.plan import day as partition_day
 from missioncontrol.lake.retention import discarded_rows
@@ -35,10 +35,17 @@ def files_of(snapshot: Snapshot, day: date) -> list[FileRef]:
 def refuse_incomplete(snapshot: Snapshot, day: date, archived: int) -> None:
     """Refuse to replace what could not be made again: rows of pings that the archive does not have.
 
-    `archived`: pings received on the day. Raises `BadRequest` (`archive_incomplete`).
+    `archived`: pings received on the day. Raises `BadRequest` (`archive_incomplete`) and `StorageError`
+    (`lake_file_missing`).
     """
     column = _PINGS_COUNTED.get(snapshot.table)
-    counted = _total(files_of(snapshot, day), column) if column else 0
+    try:
+        counted = _total(files_of(snapshot, day), column) if column else 0
+    except FileNotFoundError as error:
+        message = f"{day}: a file of {snapshot.table} is gone: {error.filename or error}."
+        raise StorageError(
+            "lake_file_missing", message, "Restore it from a backup, or make the day again with --incomplete."
+        ) from None
     if counted > archived:
         raise BadRequest(
             "archive_incomplete",

@@ -221,6 +221,37 @@ def test_a_worker_that_is_killed_leaves_the_old_day(monkeypatch: pytest.MonkeyPa
         assert everything(config.lake_path) == before
 
 
+def test_an_interrupt_right_behind_the_commit_harms_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with installation() as (config, log, writer):
+        streamed(config, log, writer, CORPUS)
+        before = everything(config.lake_path)
+        commit = LakeWriter.commit
+
+        def interrupted(*arguments: Any, **named: Any) -> bool:
+            commit(*arguments, **named)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(LakeWriter, "commit", interrupted)
+        with backfill(config, log) as job, pytest.raises(KeyboardInterrupt):
+            job.run_day(plan("error_aggregates"), DAY)
+        monkeypatch.undo()
+        assert everything(config.lake_path) == before
+
+
+def test_a_day_whose_file_is_gone_says_so_and_can_be_made_again() -> None:
+    with installation() as (config, log, writer):
+        streamed(config, log, writer, CORPUS)
+        before = everything(config.lake_path)
+        for file in (config.lake_path / "error_aggregates").rglob("*.parquet"):
+            file.unlink()
+        with backfill(config, log) as job:
+            with pytest.raises(StorageError) as gone:
+                job.run_day(plan("error_aggregates"), DAY)
+            assert gone.value.code == "lake_file_missing"
+            job.run_day(plan("error_aggregates", incomplete=True), DAY)
+        assert everything(config.lake_path) == before
+
+
 def test_a_full_disk_leaves_the_old_day_and_no_files(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 8) as disk:
         on_a_full_disk(disk)
