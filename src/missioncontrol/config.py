@@ -11,7 +11,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -40,6 +40,33 @@ class Edge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Addresses or networks whose X-Forwarded-For is believed."""
     geo_database: str = ""
     """Path of a MaxMind country or city database; without one every country is `??`."""
+
+
+class CrashProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the crash reports of one product are taken."""
+
+    answer: Literal["crash_id", "bare", "hex16"] = "crash_id"
+    """What its client is answered: `CrashID=bp-<id>`, the id alone, or 16 hexadecimal digits."""
+    key: str = ""
+    """What its client must give as ?key=; empty: nothing."""
+    per_minute: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Most reports in a minute; 0: any number."""
+
+
+class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How crash reports are taken."""
+
+    crash_max_bytes: int = 26_214_400
+    """Of a report on the wire."""
+    crash_max_inflated_bytes: int = 104_857_600
+    """Of a report once it is unpacked."""
+    crash_body_timeout_s: float = 120.0
+    throttle: str = "accept_all"
+    """Which reports are kept: `accept_all`, `mozilla`, or the path of a TOML file of rules."""
+    resend_days: int = 30
+    """Days for which an upload is known, so that a second copy is answered as the first."""
+    products: dict[str, CrashProduct] = {}
+    """By ProductName."""
 
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -135,6 +162,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: Path = Path(DEFAULT_DATA)
     server: Server = Server()
     edge: Edge = Edge()
+    ingest: Ingest = Ingest()
     log: Log = Log()
     stream: Stream = Stream()
     lake: Lake = Lake()
@@ -159,6 +187,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.data / "cache"
 
     @property
+    def blobs_path(self) -> Path:
+        """The folder of dumps, raw and processed crashes and symbols."""
+        return self.data / "blobs"
+
+    @property
     def state_url(self) -> str:
         """SQLAlchemy address of the state database."""
         return f"sqlite:///{self.data / 'state.sqlite'}"
@@ -174,7 +207,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return [*(Path(f) for f in self.registry.files), self.data / "registry.toml"]
 
 
-_SECTIONS = ("server", "edge", "log", "stream", "lake", "retention", "query", "jobs", "registry")
+_SECTIONS = ("server", "edge", "ingest", "log", "stream", "lake", "retention", "query", "jobs", "registry")
 
 
 def load_config(

@@ -14,6 +14,7 @@ from missioncontrol.config import Config
 from missioncontrol.registry.watch import RegistryWatcher
 
 if TYPE_CHECKING:
+    from missioncontrol.blobs.local import LocalBlobs
     from missioncontrol.lake.care import LakeCare
     from missioncontrol.lake.publishing.publisher import Publisher
     from missioncontrol.lake.snapshot import LakeReader
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from missioncontrol.log.sqlite import SqliteLog
     from missioncontrol.query.engine import Engine
     from missioncontrol.query.sql import SqlRunner
+    from missioncontrol.state.crash_queue import CrashQueue
     from missioncontrol.state.database import Database
     from missioncontrol.state.releases import Releases
     from missioncontrol.state.runs import Runs
@@ -88,6 +90,20 @@ class Services:
         from missioncontrol.state.runs import Runs
 
         return Runs(self._database)
+
+    @cached_property
+    def blobs(self) -> LocalBlobs:
+        """Dumps, raw and processed crashes, symbols."""
+        from missioncontrol.blobs.local import LocalBlobs
+
+        return LocalBlobs(self.config.blobs_path)
+
+    @cached_property
+    def crash_queue(self) -> CrashQueue:
+        """The crashes to be processed."""
+        from missioncontrol.state.crash_queue import CrashQueue
+
+        return CrashQueue(self._database)
 
     @cached_property
     def _database(self) -> Database:

@@ -14,6 +14,7 @@ from missioncontrol.errors import BadRequest
 
 MINIDUMP = "upload_file_minidump"
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{6}(\d{6})")
+_PLAIN = re.compile(r"[0-9a-f]{26}\d{6}")
 _ACCEPTED = "0"
 
 
@@ -23,8 +24,10 @@ def new_crash_id(received: datetime) -> str:
 
 
 def parsed_crash_id(text: str) -> str:
-    """The id, in lower case and without `bp-`; raises `BadRequest` (`bad_crash_id`)."""
+    """The id, in lower case with dashes and without `bp-`; raises `BadRequest` (`bad_crash_id`)."""
     candidate = text.strip().lower().removeprefix("bp-")
+    if _PLAIN.fullmatch(candidate):
+        candidate = "-".join(candidate[a:b] for a, b in ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32)))
     try:
         day_of(candidate)
     except (ValueError, AttributeError):

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from missioncontrol.state.crash_queue import AGAIN, ATTEMPTS, URGENT, USUAL, Backlog, CrashQueue, Leased, Upload
+from missioncontrol.state.crash_queue import (
+    AGAIN,
+    ATTEMPTS,
+    URGENT,
+    USUAL,
+    Backlog,
+    CrashQueue,
+    Leased,
+    Upload,
+)
 from missioncontrol.state.database import Database
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -81,7 +90,12 @@ def test_what_somebody_waits_for_comes_first(queue: CrashQueue) -> None:
     queue.want(["id-old"], AGAIN, NOW)
     queue.accept([upload("a"), upload("b")], later(1))
     queue.want(["id-b"], URGENT, later(2))
-    assert (queue.place("id-b"), queue.place("id-a"), queue.place("id-old"), queue.place("id-x")) == (0, 1, 2, None)
+    assert (queue.place("id-b"), queue.place("id-a"), queue.place("id-old"), queue.place("id-x")) == (
+        0,
+        1,
+        2,
+        None,
+    )
     assert ids(queue.lease("w", 3, 60, later(3))) == ["id-b", "id-a", "id-old"]
 
 
