@@ -9,6 +9,10 @@ const HELP: &str = "\
 Walks the stacks of minidumps: jobs on stdin, answers on stdout, one JSON object a line.
 
 Usage: missioncontrol-stackwalk [OPTIONS]
+       missioncontrol-stackwalk symbols [--output DIR] FILE...
+
+The second form makes Breakpad symbols of ELF, PE, PDB and Mach-O files: on stdout, with a JSON object for each
+file on stderr; or in DIR as <debug file>/<debug id>/<name>.sym, with the JSON objects on stdout.
 
   --symbols DIR       where symbols lie, as <debug file>/<debug id>/<name>.sym; may be given several times
   --cache-mb N        parsed symbols kept between dumps, in MB of memory [default: 512]
@@ -25,6 +29,13 @@ Out:  {\"id\": 1, \"state\": {...}, \"symbols\": {...}, \"cache\": {...}}  or  {
 pub enum Action {
     Print(String),
     Serve(Arguments),
+    Symbols(SymbolsArguments),
+}
+
+/// Which files to make symbols of, and where to put them.
+pub struct SymbolsArguments {
+    pub files: Vec<PathBuf>,
+    pub output: Option<PathBuf>,
 }
 
 /// How to serve.
@@ -60,6 +71,7 @@ pub fn read() -> Result<Action, Error> {
         match argument {
             Arg::Long("help") | Arg::Short('h') => return Ok(Action::Print(HELP.to_owned())),
             Arg::Long("version") | Arg::Short('V') => return Ok(Action::Print(version())),
+            Arg::Value(word) if word == "symbols" => return symbols(&mut parser),
             Arg::Long("symbols") => arguments.symbols.push(parser.value()?.into()),
             Arg::Long("cache-mb") => arguments.cache_bytes = mb(parser.value()?.parse()?),
             Arg::Long("answer-mb") => arguments.answer_bytes = mb(parser.value()?.parse()?),
@@ -72,6 +84,23 @@ pub fn read() -> Result<Action, Error> {
         }
     }
     Ok(Action::Serve(arguments))
+}
+
+fn symbols(parser: &mut Parser) -> Result<Action, Error> {
+    let mut files = Vec::new();
+    let mut output = None;
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("output") => output = Some(parser.value()?.into()),
+            Arg::Long("help") | Arg::Short('h') => return Ok(Action::Print(HELP.to_owned())),
+            Arg::Value(file) => files.push(file.into()),
+            other => return Err(other.unexpected()),
+        }
+    }
+    if files.is_empty() {
+        return Err("symbols needs a FILE".into());
+    }
+    Ok(Action::Symbols(SymbolsArguments { files, output }))
 }
 
 fn seconds(parser: &mut Parser) -> Result<Duration, Error> {

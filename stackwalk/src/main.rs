@@ -1,7 +1,7 @@
 //! `missioncontrol-stackwalk`: walks the stacks of minidumps, one job after the other, in a process that stays.
 //!
 //! Jobs come in on stdin and answers go out on stdout (see `jobs`). Symbols are read from folders, in Breakpad's
-//! layout; nothing is ever fetched from a network or written to a symbol folder. Whoever starts the process limits
+//! layout; nothing is ever fetched from a network or written to a symbol folder (but by `symbols --output`). Whoever starts the process limits
 //! the time of a job by ending the process; its memory it limits itself.
 
 mod arguments;
@@ -11,6 +11,7 @@ mod jobs;
 mod memory;
 mod panics;
 mod parent;
+mod symbol_dump;
 mod symbol_file;
 mod walk;
 
@@ -18,7 +19,7 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::Mutex;
 
-use arguments::{Action, Arguments};
+use arguments::{Action, Arguments, SymbolsArguments};
 use cache::Cache;
 use jobs::Settings;
 
@@ -32,9 +33,22 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Action::Serve(arguments)) => serve(arguments),
+        Ok(Action::Symbols(arguments)) => dump_symbols(&arguments),
         Err(error) => {
             eprintln!("missioncontrol-stackwalk: {error}; try --help");
             ExitCode::from(2)
+        }
+    }
+}
+
+fn dump_symbols(arguments: &SymbolsArguments) -> ExitCode {
+    panics::keep();
+    match symbol_dump::run(arguments) {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("missioncontrol-stackwalk: {error}");
+            ExitCode::FAILURE
         }
     }
 }
