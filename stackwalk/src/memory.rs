@@ -5,6 +5,7 @@
 //! and the program itself are not counted. Fragmentation is not either; `trim()` gives back what it can.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// The exit code of a process that ran out of the memory it may use.
@@ -13,14 +14,18 @@ pub const EXIT_MEMORY: i32 = 86;
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 static LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
 
-/// Bytes of heap in use.
-pub fn live_bytes() -> usize {
-    LIVE.load(Relaxed)
+thread_local! {
+    static TAKEN_HERE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Bytes of heap that this thread took and did not give back, since some beginning: only differences mean something.
+pub fn taken_here() -> usize {
+    TAKEN_HERE.get()
 }
 
 /// Bytes of heap that may still be used.
 pub fn room_bytes() -> usize {
-    LIMIT.load(Relaxed).saturating_sub(live_bytes())
+    LIMIT.load(Relaxed).saturating_sub(LIVE.load(Relaxed))
 }
 
 /// From now on the process ends when its heap passes `bytes`.
@@ -46,10 +51,16 @@ const fn cost(size: usize) -> usize {
 }
 
 fn take(bytes: usize) {
+    let _ = TAKEN_HERE.try_with(|taken| taken.set(taken.get().wrapping_add(bytes)));
     let live = LIVE.fetch_add(bytes, Relaxed).saturating_add(bytes);
     if live > LIMIT.load(Relaxed) {
         give_up();
     }
+}
+
+fn give(bytes: usize) {
+    let _ = TAKEN_HERE.try_with(|taken| taken.set(taken.get().wrapping_sub(bytes)));
+    LIVE.fetch_sub(bytes, Relaxed);
 }
 
 fn give_up() -> ! {
@@ -82,7 +93,7 @@ unsafe impl GlobalAlloc for Counted {
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(cost(layout.size()), Relaxed);
+        give(cost(layout.size()));
         unsafe { System.dealloc(memory, layout) };
     }
 
@@ -91,7 +102,7 @@ unsafe impl GlobalAlloc for Counted {
         if new > old {
             take(new - old);
         } else {
-            LIVE.fetch_sub(old - new, Relaxed);
+            give(old - new);
         }
         let moved = unsafe { System.realloc(memory, layout, size) };
         if moved.is_null() {

@@ -84,7 +84,7 @@ fn check_head(file: &mut File, debug_id: &str) -> Result<(), Status> {
 }
 
 fn parse(file: File) -> Result<Symbols, Status> {
-    let before = memory::live_bytes();
+    let before = memory::taken_here();
     let mut reader = Guarded {
         file,
         before,
@@ -95,7 +95,7 @@ fn parse(file: File) -> Result<Symbols, Status> {
             file.publics.shrink_to_fit();
             file.files.shrink_to_fit();
             file.inline_origins.shrink_to_fit();
-            let bytes = memory::live_bytes().saturating_sub(before);
+            let bytes = memory::taken_here().wrapping_sub(before);
             Ok(Symbols { file, bytes })
         }
         Err(_) => Err(reader.stopped.unwrap_or(Status::Corrupt)),
@@ -111,7 +111,7 @@ struct Guarded {
 
 impl Guarded {
     fn check(&self, read: &[u8]) -> Option<Status> {
-        let parsed = memory::live_bytes().saturating_sub(self.before);
+        let parsed = memory::taken_here().wrapping_sub(self.before);
         // When all is read, what was parsed is sorted: copied once more at most.
         if parsed > memory::room_bytes() {
             return Some(Status::TooLarge);
