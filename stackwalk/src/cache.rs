@@ -12,7 +12,6 @@ use std::time::{Duration, Instant, SystemTime};
 use lru::LruCache;
 use serde::{Deserialize, Serialize};
 
-use crate::memory;
 use crate::symbol_file::{Status, Symbols, load, usual_bytes};
 
 /// Where symbols lie: `<debug file>/<debug id>/<name>.sym` below each of the roots.
@@ -159,11 +158,7 @@ impl Cache {
 
     /// Drop the longest unused until the bound holds; call it when no dump is in progress.
     pub fn settle(&mut self) {
-        let before = self.bytes;
         self.make_room(0);
-        if self.bytes < before {
-            memory::trim();
-        }
     }
 
     fn remembered(&mut self, lookup: &Lookup, roots: &[PathBuf]) -> Option<Found> {

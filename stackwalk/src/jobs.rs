@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::cache::{Cache, CacheStats, Forget};
 use crate::dump_symbols::{SymbolCounts, lock};
+use crate::memory;
 use crate::walk::{Failure, Walked, walk};
 
 #[derive(Deserialize)]
@@ -69,6 +70,7 @@ pub fn serve(
             Ok(Line::Job(job)) => {
                 write_answer(output, &job, run(&job, settings, cache), cache)?;
                 lock(cache).settle();
+                memory::trim_if_wasteful();
             }
             Err(error) => write_failure(output, None, &Failure::new("BadJob", error))?,
         }

@@ -2,7 +2,8 @@
 //! than the process may have ends it with an exit code of its own.
 //!
 //! Counted is what the allocator keeps for each piece, its header and rounding included (glibc's figures). Stacks
-//! and the program itself are not counted. Fragmentation is not either; `trim()` gives back what it can.
+//! and the program itself are not counted. Fragmentation is not either; `trim_if_wasteful()` gives
+//! back what it can.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -10,8 +11,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// The exit code of a process that ran out of the memory it may use.
 pub const EXIT_MEMORY: i32 = 86;
+const WASTE: usize = 32 << 20;
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
 static LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 thread_local! {
@@ -33,8 +36,15 @@ pub fn limit(bytes: usize) {
     LIMIT.store(bytes, Relaxed);
 }
 
-/// Give freed pages back to the system.
-pub fn trim() {
+/// Give freed pages back to the system, when the heap was much larger since the last time than it is now.
+pub fn trim_if_wasteful() {
+    let live = LIVE.load(Relaxed);
+    if PEAK.swap(live, Relaxed).saturating_sub(live) > WASTE {
+        trim();
+    }
+}
+
+fn trim() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: malloc_trim has no preconditions.
     unsafe {
@@ -53,6 +63,9 @@ const fn cost(size: usize) -> usize {
 fn take(bytes: usize) {
     let _ = TAKEN_HERE.try_with(|taken| taken.set(taken.get().wrapping_add(bytes)));
     let live = LIVE.fetch_add(bytes, Relaxed).saturating_add(bytes);
+    if live > PEAK.load(Relaxed) {
+        PEAK.store(live, Relaxed);
+    }
     if live > LIMIT.load(Relaxed) {
         give_up();
     }

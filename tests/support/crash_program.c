@@ -23,7 +23,11 @@ struct __attribute__((packed)) exception_information {
 
 static struct exception_information exception;
 static char *handler, *database, *url;
+#ifndef BUILD
+#define BUILD 0
+#endif
 static volatile uintptr_t nowhere = 0x10;
+volatile int build = BUILD;
 
 static void on_crash(int number, siginfo_t *information, void *context) {
   static char trace[64], database_option[4096], url_option[4096];
