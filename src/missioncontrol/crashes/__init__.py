@@ -1,0 +1,1 @@
+"""Crash reports: from a minidump to a processed crash."""
