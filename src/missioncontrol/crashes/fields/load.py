@@ -136,7 +136,9 @@ def _checked(block: FieldBlock, field: Field) -> Field:
         block.refuse(f"`{field.path}` is no path: keys joined by dots", "path")
     if field.search not in _SEARCHES[field.type]:
         fitting = ", ".join(f'"{s}"' for s in sorted(_SEARCHES[field.type]) if s) or "none"
-        block.refuse(f'search = "{field.search}" does not fit type = "{field.type}"', "search", f"Fitting: {fitting}.")
+        block.refuse(
+            f'search = "{field.search}" does not fit type = "{field.type}"', "search", f"Fitting: {fitting}."
+        )
     if field.facet and not field.search:
         block.refuse("`facet` needs a `search`", "facet")
     return field
