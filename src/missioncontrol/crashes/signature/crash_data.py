@@ -32,7 +32,7 @@ _TRACE_LIMIT = 100_000
 _OPERATORS = ("<=>", "<<=", ">>=", "<<", ">>", "<=", ">=", "->*", "->", "<", ">")
 _OPERATOR = re.compile(r"operator\s*(" + "|".join(map(re.escape, _OPERATORS)) + r")\s*(?=[(<\[]|$)")
 _STAND_INS = {text: chr(0xE000 + index) for index, text in enumerate(_OPERATORS)}
-_RESTORE = {ord(stand_in): text for text, stand_in in _STAND_INS.items()}
+_RESTORE = {ord(stand_in): f"operator{text}" for text, stand_in in _STAND_INS.items()}
 _RUST_HASH = re.compile(r"::h[0-9a-f]{16}$")
 
 
@@ -43,7 +43,7 @@ def from_document(document: Mapping[str, Any], *, general: bool) -> CrashData:
     info, system = _object(dump.get("crash_info")), _object(dump.get("system_info"))
     source: CrashData = {
         **{key: document.get(key) for key in _TEXTS},
-        "crashing_thread": document.get("crashing_thread", info.get("crashing_thread")),
+        "crashing_thread": _crashing_thread(document, dump, info),
         "reason": info.get("type"),
         "os": system.get("os"),
         "threads": dump.get("threads"),
@@ -83,6 +83,18 @@ def restore_operators(name: str) -> str:
     return name.translate(_RESTORE)
 
 
+def _crashing_thread(
+    document: Mapping[str, Any], dump: Mapping[str, Any], info: Mapping[str, Any]
+) -> int | None:
+    """The thread by the dump itself: in a hang of the shutdown, the document names the hung one instead."""
+    claims = (
+        info.get("crashing_thread"),
+        _object(dump.get("crashing_thread")).get("threads_index"),
+        document.get("crashing_thread"),
+    )
+    return next((thread for claim in claims if (thread := _integer(claim)) is not None), None)
+
+
 def _thread(thread: Any, *, general: bool) -> CrashData:
     thread = _object(thread)
     frames = thread.get("frames")
@@ -117,7 +129,7 @@ def _code(frame: Mapping[str, Any], *, general: bool) -> CrashData:
     if function:
         function = function[:_NAME_LIMIT].strip()
         if "operator" in function:
-            function = _OPERATOR.sub(lambda m: "operator" + _STAND_INS[m[1]], function)
+            function = _OPERATOR.sub(lambda m: _STAND_INS[m[1]], function)
         if general:
             function = _RUST_HASH.sub("", function)
     if file:

@@ -15,6 +15,7 @@ from missioncontrol.crashes.signature.crash_data import CrashData
 from missioncontrol.crashes.signature.java import parse_exception, parse_trace
 from missioncontrol.crashes.signature.walk import Walker
 
+FAILED = "EMPTY: crash failed to process"
 NO_THREAD = "EMPTY: no crashing thread identified"
 NO_JAVA = "EMPTY: Java stack trace not in expected format"
 

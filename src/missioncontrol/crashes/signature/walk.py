@@ -67,7 +67,8 @@ class Walker:
         stopped = False
         for position, name in enumerate(frames):
             if position < start:
-                steps.append(FrameStep(position, name, "above the sentinel"))
+                sentinel = self.lists.sentinels.find(frames[start])
+                steps.append(_made(position, name, "above the sentinel", self.lists.sentinels, sentinel))
             elif stopped:
                 steps.append(FrameStep(position, name, "not reached"))
             else:
