@@ -1,1 +1,1 @@
-"""Crash reports: from a minidump to a processed crash."""
+"""From a stored crash report to a processed, named and searchable crash."""
