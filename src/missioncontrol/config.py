@@ -69,6 +69,25 @@ class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """By ProductName."""
 
 
+class Crashes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How crashes are processed."""
+
+    workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    """Processes of this server that process crashes."""
+    walk_timeout_s: float = 60.0
+    """Longest walk of one dump."""
+    walk_memory_mb: int = 2048
+    """Memory that walking stacks may take in one worker."""
+    symbol_cache_mb: int = 512
+    """Parsed symbols that one worker keeps."""
+    symbol_paths: list[str] = []
+    """More folders of symbols, in Breakpad's layout."""
+    field_files: list[str] = []
+    """More TOML files that declare fields. `fields.toml` in the data folder is always read when it exists."""
+    profiles: dict[str, str] = {}
+    """Profile by product (`general`, `firefox`); `default` for those not named."""
+
+
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The durable log between the edge and the stream."""
 
@@ -115,6 +134,8 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     client_aggregates: Days = 0
     usage_by_activity: Days = 0
     crash_aggregates: Days = 0
+    crashes: Days = 0
+    crash_revisions: Days = 0
     discards: Days = 0
     notes: Days = 0
     pings: Days = 0
@@ -163,6 +184,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     server: Server = Server()
     edge: Edge = Edge()
     ingest: Ingest = Ingest()
+    crashes: Crashes = Crashes()
     log: Log = Log()
     stream: Stream = Stream()
     lake: Lake = Lake()
@@ -192,6 +214,21 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.data / "blobs"
 
     @property
+    def symbols_path(self) -> Path:
+        """The folder of symbols that were uploaded, in Breakpad's layout."""
+        return self.blobs_path / "symbols"
+
+    @property
+    def field_files(self) -> list[Path]:
+        """The user's declarations of fields of crashes."""
+        return [*(Path(f) for f in self.crashes.field_files), self.data / "fields.toml"]
+
+    @property
+    def signature_lists_path(self) -> Path:
+        """The user's signature lists, over the shipped ones."""
+        return self.data / "signature-lists"
+
+    @property
     def state_url(self) -> str:
         """SQLAlchemy address of the state database."""
         return f"sqlite:///{self.data / 'state.sqlite'}"
@@ -207,7 +244,19 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return [*(Path(f) for f in self.registry.files), self.data / "registry.toml"]
 
 
-_SECTIONS = ("server", "edge", "ingest", "log", "stream", "lake", "retention", "query", "jobs", "registry")
+_SECTIONS = (
+    "server",
+    "edge",
+    "ingest",
+    "crashes",
+    "log",
+    "stream",
+    "lake",
+    "retention",
+    "query",
+    "jobs",
+    "registry",
+)
 
 
 def load_config(

@@ -193,6 +193,14 @@ class CrashQueue:
             count = sa.select(sa.func.count()).where(crash_queue.c.set_aside.is_(False), before)
             return int(connection.execute(count).scalar_one())
 
+    def any_due(self, now: datetime) -> bool:
+        """Whether a worker would find something to do."""
+        due = sa.and_(crash_queue.c.set_aside.is_(False), crash_queue.c.due_at <= now)
+        with self._database.engine().connect() as connection:
+            return (
+                connection.execute(sa.select(crash_queue.c.crash_id).where(due).limit(1)).first() is not None
+            )
+
     def backlog(self, now: datetime) -> Backlog:
         """How much there is to do, and since when."""
         live = crash_queue.c.set_aside.is_(False)
