@@ -70,8 +70,8 @@ fn check_head(file: &mut File, debug_id: &str) -> Result<(), Status> {
     file.take(LONGEST_HEAD)
         .read_to_end(&mut head)
         .map_err(|_| Status::Unreadable)?;
-    let line = head.split(|b| *b == b'\n').next().unwrap_or_default();
-    let line = std::str::from_utf8(line).map_err(|_| Status::Corrupt)?;
+    let end = memchr::memchr(b'\n', &head).ok_or(Status::Corrupt)?;
+    let line = std::str::from_utf8(&head[..end]).map_err(|_| Status::Corrupt)?;
     let mut words = line.split_ascii_whitespace();
     if words.next() != Some("MODULE") {
         return Err(Status::Corrupt);
