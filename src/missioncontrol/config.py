@@ -122,6 +122,21 @@ class Jobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How often a day that fails is tried."""
 
 
+class Stackwalk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The process that walks the stacks of minidumps."""
+
+    program: str = ""
+    """Path of missioncontrol-stackwalk; empty: the one that is installed beside missioncontrol, or on PATH."""
+    cache_mb: int = 512
+    """Parsed symbols kept between dumps; a symbol file takes about 2.2 times its size."""
+    memory_limit_mb: int = 2048
+    """A dump that needs more is recorded as failed; 0: no limit."""
+    timeout_s: float = 60.0
+    """A dump that takes longer is recorded as failed."""
+    missing_ttl_s: float = 60.0
+    """How long symbols that were not found are not looked for again, unless some arrive."""
+
+
 class RegistrySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Declarations beside the shipped ones."""
 
@@ -141,6 +156,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retention: Retention = Retention()
     query: Query = Query()
     jobs: Jobs = Jobs()
+    stackwalk: Stackwalk = Stackwalk()
     registry: RegistrySettings = RegistrySettings()
 
     @property
@@ -174,7 +190,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return [*(Path(f) for f in self.registry.files), self.data / "registry.toml"]
 
 
-_SECTIONS = ("server", "edge", "log", "stream", "lake", "retention", "query", "jobs", "registry")
+_SECTIONS = ("server", "edge", "log", "stream", "lake", "retention", "query", "jobs", "stackwalk", "registry")
 
 
 def load_config(
