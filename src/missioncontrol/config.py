@@ -74,12 +74,6 @@ class Crashes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     """Processes of this server that process crashes."""
-    walk_timeout_s: float = 60.0
-    """Longest walk of one dump."""
-    walk_memory_mb: int = 2048
-    """Memory that walking stacks may take in one worker."""
-    symbol_cache_mb: int = 512
-    """Parsed symbols that one worker keeps."""
     symbol_paths: list[str] = []
     """More folders of symbols, in Breakpad's layout."""
     field_files: list[str] = []
@@ -170,6 +164,21 @@ class Jobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How often a day that fails is tried."""
 
 
+class Stackwalk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The process that walks the stacks of minidumps."""
+
+    program: str = ""
+    """Path of missioncontrol-stackwalk; empty: the one that is installed beside missioncontrol, or on PATH."""
+    cache_mb: int = 512
+    """Parsed symbols kept between dumps; a symbol file takes about 2.2 times its size."""
+    memory_limit_mb: int = 2048
+    """A dump that needs more is recorded as failed; 0: no limit."""
+    timeout_s: float = 60.0
+    """A dump that takes longer is recorded as failed."""
+    missing_ttl_s: float = 60.0
+    """How long symbols that were not found are not looked for again, unless some arrive."""
+
+
 class RegistrySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Declarations beside the shipped ones."""
 
@@ -191,6 +200,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retention: Retention = Retention()
     query: Query = Query()
     jobs: Jobs = Jobs()
+    stackwalk: Stackwalk = Stackwalk()
     registry: RegistrySettings = RegistrySettings()
 
     @property
@@ -255,6 +265,7 @@ _SECTIONS = (
     "retention",
     "query",
     "jobs",
+    "stackwalk",
     "registry",
 )
 

@@ -148,11 +148,16 @@ class Services:
         def now() -> datetime:
             return utc(system_clock())
 
-        settings = self.config.crashes
-        roots = [self.config.symbols_path, *map(Path, settings.symbol_paths)]
+        settings = self.config.stackwalk
+        roots = [self.config.symbols_path, *map(Path, self.config.crashes.symbol_paths)]
         index = CrashIndex(self.writer, self.registry(), uuid.uuid4().hex)
         with Stackwalker(
-            None, roots, settings.symbol_cache_mb, settings.walk_memory_mb, settings.walk_timeout_s
+            Path(settings.program) if settings.program else None,
+            roots,
+            settings.cache_mb,
+            settings.memory_limit_mb,
+            settings.timeout_s,
+            settings.missing_ttl_s,
         ) as walker:
             work = CrashWork(self.blobs, walker, self.crash_settings, now)
             yield Worker(self.crash_queue, work, index, self.crash_fields, now)
