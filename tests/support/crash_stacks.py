@@ -45,7 +45,13 @@ def state(
         ],
         "main_module": 0,
         "modules": [
-            {"filename": "otter", "debug_id": "A1B2", "debug_file": "otter.pdb", "code_id": "c0de", "version": "1.2"}
+            {
+                "filename": "otter",
+                "debug_id": "A1B2",
+                "debug_file": "otter.pdb",
+                "code_id": "c0de",
+                "version": "1.2",
+            }
         ],
         **other,
     }

@@ -6,9 +6,9 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.crash_stacks import frame, raw, state
 
 from missioncontrol.crashes.fields import load_fields
-from tests.support.crash_stacks import frame, raw, state
 
 FIELDS = load_fields()
 JSON: st.SearchStrategy[Any] = st.recursive(

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from siggen.generator import SignatureGenerator
+from tests.support.crash_stacks import document, frames, state
 
 from missioncontrol.crashes.signature import Explanation, Signatures
 from missioncontrol.crashes.signature.lists import load_lists
-from missioncontrol.crashes.signature.walk import NO_FRAMES
-from tests.support.crash_stacks import document, frames, state
 
 SIGNATURES = Signatures()
+SIGGEN = SignatureGenerator()
 
 
 def decisions(explanation: Explanation) -> list[tuple[str, str]]:
@@ -92,3 +93,27 @@ def test_the_explanation_agrees_with_siggens_walk(names: list[str], profile: str
     assert (" | ".join(added) or "EMPTY: no frame data available") == (
         signature or "EMPTY: no frame data available"
     )
+
+
+@given(
+    st.lists(NAMES, max_size=12),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "abort_message": st.sampled_from(["fell in", "###!!! ABORT: x: file y.cpp"]),
+            "oom_allocation_size": st.sampled_from([1, 300_000]),
+            "ipc_channel_error": st.just("ShutDownKill"),
+            "reason": st.sampled_from(["SIGSEGV", "EXCEPTION_STACK_OVERFLOW", "STATUS_NO_MEMORY"]),
+            "async_shutdown_timeout": st.just('{"phase": "x"}'),
+        },
+    ),
+)
+def test_the_firefox_profile_names_as_siggen_itself_does(names: list[str], other: dict[str, Any]) -> None:
+    """Where siggen gives a name at all: a top frame without one makes it give none."""
+    job = {
+        "crashing_thread": 0,
+        "threads": [{"frames": [{"function": name} for name in names if name]}],
+        **other,
+    }
+    ours = SIGNATURES.from_crash_data({"jobs": [job]})["results"][0]["signature"]
+    assert ours == SIGGEN.generate(job).signature

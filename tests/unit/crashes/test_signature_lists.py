@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.support.crash_stacks import document
 
 from missioncontrol.crashes.signature import Signatures, try_lists
 from missioncontrol.crashes.signature.lists import KINDS, load_lists
 from missioncontrol.errors import ConfigError
-from tests.support.crash_stacks import document
 
 CRASH = document("raise", "Den::dig", "main")
 

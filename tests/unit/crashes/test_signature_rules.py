@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from tests.support.crash_stacks import document, frames, state
 
 from missioncontrol.crashes.signature import Signatures
-from tests.support.crash_stacks import document, frames, state
 
 SIGNATURES = Signatures()
 
