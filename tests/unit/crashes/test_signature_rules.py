@@ -66,6 +66,7 @@ def test_out_of_memory_by_the_last_error_of_the_thread() -> None:
         ),
         ({"phase": "x", "conditions": ["one"]}, "AsyncShutdownTimeout | x | one"),
         ({"phase": "x"}, "AsyncShutdownTimeout | x | (none)"),
+        ({"phase": "x", "conditions": 5}, "AsyncShutdownTimeout | x | (none)"),
         ({"phase": 1}, "AsyncShutdownTimeout | (unknown) | (none)"),
     ],
 )
@@ -75,7 +76,7 @@ def test_shutdown_timeout(value: Any, expected: str) -> None:
 
 def test_shutdown_timeout_that_is_no_json() -> None:
     assert named("firefox", async_shutdown_timeout="{") == "AsyncShutdownTimeout | UNKNOWN"
-    assert named("firefox", async_shutdown_timeout="[1]") == "Den::dig"
+    assert named("firefox", async_shutdown_timeout="[1]") == "AsyncShutdownTimeout | UNKNOWN"
 
 
 def test_the_shutdown_watchdog_names_thread_0() -> None:
