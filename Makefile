@@ -5,20 +5,23 @@ PYTHON ?= python3
 BIN := .venv/bin
 VENV := .venv/.installed
 STATIC := src/missioncontrol/web/static/.built
+STACKWALK := .build/stackwalk/.installed
+STACKWALK_SOURCES := $(shell find stackwalk -type f -not -name Cargo.lock)
+CARGO := CARGO_TARGET_DIR=.build/stackwalk cargo
 FRONTEND := $(shell find frontend -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: help setup demo run test test-all lint format bench lock clean
+.PHONY: help setup demo run test test-all test-rust lint format bench lock clean
 
 help:
 	@echo "make demo      set up, then a simulated fleet with one bad release on http://127.0.0.1:8000"
 	@echo "make run       set up, then the server on http://127.0.0.1:8000"
 	@echo "make test      set up, then lint, types, layers and all tests that need no Debian package"
 	@echo "make test-all  the tests with real browsers and PostgreSQL too (apt: firefox-esr, chromium, postgresql-15)"
-	@echo "make lint      ruff, mypy --strict, import-linter"
+	@echo "make lint      ruff, mypy --strict, import-linter, cargo fmt and clippy"
 	@echo "make bench     benchmarks against the peers (installs PySpark; needs Java 17)"
 	@echo "make lock      pin the dependencies anew"
 
-setup: $(VENV) $(STATIC)
+setup: $(VENV) $(STATIC) $(STACKWALK)
 
 $(VENV): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -30,27 +33,39 @@ $(STATIC): $(VENV) $(FRONTEND)
 	$(BIN)/python frontend/build.py
 	@touch $@
 
+$(STACKWALK): $(VENV) $(STACKWALK_SOURCES)
+	@rm -rf .build/stackwalk/wheels
+	$(BIN)/maturin build -q --release --compatibility linux -m stackwalk/Cargo.toml --target-dir .build/stackwalk -o .build/stackwalk/wheels
+	$(BIN)/python -m pip install -q --disable-pip-version-check --force-reinstall --no-deps .build/stackwalk/wheels/*.whl
+	@touch $@
+
 demo: setup
 	$(BIN)/missioncontrol demo $(ARGS)
 
 run: setup
 	$(BIN)/missioncontrol serve $(ARGS)
 
-test: lint
+test: lint test-rust
 	$(BIN)/python -m pytest -m "not apt" $(ARGS)
 
-test-all: lint
+test-all: lint test-rust
 	$(BIN)/python -m pytest $(ARGS)
+
+test-rust: setup
+	$(CARGO) test -q --release --manifest-path stackwalk/Cargo.toml
 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	cargo fmt --manifest-path stackwalk/Cargo.toml --check
+	$(CARGO) clippy -q --release --all-targets --manifest-path stackwalk/Cargo.toml -- -D warnings
 
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	cargo fmt --manifest-path stackwalk/Cargo.toml
 
 bench: setup
 	$(BIN)/python bench/run.py $(ARGS)

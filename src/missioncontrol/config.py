@@ -11,7 +11,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -40,6 +40,46 @@ class Edge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Addresses or networks whose X-Forwarded-For is believed."""
     geo_database: str = ""
     """Path of a MaxMind country or city database; without one every country is `??`."""
+
+
+class CrashProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the crash reports of one product are taken."""
+
+    answer: Literal["crash_id", "bare", "hex16"] = "crash_id"
+    """What its client is answered: `CrashID=bp-<id>`, the id alone, or 16 hexadecimal digits."""
+    key: str = ""
+    """What its client must give as ?key=; empty: nothing."""
+    per_minute: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Most reports in a minute; 0: any number."""
+
+
+class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How crash reports are taken."""
+
+    crash_max_bytes: int = 26_214_400
+    """Of a report on the wire."""
+    crash_max_inflated_bytes: int = 104_857_600
+    """Of a report once it is unpacked."""
+    crash_body_timeout_s: float = 120.0
+    throttle: str = "accept_all"
+    """Which reports are kept: `accept_all`, `mozilla`, or the path of a TOML file of rules."""
+    resend_days: int = 30
+    """Days for which an upload is known, so that a second copy is answered as the first."""
+    products: dict[str, CrashProduct] = {}
+    """By ProductName."""
+
+
+class Crashes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How crashes are processed."""
+
+    workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    """Processes of this server that process crashes."""
+    symbol_paths: list[str] = []
+    """More folders of symbols, in Breakpad's layout."""
+    field_files: list[str] = []
+    """More TOML files that declare fields. `fields.toml` in the data folder is always read when it exists."""
+    profiles: dict[str, str] = {}
+    """Profile by product (`general`, `firefox`); `default` for those not named."""
 
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,6 +128,8 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     client_aggregates: Days = 0
     usage_by_activity: Days = 0
     crash_aggregates: Days = 0
+    crashes: Days = 0
+    crash_revisions: Days = 0
     discards: Days = 0
     notes: Days = 0
     pings: Days = 0
@@ -122,6 +164,21 @@ class Jobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How often a day that fails is tried."""
 
 
+class Stackwalk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The process that walks the stacks of minidumps."""
+
+    program: str = ""
+    """Path of missioncontrol-stackwalk; empty: the one that is installed beside missioncontrol, or on PATH."""
+    cache_mb: int = 512
+    """Parsed symbols kept between dumps; a symbol file takes about 2.2 times its size."""
+    memory_limit_mb: int = 2048
+    """A dump that needs more is recorded as failed; 0: no limit."""
+    timeout_s: float = 60.0
+    """A dump that takes longer is recorded as failed."""
+    missing_ttl_s: float = 60.0
+    """How long symbols that were not found are not looked for again, unless some arrive."""
+
+
 class RegistrySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Declarations beside the shipped ones."""
 
@@ -135,12 +192,15 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: Path = Path(DEFAULT_DATA)
     server: Server = Server()
     edge: Edge = Edge()
+    ingest: Ingest = Ingest()
+    crashes: Crashes = Crashes()
     log: Log = Log()
     stream: Stream = Stream()
     lake: Lake = Lake()
     retention: Retention = Retention()
     query: Query = Query()
     jobs: Jobs = Jobs()
+    stackwalk: Stackwalk = Stackwalk()
     registry: RegistrySettings = RegistrySettings()
 
     @property
@@ -159,6 +219,26 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.data / "cache"
 
     @property
+    def blobs_path(self) -> Path:
+        """The folder of dumps, raw and processed crashes and symbols."""
+        return self.data / "blobs"
+
+    @property
+    def symbols_path(self) -> Path:
+        """The folder of symbols that were uploaded, in Breakpad's layout."""
+        return self.blobs_path / "symbols"
+
+    @property
+    def field_files(self) -> list[Path]:
+        """The user's declarations of fields of crashes."""
+        return [*(Path(f) for f in self.crashes.field_files), self.data / "fields.toml"]
+
+    @property
+    def signature_lists_path(self) -> Path:
+        """The user's signature lists, over the shipped ones."""
+        return self.data / "signature-lists"
+
+    @property
     def state_url(self) -> str:
         """SQLAlchemy address of the state database."""
         return f"sqlite:///{self.data / 'state.sqlite'}"
@@ -174,7 +254,20 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return [*(Path(f) for f in self.registry.files), self.data / "registry.toml"]
 
 
-_SECTIONS = ("server", "edge", "log", "stream", "lake", "retention", "query", "jobs", "registry")
+_SECTIONS = (
+    "server",
+    "edge",
+    "ingest",
+    "crashes",
+    "log",
+    "stream",
+    "lake",
+    "retention",
+    "query",
+    "jobs",
+    "stackwalk",
+    "registry",
+)
 
 
 def load_config(

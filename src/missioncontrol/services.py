@@ -6,14 +6,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from missioncontrol.config import Config
 from missioncontrol.registry.watch import RegistryWatcher
 
 if TYPE_CHECKING:
+    from missioncontrol.blobs.local import LocalBlobs
+    from missioncontrol.crashes.fields import FieldsWatcher
+    from missioncontrol.crashes.processing import Settings as ProcessingSettings
+    from missioncontrol.crashes.signature import Signatures
+    from missioncontrol.crashes.worker import Worker
     from missioncontrol.lake.care import LakeCare
     from missioncontrol.lake.publishing.publisher import Publisher
     from missioncontrol.lake.snapshot import LakeReader
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
     from missioncontrol.log.sqlite import SqliteLog
     from missioncontrol.query.engine import Engine
     from missioncontrol.query.sql import SqlRunner
+    from missioncontrol.state.crash_queue import CrashQueue
     from missioncontrol.state.database import Database
     from missioncontrol.state.releases import Releases
     from missioncontrol.state.runs import Runs
@@ -88,6 +97,70 @@ class Services:
         from missioncontrol.state.runs import Runs
 
         return Runs(self._database)
+
+    @cached_property
+    def blobs(self) -> LocalBlobs:
+        """Dumps, raw and processed crashes, symbols."""
+        from missioncontrol.blobs.local import LocalBlobs
+
+        return LocalBlobs(self.config.blobs_path)
+
+    @cached_property
+    def crash_queue(self) -> CrashQueue:
+        """The crashes to be processed."""
+        from missioncontrol.state.crash_queue import CrashQueue
+
+        return CrashQueue(self._database)
+
+    @cached_property
+    def crash_fields(self) -> FieldsWatcher:
+        """The declared fields of crashes in force."""
+        from missioncontrol.crashes.fields import FieldsWatcher
+
+        return FieldsWatcher(self.config.field_files)
+
+    @cached_property
+    def signatures(self) -> Signatures:
+        """Makes and explains signatures."""
+        from missioncontrol.crashes.signature import Signatures
+
+        return Signatures(self.config.signature_lists_path)
+
+    def crash_settings(self) -> ProcessingSettings:
+        """What crashes are processed by, as it is now."""
+        from missioncontrol.crashes.processing import MOZILLA_PRODUCTS
+        from missioncontrol.crashes.processing import Settings as ProcessingSettings
+
+        profiles = {**MOZILLA_PRODUCTS, **self.config.crashes.profiles}
+        return ProcessingSettings(self.crash_fields(), self.signatures, profiles)
+
+    @contextmanager
+    def crash_worker(self) -> Iterator[Worker]:
+        """A worker that processes crashes; raises `MissionControlError` when its stackwalker is not installed."""
+        import uuid
+
+        from missioncontrol.clock import system_clock, utc
+        from missioncontrol.crashes.index import CrashIndex
+        from missioncontrol.crashes.stackwalk import Stackwalker
+        from missioncontrol.crashes.work import CrashWork
+        from missioncontrol.crashes.worker import Worker
+
+        def now() -> datetime:
+            return utc(system_clock())
+
+        settings = self.config.stackwalk
+        roots = [self.config.symbols_path, *map(Path, self.config.crashes.symbol_paths)]
+        index = CrashIndex(self.writer, self.registry(), uuid.uuid4().hex)
+        with Stackwalker(
+            Path(settings.program) if settings.program else None,
+            roots,
+            settings.cache_mb,
+            settings.memory_limit_mb,
+            settings.timeout_s,
+            settings.missing_ttl_s,
+        ) as walker:
+            work = CrashWork(self.blobs, walker, self.crash_settings, now)
+            yield Worker(self.crash_queue, work, index, self.crash_fields, now)
 
     @cached_property
     def _database(self) -> Database:

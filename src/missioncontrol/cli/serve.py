@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from missioncontrol.config import Config
 
-PARTS = ("edge", "web", "stream", "jobs")
+PARTS = ("edge", "web", "stream", "crashes", "jobs")
 
 
 def _parts(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
@@ -33,20 +33,23 @@ def _parts(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 @with_settings
 @click.option("--host", metavar="ADDRESS", help="Address to listen on [127.0.0.1].")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on [8000].")
-@click.option("--only", "parts", callback=_parts, metavar="PARTS", help="Some of edge,web,stream,jobs [all].")
+@click.option(
+    "--only", "parts", callback=_parts, metavar="PARTS", help="Some of edge,web,stream,crashes,jobs [all]."
+)
 def command(settings: Settings, host: str | None, port: int | None, parts: tuple[str, ...]) -> None:
-    """Run everything: edge, stream, daily jobs, API and pages.
+    """Run everything: edge, stream, crash workers, daily jobs, API and pages.
 
     \b
     Examples:
       missioncontrol serve
       missioncontrol serve --host 0.0.0.0 --port 8080
       missioncontrol serve --only edge          take submissions, nothing else
+      missioncontrol serve --only edge,crashes,web     a server for crash reports
     """
     if not {"edge", "web"} & set(parts):
         from missioncontrol.cli.stream import run_forever
 
-        run_forever(settings, "stream" in parts, "jobs" in parts)
+        run_forever(settings, "stream" in parts, "jobs" in parts, "crashes" in parts)
         return
     serve(settings, host, port, parts)
 
@@ -68,7 +71,7 @@ def serve(settings: Settings, host: str | None, port: int | None, parts: tuple[s
         services.config.data.mkdir(parents=True, exist_ok=True)
         root = Root(services, "edge" in parts, "web" in parts)
         listener = listen(services.config)
-        behind = [part for part in ("stream", "jobs") if part in parts]
+        behind = [part for part in ("stream", "jobs", "crashes") if part in parts]
         child = Child(_arguments(settings, services.config, behind)) if behind else None
         try:
             _run(make_server_config(root, services.config, root.refused), listener, services.config)

@@ -38,8 +38,12 @@ def command(settings: Settings, until_idle: bool, as_json: bool) -> None:
         run_forever(settings)
 
 
-def run_forever(settings: Settings, with_stream: bool = True, with_jobs: bool = False) -> None:
-    """Run the stream with the care of the lake, and jobs, until a signal or the end of the server that started it."""
+def run_forever(
+    settings: Settings, with_stream: bool = True, with_jobs: bool = False, with_crashes: bool = False
+) -> None:
+    """Run the stream with the care of the lake, jobs and crash workers, until a signal or the end of the server that
+    started it.
+    """
     import signal
     import threading
 
@@ -55,12 +59,19 @@ def run_forever(settings: Settings, with_stream: bool = True, with_jobs: bool = 
         if with_jobs:
             daily_time(services.config.jobs)  # a wrong setting is told before anything runs
             jobs.start()
+        workers = threading.Thread(
+            target=_crashes, args=(settings, services, stop), name="crashes", daemon=True
+        )
+        if with_crashes:
+            workers.start()
         if with_stream:
             _stream(services, stop)
         else:
             stop.wait()
         if with_jobs:
             jobs.join(20)
+        if with_crashes:
+            workers.join(30)
 
 
 def _stream(services: Services, stop: threading.Event) -> None:
@@ -88,6 +99,22 @@ def _jobs(settings: Settings, services: Services, stop: threading.Event) -> None
 
     services.config.data.mkdir(parents=True, exist_ok=True)
     Scheduler(services, command_of(str(services.config.data), settings.file)).run(stop)
+
+
+def _crashes(settings: Settings, services: Services, stop: threading.Event) -> None:
+    """Keep worker processes as long as there are crashes to process."""
+    if stop.wait(_JOBS_AFTER_S / 2):
+        return
+    from missioncontrol.clock import system_clock, utc
+    from missioncontrol.crashes.pool import WorkerPool
+
+    services.config.data.mkdir(parents=True, exist_ok=True)
+    file = ["--config", settings.file] if settings.file else []
+    command = ["--data", str(services.config.data), *file, "crash", "process", "--follow"]
+    pool = WorkerPool(
+        services.crash_queue, command, services.config.crashes.workers, lambda: utc(system_clock())
+    )
+    pool.run(stop)
 
 
 def _until_idle(settings: Settings, as_json: bool) -> None:

@@ -66,6 +66,15 @@ def read_head(headers: Headers, max_kept_bytes: int) -> Head:
     )
 
 
+def body_length(headers: Headers) -> int | None:
+    """Content-Length of lower-case named headers, None for a chunked body; raises `Refused` when framing is unclear."""
+    found: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in (b"content-length", b"transfer-encoding"):
+            found[name] = found[name] + b", " + value if name in found else value
+    return _body_bytes(found.get(b"content-length"), found.get(b"transfer-encoding"))
+
+
 def _body_bytes(length: bytes | None, transfer: bytes | None) -> int | None:
     if transfer is not None:
         if length is not None:

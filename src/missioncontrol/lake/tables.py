@@ -26,6 +26,8 @@ class Column(msgspec.Struct, frozen=True):
     type: Type
     description: str = ""
     nullable: bool = True
+    protected: bool = False
+    """It tells of single people or machines: SQL of a reader without the scope `protected` does not have it."""
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -112,6 +114,20 @@ SHAPES: dict[str, Shape] = {
             sort_by=("window_start", "reason"),
         ),
         Shape(
+            "crashes",
+            "Crashes",
+            "A processed crash a row, for search and ranking; a crash processed again has a further row.",
+            sort_by=("product", "release_channel", "signature", "date"),
+            sums=False,
+        ),
+        Shape(
+            "crash_revisions",
+            "Crash revisions",
+            "Which row of `crashes` counts, for crashes that were processed again or deleted.",
+            sort_by=("uuid",),
+            sums=False,
+        ),
+        Shape(
             "pings",
             "Pings",
             "Accepted pings with their body as received: the archive that batch and backfill read.",
@@ -186,6 +202,48 @@ _PINGS = (
 )
 
 
+_CRASHES = (
+    Column("submission_date", "date", "UTC day of receipt."),
+    Column("uuid", "string", "The crash id."),
+    Column("revision", "int64", "How often it had been processed before."),
+    Column("date", "timestamp", "When it was received, UTC."),
+    Column("completed_datetime", "timestamp", "When it was processed, UTC."),
+    *(
+        Column(name, "string")
+        for name in (
+            "product", "version", "release_channel", "build", "vendor", "signature", "proto_signature",
+            "process_type", "report_type", "reason", "address", "moz_crash_reason", "abort_message", "hang",
+            "ipc_channel_error", "os_name", "os_version", "os_pretty_version", "cpu_arch", "cpu_info",
+            "crashing_thread_name", "topmost_filenames", "modules_in_stack", "missing_symbols", "submitted_from",
+            "throttle_rule",
+        )
+    ),
+    *(
+        Column(name, "int64")
+        for name in (
+            "major_version", "cpu_count", "crashing_thread", "uptime", "install_age", "install_time", "last_crash",
+            "oom_allocation_size",
+        )
+    ),
+    Column("throttle_rate", "float64", "Share of reports like this one that are kept; count 1 / throttle_rate."),
+    Column("startup_crash", "bool"),
+    Column("success", "bool"),
+    Column("fields", "text_map", "Every other searchable field that is public; lists as JSON."),
+    Column("url", "string", protected=True),
+    Column("user_comments", "string", protected=True),
+    Column("email", "string", protected=True),
+    Column("protected_fields", "text_map", "Every other searchable field that is not.", protected=True),
+)  # fmt: skip
+_CRASH_REVISIONS = (
+    Column("submission_date", "date", "UTC day of receipt of the crash."),
+    Column("uuid", "string", "The crash id."),
+    Column("revision", "int64", "The row of `crashes` that counts; -1: none, the crash was deleted."),
+    Column("at", "timestamp", "When that was so, UTC."),
+)
+DELETED = -1
+"""Revision of a crash that was deleted."""
+
+
 def lake_tables(registry: Registry) -> dict[str, LakeTable]:
     """Every table of the lake by name, with the columns that this registry declares."""
     measures = tuple(_measure(m) for m in registry.measures.values())
@@ -225,6 +283,8 @@ def lake_tables(registry: Registry) -> dict[str, LakeTable]:
             (_WINDOW, _DATE, Column("reason", "string", "Why.")),
             (Column("count", "int64", "Pings."),),
         ),
+        _table("crash_revisions", _CRASH_REVISIONS, ()),
+        _table("crashes", _CRASHES, ()),
         _table("pings", _PINGS, ()),
     )
     return {table.name: table for table in made}

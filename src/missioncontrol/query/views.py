@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from missioncontrol.lake.snapshot import LakeReader
 
 CRASHES = "crash_aggregates"
+REVISIONS = "crash_revisions"
 _COLUMNS_OF_DIALECT = {
     "duckdb": "*",
     "presto": "* REPLACE (CAST(activity_date AS VARCHAR) AS activity_date, "
@@ -69,13 +70,28 @@ def views(reader: LakeReader, registry: Registry, sql_dialect: str = "duckdb") -
         columns[name] = (*held, *(c for c in table.columns if c.name not in names))
         files = snapshot.files if snapshot else ()
         select = _with_stats(sql_dialect) if name == CRASHES else "*"
-        sql = f"CREATE VIEW {dialect.name(name)} AS SELECT {select} FROM {view(files, columns[name])}"
-        made.append(View(name, sql, tuple(f.path for f in files)))
+        source = view(files, columns[name])
+        uses: tuple[str, ...] = ()
+        if name == "crashes":
+            source, uses = f"({_newest(source)})", (REVISIONS,)
+        sql = f"CREATE VIEW {dialect.name(name)} AS SELECT {select} FROM {source}"
+        made.append(View(name, sql, tuple(f.path for f in files), uses))
     made.append(View("aggregates", f"CREATE VIEW aggregates AS SELECT * FROM {CRASHES}", (), (CRASHES,)))
     kept = {c.name for c in columns[CLIENTS]}
     made.append(View(CRASH_FREE, f"CREATE VIEW {CRASH_FREE} AS {_crash_free(kept)}", (), (CLIENTS,)))
     made.append(View(V2, f"CREATE VIEW {V2} AS {_v2(columns)}", (), _V2_SOURCES))
     return made
+
+
+def _newest(crashes: str) -> str:
+    """The rows of crashes that count: the newest of one that was processed again, none of one that was deleted."""
+    newest = (
+        f"SELECT uuid, min_by(revision, (revision >= 0, -revision)) AS newest FROM {REVISIONS} GROUP BY uuid"
+    )
+    return (
+        f"SELECT c.* FROM {crashes} AS c LEFT JOIN ({newest}) AS r ON c.uuid = r.uuid "
+        "WHERE c.revision = coalesce(r.newest, 0)"
+    )
 
 
 def _with_stats(sql_dialect: str) -> str:

@@ -56,6 +56,9 @@ class SourceFile(msgspec.Struct, frozen=True):
 class Block:
     """One merged declaration, with where each of its keys was written."""
 
+    code = "registry_invalid"
+    """Code of the errors that `refuse` raises."""
+
     def __init__(self, section: str, name: str) -> None:
         self.section = section
         self.name = name
@@ -73,9 +76,7 @@ class Block:
     def refuse(self, message: str, key: str = "", hint: str = "") -> NoReturn:
         """Raise a ConfigError that points at the block, or at `key` in it."""
         file, line = self._locate(key)
-        raise ConfigError(
-            "registry_invalid", f"{file.name}:{line}: [{self.section}.{self.name}] {message}", hint
-        )
+        raise ConfigError(self.code, f"{file.name}:{line}: [{self.section}.{self.name}] {message}", hint)
 
     def _locate(self, key: str) -> tuple[SourceFile, int]:
         header = re.compile(rf'\s*\[\[?\s*{self.section}\s*\.\s*"?{re.escape(self.name)}"?\s*[\].]')

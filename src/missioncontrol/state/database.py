@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -55,7 +56,31 @@ built_days = sa.Table(
     sa.Column("built_at", sa.DateTime(timezone=True), nullable=False),
 )
 
+crash_uploads = sa.Table(
+    "crash_uploads",
+    metadata,
+    sa.Column("identity", sa.LargeBinary, primary_key=True),
+    sa.Column("crash_id", sa.Text, nullable=False),
+    sa.Column("received_at", sa.DateTime(timezone=True), nullable=False, index=True),
+)
+crash_queue = sa.Table(
+    "crash_queue",
+    metadata,
+    sa.Column("crash_id", sa.Text, primary_key=True),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("wanted_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("again", sa.Boolean, nullable=False),
+    sa.Column("set_aside", sa.Boolean, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Index("crash_queue_next", "set_aside", "priority", "due_at"),
+)
+
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_migrating = threading.Lock()
+"""Alembic keeps what it works on in globals."""
 
 
 class Database:
@@ -81,11 +106,19 @@ class Database:
             engine = sa.create_engine(
                 url, connect_args={"timeout": 30} if url.get_backend_name() == "sqlite" else {}
             )
+            if url.get_backend_name() == "sqlite":
+                sa.event.listen(engine, "connect", _prepare_sqlite)
             _migrate(engine)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             hint = "Is the data folder writable, and the file a database?"
             raise StorageError("state_unavailable", f"State database {url!r}: {error}", hint) from None
         return engine
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    """Readers don't wait for writers, and what is committed survives a loss of power."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
 
 
 def _migrate(engine: sa.Engine) -> None:
@@ -94,7 +127,7 @@ def _migrate(engine: sa.Engine) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
-    with engine.begin() as connection:
+    with _migrating, engine.begin() as connection:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE") if not connection.in_transaction() else None
         config.attributes["connection"] = connection

@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from missioncontrol import __version__
 from missioncontrol.web.assets import STATIC, load_assets
+from missioncontrol.web.crash_api import build_crash_api
 from missioncontrol.web.headers import SecureHeaders
 from missioncontrol.web.history_api import build_history_api
 from missioncontrol.web.history_pages import build_history_pages
@@ -48,7 +49,7 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
         lambda: datetime.now(UTC),
     )
     api = build_api(services.engine, services.sql, services.registry, services.config)
-    return compose(sources, [api, build_metrics(services, edge)])
+    return compose(sources, [api, build_metrics(services, edge), build_crash_api(services.blobs)])
 
 
 def compose(sources: PageSources, routers: list[APIRouter]) -> FastAPI:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from missioncontrol.clock import utc
+from missioncontrol.ingest.crash.reasons import explanations as crash_explanations
 from missioncontrol.ingest.reasons import explanations
 from missioncontrol.lake.packing import as_sent
 from missioncontrol.lake.plan import kept_days, oldest_day
@@ -129,7 +130,7 @@ class LakePipeline:
             for d in registry.documents.values()
             for c in d.accept
         }
-        return {**checks, **REASONS, **NOTES, **explanations()}
+        return {**checks, **REASONS, **NOTES, **explanations(), **crash_explanations()}
 
 
 def _sample(row: Sequence[Any]) -> pipeline.Sample:

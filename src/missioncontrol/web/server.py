@@ -6,11 +6,17 @@ switched off answers 404.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import datetime
 from typing import Any
 
+from missioncontrol.clock import system_clock, utc
 from missioncontrol.ingest.country import CountryLookup
+from missioncontrol.ingest.crash.collector import Collector
+from missioncontrol.ingest.crash.store import CrashStore
+from missioncontrol.ingest.crash.throttle import load_throttle
 from missioncontrol.ingest.edge import Edge
 from missioncontrol.ingest.health import Health
 from missioncontrol.services import Services
@@ -33,6 +39,10 @@ class Root:
             if with_edge
             else None
         )
+        self.collector: Collector | None = None
+        self._crash_store: CrashStore | None = None
+        if self.edge is not None:
+            self.collector, self._crash_store = _collector(services, self.edge)
         self._health = Health(services.log)
         self._web: App = _web_app(services, self.edge) if with_web else _nothing_here
 
@@ -45,6 +55,8 @@ class Root:
         """Route by path."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
+        elif self.collector is not None and self.collector.handles(scope["path"]):
+            await self.collector(scope, receive, send)
         elif self.edge is not None and self.edge.handles(scope["path"]):
             await self.edge(scope, receive, send)
         elif self._health.handles(scope["path"]):
@@ -58,6 +70,8 @@ class Root:
             if message["type"] == "lifespan.startup":
                 if self.edge is not None:
                     self.edge.start()
+                if self._crash_store is not None:
+                    self._crash_store.start()
                 # Whatever was loaded stays: looking through it for cycles again and again makes late answers.
                 gc.collect()
                 gc.freeze()
@@ -65,10 +79,22 @@ class Root:
                 await send({"type": "lifespan.startup.complete"})
             else:
                 gc.unfreeze()  # or libraries complain at the end that their objects are still there
+                if self._crash_store is not None:
+                    await asyncio.to_thread(self._crash_store.stop)
                 if self.edge is not None:
                     await self.edge.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _collector(services: Services, edge: Edge) -> tuple[Collector, CrashStore]:
+    settings = services.config.ingest
+    store = CrashStore(services.blobs, services.crash_queue, _now)
+    return Collector(settings, store, load_throttle(settings.throttle), edge.refusals, _now), store
+
+
+def _now() -> datetime:
+    return utc(system_clock())
 
 
 def _web_app(services: Services, edge: Edge | None) -> App:

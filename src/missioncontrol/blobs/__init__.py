@@ -1,0 +1,1 @@
+"""Objects by key: dumps, raw and processed crashes, symbols."""

@@ -1,0 +1,59 @@
+"""Crash ids, and the keys under which the parts of a crash are stored.
+
+A crash id is a UUID whose last seven characters are a digit and the day of receipt: `...34f80261126` was received on
+2026-11-26. So every part lies under its day, and whoever has the id knows where.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import date, datetime
+
+from missioncontrol.errors import BadRequest
+
+MINIDUMP = "upload_file_minidump"
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{6}(\d{6})")
+_PLAIN = re.compile(r"[0-9a-f]{26}\d{6}")
+_ACCEPTED = "0"
+
+
+def new_crash_id(received: datetime) -> str:
+    """A new id for a crash received then (UTC)."""
+    return f"{str(uuid.uuid4())[:29]}{_ACCEPTED}{received:%y%m%d}"
+
+
+def parsed_crash_id(text: str) -> str:
+    """The id, in lower case with dashes and without `bp-`; raises `BadRequest` (`bad_crash_id`)."""
+    candidate = text.strip().lower().removeprefix("bp-")
+    if _PLAIN.fullmatch(candidate):
+        candidate = "-".join(candidate[a:b] for a, b in ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32)))
+    try:
+        day_of(candidate)
+    except (ValueError, AttributeError):
+        hint = "A crash id looks like de1bb258-cbbf-4589-a673-34f800261126; its last six digits are a day."
+        raise BadRequest("bad_crash_id", f"{text[:80]!r} is no crash id.", hint) from None
+    return candidate
+
+
+def day_of(crash_id: str) -> date:
+    """The day of receipt; raises `ValueError` for what is no crash id."""
+    found = _ID.fullmatch(crash_id)
+    if found is None:
+        raise ValueError(crash_id)
+    return datetime.strptime(found[1], "%y%m%d").date()  # noqa: DTZ007 - a day has no zone
+
+
+def raw_key(crash_id: str) -> str:
+    """Key of the annotations and what the collector noted."""
+    return f"raw_crash/{day_of(crash_id):%Y%m%d}/{crash_id}.json"
+
+
+def dump_key(crash_id: str, name: str) -> str:
+    """Key of a file of the report, by its name there."""
+    return f"dump/{day_of(crash_id):%Y%m%d}/{crash_id}.{name}"
+
+
+def processed_key(crash_id: str) -> str:
+    """Key of the processed crash."""
+    return f"processed_crash/{day_of(crash_id):%Y%m%d}/{crash_id}.json.gz"

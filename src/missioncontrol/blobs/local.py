@@ -1,0 +1,191 @@
+"""Objects as files of a folder.
+
+An object is written under another name in `drafts/`, flushed, and renamed; then its folder is flushed. So a killed
+process or a loss of power leaves drafts, never half an object. Drafts of processes that are gone are deleted at the
+next start.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from missioncontrol.blobs.protocol import Draft, checked, unknown
+from missioncontrol.errors import StorageError, StorageFull
+
+_ABANDONED_S = 24 * 3600.0
+_FLUSHERS = 8
+"""Flushes wait for the disk, which does several at once."""
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class LocalDraft:
+    """A file in `drafts/` that is still written."""
+
+    def __init__(self, key: str, file: Path) -> None:
+        self.key = key
+        self.size_bytes = 0
+        self.file = file
+        self._descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append; raises `StorageFull` and `StorageError`."""
+        with storage_failures(self.key):
+            view = memoryview(data)
+            while view:
+                written = os.write(self._descriptor, view)
+                self.size_bytes += written
+                view = view[written:]
+
+    def flush(self) -> None:
+        """Through to the disk, and close."""
+        try:
+            os.fdatasync(self._descriptor)
+        finally:
+            self._close()
+
+    def discard(self) -> None:
+        """Give it up; harmless after a commit."""
+        self._close()
+        with suppress(OSError):
+            self.file.unlink()
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class LocalBlobs:
+    """Objects under a folder. Thread-safe, and safe with other processes on the same folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._drafts = folder / "drafts"
+        self._flushers: ThreadPoolExecutor | None = None
+        self._known: set[Path] = set()
+
+    def draft(self, key: str) -> LocalDraft:
+        """Begin an object."""
+        checked(key)
+        with storage_failures(key):
+            if self._drafts not in self._known:
+                self._make(self._drafts)
+                self._delete_abandoned()
+            return LocalDraft(key, self._drafts / uuid.uuid4().hex)
+
+    def commit(self, drafts: Sequence[Draft]) -> None:
+        """Make drafts durable and visible, in this order. On an error those not visible yet are still drafts."""
+        files = [draft for draft in drafts if isinstance(draft, LocalDraft)]
+        folders: dict[Path, None] = {}
+        with storage_failures(files[0].key if files else ""):
+            if len(files) == 1:
+                files[0].flush()
+            else:
+                list(self._pool().map(LocalDraft.flush, files))
+            for draft in files:
+                target = self._folder / draft.key
+                self._make(target.parent)
+                draft.file.rename(target)
+                folders[target.parent] = None
+            for folder in folders:
+                _flush_folder(folder)
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write an object at once, durably; replaces one of this key."""
+        draft = self.draft(key)
+        try:
+            draft.write(data)
+            self.commit([draft])
+        finally:
+            draft.discard()
+
+    def get(self, key: str) -> bytes:
+        """The bytes; raises `NotFound` (`unknown_object`)."""
+        try:
+            return (self._folder / checked(key)).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise unknown(key) from None
+        except OSError as error:
+            raise StorageError("blobs_unreadable", f"{key}: {error.strerror}.") from None
+
+    def path(self, key: str) -> Path:
+        """The file of the object; raises `NotFound` (`unknown_object`)."""
+        file = self._folder / checked(key)
+        if not file.is_file():
+            raise unknown(key)
+        return file
+
+    def exists(self, key: str) -> bool:
+        """Whether there is an object of this key."""
+        return (self._folder / checked(key)).is_file()
+
+    def delete(self, key: str) -> bool:
+        """Delete it; False when there was none."""
+        with storage_failures(key):
+            try:
+                (self._folder / checked(key)).unlink()
+            except FileNotFoundError:
+                return False
+        return True
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Keys under a prefix that ends with `/`, in no order."""
+        top = self._folder / checked(prefix.rstrip("/"))
+        for folder, _, names in os.walk(top):
+            base = Path(folder).relative_to(self._folder).as_posix()
+            yield from (f"{base}/{name}" for name in names)
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._flushers is not None:
+            self._flushers.shutdown()
+            self._flushers = None
+
+    def _pool(self) -> ThreadPoolExecutor:
+        if self._flushers is None:
+            self._flushers = ThreadPoolExecutor(_FLUSHERS, thread_name_prefix="blobs")
+        return self._flushers
+
+    def _make(self, folder: Path) -> None:
+        """The folder, durably: each that is made is flushed into the one above it."""
+        if folder in self._known and folder.is_dir():
+            return
+        missing = [f for f in (folder, *folder.parents) if not f.is_dir()]
+        folder.mkdir(parents=True, exist_ok=True)
+        for made in reversed(missing):
+            _flush_folder(made.parent)
+        self._known.add(folder)
+
+    def _delete_abandoned(self) -> None:
+        before = time.time() - _ABANDONED_S
+        for file in self._drafts.iterdir():
+            with suppress(OSError):
+                if file.stat().st_mtime < before:
+                    file.unlink()
+
+
+@contextmanager
+def storage_failures(key: str) -> Iterator[None]:
+    """Turn errors of the file system into ours."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise StorageFull("blobs_full", f"There is no room left for {key}.", "Free disk space.") from None
+        hint = "Is the data folder writable?"
+        raise StorageError("blobs_unwritable", f"{key}: {error.strerror}.", hint) from None
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,198 @@
+"""`missioncontrol crash`: send, process and look at single crashes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from missioncontrol.cli.context import Settings, open_services, with_settings
+
+if TYPE_CHECKING:
+    from missioncontrol.services import Services
+
+
+@click.group("crash")
+def command() -> None:
+    """Send crash reports, process them, and look at single crashes.
+
+    \b
+    Examples:
+      missioncontrol crash submit --url http://127.0.0.1:8000/submit -a ProductName=Notes -a Version=2.3 app.dmp
+      missioncontrol crash show de1bb258-cbbf-4589-a673-34f800261126
+      missioncontrol crash reprocess de1bb258-cbbf-4589-a673-34f800261126
+    """
+
+
+@command.command("submit")
+@click.option(
+    "--url", default="http://127.0.0.1:8000/submit", show_default=True, help="Where reports are taken."
+)
+@click.option(
+    "-a", "--annotation", "annotations", multiple=True, metavar="NAME=VALUE", help="May be repeated."
+)
+@click.argument("dump", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
+def submit(url: str, annotations: tuple[str, ...], dump: Path | None) -> None:
+    """Send a minidump (or annotations alone) as a client would; prints what the server answers.
+
+    \b
+    Example:
+      missioncontrol crash submit -a ProductName=Notes -a Version=2.3.1 app.dmp
+    """
+    import urllib.error
+    import urllib.request
+    import uuid
+
+    from missioncontrol.errors import BadRequest, StorageError
+
+    fields = {}
+    for text in annotations:
+        name, separator, value = text.partition("=")
+        if not separator or not name:
+            raise BadRequest("bad_annotation", f"{text!r} is no NAME=VALUE.", "As in -a ProductName=Notes.")
+        fields[name] = value
+    boundary = f"----missioncontrol-{uuid.uuid4().hex}"
+    body = _multipart(boundary, fields, dump)
+    headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=120) as answer:
+            click.echo(answer.read().decode().strip())
+    except urllib.error.HTTPError as error:
+        said = error.read().decode(errors="replace").strip()
+        raise BadRequest("report_refused", f"{url} answered {error.code}: {said[:300]}") from None
+    except (OSError, ValueError) as error:
+        raise StorageError("server_unreachable", f"{url}: {error}.", "Does the server run?") from None
+
+
+@command.command("process")
+@with_settings
+@click.option("--follow", is_flag=True, help="Go on until it is stopped; `serve` does this by itself.")
+def process(settings: Settings, follow: bool) -> None:
+    """Process the crashes that wait; with --follow also those that come.
+
+    Several may run at once, on one data folder. A crash that fails is tried again later.
+    """
+    import signal
+    import threading
+
+    from missioncontrol.processes import end_with_parent
+
+    stop = threading.Event()
+    if follow:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        end_with_parent(stop.set)
+    with open_services(settings) as services, services.crash_worker() as worker:
+        if follow:
+            worker.run(stop)
+        else:
+            click.echo(f"{worker.run_until_idle():,} crashes processed.", err=True)
+
+
+@command.command("show")
+@with_settings
+@click.option(
+    "--json", "as_json", is_flag=True, help="The whole processed crash (or with --raw the annotations)."
+)
+@click.option("--raw", is_flag=True, help="What was sent, not what was made of it.")
+@click.argument("crash_id")
+def show(settings: Settings, as_json: bool, raw: bool, crash_id: str) -> None:
+    """Show a crash: signature, reason, and the stack of the crashing thread.
+
+    \b
+    Examples:
+      missioncontrol crash show de1bb258-cbbf-4589-a673-34f800261126
+      missioncontrol crash show --raw --json de1bb258-cbbf-4589-a673-34f800261126 | jq .metadata
+    """
+    import json
+
+    from missioncontrol.blobs.crash_keys import parsed_crash_id
+
+    known = parsed_crash_id(crash_id)
+    with open_services(settings) as services:
+        document = _document(services, known, raw)
+    if as_json or raw:
+        click.echo(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False))
+    else:
+        click.echo(_summary(document))
+
+
+@command.command("reprocess")
+@with_settings
+@click.argument("crash_ids", nargs=-1, required=True, metavar="CRASH_ID...")
+def reprocess(settings: Settings, crash_ids: tuple[str, ...]) -> None:
+    """Process crashes again, with the symbols, rules and lists of now."""
+    from missioncontrol.blobs.crash_keys import parsed_crash_id, raw_key
+    from missioncontrol.clock import system_clock, utc
+    from missioncontrol.errors import NotFound
+    from missioncontrol.state.crash_queue import AGAIN
+
+    known = [parsed_crash_id(c) for c in crash_ids]
+    with open_services(settings) as services:
+        for crash_id in known:
+            if not services.blobs.exists(raw_key(crash_id)):
+                raise NotFound("unknown_crash", f"There is no crash {crash_id} here.")
+        services.crash_queue.want(known, AGAIN, utc(system_clock()))
+    click.echo(
+        f"{len(known):,} wanted. A running server processes them; so does `missioncontrol crash process`.",
+        err=True,
+    )
+
+
+def _document(services: Services, crash_id: str, raw: bool) -> dict[str, Any]:
+    import gzip
+
+    import msgspec
+
+    from missioncontrol.blobs.crash_keys import processed_key, raw_key
+    from missioncontrol.errors import NotFound
+
+    try:
+        found = services.blobs.get(raw_key(crash_id) if raw else processed_key(crash_id))
+    except NotFound:
+        place = None if raw else services.crash_queue.place(crash_id)
+        hint = f"It waits to be processed; {place:,} are before it." if place is not None else ""
+        raise NotFound(
+            "unknown_crash", f"There is no {'' if raw else 'processed '}crash {crash_id} here.", hint
+        ) from None
+    document: dict[str, Any] = msgspec.json.decode(found if raw else gzip.decompress(found))
+    return document
+
+
+def _summary(document: dict[str, Any]) -> str:
+    lines = [f"{document['signature']}", ""]
+    for title, name in (
+        ("product", "product"), ("version", "version"), ("channel", "release_channel"), ("build", "build"),
+        ("received", "date_processed"), ("process", "process_type"), ("reason", "reason"), ("address", "address"),
+        ("system", "os_pretty_version"), ("processor", "cpu_info"), ("notes", "processor_notes"),
+    ):  # fmt: skip
+        value = document.get(name)
+        if value not in (None, ""):
+            lines.append(f"{title:>10}  {str(value).replace(chr(10), '; ')}")
+    dump = document.get("json_dump") or {}
+    thread = (dump.get("crashing_thread") or {}) if isinstance(dump, dict) else {}
+    frames = thread.get("frames") or []
+    if frames:
+        lines += ["", "Crashing thread:"]
+    for frame in frames[:40]:
+        where = frame.get("function") or "?"
+        source = f"  {frame['file']}:{frame.get('line')}" if frame.get("file") else ""
+        lines.append(
+            f"{frame.get('frame', ''):>4}  {frame.get('module') or ''} {where}{source} ({frame.get('trust')})"
+        )
+    return "\n".join(lines)
+
+
+def _multipart(boundary: str, fields: dict[str, str], dump: Path | None) -> bytes:
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        for name, value in fields.items()
+    ]
+    if dump is not None:
+        head = (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="upload_file_minidump"; filename="{dump.name}"\r\n'
+            "Content-Type: application/octet-stream\r\n\r\n"
+        )
+        parts.append(head.encode() + dump.read_bytes() + b"\r\n")
+    return b"".join(parts) + f"--{boundary}--\r\n".encode()

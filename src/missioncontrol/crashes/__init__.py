@@ -1,0 +1,1 @@
+"""From a stored crash report to a processed, named and searchable crash."""

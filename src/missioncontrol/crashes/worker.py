@@ -1,0 +1,115 @@
+"""A worker: takes crashes from the queue, processes them, makes them searchable, and takes them out.
+
+In this order, so that a worker that dies anywhere leaves a crash that the next one processes again to the same end. A
+crash that fails is tried again later, by whoever; after some attempts it is set aside with the reason.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import structlog
+
+from missioncontrol.crashes.fields import Fields
+from missioncontrol.crashes.index import CrashIndex, Row, crash_row
+from missioncontrol.crashes.work import CrashWork
+from missioncontrol.errors import MissionControlError, NotFound, StorageFull
+from missioncontrol.state.crash_queue import CrashQueue, Leased
+
+LEASE_S = 180.0
+"""How long a crash is held; longer than a walk may take, with all its dumps started anew."""
+_AT_ONCE = 4
+_INDEX_EVERY_S = 0.5
+_INDEX_ROWS = 200
+_IDLE_S = 0.2
+_FULL_PAUSE_S = 5.0
+
+logger = structlog.get_logger()
+
+
+class Worker:
+    """Works until it is told to stop."""
+
+    def __init__(
+        self,
+        queue: CrashQueue,
+        work: CrashWork,
+        index: CrashIndex,
+        fields: Callable[[], Fields],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._queue, self._work, self._index, self._fields, self._now = queue, work, index, fields, now
+        self._name = uuid.uuid4().hex
+        self._ready: list[tuple[str, Row]] = []
+        self._last_index = time.monotonic()
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set; what is processed by then is searchable."""
+        while not stop.is_set():
+            try:
+                leased = self._queue.lease(self._name, _AT_ONCE, LEASE_S, self._now())
+                self._process(leased, stop)
+                self._index_if_due(idle=not leased)
+            except StorageFull as error:
+                logger.error("crashes_wait_for_room", message=error.message)
+                stop.wait(_FULL_PAUSE_S)
+            except MissionControlError as error:
+                logger.error("crash_worker_failed", code=error.code, message=error.message)
+                stop.wait(_FULL_PAUSE_S)
+            else:
+                if not leased:
+                    stop.wait(_IDLE_S)
+        self._index_now()
+
+    def run_until_idle(self) -> int:
+        """Process all that is due; how many crashes that were."""
+        count = 0
+        while leased := self._queue.lease(self._name, _AT_ONCE, LEASE_S, self._now()):
+            self._process(leased, threading.Event())
+            count += len(leased)
+            self._index_if_due(idle=False)
+        self._index_now()
+        return count
+
+    def _process(self, leased: Sequence[Leased], stop: threading.Event) -> None:
+        for number, crash in enumerate(leased):
+            if stop.is_set():
+                self._queue.release([c.crash_id for c in leased[number:]], self._name, self._now())
+                return
+            self._queue.hold([c.crash_id for c in leased[number:]], self._name, LEASE_S, self._now())
+            self._process_one(crash)
+
+    def _process_one(self, crash: Leased) -> None:
+        try:
+            document = self._work.process(crash.crash_id)
+            self._ready.append((crash.crash_id, crash_row(document, self._fields(), self._index.columns)))
+        except NotFound:
+            self._queue.forget(crash.crash_id)  # deleted while it waited
+        except StorageFull:
+            self._queue.release([crash.crash_id], self._name, self._now())
+            raise
+        except Exception as error:  # one crash must not stop the others, whatever it is made of
+            reason = (
+                error.message
+                if isinstance(error, MissionControlError)
+                else f"{type(error).__name__}: {error}"
+            )
+            logger.exception("crash_failed", crash_id=crash.crash_id, attempt=crash.attempts)
+            self._queue.failed(crash, self._name, reason, self._now())
+
+    def _index_if_due(self, idle: bool) -> None:
+        waited = time.monotonic() - self._last_index
+        if self._ready and (idle or waited > _INDEX_EVERY_S or len(self._ready) >= _INDEX_ROWS):
+            self._index_now()
+
+    def _index_now(self) -> None:
+        """Make what is ready searchable, then done. What fails here is processed again when its lease ends."""
+        ready, self._ready = self._ready, []
+        self._last_index = time.monotonic()
+        if ready:
+            self._index.add([row for _, row in ready], self._now())
+            self._queue.done([crash_id for crash_id, _ in ready], self._name, self._now())

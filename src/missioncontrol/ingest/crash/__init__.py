@@ -1,0 +1,1 @@
+"""The collector of crash reports: from a multipart upload to a stored and queued crash."""

@@ -1,0 +1,31 @@
+"""What a client is answered: the lines of Mozilla's and Breakpad's clients, or a bare id for others."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Shape = Literal["crash_id", "bare", "hex16"]
+
+
+def accepted(crash_id: str, shape: Shape) -> bytes:
+    """The body of a 200.
+
+    `crash_id`: `CrashID=bp-<id>` and a newline; `bare`: the id alone; `hex16`: its first and last digits, 16 in all,
+    for clients that take nothing else.
+    """
+    if shape == "bare":
+        return crash_id.encode()
+    if shape == "hex16":
+        return short_id(crash_id).encode()
+    return f"CrashID=bp-{crash_id}\n".encode()
+
+
+def discarded(word: str) -> bytes:
+    """The body of an answer to a report that is not kept."""
+    return f"Discarded={word}".encode()
+
+
+def short_id(crash_id: str) -> str:
+    """16 hexadecimal digits of an id: the first 10 and the day of receipt."""
+    plain = crash_id.replace("-", "")
+    return plain[:10] + plain[-6:]

@@ -1,0 +1,257 @@
+"""A streaming reader of multipart reports: chunks of a body in, a `Report` out.
+
+Inflates, parses and hashes while the body arrives. Files go straight to where they will be kept, annotations stay in
+memory, both bounded. A part with a file name, or of a type that is no text, is a file; the part `extra` with JSON is
+the map of annotations; every other part is one annotation. Never waits, and never decides whether a report is wanted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+
+import msgspec
+from isal import isal_zlib
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from missioncontrol.blobs.protocol import Draft
+from missioncontrol.ingest.crash import reasons
+from missioncontrol.ingest.crash.reasons import CrashRefused
+from missioncontrol.ingest.crash.report import Report, UploadedFile
+
+EXTRA = "extra"
+RESERVED = frozenset({"dump_names", "raw_crash", "processed_crash"})
+_GZIP = 31
+_PIECE = 256 * 1024
+_JSON = "application/json"
+_UNSAFE = re.compile(r"[^A-Za-z0-9_]")
+_NAME_LENGTH = 30
+_BOUNDARY_LENGTH = 256
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What a report may hold."""
+
+    inflated_bytes: int = 104_857_600
+    annotations: int = 2000
+    annotation_bytes: int = 20 * 1024 * 1024
+    """Of one annotation; a longer one is left out with a note."""
+    text_bytes: int = 32 * 1024 * 1024
+    """Of all annotations."""
+    files: int = 20
+
+
+def boundary_of(content_type: str) -> bytes:
+    """The boundary in a Content-Type; raises `CrashRefused`."""
+    if not content_type.strip():
+        raise CrashRefused(reasons.NO_CONTENT_TYPE)
+    kind, options = parse_options_header(content_type)
+    if kind.lower() not in (b"multipart/form-data", b"multipart/mixed"):
+        raise CrashRefused(reasons.WRONG_CONTENT_TYPE)
+    boundary = options.get(b"boundary", b"")
+    if not 0 < len(boundary) <= _BOUNDARY_LENGTH:
+        raise CrashRefused(reasons.NO_BOUNDARY)
+    return boundary
+
+
+class _Part:
+    """The part that is being read."""
+
+    def __init__(self) -> None:
+        self.headers: dict[bytes, bytes] = {}
+        self.field = b""
+        self.value = b""
+        self.name = ""
+        self.draft: Draft | None = None
+        self.digest = hashlib.sha256()
+        self.text = bytearray()
+        self.kept = True
+        self.json = False
+
+
+class ReportReader:
+    """Reads one report. Use `feed` for each chunk, then `finish`; `discard` when that does not come about."""
+
+    def __init__(
+        self, boundary: bytes, gzipped: bool, new_draft: Callable[[str], Draft], limits: Limits | None = None
+    ) -> None:
+        """`new_draft` is given the name of a file and begins it."""
+        self._limits = limits or Limits()
+        self._new_draft = new_draft
+        self._inflater = isal_zlib.decompressobj(_GZIP) if gzipped else None
+        self._inflated = self._text_bytes = 0
+        self._part = _Part()
+        self._ended = False
+        self._payload = "multipart"
+        self._annotations: dict[str, str] = {}
+        self._extra: dict[str, str] = {}
+        self._files: dict[str, UploadedFile] = {}
+        self._notes: dict[str, None] = {}
+        try:
+            self._parser = MultipartParser(
+                boundary,
+                {
+                    "on_part_begin": self._begin, "on_header_field": self._header_field,
+                    "on_header_value": self._header_value, "on_header_end": self._header_end,
+                    "on_headers_finished": self._headers_finished, "on_part_data": self._data,
+                    "on_part_end": self._end_part, "on_end": self._end,
+                },
+                max_header_count=16,
+                max_header_size=8192,
+            )  # fmt: skip
+        except FormParserError:
+            raise CrashRefused(reasons.NO_BOUNDARY) from None
+
+    def feed(self, chunk: bytes) -> None:
+        """Take a piece of the body as sent; raises `CrashRefused`, `StorageFull` and `StorageError`."""
+        if self._inflater is None:
+            self._parse(chunk)
+            return
+        try:
+            while chunk and not self._inflater.eof:
+                self._parse(self._inflater.decompress(chunk, _PIECE))
+                chunk = self._inflater.unconsumed_tail
+        except isal_zlib.error:  # type: ignore[misc]
+            raise CrashRefused(reasons.BAD_GZIP) from None
+
+    def finish(self) -> Report:
+        """The report; raises `CrashRefused`."""
+        if self._inflater is not None and not self._inflater.eof:
+            raise CrashRefused(reasons.BAD_GZIP)
+        if not self._ended:
+            raise CrashRefused(reasons.INVALID_STRUCTURE)
+        annotations = {**self._annotations, **self._extra}
+        return Report(annotations, tuple(self._files.values()), tuple(self._notes), self._payload)
+
+    def discard(self) -> None:
+        """Give up all files."""
+        for draft in (self._part.draft, *(file.draft for file in self._files.values())):
+            if draft is not None:
+                draft.discard()
+
+    def _parse(self, data: bytes) -> None:
+        self._inflated += len(data)
+        if self._inflated > self._limits.inflated_bytes:
+            raise CrashRefused(reasons.TOO_LARGE_INFLATED)
+        if self._ended:
+            return  # what stands behind the last boundary is nothing
+        try:
+            self._parser.write(data)
+        except FormParserError:
+            raise CrashRefused(reasons.INVALID_STRUCTURE) from None
+
+    def _begin(self) -> None:
+        self._part = _Part()
+
+    def _header_field(self, data: bytes, start: int, end: int) -> None:
+        self._part.field += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._part.value += data[start:end]
+
+    def _header_end(self) -> None:
+        part = self._part
+        part.headers[part.field.strip().lower()] = part.value.strip()
+        part.field = part.value = b""
+
+    def _headers_finished(self) -> None:
+        part = self._part
+        _, options = parse_options_header(part.headers.get(b"content-disposition"))
+        kind, _ = parse_options_header(part.headers.get(b"content-type"))
+        media = kind.decode("latin-1").lower()
+        part.name = options.get(b"name", b"").decode("utf-8", "replace").replace("\x00", "")
+        part.json = part.name == EXTRA and media.startswith(_JSON)
+        text = part.json or (b"filename" not in options and (not media or media.startswith(("text/", _JSON))))
+        if not part.name:
+            self._leave_out("a part without a name")
+        elif not text:
+            self._begin_file(media)
+        elif len(self._annotations) >= self._limits.annotations and not part.json:
+            self._leave_out(f"annotations beyond the first {self._limits.annotations}")
+
+    def _begin_file(self, media: str) -> None:
+        part = self._part
+        part.name = _UNSAFE.sub("", part.name)[:_NAME_LENGTH]
+        if not part.name:
+            self._leave_out("a file whose name has no letters")
+            return
+        if part.name in RESERVED:
+            raise CrashRefused(reasons.INVALID_DUMP_NAME)
+        if len(self._files) >= self._limits.files:
+            raise CrashRefused(reasons.TOO_MANY_FILES)
+        if media not in ("", "application/octet-stream"):
+            self._notes[f"file {part.name} came as {_printable(media)}"] = None
+        part.draft = self._new_draft(part.name)
+
+    def _leave_out(self, what: str) -> None:
+        self._part.kept = False
+        self._notes[f"left out: {what}"] = None
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        part = self._part
+        if not part.kept:
+            return
+        piece = memoryview(data)[start:end]
+        if part.draft is not None:
+            part.digest.update(piece)
+            part.draft.write(piece)
+            return
+        self._text_bytes += len(piece)
+        if (
+            len(part.text) + len(piece) > self._limits.annotation_bytes
+            or self._text_bytes > self._limits.text_bytes
+        ):
+            if part.json:
+                raise CrashRefused(reasons.INVALID_JSON, "It is too large.")
+            part.text = bytearray()
+            self._leave_out(f"annotation {_printable(part.name)}, which is too large")
+            return
+        part.text += piece
+
+    def _end_part(self) -> None:
+        part, self._part = self._part, _Part()
+        if not part.kept:
+            return
+        if part.draft is not None:
+            self._add_file(part)
+        elif part.json:
+            self._add_extra(bytes(part.text))
+        else:
+            self._annotations[part.name] = _text(bytes(part.text))
+
+    def _add_file(self, part: _Part) -> None:
+        assert part.draft is not None
+        if part.name in self._files:
+            self._files[part.name].draft.discard()
+            self._notes[f"file {part.name} came more than once; the last one is kept"] = None
+        self._files[part.name] = UploadedFile(part.name, part.digest.hexdigest(), part.draft)
+
+    def _add_extra(self, text: bytes) -> None:
+        try:
+            found = msgspec.json.decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise CrashRefused(reasons.INVALID_JSON) from None
+        if not isinstance(found, dict):
+            raise CrashRefused(reasons.INVALID_JSON_VALUE)
+        self._payload = "json"
+        for name, value in found.items():
+            if len(self._extra) >= self._limits.annotations:
+                self._notes[f"left out: annotations beyond the first {self._limits.annotations}"] = None
+                break
+            if not isinstance(value, str):
+                value = msgspec.json.encode(value).decode()
+                self._notes["values of extra that are no text are kept as JSON"] = None
+            self._extra[name.replace("\x00", "")] = value.replace("\x00", "")
+
+    def _end(self) -> None:
+        self._ended = True
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace").replace("\x00", "")
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text[:80])

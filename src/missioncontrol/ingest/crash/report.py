@@ -1,0 +1,43 @@
+"""A crash report as it was uploaded, whatever way it came."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from missioncontrol.blobs.protocol import Draft
+
+
+class UploadedFile(msgspec.Struct, frozen=True):
+    """A file of a report, already written where it will be kept."""
+
+    name: str
+    sha256: str
+    draft: Draft
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What an upload holds."""
+
+    annotations: dict[str, str]
+    files: tuple[UploadedFile, ...]
+    notes: tuple[str, ...]
+    """What the collector changed or left out."""
+    payload: str
+    """`json` when annotations came as the part `extra`, else `multipart`."""
+
+    def identity(self) -> bytes:
+        """16 bytes that are the same for the same annotations and files, whatever boundary or encoding they came in."""
+        digest = hashlib.blake2b(digest_size=16)
+        parts = [(b"a", name, value) for name, value in self.annotations.items()]
+        parts += [(b"f", file.name, file.sha256) for file in self.files]
+        for kind, name, value in sorted(parts):
+            for text in (name.encode("utf-8", "surrogatepass"), value.encode("utf-8", "surrogatepass")):
+                digest.update(kind + len(text).to_bytes(8, "big") + text)
+        return digest.digest()
+
+    def discard(self) -> None:
+        """Give up the files."""
+        for file in self.files:
+            file.draft.discard()

@@ -1,0 +1,163 @@
+"""Brings reports into the store and the queue, many at once, and says so only when both are durable.
+
+Files first, then the annotations, then one commit that knows the upload and queues the crash: what was announced is
+complete. A resend is told the id of the first copy and leaves nothing behind. A report whose commit fails leaves
+nothing but unknown objects, and its client is told to send it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from missioncontrol.blobs.crash_keys import MINIDUMP, dump_key, new_crash_id, raw_key
+from missioncontrol.blobs.protocol import Blobs, Draft
+from missioncontrol.ingest.crash.report import Report
+from missioncontrol.state.crash_queue import CrashQueue, Upload
+
+_MOST_AT_ONCE = 64
+RawCrash = dict[str, Any]
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """A report that is stored and queued."""
+
+    crash_id: str
+    resent: bool
+    """It was known before; the id is that of the first copy."""
+
+
+class _Job(msgspec.Struct):
+    report: Report
+    identity: bytes
+    crash_id: str
+    raw: bytes
+    done: Callable[[Stored | BaseException], None]
+
+
+class CrashStore:
+    """Stores reports in a thread of its own; reports that come meanwhile are stored together."""
+
+    def __init__(self, blobs: Blobs, crash_queue: CrashQueue, now: Callable[[], datetime]) -> None:
+        self._blobs, self._queue, self._now = blobs, crash_queue, now
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def new_id(self) -> str:
+        """A crash id for a report that is arriving."""
+        return new_crash_id(self._now())
+
+    def draft(self, crash_id: str, name: str) -> Draft:
+        """Begin a file of a report."""
+        return self._blobs.draft(dump_key(crash_id, name))
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name="crash store", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Store what waits, then end the thread."""
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._thread.join()
+            self._thread = None
+
+    async def store(self, report: Report, identity: bytes, crash_id: str, raw: RawCrash) -> Stored:
+        """Store a report; raises what the store failed with, and then nothing is queued."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Stored] = loop.create_future()
+
+        def settle(result: Stored | BaseException) -> None:
+            if future.done():
+                return
+            if isinstance(result, BaseException):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+        def done(result: Stored | BaseException) -> None:
+            loop.call_soon_threadsafe(settle, result)
+
+        self._jobs.put(_Job(report, identity, crash_id, msgspec.json.encode(raw), done))
+        return await future
+
+    def _run(self) -> None:
+        while (first := self._jobs.get()) is not None:
+            jobs, ended = [first], False
+            while len(jobs) < _MOST_AT_ONCE and not self._jobs.empty():
+                job = self._jobs.get()
+                if job is None:
+                    ended = True
+                    break
+                jobs.append(job)
+            self._store_together(jobs)
+            if ended:
+                return
+
+    def _store_together(self, jobs: Sequence[_Job]) -> None:
+        try:
+            results: Sequence[Stored | BaseException] = self._stored(jobs)
+        except BaseException as error:  # whatever it is, each client must hear that its report is not stored
+            results = [error] * len(jobs)
+        for job, result in zip(jobs, results, strict=True):
+            job.report.discard()
+            job.done(result)
+
+    def _stored(self, jobs: Sequence[_Job]) -> list[Stored]:
+        known = self._queue.known([job.identity for job in jobs])
+        new = {job.identity: job for job in reversed(jobs) if job.identity not in known}
+        drafts: list[Draft] = []
+        for job in new.values():
+            drafts += [file.draft for file in job.report.files]
+        raws = []
+        try:
+            for job in new.values():
+                raw = self._blobs.draft(raw_key(job.crash_id))
+                raws.append(raw)
+                raw.write(job.raw)
+            if raws:
+                self._blobs.commit([*drafts, *raws])
+        finally:
+            for raw in raws:
+                raw.discard()
+        uploads = [Upload(job.identity, job.crash_id) for job in new.values()]
+        ids = known | dict(
+            zip((u.identity for u in uploads), self._queue.accept(uploads, self._now()), strict=True)
+        )
+        for job in new.values():
+            if ids[job.identity] != job.crash_id:  # another process was first
+                self._delete(job)
+        return [Stored(ids[job.identity], ids[job.identity] != job.crash_id) for job in jobs]
+
+    def _delete(self, job: _Job) -> None:
+        self._blobs.delete(raw_key(job.crash_id))
+        for file in job.report.files:
+            self._blobs.delete(dump_key(job.crash_id, file.name))
+
+
+def raw_crash(
+    report: Report, annotations: dict[str, str], crash_id: str, metadata: RawCrash, at: datetime
+) -> RawCrash:
+    """The raw crash: annotations at the top level, and what the collector knows.
+
+    Annotations cannot take the place of what the collector adds.
+    """
+    checksums = {_public_name(file.name): file.sha256 for file in report.files}
+    return {
+        **annotations,
+        "uuid": crash_id,
+        "submitted_timestamp": at.isoformat(),
+        "version": 2,
+        "metadata": {**metadata, "payload": report.payload, "dump_checksums": checksums},
+    }
+
+
+def _public_name(name: str) -> str:
+    return MINIDUMP if name == "dump" else name

@@ -1,0 +1,254 @@
+"""The queue of crashes to be processed, and which uploads are known.
+
+At least once: a crash leaves the queue only when its worker says that it is done. A worker holds a crash for a while
+(`due_at` is when that ends); one that dies lets it go. A crash that fails is tried again later and later, then set
+aside with the reason. Asked for again while a worker holds it, it is processed once more. Never touches the crash
+itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from missioncontrol.state.database import Database, crash_queue, crash_uploads
+
+AGAIN, USUAL, URGENT = 0, 1, 2
+"""Priorities: to be processed anew, just arrived, somebody waits for it."""
+ATTEMPTS = 5
+_PAUSE = timedelta(seconds=5)
+_LONGEST_PAUSE = timedelta(minutes=10)
+_LONGEST_REASON = 1000
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """A report that is stored and not announced yet."""
+
+    identity: bytes
+    """Of the annotations and files, whatever the way they came."""
+    crash_id: str
+
+
+class Leased(msgspec.Struct, frozen=True):
+    """A crash that a worker holds."""
+
+    crash_id: str
+    attempts: int
+    """Times that it was begun, this one included."""
+
+
+class SetAside(msgspec.Struct, frozen=True):
+    """A crash that could not be processed."""
+
+    crash_id: str
+    attempts: int
+    reason: str
+    since: datetime
+
+
+class Backlog(msgspec.Struct, frozen=True):
+    """How much there is to do."""
+
+    waiting: int
+    held: int
+    set_aside: int
+    oldest_s: float
+    """Seconds since the crash was wanted that waits longest; 0 when none does."""
+
+
+class CrashQueue:
+    """The queue of one installation. Thread-safe, and safe with other processes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def known(self, identities: Sequence[bytes]) -> dict[bytes, str]:
+        """Crash ids of uploads that are known, by identity."""
+        query = sa.select(crash_uploads.c.identity, crash_uploads.c.crash_id).where(
+            crash_uploads.c.identity.in_(list(identities))
+        )
+        with self._database.engine().connect() as connection:
+            return {row.identity: row.crash_id for row in connection.execute(query)}
+
+    def accept(self, uploads: Sequence[Upload], now: datetime) -> list[str]:
+        """Note the uploads and queue their crashes, all or none; the crash id that each has from now on.
+
+        An upload whose identity is known, or came twice among these, has the first one's id and is not queued. Durable
+        when it returns.
+        """
+        for _ in range(10):
+            try:
+                return self._accept(uploads, now)
+            except IntegrityError:  # another process took the same upload between our look and our insert
+                continue
+        return self._accept(uploads, now)
+
+    def _accept(self, uploads: Sequence[Upload], now: datetime) -> list[str]:
+        with self._database.engine().begin() as connection:
+            _write_first(connection)
+            wanted = [u.identity for u in uploads]
+            query = sa.select(crash_uploads.c.identity, crash_uploads.c.crash_id)
+            found = connection.execute(query.where(crash_uploads.c.identity.in_(wanted)))
+            ids = {row.identity: row.crash_id for row in found}
+            new: dict[bytes, str] = {}
+            for upload in uploads:
+                if upload.identity not in ids:
+                    ids[upload.identity] = new[upload.identity] = upload.crash_id
+            if new:
+                noted = [{"identity": i, "crash_id": c, "received_at": now} for i, c in new.items()]
+                connection.execute(sa.insert(crash_uploads), noted)
+                connection.execute(sa.insert(crash_queue), [_row(c, USUAL, now) for c in new.values()])
+        return [ids[upload.identity] for upload in uploads]
+
+    def want(self, crash_ids: Sequence[str], priority: int, now: datetime) -> None:
+        """Process these (again); what waits already is only moved up, what was set aside gets another chance."""
+        with self._database.engine().begin() as connection:
+            _write_first(connection)
+            for crash_id in dict.fromkeys(crash_ids):
+                row = connection.execute(
+                    sa.select(crash_queue).where(crash_queue.c.crash_id == crash_id)
+                ).first()
+                if row is None:
+                    connection.execute(sa.insert(crash_queue), _row(crash_id, priority, now))
+                    continue
+                values: dict[str, Any] = {"priority": max(row.priority, priority)}
+                if row.holder and not row.set_aside:
+                    values["again"] = priority != URGENT
+                elif row.set_aside or priority == URGENT:
+                    values |= {"due_at": now, "set_aside": False}
+                if row.set_aside:
+                    values |= {"attempts": 0, "holder": "", "wanted_at": now}
+                connection.execute(
+                    sa.update(crash_queue).where(crash_queue.c.crash_id == crash_id).values(values)
+                )
+
+    def lease(self, holder: str, limit: int, lease_s: float, now: datetime) -> list[Leased]:
+        """Up to `limit` crashes that are due, the most urgent first, held by `holder` (a unique name) for so long."""
+        until = now + timedelta(seconds=lease_s)
+        due = sa.and_(crash_queue.c.set_aside.is_(False), crash_queue.c.due_at <= now)
+        order = (crash_queue.c.priority.desc(), crash_queue.c.due_at, crash_queue.c.crash_id)
+        with self._database.engine().begin() as connection:
+            _write_first(connection)
+            query = sa.select(crash_queue).where(due).order_by(*order).limit(limit)
+            rows = connection.execute(query.with_for_update(skip_locked=True)).all()
+            if not rows:
+                return []
+            ids = [row.crash_id for row in rows]
+            connection.execute(
+                sa.update(crash_queue)
+                .where(crash_queue.c.crash_id.in_(ids))
+                .values(holder=holder, due_at=until, attempts=crash_queue.c.attempts + 1, again=False)
+            )
+        return [Leased(row.crash_id, row.attempts + 1) for row in rows]
+
+    def hold(self, crash_ids: Sequence[str], holder: str, lease_s: float, now: datetime) -> None:
+        """Hold what is still held for longer."""
+        self._update(crash_ids, holder, {"due_at": now + timedelta(seconds=lease_s)})
+
+    def done(self, crash_ids: Sequence[str], holder: str, now: datetime) -> None:
+        """Take processed crashes out; one that was wanted again meanwhile waits again."""
+        held = sa.and_(crash_queue.c.crash_id.in_(list(crash_ids)), crash_queue.c.holder == holder)
+        with self._database.engine().begin() as connection:
+            _write_first(connection)
+            connection.execute(sa.delete(crash_queue).where(held, crash_queue.c.again.is_(False)))
+            again = {"holder": "", "again": False, "attempts": 0, "due_at": now, "wanted_at": now}
+            connection.execute(sa.update(crash_queue).where(held).values(again))
+
+    def failed(self, crash: Leased, holder: str, reason: str, now: datetime) -> bool:
+        """Let a crash go that failed: tried again later, or set aside after the last attempt. True when set aside."""
+        over = crash.attempts >= ATTEMPTS
+        pause = min(_PAUSE * 3 ** (crash.attempts - 1), _LONGEST_PAUSE)
+        values = {"holder": "", "due_at": now + pause, "reason": reason[:_LONGEST_REASON], "set_aside": over}
+        self._update([crash.crash_id], holder, values)
+        return over
+
+    def release(self, crash_ids: Sequence[str], holder: str, now: datetime) -> None:
+        """Give back what was not begun; the attempt does not count."""
+        values = {"holder": "", "due_at": now, "attempts": crash_queue.c.attempts - 1}
+        self._update(crash_ids, holder, values)
+
+    def forget(self, crash_id: str) -> None:
+        """Take a crash out, held or not."""
+        with self._database.engine().begin() as connection:
+            connection.execute(sa.delete(crash_queue).where(crash_queue.c.crash_id == crash_id))
+
+    def place(self, crash_id: str) -> int | None:
+        """How many are before it; None when it is not in the queue or was set aside."""
+        with self._database.engine().connect() as connection:
+            query = sa.select(crash_queue).where(
+                crash_queue.c.crash_id == crash_id, crash_queue.c.set_aside.is_(False)
+            )
+            row = connection.execute(query).first()
+            if row is None:
+                return None
+            before = sa.or_(
+                crash_queue.c.priority > row.priority,
+                sa.and_(crash_queue.c.priority == row.priority, crash_queue.c.due_at < row.due_at),
+            )
+            count = sa.select(sa.func.count()).where(crash_queue.c.set_aside.is_(False), before)
+            return int(connection.execute(count).scalar_one())
+
+    def any_due(self, now: datetime) -> bool:
+        """Whether a worker would find something to do."""
+        due = sa.and_(crash_queue.c.set_aside.is_(False), crash_queue.c.due_at <= now)
+        with self._database.engine().connect() as connection:
+            return (
+                connection.execute(sa.select(crash_queue.c.crash_id).where(due).limit(1)).first() is not None
+            )
+
+    def backlog(self, now: datetime) -> Backlog:
+        """How much there is to do, and since when."""
+        live = crash_queue.c.set_aside.is_(False)
+        held = sa.and_(live, crash_queue.c.holder != "", crash_queue.c.due_at > now)
+        query = sa.select(
+            sa.func.count().filter(live),
+            sa.func.count().filter(held),
+            sa.func.count().filter(crash_queue.c.set_aside.is_(True)),
+            sa.func.min(crash_queue.c.wanted_at).filter(live),
+        )
+        with self._database.engine().connect() as connection:
+            all_live, now_held, aside, oldest = connection.execute(query).one()
+        age = (now - _utc(oldest)).total_seconds() if oldest else 0.0
+        return Backlog(all_live - now_held, now_held, aside, max(0.0, age))
+
+    def set_aside(self, limit: int = 100) -> list[SetAside]:
+        """Crashes that could not be processed, the latest first."""
+        query = sa.select(crash_queue).where(crash_queue.c.set_aside.is_(True))
+        query = query.order_by(crash_queue.c.due_at.desc()).limit(limit)
+        with self._database.engine().connect() as connection:
+            rows = connection.execute(query).all()
+        return [SetAside(r.crash_id, r.attempts, r.reason, _utc(r.wanted_at)) for r in rows]
+
+    def forget_uploads(self, before: datetime) -> int:
+        """Forget identities of uploads received before; a resend of those is a crash of its own."""
+        with self._database.engine().begin() as connection:
+            old = crash_uploads.c.received_at < before
+            return connection.execute(sa.delete(crash_uploads).where(old)).rowcount
+
+    def _update(self, crash_ids: Sequence[str], holder: str, values: dict[str, Any]) -> None:
+        held = sa.and_(crash_queue.c.crash_id.in_(list(crash_ids)), crash_queue.c.holder == holder)
+        with self._database.engine().begin() as connection:
+            connection.execute(sa.update(crash_queue).where(held).values(values))
+
+
+def _row(crash_id: str, priority: int, now: datetime) -> dict[str, Any]:
+    return {
+        "crash_id": crash_id, "priority": priority, "wanted_at": now, "due_at": now, "attempts": 0, "holder": "",
+        "again": False, "set_aside": False, "reason": "",
+    }  # fmt: skip
+
+
+def _write_first(connection: sa.Connection) -> None:
+    """Take SQLite's write lock before the first look, or two that looked at once cannot both write."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _utc(moment: datetime | str) -> datetime:
+    value = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

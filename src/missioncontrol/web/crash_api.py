@@ -1,0 +1,75 @@
+"""The Crash Stats API for single crashes: `/api/RawCrash/` and `/api/ProcessedCrash/`, in Socorro's shapes.
+
+Answers from the store of objects, so a crash can be fetched as soon as its client has its id.
+"""
+
+from __future__ import annotations
+
+import gzip
+from typing import Annotated, Any, Literal
+
+import msgspec
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from missioncontrol.blobs.crash_keys import MINIDUMP, dump_key, parsed_crash_id, processed_key, raw_key
+from missioncontrol.blobs.protocol import Blobs
+from missioncontrol.errors import BadRequest, NotFound
+
+_ANYWHERE = {"access-control-allow-origin": "*"}
+CrashId = Annotated[str, Query(description="The id that the client was given, with or without `bp-`.")]
+
+
+def build_crash_api(blobs: Blobs) -> APIRouter:
+    """The routes for single crashes."""
+    router = APIRouter(tags=["crashes"])
+
+    @router.get("/api/RawCrash/", summary="Annotations of a crash report as they came, or one of its files")
+    @router.get("/api/RawCrash", include_in_schema=False)
+    def get_raw(
+        crash_id: CrashId,
+        format: Annotated[Literal["meta", "raw"], Query(description="`raw`: the bytes of a file.")] = "meta",
+        name: Annotated[str, Query(description="Name of the file.")] = MINIDUMP,
+    ) -> Response:
+        """The annotations at the top level, and what the collector noted under `metadata`."""
+        known = parsed_crash_id(crash_id)
+        if format == "meta":
+            return Response(
+                _bytes(blobs, raw_key(known), known), headers=_ANYWHERE, media_type="application/json"
+            )
+        file = MINIDUMP if name in ("dump", "") else name
+        found = _bytes(blobs, dump_key(known, _file_name(file)), known)
+        headers = {**_ANYWHERE, "content-disposition": f'attachment; filename="{known}.{file}.dmp"'}
+        return Response(found, headers=headers, media_type="application/octet-stream")
+
+    @router.get("/api/ProcessedCrash/", summary="A crash as it was processed")
+    @router.get("/api/ProcessedCrash", include_in_schema=False)
+    def get_processed(crash_id: CrashId) -> Response:
+        """Its signature, stacks and fields; 404 until it is processed."""
+        known = parsed_crash_id(crash_id)
+        found = gzip.decompress(_bytes(blobs, processed_key(known), known))
+        return Response(found, headers=_ANYWHERE, media_type="application/json")
+
+    return router
+
+
+def read_raw(blobs: Blobs, crash_id: str) -> dict[str, Any]:
+    """The raw crash; raises `NotFound` (`unknown_crash`)."""
+    found: dict[str, Any] = msgspec.json.decode(_bytes(blobs, raw_key(crash_id), crash_id))
+    return found
+
+
+def _bytes(blobs: Blobs, key: str, crash_id: str) -> bytes:
+    try:
+        return blobs.get(key)
+    except NotFound:
+        hint = "It may not be processed yet, or was deleted."
+        raise NotFound("unknown_crash", f"There is nothing of crash {crash_id} here.", hint) from None
+
+
+def _file_name(name: str) -> str:
+    if not name.replace("_", "").isalnum() or len(name) > 30 or not name.isascii():
+        raise BadRequest(
+            "bad_file_name", f"{name[:80]!r} is no name of a file of a report.", "As in `RawCrash`."
+        )
+    return name

@@ -1,0 +1,99 @@
+"""Rules for Mozilla's products, which other products are spared."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from tests.support.crash_stacks import frames, raw, state
+
+from missioncontrol.crashes.fields import load_fields
+from missioncontrol.crashes.processing import Settings, Walked, process
+from missioncontrol.crashes.signature import Signatures
+
+NOW = datetime(2026, 11, 20, 10, 5, tzinfo=UTC)
+SETTINGS = Settings(load_fields(), Signatures())
+ENVIRONMENT = {
+    "partner": {"distributionId": "canonical"},
+    "addons": {"theme": {"id": "dark@x", "name": "Dark"}},
+}
+
+
+def run(product: str = "Firefox", settings: Settings = SETTINGS, **annotations: Any) -> dict[str, Any]:
+    walked = {"upload_file_minidump": Walked(state(frames("Den::dig")))}
+    return process(raw(product, **annotations), walked, settings, processed_at=NOW).document
+
+
+@pytest.mark.parametrize(
+    ("annotations", "field", "expected"),
+    [
+        ({"Version": "Nightly 201231 06:01"}, "version", "0.0a1"),
+        ({"Version": "140.5.0", "ReleaseChannel": "esr"}, "version", "140.5.0esr"),
+        ({"Version": "140.5.0esr", "ReleaseChannel": "esr"}, "version", "140.5.0esr"),
+        ({"Version": "140.5.0"}, "version", "140.5.0"),
+        ({"Version": "140.5.0"}, "major_version", 140),
+        ({"SubmittedFrom": "Client"}, "submitted_from", "Client"),
+        ({"SubmittedFromInfobar": "true"}, "submitted_from", "Infobar"),
+        ({}, "submitted_from", "Unknown"),
+        ({"Accessibility": "Active"}, "accessibility", "Active"),
+        ({"Add-ons": "a%40b:1.0,c%3Ad,%E2%9C%93:2"}, "addons", ["a@b:1.0", "c:d", "\u2713:2"]),
+        ({"Add-ons": "nameless"}, "addons", ["nameless:NO_VERSION"]),
+        ({"TelemetryEnvironment": json.dumps(ENVIRONMENT)}, "theme", "Dark"),
+        ({"TelemetryEnvironment": json.dumps(ENVIRONMENT)}, "distribution_id", "canonical"),
+        ({"TelemetryEnvironment": '{"partner": {"distributionId": null}}'}, "distribution_id", "mozilla"),
+        ({"TelemetryEnvironment": "no json"}, "distribution_id", "unknown"),
+        ({"DistributionID": "mint"}, "distribution_id", "mint"),
+        (
+            {"UtilityActorsName": "audio-decoder, js-oracle"},
+            "utility_actors_name",
+            ["audio-decoder", "js-oracle"],
+        ),
+        ({"MozCrashReason": "MOZ_RELEASE_ASSERT(x)"}, "moz_crash_reason", "MOZ_RELEASE_ASSERT(x)"),
+        (
+            {"MozCrashReason": "byte index 7 is not a char boundary of `secret`"},
+            "moz_crash_reason",
+            "byte index (the rest is protected)",
+        ),
+        ({"ipc_channel_error": "ShutDownKill"}, "report_type", "hang"),
+        ({"AsyncShutdownTimeout": '{"phase": "x"}'}, "report_type", "hang"),
+        ({}, "report_type", "crash"),
+    ],
+)
+def test_rules(annotations: dict[str, str], field: str, expected: Any) -> None:
+    assert run(**annotations)[field] == expected
+
+
+def test_the_shutdown_watchdog_makes_a_hang_of_thread_0() -> None:
+    dump = state(frames("Den::hang"), frames("RunWatchdog"), crashing_thread=1)
+    document = process(
+        raw("Firefox"), {"upload_file_minidump": Walked(dump)}, SETTINGS, processed_at=NOW
+    ).document
+    assert document["report_type"] == "hang" and document["signature"] == "shutdownhang | Den::hang"
+    assert (document["crashing_thread"], document["crashing_thread_name"]) == (0, "thread 0")
+
+
+@pytest.mark.parametrize(
+    ("published", "version"),
+    [({("Firefox", "beta", "20261118093000"): "146.0b3"}, "146.0b3"), ({}, "146.0b0")],
+)
+def test_betas_are_told_apart_by_their_build(
+    published: dict[tuple[str, str, str], str], version: str
+) -> None:
+    def look_up(product: str, channel: str, build: str) -> str | None:
+        return published.get((product, channel, build))
+
+    settings = msgspec.structs.replace(SETTINGS, release_version=look_up)
+    assert run(settings=settings, Version="146.0", ReleaseChannel="beta")["version"] == version
+    assert run(settings=settings, Version="146.0", ReleaseChannel="release")["version"] == "146.0"
+    assert run(Version="146.0", ReleaseChannel="beta")["version"] == "146.0"
+
+
+def test_other_products_keep_what_they_send() -> None:
+    document = run(
+        "Otter", Version="140.5.0", ReleaseChannel="esr", MozCrashReason="x", ipc_channel_error="y"
+    )
+    assert document["version"] == "140.5.0" and document["report_type"] == "crash"
+    assert "submitted_from" not in document and "distribution_id" not in document

@@ -1,0 +1,152 @@
+"""The streaming reader: however a body is cut, it says the same; whatever comes, it says so in its own words."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import itertools
+import random
+from collections.abc import Iterator, Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.support.crash_reports import BOUNDARY, multipart, part, report
+
+from missioncontrol.ingest.crash.multipart import Limits, ReportReader, boundary_of
+from missioncontrol.ingest.crash.reasons import CrashRefused
+from missioncontrol.ingest.crash.report import Report
+
+
+class Draft:
+    """A draft in memory."""
+
+    def __init__(self, key: str) -> None:
+        self.key, self.data, self.size_bytes, self.discarded = key, bytearray(), 0, False
+
+    def write(self, data: bytes | memoryview) -> None:
+        self.data += data
+        self.size_bytes += len(data)
+
+    def discard(self) -> None:
+        self.discarded = True
+
+
+def pieces(body: bytes, cuts: Sequence[int]) -> Iterator[bytes]:
+    edges = sorted({0, len(body), *(c % (len(body) + 1) for c in cuts)})
+    for start, end in itertools.pairwise(edges):
+        yield body[start:end]
+
+
+def read(
+    body: bytes, cuts: Sequence[int] = (), gzipped: bool = False, limits: Limits | None = None
+) -> Report:
+    reader = ReportReader(BOUNDARY, gzipped, Draft, limits)
+    for piece in pieces(body, cuts):
+        reader.feed(piece)
+    return reader.finish()
+
+
+def contents(found: Report) -> dict[str, bytes]:
+    return {f.name: bytes(f.draft.data) for f in found.files}  # type: ignore[attr-defined]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    annotations=st.dictionaries(
+        st.text(
+            st.characters(exclude_categories=["Cs", "Cc"], exclude_characters='"\\'), min_size=1, max_size=8
+        ),
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40),
+        max_size=6,
+    ),
+    file=st.binary(max_size=400),
+    cuts=st.lists(st.integers(0, 4000), max_size=12),
+    gzipped=st.booleans(),
+)
+def test_cuts_do_not_show(annotations: dict[str, str], file: bytes, cuts: list[int], gzipped: bool) -> None:
+    body = report(annotations, upload_file_minidump=file)
+    if BOUNDARY in file or any(BOUNDARY.decode() in v for v in annotations.values()):
+        return
+    found = read(gzip.compress(body) if gzipped else body, cuts, gzipped)
+    assert contents(found) == {"upload_file_minidump": file}
+    assert {k.strip(): v for k, v in annotations.items()} == {
+        k.strip(): v for k, v in found.annotations.items()
+    }
+    assert found.files[0].sha256 == hashlib.sha256(file).hexdigest()
+
+
+def test_large_gzip_in_small_pieces() -> None:
+    noise = random.Random(1).randbytes(700_000) + b"\0" * 3_000_000
+    body = gzip.compress(report({"a": "b"}, upload_file_minidump=noise))
+    for size in (1000, 65536, len(body)):
+        found = read(body, range(0, len(body), size), gzipped=True)
+        assert contents(found) == {"upload_file_minidump": noise}
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    body=st.one_of(st.binary(max_size=600), st.integers(0, 500).map(lambda n: report(x=b"y" * 50)[:n])),
+    cuts=st.lists(st.integers(0, 600), max_size=5),
+    gzipped=st.booleans(),
+)
+def test_rubbish_is_refused_by_name(body: bytes, cuts: list[int], gzipped: bool) -> None:
+    try:
+        read(body, cuts, gzipped)
+    except CrashRefused as refused:
+        assert refused.reason.word.startswith("malformed_")
+
+
+def test_limits() -> None:
+    small = Limits(inflated_bytes=2000, annotations=2, annotation_bytes=10, text_bytes=15, files=1)
+    found = read(report({"a": "1", "b": "2", "c": "3"}), limits=small)
+    assert found.annotations == {"a": "1", "b": "2"}
+    found = read(report({"a": "x" * 11, "b": "2"}), limits=small)
+    assert found.annotations == {"b": "2"}
+    assert found.notes == ("left out: annotation a, which is too large",)
+    for body in (report({}, f=b"x", g=b"y"), report({"a": "1"}, f=b"x" * 2000)):
+        with pytest.raises(CrashRefused) as refused:
+            read(body, limits=small)
+        assert refused.value.reason.word in ("malformed_too_many_files", "too_large_inflated")
+
+
+def test_a_part_twice_and_a_part_without_a_name() -> None:
+    body = multipart(
+        [part("a", b"1"), part("a", b"2"), part("", b"x"), part("f", b"1", "f"), part("f", b"2", "f")]
+    )
+    found = read(body)
+    assert found.annotations == {"a": "2"}
+    assert contents(found) == {"f": b"2"}
+    assert set(found.notes) == {
+        "left out: a part without a name",
+        "file f came more than once; the last one is kept",
+    }
+
+
+def test_identity_is_of_what_is_said_not_how() -> None:
+    one = read(report({"a": "1", "b": "2"}, f=b"x"))
+    other = read(multipart([part("f", b"x", "q"), part("b", b"2"), part("a", b"1")]))
+    assert one.identity() == other.identity()
+    assert len({read(report(a, f=f)).identity() for a in ({"a": "1"}, {"a": "2"}) for f in (b"x", b"y")}) == 4
+    assert read(report({"a": "bc"})).identity() != read(report({"ab": "c"})).identity()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("multipart/form-data; boundary=abc", b"abc"),
+        ('multipart/form-data; charset=utf-8; boundary="a b"', b"a b"),
+        ("Multipart/Mixed; Boundary=abc", b"abc"),
+        ("", "no_content_type"),
+        ("text/plain; boundary=abc", "wrong_content_type"),
+        ("multipart/form-data; boundary=", "no_boundary"),
+        ("multipart/form-data; boundary=" + "x" * 1000, "no_boundary"),
+    ],
+)
+def test_the_boundary(given: str, expected: bytes | str) -> None:
+    if isinstance(expected, bytes):
+        assert boundary_of(given) == expected
+        return
+    with pytest.raises(CrashRefused) as refused:
+        boundary_of(given)
+    assert refused.value.reason.word == f"malformed_{expected}"
