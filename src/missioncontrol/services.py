@@ -14,6 +14,7 @@ from missioncontrol.config import Config
 from missioncontrol.registry.watch import RegistryWatcher
 
 if TYPE_CHECKING:
+    from missioncontrol.access.accounts import Accounts
     from missioncontrol.lake.care import LakeCare
     from missioncontrol.lake.publishing.publisher import Publisher
     from missioncontrol.lake.snapshot import LakeReader
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from missioncontrol.log.sqlite import SqliteLog
     from missioncontrol.query.engine import Engine
     from missioncontrol.query.sql import SqlRunner
+    from missioncontrol.state.access_log import AccessLog
     from missioncontrol.state.database import Database
     from missioncontrol.state.releases import Releases
     from missioncontrol.state.runs import Runs
@@ -88,6 +90,23 @@ class Services:
         from missioncontrol.state.runs import Runs
 
         return Runs(self._database)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """Users, tokens and sessions; raises `ConfigError` for wrong settings of access."""
+        from missioncontrol.access.accounts import Accounts
+        from missioncontrol.state.sessions import Sessions
+        from missioncontrol.state.tokens import Tokens
+        from missioncontrol.state.users import Users
+
+        return Accounts(Users(self._database), Tokens(self._database), Sessions(self._database), self.config)
+
+    @cached_property
+    def access_log(self) -> AccessLog:
+        """Who saw protected things."""
+        from missioncontrol.state.access_log import AccessLog
+
+        return AccessLog(self._database, self.config.access.log_days)
 
     @cached_property
     def _database(self) -> Database:
