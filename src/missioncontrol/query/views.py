@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from missioncontrol.lake.tables import CRASH_STATS, Column, lake_tables
+from missioncontrol.lake.tables import CRASH_STATS, Column, LakeTable, lake_tables
 from missioncontrol.query import dialect
 from missioncontrol.query.relation import view
 from missioncontrol.registry.model import Registry
@@ -56,26 +56,44 @@ class View(msgspec.Struct, frozen=True):
     """The Parquet files it reads."""
     uses: tuple[str, ...] = ()
     """Views that must exist before."""
+    protected: tuple[str, ...] = ()
+    """Its protected columns, whether it has them or withholds them."""
 
 
-def views(reader: LakeReader, registry: Registry, sql_dialect: str = "duckdb") -> list[View]:
-    """Every view, in an order in which they can be created; with the types that queries of the dialect expect."""
+def views(
+    reader: LakeReader, registry: Registry, sql_dialect: str = "duckdb", with_protected: bool = True
+) -> list[View]:
+    """Every view, in an order in which they can be created; with the types that queries of the dialect expect.
+
+    Without `with_protected` the protected columns do not exist: neither in answers nor in filters.
+    """
     made: list[View] = []
     columns: dict[str, tuple[Column, ...]] = {}
     for name, table in lake_tables(registry).items():
         snapshot = reader.snapshot(name)
         held = snapshot.columns if snapshot else ()
         names = {c.name for c in held}
-        columns[name] = (*held, *(c for c in table.columns if c.name not in names))
+        every = (*held, *(c for c in table.columns if c.name not in names))
+        protected = protected_columns(table, every)
+        columns[name] = every if with_protected else tuple(c for c in every if c.name not in protected)
         files = snapshot.files if snapshot else ()
         select = _with_stats(sql_dialect) if name == CRASHES else "*"
         sql = f"CREATE VIEW {dialect.name(name)} AS SELECT {select} FROM {view(files, columns[name])}"
-        made.append(View(name, sql, tuple(f.path for f in files)))
+        made.append(View(name, sql, tuple(f.path for f in files), protected=protected))
     made.append(View("aggregates", f"CREATE VIEW aggregates AS SELECT * FROM {CRASHES}", (), (CRASHES,)))
     kept = {c.name for c in columns[CLIENTS]}
     made.append(View(CRASH_FREE, f"CREATE VIEW {CRASH_FREE} AS {_crash_free(kept)}", (), (CLIENTS,)))
     made.append(View(V2, f"CREATE VIEW {V2} AS {_v2(columns)}", (), _V2_SOURCES))
     return made
+
+
+def protected_columns(table: LakeTable, held: Iterable[Column]) -> tuple[str, ...]:
+    """Which of the columns that a table holds are protected: those declared so, and in a table that has such
+    columns also those that nobody declares (any more).
+    """
+    declared = {c.name: c.protected for c in table.columns}
+    sensitive = any(declared.values())
+    return tuple(c.name for c in held if declared.get(c.name, sensitive))
 
 
 def _with_stats(sql_dialect: str) -> str:
