@@ -84,6 +84,11 @@ def compose(sources: PageSources, routers: list[APIRouter], accounts: Accounts, 
     app.include_router(build_history_pages(sources, renderer))
     app.include_router(build_login(accounts, renderer))
     app.include_router(build_profile(accounts, renderer))
+    if oidc.issuer:
+        from missioncontrol.web.auth.provider import Provider
+        from missioncontrol.web.auth.provider_pages import build_provider_login
+
+        app.include_router(build_provider_login(accounts, Provider(oidc)))
     app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
     app.add_middleware(Gate, accounts=accounts, config=config)
     app.add_middleware(SecureHeaders)
