@@ -60,7 +60,9 @@ def anonymous_scopes(allowed: Sequence[str]) -> tuple[str, ...]:
 
 def is_loopback(host: str) -> bool:
     """Whether an address or name of a host is surely this machine's own, reached from nowhere else."""
-    name = host.strip("[]").lower()
+    name = host.lower()
+    if name.startswith("[") and name.endswith("]"):
+        name = name[1:-1]
     if name == "localhost":
         return True
     try:
@@ -74,6 +76,6 @@ def _at_home(approach: Approach) -> bool:
 
 
 def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host.partition("]")[0]
-    return host.partition(":")[0] if host.count(":") == 1 else host
+    """The name of a header Host; whatever is no plain name or address stays as it is, and is no loopback one."""
+    name, _, port = host.rpartition(":")
+    return name if port.isdigit() and (name.endswith("]") or ":" not in name) else host

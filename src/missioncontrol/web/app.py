@@ -6,6 +6,7 @@ server hands them to the ingestion edge before.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -56,10 +57,12 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
         lambda: datetime.now(UTC),
     )
     api = build_api(services.engine, services.sql, services.registry, services.config, sources.record)
-    return compose(sources, [api, build_metrics(services, edge)], services.accounts, services.config)
+    return compose(sources, [api, build_metrics(services, edge)], lambda: services.accounts, services.config)
 
 
-def compose(sources: PageSources, routers: list[APIRouter], accounts: Accounts, config: Config) -> FastAPI:
+def compose(
+    sources: PageSources, routers: list[APIRouter], accounts: Callable[[], Accounts], config: Config
+) -> FastAPI:
     """An application of the pages over `sources` and any further routers.
 
     A route that demands nothing of its readers demands the scope `read`.

@@ -7,17 +7,17 @@ a revoked token is refused at the next one.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
-import sqlalchemy as sa
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from missioncontrol.access.accounts import Accounts
-from missioncontrol.access.anonymous import Approach
+from missioncontrol.access.anonymous import Approach, anonymous_scopes
 from missioncontrol.access.reader import Reader
 from missioncontrol.access.request_rate import RequestRate
 from missioncontrol.access.throttle import client_network
@@ -28,6 +28,9 @@ from missioncontrol.web.auth.cookies import session_of
 from missioncontrol.web.auth.visit import NOBODY, Visit, remember
 from missioncontrol.web.same_origin import from_foreign_page, is_navigation
 
+if TYPE_CHECKING:
+    from missioncontrol.access.accounts import Accounts
+
 _AT_ONCE = 8
 _PASSED_ON = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
 _LIMITED = "/api/"
@@ -37,9 +40,13 @@ _FILES = "/static/"
 class Gate:
     """Gives every request its `Visit`."""
 
-    def __init__(self, app: ASGIApp, accounts: Accounts, config: Config) -> None:
-        """Raises `ConfigError` (`trusted_proxies_invalid`, `public_url_invalid`)."""
+    def __init__(self, app: ASGIApp, accounts: Callable[[], Accounts], config: Config) -> None:
+        """`accounts` are asked for at the first request, so that a server that nobody asks has no state open.
+
+        Raises `ConfigError` (`anonymous_invalid`, `trusted_proxies_invalid`, `public_url_invalid`).
+        """
         self.app = app
+        anonymous_scopes(config.access.anonymous)
         self._accounts = accounts
         self._proxies = TrustedProxies(config.server.trusted_proxies, "server.trusted_proxies")
         self._public_url = _checked_url(config.server.public_url)
@@ -70,12 +77,14 @@ class Gate:
         return self._identified(request, visit)
 
     def _identified(self, request: Request, visit: Visit) -> Visit:
+        from sqlalchemy.exc import SQLAlchemyError
+
         reader, session, trouble = NOBODY, "", None
         try:
             reader, session = self._reader(request, visit)
         except MissionControlError as error:
             trouble = error
-        except sa.exc.SQLAlchemyError:
+        except SQLAlchemyError:
             # Its message may hold what was asked for: hashes and names.
             trouble = StorageError("state_unavailable", "The state database cannot be read.", "Try again.")
         if request.url.path.startswith(_LIMITED) and reader.kind != "local":
@@ -90,9 +99,9 @@ class Gate:
         now = datetime.now(UTC)
         token = _token(request)
         if token is not None:
-            return self._accounts.of_token(token, now), ""
+            return self._accounts().of_token(token, now), ""
         session = session_of(request)
-        if session and (reader := self._accounts.of_session(session, now)):
+        if session and (reader := self._accounts().of_session(session, now)):
             return reader, session
         approach = Approach(
             direct=not any(name in request.headers for name in _PASSED_ON),
@@ -100,7 +109,7 @@ class Gate:
             # What a link opens is shown to the reader; the page with the link cannot look at it.
             foreign_page=visit.foreign and not is_navigation(request),
         )
-        return self._accounts.anonymous(approach), ""
+        return self._accounts().anonymous(approach), ""
 
     def _is_https(self, request: Request, believed: bool) -> bool:
         if self._public_url:

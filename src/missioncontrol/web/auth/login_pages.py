@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import structlog
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
-from missioncontrol.access.accounts import Accounts
 from missioncontrol.access.throttle import LoginThrottle
 from missioncontrol.errors import MissionControlError, TooMany, Unauthorized
-from missioncontrol.state.users import User
 from missioncontrol.web.auth.cookies import forget_session, session_of, set_session
 from missioncontrol.web.auth.guard import PUBLIC
 from missioncontrol.web.auth.own_path import own_path
@@ -22,10 +21,14 @@ from missioncontrol.web.refusals import refusal_headers, wants_page
 from missioncontrol.web.rendering import Renderer
 from missioncontrol.web.request_body import form_fields
 
+if TYPE_CHECKING:
+    from missioncontrol.access.accounts import Accounts
+    from missioncontrol.state.users import User
+
 _logger = structlog.get_logger()
 
 
-def build_login(accounts: Accounts, renderer: Renderer) -> APIRouter:
+def build_login(accounts: Callable[[], Accounts], renderer: Renderer) -> APIRouter:
     """The routes /login and /logout."""
     router = APIRouter(include_in_schema=False, dependencies=[PUBLIC])
     throttle = LoginThrottle(time.monotonic)
@@ -38,7 +41,7 @@ def build_login(accounts: Accounts, renderer: Renderer) -> APIRouter:
     def sign_in(request: Request, fields: Annotated[dict[str, str], Depends(form_fields)]) -> Response:
         name, after = fields.get("username", "").strip(), own_path(fields.get("next", "/"))
         try:
-            user = _signed_in(accounts, throttle, request, name, fields.get("password", ""))
+            user = _signed_in(accounts(), throttle, request, name, fields.get("password", ""))
         except (Unauthorized, TooMany) as error:
             if not wants_page(request):
                 raise
@@ -46,11 +49,11 @@ def build_login(accounts: Accounts, renderer: Renderer) -> APIRouter:
             page = renderer.page(request, "login.html", status=error.status, **values)
             page.headers.update(refusal_headers(error))
             return page
-        return start_session(accounts, request, user, after)
+        return start_session(accounts(), request, user, after)
 
     @router.post("/logout")
     def sign_out(request: Request) -> Response:
-        accounts.end_session(session_of(request))
+        accounts().end_session(session_of(request))
         answer = RedirectResponse("/", 303)
         forget_session(answer)
         return answer

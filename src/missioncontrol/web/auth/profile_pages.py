@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
-from missioncontrol.access.accounts import Accounts, NewToken
 from missioncontrol.access.reader import Reader
 from missioncontrol.access.scopes import MEANINGS, SCOPES, parse_scopes
 from missioncontrol.errors import BadRequest, Unauthorized
@@ -18,6 +17,9 @@ from missioncontrol.web.auth.guard import PUBLIC
 from missioncontrol.web.auth.visit import reader_of, visit_of
 from missioncontrol.web.rendering import Renderer
 from missioncontrol.web.request_body import form_fields
+
+if TYPE_CHECKING:
+    from missioncontrol.access.accounts import Accounts, NewToken
 
 LENGTHS = {"7": "7 days", "30": "30 days", "90": "90 days", "365": "a year", "": "for ever"}
 
@@ -30,7 +32,7 @@ class Me(msgspec.Struct, frozen=True):
     scopes: list[str]
 
 
-def build_profile(accounts: Accounts, renderer: Renderer) -> APIRouter:
+def build_profile(accounts: Callable[[], Accounts], renderer: Renderer) -> APIRouter:
     """The routes /profile and /api/v1/me."""
     router = APIRouter(include_in_schema=False, dependencies=[PUBLIC])
 
@@ -41,7 +43,7 @@ def build_profile(accounts: Accounts, renderer: Renderer) -> APIRouter:
             request,
             "profile.html",
             status=error.status if error else 200,
-            tokens=accounts.tokens.list(reader.name),
+            tokens=accounts().tokens.list(reader.name),
             meanings=MEANINGS,
             lengths=LENGTHS,
             now=datetime.now(UTC),
@@ -61,13 +63,13 @@ def build_profile(accounts: Accounts, renderer: Renderer) -> APIRouter:
     def make(request: Request, fields: Annotated[dict[str, str], Depends(form_fields)]) -> Response:
         reader = _user(request)
         try:
-            return page(request, reader, made=_make(accounts, reader, fields))
+            return page(request, reader, made=_make(accounts(), reader, fields))
         except BadRequest as error:
             return page(request, reader, error=error)
 
     @router.post("/profile/tokens/{token_id}/revoke")
     def revoke(request: Request, token_id: str) -> Response:
-        accounts.tokens.revoke(token_id, datetime.now(UTC), owner=_user(request).name)
+        accounts().tokens.revoke(token_id, datetime.now(UTC), owner=_user(request).name)
         return RedirectResponse("/profile#tokens", 303)
 
     @router.get("/api/v1/me")

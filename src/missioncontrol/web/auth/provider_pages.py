@@ -10,19 +10,23 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from missioncontrol.access.accounts import Accounts
 from missioncontrol.errors import BadRequest, Unauthorized
 from missioncontrol.web.auth.guard import PUBLIC
 from missioncontrol.web.auth.login_pages import start_session
 from missioncontrol.web.auth.own_path import own_path
 from missioncontrol.web.auth.provider import Provider
 from missioncontrol.web.auth.visit import visit_of
+
+if TYPE_CHECKING:
+    from missioncontrol.access.accounts import Accounts
 
 _COOKIE = "mc_sign_in"
 _PATH = "/login/oidc"
@@ -68,7 +72,7 @@ class _Ways:
         return way
 
 
-def build_provider_login(accounts: Accounts, provider: Provider) -> APIRouter:
+def build_provider_login(accounts: Callable[[], Accounts], provider: Provider) -> APIRouter:
     """The routes below /login/oidc."""
     router = APIRouter(include_in_schema=False, dependencies=[PUBLIC])
     ways = _Ways()
@@ -91,8 +95,8 @@ def build_provider_login(accounts: Accounts, provider: Provider) -> APIRouter:
             hint = "Try again at /login."
             raise Unauthorized("sign_in_refused", f"The provider did not sign you in: {error[:100]}.", hint)
         found = provider.identity(code, _back(request), way.nonce, way.verifier)
-        user = accounts.of_provider(found.subject, found.name, found.scopes, datetime.now(UTC))
-        return start_session(accounts, request, user, way.after)
+        user = accounts().of_provider(found.subject, found.name, found.scopes, datetime.now(UTC))
+        return start_session(accounts(), request, user, way.after)
 
     return router
 

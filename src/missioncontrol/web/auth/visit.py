@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import msgspec
 from fastapi import Request
@@ -16,7 +17,9 @@ from starlette.types import Scope
 
 from missioncontrol.access.reader import Reader
 from missioncontrol.errors import MissionControlError
-from missioncontrol.state.access_log import Seen
+
+if TYPE_CHECKING:
+    from missioncontrol.state.access_log import Seen
 
 NOBODY = Reader("anonymous", frozenset(), "anonymous")
 _KEY = "missioncontrol.visit"
@@ -50,6 +53,8 @@ class Record:
 
     def note(self, request: Request, kind: str, thing: str, every: timedelta | None = None) -> None:
         """Note that the reader is about to see it; `every`: once in that time, for pages that renew themselves."""
+        from missioncontrol.state.access_log import Seen
+
         visit = visit_of(request)
         now = datetime.now(UTC)
         key = (visit.reader.name, visit.address, kind, thing)
