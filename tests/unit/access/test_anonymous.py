@@ -65,7 +65,7 @@ def test_the_setting_is_checked_and_nobody_unknown_is_admin() -> None:
     assert anonymous_scopes([]) == ()
     assert anonymous_scopes(["protected", "read"]) == ("read", "protected")
     for wrong in (["raed"], ["admin"]):
-        with pytest.raises(ConfigError, match="access.anonymous"):
+        with pytest.raises(ConfigError, match=r"access\.anonymous"):
             anonymous_scopes(wrong)
 
 

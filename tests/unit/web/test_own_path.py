@@ -8,14 +8,7 @@ from missioncontrol.web.auth.own_path import own_path
 
 
 @pytest.mark.parametrize(
-    "text",
-    [
-        "/",
-        "/pipeline",
-        "/measure/Firefox/release/main_crashes?range=48h&zoom=1~2#x",
-        "/a/b%2Fc",
-        "/é".encode().decode("latin-1") and "/a",
-    ],
+    "text", ["/", "/pipeline", "/measure/Firefox/release/main_crashes?range=48h&zoom=1~2#x", "/a/b%2Fc"]
 )
 def test_own_paths_are_kept(text: str) -> None:
     assert own_path(text) == text
