@@ -17,6 +17,7 @@ from missioncontrol.config import Config
 from missioncontrol.registry.watch import RegistryWatcher
 
 if TYPE_CHECKING:
+    from missioncontrol.access.accounts import Accounts
     from missioncontrol.blobs.local import LocalBlobs
     from missioncontrol.crashes.fields import FieldsWatcher
     from missioncontrol.crashes.processing import Settings as ProcessingSettings
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from missioncontrol.log.sqlite import SqliteLog
     from missioncontrol.query.engine import Engine
     from missioncontrol.query.sql import SqlRunner
+    from missioncontrol.state.access_log import AccessLog
     from missioncontrol.state.crash_queue import CrashQueue
     from missioncontrol.state.database import Database
     from missioncontrol.state.releases import Releases
@@ -161,6 +163,23 @@ class Services:
         ) as walker:
             work = CrashWork(self.blobs, walker, self.crash_settings, now)
             yield Worker(self.crash_queue, work, index, self.crash_fields, now)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """Users, tokens and sessions; raises `ConfigError` for wrong settings of access."""
+        from missioncontrol.access.accounts import Accounts
+        from missioncontrol.state.sessions import Sessions
+        from missioncontrol.state.tokens import Tokens
+        from missioncontrol.state.users import Users
+
+        return Accounts(Users(self._database), Tokens(self._database), Sessions(self._database), self.config)
+
+    @cached_property
+    def access_log(self) -> AccessLog:
+        """Who saw protected things."""
+        from missioncontrol.state.access_log import AccessLog
+
+        return AccessLog(self._database, self.config.access.log_days)
 
     @cached_property
     def _database(self) -> Database:

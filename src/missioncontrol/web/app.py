@@ -6,14 +6,20 @@ server hands them to the ingestion edge before.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.staticfiles import StaticFiles
 
 from missioncontrol import __version__
 from missioncontrol.web.assets import STATIC, load_assets
+from missioncontrol.web.auth.gate import Gate
+from missioncontrol.web.auth.guard import guard_every_route
+from missioncontrol.web.auth.login_pages import build_login
+from missioncontrol.web.auth.profile_pages import build_profile
+from missioncontrol.web.auth.visit import Record
 from missioncontrol.web.crash_api import build_crash_api
 from missioncontrol.web.headers import SecureHeaders
 from missioncontrol.web.history_api import build_history_api
@@ -23,6 +29,8 @@ from missioncontrol.web.refusals import install_refusals
 from missioncontrol.web.rendering import Renderer
 
 if TYPE_CHECKING:
+    from missioncontrol.access.accounts import Accounts
+    from missioncontrol.config import Config
     from missioncontrol.ingest.edge import Edge
     from missioncontrol.services import Services
     from missioncontrol.state.releases import Release
@@ -46,14 +54,25 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
         releases,
         LakePipeline(services),
         LakeHistory(services),
+        Record(lambda seen: services.access_log.add(seen)),
         lambda: datetime.now(UTC),
     )
-    api = build_api(services.engine, services.sql, services.registry, services.config)
-    return compose(sources, [api, build_metrics(services, edge), build_crash_api(services.blobs)])
+    api = build_api(services.engine, services.sql, services.registry, services.config, sources.record)
+    return compose(
+        sources,
+        [api, build_metrics(services, edge), build_crash_api(services.blobs)],
+        lambda: services.accounts,
+        services.config,
+    )
 
 
-def compose(sources: PageSources, routers: list[APIRouter]) -> FastAPI:
-    """An application of the pages over `sources` and any further routers."""
+def compose(
+    sources: PageSources, routers: list[APIRouter], accounts: Callable[[], Accounts], config: Config
+) -> FastAPI:
+    """An application of the pages over `sources` and any further routers.
+
+    A route that demands nothing of its readers demands the scope `read`.
+    """
     app = FastAPI(
         title="Mission Control",
         version=__version__,
@@ -61,15 +80,25 @@ def compose(sources: PageSources, routers: list[APIRouter]) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
+        dependencies=[Depends(guard_every_route)],
     )
-    renderer = Renderer(load_assets(), sources.history.trouble)
+    oidc = config.access.oidc
+    renderer = Renderer(load_assets(), sources.history.trouble, oidc.title if oidc.issuer else "")
     install_refusals(app, renderer)
     for router in routers:
         app.include_router(router)
-    app.include_router(build_pipeline_api(sources.pipeline))
+    app.include_router(build_pipeline_api(sources.pipeline, sources.record))
     app.include_router(build_history_api(sources.history, sources.now))
     app.include_router(build_pages(sources, renderer))
     app.include_router(build_history_pages(sources, renderer))
+    app.include_router(build_login(accounts, renderer))
+    app.include_router(build_profile(accounts, renderer))
+    if oidc.issuer:
+        from missioncontrol.web.auth.provider import Provider
+        from missioncontrol.web.auth.provider_pages import build_provider_login
+
+        app.include_router(build_provider_login(accounts, Provider(oidc)))
     app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
+    app.add_middleware(Gate, accounts=accounts, config=config)
     app.add_middleware(SecureHeaders)
     return app

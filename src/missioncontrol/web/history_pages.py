@@ -16,12 +16,12 @@ from fastapi.responses import RedirectResponse, Response
 from missioncontrol.errors import BadRequest, MissionControlError
 from missioncontrol.registry.rules import DEFAULT_RULES, RULE_SETS
 from missioncontrol.telemetry.backfill_plan import CRASHES, TABLES, Plan, command_line
+from missioncontrol.web.auth.guard import require
 from missioncontrol.web.history import ALL, STATES, read_day, read_plan
 from missioncontrol.web.pages import PageSources, top_bar
 from missioncontrol.web.refusals import wants_page
 from missioncontrol.web.rendering import Renderer
 from missioncontrol.web.request_body import form_fields
-from missioncontrol.web.same_origin import refuse_cross_site
 
 _KEPT_CHARACTERS = 200
 
@@ -67,7 +67,7 @@ def build_history_pages(sources: PageSources, renderer: Renderer) -> APIRouter:
     def back() -> Response:
         return RedirectResponse("/history", 303)  # a reload after a refused form
 
-    @router.post("/history/runs", dependencies=[Depends(refuse_cross_site)])
+    @router.post("/history/runs", dependencies=[require("reprocess")])
     def make(request: Request, fields: Annotated[dict[str, str], Depends(form_fields)]) -> Response:
         try:
             sources.history.want(_plan(sources, fields))
@@ -77,7 +77,7 @@ def build_history_pages(sources: PageSources, renderer: Renderer) -> APIRouter:
             return page(request, _again(sources, fields, error), status=400)
         return RedirectResponse("/history#runs", 303)
 
-    @router.post("/history/runs/{run_id}/retry", dependencies=[Depends(refuse_cross_site)])
+    @router.post("/history/runs/{run_id}/retry", dependencies=[require("reprocess")])
     def retry(run_id: int) -> Response:
         sources.history.retry(run_id)
         return RedirectResponse("/history#runs", 303)

@@ -20,6 +20,7 @@ from markupsafe import Markup
 from missioncontrol import __version__
 from missioncontrol.web import numerals
 from missioncontrol.web.assets import Assets
+from missioncontrol.web.auth.visit import reader_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 THEMES = ("light", "dark")
@@ -28,8 +29,12 @@ THEMES = ("light", "dark")
 class Renderer:
     """Fills templates in; safe to share between threads."""
 
-    def __init__(self, assets: Assets, trouble: Callable[[], bool] = lambda: False) -> None:
-        """`trouble`: whether the navigation marks the history, asked for with every page."""
+    def __init__(
+        self, assets: Assets, trouble: Callable[[], bool] = lambda: False, provider: str = ""
+    ) -> None:
+        """`trouble`: whether the navigation marks the history, asked for with every page. `provider`: what the OpenID
+        provider is called, if there is one.
+        """
         self._environment = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
@@ -37,7 +42,9 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals.update(assets=assets, product_version=__version__, trouble=trouble)
+        self._environment.globals.update(
+            assets=assets, product_version=__version__, trouble=trouble, provider=provider
+        )
         self._environment.filters.update(
             amount=numerals.amount,
             rate=numerals.rate,
@@ -52,7 +59,10 @@ class Renderer:
         """The filled template; 304 without a body when the caller already has exactly that."""
         theme = request.cookies.get("theme", "")
         text = self._environment.get_template(template).render(
-            theme=theme if theme in THEMES else "", path=request.url.path, **{"navigation": None, **values}
+            theme=theme if theme in THEMES else "",
+            path=request.url.path,
+            reader=reader_of(request),
+            **{"navigation": None, **values},
         )
         tag = f'W/"{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}"'
         if status == 200 and request.headers.get("if-none-match") == tag:
