@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from figures import Part, figure, publish, ratio
+from missioncontrol.crashes.stackwalk import Stackwalker, Walk, find_program
 from processes import memory_mb
 from symbols import make_symbols
 from workspace import ROOT, WORK, BenchError, Sizes, scratch, sizes_from
 
-from missioncontrol.crashes.stackwalk import Stackwalker, Walk, find_program
-
 sys.path.insert(0, str(ROOT))  # the crash that the tests make is the one that is measured
-from tests.support.crashes import dump_symbols, make_crash  # noqa: E402
+from tests.support.crashes import dump_symbols, make_crash
 
 PEER_VERSION = "0.27.0"
 BUILDS = 4
