@@ -64,11 +64,13 @@ class Crash:
         walked: Mapping[str, Walked],
         settings: Settings,
         processed_at: datetime,
+        memory_report: bytes | None = None,
     ) -> None:
         self.raw: dict[str, Any] = dict(raw)
         self.walked = walked
         self.settings = settings
         self.processed_at = processed_at
+        self.memory_report = memory_report
         self.document: dict[str, Any] = {}
         self._notes: list[str] = []
 
