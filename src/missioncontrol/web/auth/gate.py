@@ -37,20 +37,27 @@ _LIMITED = "/api/"
 _FILES = "/static/"
 
 
+class Surroundings:
+    """What the settings say about how requests come here."""
+
+    def __init__(self, config: Config) -> None:
+        """Raises `ConfigError` (`anonymous_invalid`, `trusted_proxies_invalid`, `public_url_invalid`)."""
+        anonymous_scopes(config.access.anonymous)
+        self.proxies = TrustedProxies(config.server.trusted_proxies, "server.trusted_proxies")
+        self.public_url = _checked_url(config.server.public_url)
+        self.api_requests_per_s = config.access.api_requests_per_s
+
+
 class Gate:
     """Gives every request its `Visit`."""
 
-    def __init__(self, app: ASGIApp, accounts: Callable[[], Accounts], config: Config) -> None:
-        """`accounts` are asked for at the first request, so that a server that nobody asks has no state open.
-
-        Raises `ConfigError` (`anonymous_invalid`, `trusted_proxies_invalid`, `public_url_invalid`).
-        """
+    def __init__(self, app: ASGIApp, accounts: Callable[[], Accounts], surroundings: Surroundings) -> None:
+        """`accounts` are asked for at the first request, so that a server that nobody asks has no state open."""
         self.app = app
-        anonymous_scopes(config.access.anonymous)
         self._accounts = accounts
-        self._proxies = TrustedProxies(config.server.trusted_proxies, "server.trusted_proxies")
-        self._public_url = _checked_url(config.server.public_url)
-        self._rate = RequestRate(config.access.api_requests_per_s, time.monotonic)
+        self._proxies = surroundings.proxies
+        self._public_url = surroundings.public_url
+        self._rate = RequestRate(surroundings.api_requests_per_s, time.monotonic)
         self._limiter = anyio.CapacityLimiter(_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
