@@ -79,7 +79,6 @@ class Gate:
             address,
             https,
             self._public_url or f"{'https' if https else 'http'}://{request.headers.get('host', '')}",
-            foreign=from_foreign_page(request, self._public_url),
         )
         return self._identified(request, visit)
 
@@ -99,7 +98,7 @@ class Gate:
                 self._rate.take(_client(reader, visit.address))
             except MissionControlError as error:
                 trouble = error
-        return Visit(reader, visit.address, visit.https, visit.base_url, session, trouble, visit.foreign)
+        return Visit(reader, visit.address, visit.https, visit.base_url, session, trouble)
 
     def _reader(self, request: Request, visit: Visit) -> tuple[Reader, str]:
         """Who asks, and under which session."""
@@ -114,7 +113,7 @@ class Gate:
             direct=not any(name in request.headers for name in _PASSED_ON),
             host=request.headers.get("host", ""),
             # What a link opens is shown to the reader; the page with the link cannot look at it.
-            foreign_page=visit.foreign and not is_navigation(request),
+            foreign_page=from_foreign_page(request, visit.base_url) and not is_navigation(request),
         )
         return self._accounts().anonymous(approach), ""
 
