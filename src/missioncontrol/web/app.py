@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from missioncontrol import __version__
 from missioncontrol.web.assets import STATIC, load_assets
-from missioncontrol.web.auth.gate import Gate
+from missioncontrol.web.auth.gate import Gate, Surroundings
 from missioncontrol.web.auth.guard import guard_every_route
 from missioncontrol.web.auth.login_pages import build_login
 from missioncontrol.web.auth.profile_pages import build_profile
@@ -73,6 +73,7 @@ def compose(
 
     A route that demands nothing of its readers demands the scope `read`.
     """
+    surroundings = Surroundings(config)  # wrong settings are told before anything listens
     app = FastAPI(
         title="Mission Control",
         version=__version__,
@@ -99,6 +100,6 @@ def compose(
 
         app.include_router(build_provider_login(accounts, Provider(oidc)))
     app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
-    app.add_middleware(Gate, accounts=accounts, config=config)
+    app.add_middleware(Gate, accounts=accounts, surroundings=surroundings)
     app.add_middleware(SecureHeaders)
     return app
