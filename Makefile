@@ -1,5 +1,5 @@
 # Mission Control. `make demo` sets everything up and runs the product; `make test` sets everything up and tests it.
-# Needs Python 3.11+, make, a C compiler and cargo. All else is installed into .venv.
+# Needs Python 3.11+, make, C and C++ compilers and cargo. All else is installed into .venv.
 
 PYTHON ?= python3
 BIN := .venv/bin
