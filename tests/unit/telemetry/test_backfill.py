@@ -254,8 +254,8 @@ class Notes:
         self.done = 0
         self._after = after
 
-    def begins(self, days: dict[date, int], done: int) -> None:
-        self.done = done
+    def begins(self, days: dict[date, int], done: frozenset[date]) -> None:
+        self.done = len(done)
 
     def read(self, pings: int) -> None:
         pass
