@@ -65,7 +65,9 @@ def test_ctrl_c_stops_a_backfill_in_a_sentence_and_it_goes_on_afterwards(tmp_pat
     terminal.interrupt()
     code, shown = terminal.finish()
     said = next(line for line in shown.splitlines() if "Stopped by Ctrl-C; " in line)
-    assert said.split("; ")[1].endswith(" of 20 days are made. Start it again with the same options to go on.")
+    assert said.split("; ")[1].endswith(
+        " of 20 days are made. Start it again with the same options to go on."
+    )
     assert code == 1 and "Traceback" not in shown and "KeyboardInterrupt" not in shown, shown
     [run] = json.loads(installation.run("jobs", "list", "--json")[0])
     assert (run["status"], run["message"]) == ("stopped", said.strip())

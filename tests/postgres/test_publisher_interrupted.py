@@ -274,7 +274,7 @@ def test_the_command_takes_days_in_both_forms_and_one_table(
 
 
 def test_a_publisher_on_a_terminal_shows_a_bar(dsn: str, lake: PublishedLake) -> None:
-    lake.put(DAYS[0], day(DAYS[0], 1500, 1.0))
+    lake.add(*day(DAYS[0], 1500, 1.0))
     terminal = Terminal(
         ["lake", "publish-postgres", "--data", str(lake.data), dsn],
         {**os.environ, "PYTHONPATH": str(SOURCES)},

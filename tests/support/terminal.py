@@ -1,7 +1,7 @@
 """Commands of the product on a real terminal: a pseudo terminal of the system, where progress bars are drawn.
 
-    terminal = Terminal(["backfill", "--table", "all"], environment, folder)
-    code, shown = terminal.finish()
+terminal = Terminal(["backfill", "--table", "all"], environment, folder)
+code, shown = terminal.finish()
 """
 
 from __future__ import annotations

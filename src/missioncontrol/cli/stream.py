@@ -38,7 +38,9 @@ def command(settings: Settings, until_idle: bool, as_json: bool) -> None:
         run_forever(settings)
 
 
-def run_forever(settings: Settings, with_stream: bool = True, with_jobs: bool = False) -> None:
+def run_forever(
+    settings: Settings, with_stream: bool = True, with_jobs: bool = False, begins: bool = False
+) -> None:
     """Run the stream with the care of the lake, and jobs, until a signal or the end of the server that started it."""
     import signal
     import threading
@@ -50,7 +52,7 @@ def run_forever(settings: Settings, with_stream: bool = True, with_jobs: bool = 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     end_with_parent(stop.set)
-    with open_services(settings) as services:
+    with open_services(settings, begins) as services:
         jobs = threading.Thread(target=_jobs, args=(settings, services, stop), name="jobs", daemon=True)
         if with_jobs:
             daily_time(services.config.jobs)  # a wrong setting is told before anything runs

@@ -23,6 +23,12 @@ RULE_SETS: dict[str, tuple[str, ...]] = {
     "cav": ("cra.toml", "cav.toml"),
 }
 """Name -> the files whose blocks are laid over each other."""
+RULE_WORDS: dict[str, str] = {
+    "default": "crash pings of the main process, channel as normalised, dated by session or crash",
+    "cav": "as the Scala job: the same as default, without e10s_cohort",
+    "cra": "as the first Python job: every crash ping of any process, channel as the client says, dated by the ping",
+}
+"""What tells each from the others."""
 ACTIVITY_DATE = "activity_date"
 """The dimension that becomes a column of its own."""
 

@@ -159,7 +159,9 @@ class Backfill:
                 lock = rewriting(self._config.lake_path, table, day.isoformat(), _WAIT_S)
                 if not stack.enter_context(lock):
                     hint = "Wait for the other backfill or the compaction, and repeat."
-                    raise StorageError("lake_busy", f"Another process is rewriting this day of {table}.", hint)
+                    raise StorageError(
+                        "lake_busy", f"Another process is rewriting this day of {table}.", hint
+                    )
             yield
 
     def _sum(self, plan: Plan, day: date, waiting: list[Part], read: Callable[[int], None]) -> list[Sums]:

@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from missioncontrol import __version__
 from missioncontrol.web.assets import STATIC, load_assets
+from missioncontrol.web.guide import build_guide
 from missioncontrol.web.headers import SecureHeaders
 from missioncontrol.web.history_api import build_history_api
 from missioncontrol.web.history_pages import build_history_pages
@@ -69,6 +70,7 @@ def compose(sources: PageSources, routers: list[APIRouter]) -> FastAPI:
     app.include_router(build_history_api(sources.history, sources.now))
     app.include_router(build_pages(sources, renderer))
     app.include_router(build_history_pages(sources, renderer))
+    app.include_router(build_guide(sources, renderer))
     app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
     app.add_middleware(SecureHeaders)
     return app

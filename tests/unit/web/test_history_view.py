@@ -11,8 +11,9 @@ import pytest
 from missioncontrol.state.runs import BuiltDay, Origin, Run, Status
 from missioncontrol.telemetry.backfill_plan import CRASHES, TABLES, Plan, arguments
 from missioncontrol.web.history import Day, History, Notice
+from missioncontrol.web.history_facts import Archived, Facts
 from missioncontrol.web.history_runs import asked_of, named_days, open_failures, run_rows
-from missioncontrol.web.history_view import DAYS, Archived, Facts, build_history
+from missioncontrol.web.history_view import DAYS, build_history
 
 NOW = datetime(2026, 11, 26, 5, 0, tzinfo=UTC)
 TODAY = NOW.date()
@@ -52,6 +53,7 @@ def history(
         now=NOW,
         archiving=True,
         attempts=3,
+        lookback_days=7,
         archive={day: Archived(pings, 100 * pings, received) for day, pings in archive.items()},
         rows={b.day: b.rows for b in made if b.table_name == CRASHES} if rows is None else rows,
         built={b.day: b for b in made if b.table_name == CRASHES},
