@@ -293,7 +293,7 @@ def test_many_days_are_asked_back_about_once(server: RunningServer) -> None:
 def test_the_page_says_what_it_is_for_and_leads_to_the_guide(server: RunningServer) -> None:
     page = server.get("/history").text
     assert "The charts do not wait for this page" in page and 'href="/docs/how-to/history"' in page
-    assert "cra: as the first Python job" in page and "If in doubt, <code>default</code>." in page
+    assert "cra: crash pings of every process" in page and "If in doubt, <code>default</code>." in page
     guide = server.get("/docs/how-to/history")
     assert (
         guide.status_code == 200

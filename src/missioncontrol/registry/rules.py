@@ -24,9 +24,9 @@ RULE_SETS: dict[str, tuple[str, ...]] = {
 }
 """Name -> the files whose blocks are laid over each other."""
 RULE_WORDS: dict[str, str] = {
-    "default": "crash pings of the main process, channel as normalised, dated by session or crash",
-    "cav": "as the Scala job: the same as default, without e10s_cohort",
-    "cra": "as the first Python job: every crash ping of any process, channel as the client says, dated by the ping",
+    "default": "main-process crash pings, as today",
+    "cav": "as default, without e10s_cohort (the Scala job)",
+    "cra": "crash pings of every process (the first Python job)",
 }
 """What tells each from the others."""
 ACTIVITY_DATE = "activity_date"

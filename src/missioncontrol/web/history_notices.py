@@ -75,8 +75,7 @@ def _failure(failure: Failure, attempts: int) -> Notice:
         times = {1: "", 2: " twice"}.get(failure.times, f" {failure.times} times")
         text = f"{what} failed{times}."
     if failure.pending is not None:
-        again = f"Run {failure.pending} makes it again."
-        return Notice("failed", text, _sentences(why, again), run=failure.pending)
+        return Notice("failed", text, _sentences(why, "It is being made again."), run=failure.pending)
     if failure.too_little:
         stays = "what was made before stands, and trying again does not help."
         text = f"{what} cannot be made again: {stays}"
@@ -97,9 +96,9 @@ def _incomplete_commands(plan: Plan, days: Sequence[date]) -> str:
 def _busy(asked: Asked) -> Notice:
     run = asked.run
     if run.status == "waiting":
-        return Notice("busy", f"{asked.plan.words} waits to be made (run {run.id}).", run=run.id)
-    far = f", {run.made:,} of {run.days:,} days" if run.days and run.days > 1 else ""
-    return Notice("busy", f"{asked.plan.words} is being made (run {run.id}{far}).", run=run.id)
+        return Notice("busy", f"{asked.plan.words} waits to be made.", run=run.id)
+    far = f": {run.made:,} of {run.days:,} days" if run.days and run.days > 1 else ""
+    return Notice("busy", f"{asked.plan.words} is being made{far}.", run=run.id)
 
 
 def _missing(days: Sequence[date], facts: Facts) -> list[Notice]:

@@ -123,7 +123,7 @@ def test_a_day_that_somebody_asked_for_is_waiting_and_then_under_way(status: Sta
             [run(1, "done", YESTERDAY, at=NOW - timedelta(days=1)), run(2, status, YESTERDAY)],
         )
         assert day_of(view).state == state
-        assert "(run 2)" in notices(view, "busy")[0].text
+        assert notices(view, "busy")[0].run == 2
 
 
 def test_days_that_a_long_run_has_made_already_are_made() -> None:
@@ -179,7 +179,7 @@ def test_a_failure_is_no_longer_announced_once_the_day_was_made_since() -> None:
 def test_a_failure_that_is_being_retried_stays_until_it_is_made_and_has_no_second_button() -> None:
     failed = run(4, "failed", YESTERDAY, message=f"{YESTERDAY}: lake_file: x")
     [notice] = notices(history({YESTERDAY: 10}, [], [failed, run(5, "waiting", YESTERDAY)]), "failed")
-    assert notice.retry is None and "Run 5" in notice.detail
+    assert notice.retry is None and notice.run == 5 and "made again" in notice.detail
 
 
 def test_failures_after_each_other_are_told_once_with_all_attempts() -> None:
@@ -396,6 +396,6 @@ def test_days_under_other_rules_whose_archive_is_gone_have_no_link() -> None:
 def test_a_run_says_how_far_it_is_and_whether_there_was_anything_to_make() -> None:
     going = run(5, "running", BEFORE, YESTERDAY, days=8, made=3)
     [busy] = notices(history({YESTERDAY: 10}, [], [going]), "busy")
-    assert busy.text.endswith("is being made (run 5, 3 of 8 days).") and busy.run == 5
+    assert busy.text.endswith("is being made: 3 of 8 days.") and busy.run == 5
     rows = run_rows([run(n, "done", YESTERDAY, days=days, made=0) for n, days in ((3, 0), (2, 1), (1, None))])
     assert [row.made_nothing for row in rows] == [True, False, False]
