@@ -64,3 +64,15 @@ def test_an_import_begins_an_installation_and_an_empty_folder_is_one(tmp_path: P
         }
     )
     assert "pings" in begun.run("lake", "tables")[0]
+
+
+@pytest.mark.parametrize("command", ["retention", "expire"])
+def test_a_day_that_is_none_is_told_as_everywhere(tmp_path: Path, command: str) -> None:
+    _, complaint = Installation(tmp_path).run("lake", command, "--as-of", "yesterday", code=2)
+    assert "'yesterday' is no day; as in 2016-03-14 or 20160314." in complaint
+
+
+def test_the_help_says_which_days_are_meant_when_none_are_given(tmp_path: Path) -> None:
+    said = " ".join(Installation(tmp_path).run("backfill", "--help")[0].split())
+    assert "First day [yesterday, or the last day if that is earlier]." in said
+    assert "Last day [yesterday, or the first day if that is later]." in said

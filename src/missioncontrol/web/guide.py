@@ -1,6 +1,7 @@
 """The documentation as pages of the server, so that a page can lead to what explains it, also without the internet.
 
-The Markdown files are those of `docs/`, beside the sources or inside of the installed package. Nothing in them is HTML.
+The Markdown files are those of `docs/`: `web/docs` is a link to it in the sources, and a copy of it where the product
+is installed. Nothing in them is HTML.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from missioncontrol.web.pages import PageSources, top_bar
 from missioncontrol.web.rendering import Renderer
 
 FOLDERS = ("how-to", "reference", "adr")
-_PLACES = (Path(__file__).parent / "docs", Path(__file__).parents[3] / "docs")
+_DOCS = Path(__file__).parent / "docs"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,80}", re.ASCII)
 
 
@@ -51,10 +52,9 @@ def build_guide(sources: PageSources, renderer: Renderer) -> APIRouter:
 def guide_page(folder: str, name: str) -> GuidePage:
     """A page by folder and name, without `.md`; raises `NotFound` (`unknown_guide`)."""
     if folder in FOLDERS and _NAME.fullmatch(name):
-        for place in _PLACES:
-            path = place / folder / f"{name}.md"
-            if path.is_file():
-                return _rendered(path.read_text(encoding="utf-8"), folder)
+        path = _DOCS / folder / f"{name}.md"
+        if path.is_file():
+            return _rendered(path.read_text(encoding="utf-8"), folder)
     raise NotFound(
         "unknown_guide", f"There is no page {name[:80]!r} of the documentation.", "See /docs/how-to/history."
     )
