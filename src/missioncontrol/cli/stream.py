@@ -35,7 +35,7 @@ def command(settings: Settings, until_idle: bool, as_json: bool) -> None:
     if until_idle:
         _until_idle(settings, as_json)
     else:
-        run_forever(settings)
+        run_forever(settings, begins=True)  # a part of the server may be started before the others
 
 
 def run_forever(
