@@ -13,6 +13,7 @@ FRONTEND := $(shell find frontend -type f -not -path '*/node_modules/*' 2>/dev/n
 .PHONY: help setup demo run test test-all test-rust lint format bench lock clean
 
 help:
+	@echo "make setup     install everything into .venv; the command is then .venv/bin/missioncontrol"
 	@echo "make demo      set up, then a simulated fleet with one bad release on http://127.0.0.1:8000"
 	@echo "make run       set up, then the server on http://127.0.0.1:8000"
 	@echo "make test      set up, then lint, types, layers and all tests that need no Debian package"

@@ -21,6 +21,7 @@ from missioncontrol.web.auth.login_pages import build_login
 from missioncontrol.web.auth.profile_pages import build_profile
 from missioncontrol.web.auth.visit import Record
 from missioncontrol.web.crash_api import build_crash_api
+from missioncontrol.web.guide import build_guide
 from missioncontrol.web.headers import SecureHeaders
 from missioncontrol.web.history_api import build_history_api
 from missioncontrol.web.history_pages import build_history_pages
@@ -99,6 +100,7 @@ def compose(
         from missioncontrol.web.auth.provider_pages import build_provider_login
 
         app.include_router(build_provider_login(accounts, Provider(oidc)))
+    app.include_router(build_guide(sources, renderer))
     app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
     app.add_middleware(Gate, accounts=accounts, surroundings=surroundings)
     app.add_middleware(SecureHeaders)
