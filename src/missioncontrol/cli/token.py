@@ -66,7 +66,7 @@ def list_tokens(settings: Settings, as_json: bool) -> None:
     """
     import msgspec
 
-    with open_services(settings, begins=True) as services:
+    with open_services(settings) as services:
         found = services.accounts.tokens.list()
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
@@ -96,7 +96,7 @@ def revoke(settings: Settings, token_id: str) -> None:
     """
     from missioncontrol.clock import system_clock, utc
 
-    with open_services(settings, begins=True) as services:
+    with open_services(settings) as services:
         token = services.accounts.tokens.revoke(token_id, utc(system_clock()))
     click.echo(f"Token {token.id} ({token.name}) works no more.", err=True)
 

@@ -64,7 +64,7 @@ def list_users(settings: Settings, as_json: bool) -> None:
     """
     import msgspec
 
-    with open_services(settings, begins=True) as services:
+    with open_services(settings) as services:
         found = services.accounts.users.list()
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
@@ -91,7 +91,7 @@ def remove(settings: Settings, name: str) -> None:
     """
     from missioncontrol.clock import system_clock, utc
 
-    with open_services(settings, begins=True) as services:
+    with open_services(settings) as services:
         services.accounts.users.remove(name, utc(system_clock()))
         left = services.accounts.exist()
     click.echo(f"{name} is removed.", err=True)
@@ -115,7 +115,7 @@ def password(settings: Settings, from_stdin: bool, name: str) -> None:
     """
     from missioncontrol.errors import NotFound
 
-    with open_services(settings, begins=True) as services:
+    with open_services(settings) as services:
         accounts = services.accounts
         user = accounts.users.get(name)
         if user is None:
@@ -139,7 +139,7 @@ def scopes_of(settings: Settings, scopes: tuple[str, ...], name: str) -> None:
     """
     from missioncontrol.access.scopes import parse_scopes
 
-    with open_services(settings, begins=True) as services:
+    with open_services(settings) as services:
         services.accounts.users.set_scopes(name, parse_scopes(scopes))
     click.echo(f"{name}: {', '.join(parse_scopes(scopes))}.", err=True)
 
@@ -154,7 +154,7 @@ def disable(settings: Settings, name: str) -> None:
     Example:
       missioncontrol user disable grace
     """
-    with open_services(settings, begins=True) as services:
+    with open_services(settings) as services:
         services.accounts.users.set_disabled(name, True)
     click.echo(f"{name} is disabled.", err=True)
 
@@ -169,7 +169,7 @@ def enable(settings: Settings, name: str) -> None:
     Example:
       missioncontrol user enable grace
     """
-    with open_services(settings, begins=True) as services:
+    with open_services(settings) as services:
         services.accounts.users.set_disabled(name, False)
     click.echo(f"{name} is enabled.", err=True)
 
@@ -191,7 +191,7 @@ def seen(settings: Settings, limit: int, who: str | None, as_json: bool) -> None
     """
     import msgspec
 
-    with open_services(settings, begins=True) as services:
+    with open_services(settings) as services:
         found = services.access_log.list(limit, who)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
