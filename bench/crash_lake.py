@@ -1,7 +1,7 @@
 """A lake of processed crashes as a busy installation has it after ten days, straight from random numbers.
 
 A few thousand signatures, the frequent ones first; four products; fields as processed crashes of Firefox have them,
-some 30 of them in the map. The last day comes as many small commits, as the workers leave them.
+and one of the user's own declaration. The last day comes as many small commits, as the workers leave them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,21 @@ SIGNATURES = 6_000
 PRODUCTS = {"Firefox": 0.7, "Fenix": 0.2, "Thunderbird": 0.06, "Notes": 0.04}
 CHANNELS = {"release": 0.55, "beta": 0.2, "nightly": 0.17, "esr": 0.08}
 SYSTEMS = {"Windows NT": 0.7, "Android": 0.15, "Linux": 0.08, "Mac OS X": 0.07}
-WORDS = ("mozilla", "js", "gfx", "dom", "layers", "ipc", "net", "gc", "Poke", "Update", "Paint", "Render", "Alloc")
+WORDS = (
+    "mozilla",
+    "js",
+    "gfx",
+    "dom",
+    "layers",
+    "ipc",
+    "net",
+    "gc",
+    "Poke",
+    "Update",
+    "Paint",
+    "Render",
+    "Alloc",
+)
 LOCALES = ("en-US", "de", "fr", "ja", "pl", "ru", "zh-CN", "pt-BR", "es-ES", "it", "nl", "cs")
 TEXTS = (
     "adapter_device_id", "adapter_vendor_id", "adapter_subsys_id", "adapter_driver_version", "async_shutdown_timeout",
@@ -37,7 +51,7 @@ TEXTS = (
 NUMBERS = (
     "available_page_file", "available_physical_memory", "available_virtual_memory", "total_page_file", "crash_time",
     "total_physical_memory", "total_virtual_memory", "system_memory_use_percentage", "startup_time", "thread_count",
-    "payload_size", "uptime_ts",
+    "payload_size",
 )  # fmt: skip
 BOOLS = ("dom_fission_enabled", "safe_mode", "is_nightly_build", "throttleable", "has_guard_page_access")
 
@@ -48,10 +62,18 @@ class Crashes:
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
         names = ["::".join(rng.choice(WORDS, 4)) + f"<T>::Do{n}" for n in range(SIGNATURES)]
-        self.signatures = np.array([f"{a} | {b}" for a, b in zip(names, reversed(names), strict=True)], object)
-        self.stacks = np.array([f"{s} | " + " | ".join(rng.choice(names, 14)) for s in self.signatures], object)
+        self.signatures = np.array(
+            [f"{a} | {b}" for a, b in zip(names, reversed(names), strict=True)], object
+        )
+        self.stacks = np.array(
+            [f"{s} | " + " | ".join(rng.choice(names, 14)) for s in self.signatures], object
+        )
         self.addons = np.array(
-            [json.dumps([f"addon{a}@example.org:1.{a % 7}" for a in rng.integers(0, 300, 6)]) for _ in range(2000)], object
+            [
+                json.dumps([f"addon{a}@example.org:1.{a % 7}" for a in rng.integers(0, 300, 6)])
+                for _ in range(2000)
+            ],
+            object,
         )
         weights = 1 / np.arange(1, SIGNATURES + 1) ** 0.9
         self.cumulative = np.cumsum(weights / weights.sum())
@@ -82,12 +104,12 @@ class Crashes:
             "proto_signature": words(self.stacks, signature),
             "process_type": words(["parent", "content", "gpu", "utility"], self.skewed(4, rows)),
             "report_type": words(["crash", "hang"], (rng.random(rows) < 0.04).astype(int)),
-            "reason": words(["SIGSEGV / SEGV_MAPERR", "EXCEPTION_ACCESS_VIOLATION_READ", "EXCEPTION_BREAKPOINT",
-                             "EXCEPTION_ACCESS_VIOLATION_WRITE", "SIGABRT", "SIGILL / ILL_ILLOPN"], self.skewed(6, rows)),
-            "address": pa.array([f"0x{a:016x}" for a in np.where(rng.random(rows) < 0.4, 0, rng.integers(0, 2**47, rows))]),
+            "reason": words(["SIGSEGV / SEGV_MAPERR", "EXCEPTION_ACCESS_VIOLATION_READ", "EXCEPTION_BREAKPOINT", "SIGABRT",
+                             "EXCEPTION_ACCESS_VIOLATION_WRITE", "SIGILL / ILL_ILLOPN"], self.skewed(6, rows)),
+            "address": pa.array([f"0x{a:016x}" for a in rng.integers(0, 2**47, rows) * (rng.random(rows) > 0.4)]),
             "os_name": words(list(SYSTEMS), self.draw(SYSTEMS, rows)),
             "os_version": words([f"10.0.{b}" for b in range(19000, 19060)], self.skewed(60, rows)),
-            "os_pretty_version": words(["Windows 10", "Windows 11", "Android 14", "Linux", "macOS 14"], self.skewed(5, rows)),
+            "os_pretty_version": words(["Windows 10", "Windows 11", "Linux", "macOS 14"], self.skewed(4, rows)),
             "cpu_arch": words(["amd64", "x86", "arm64"], self.skewed(3, rows)),
             "cpu_info": words([f"family 6 model {m} stepping {m % 9}" for m in range(200)], self.skewed(200, rows)),
             "topmost_filenames": words([f"{a}/{b}.cpp" for a in WORDS for b in WORDS], self.skewed(169, rows)),
@@ -101,33 +123,32 @@ class Crashes:
             "install_time": pa.array(1_750_000_000 + rng.integers(0, 9_000_000, rows)),
             "last_crash": pa.array(rng.exponential(90_000, rows).astype(np.int64), mask=rng.random(rows) < 0.3),
             "oom_allocation_size": pa.array(rng.integers(1, 10**8, rows), mask=rng.random(rows) < 0.93),
-            "moz_crash_reason": words([f"MOZ_RELEASE_ASSERT(m{n})" for n in range(150)], self.skewed(150, rows), 0.8, rng),
+            "moz_crash_reason": words([f"MOZ_ASSERT(m{n})" for n in range(150)], self.skewed(150, rows), 0.8, rng),
             "throttle_rate": pa.array(np.where((channel == 0) & (product == 0), 0.1, 1.0)),
             "startup_crash": pa.array(rng.random(rows) < 0.06),
             "success": pa.array(np.ones(rows, bool)),
-            "fields": self.map(rows),
-            "url": pa.array([f"https://example.org/{n}" for n in rng.integers(0, 10**6, rows)], mask=rng.random(rows) < 0.5),
-            "protected_fields": self.protected(rows),
+            **self.fields(rows),
+            "url": pa.array([f"https://example.org/{n}" for n in rng.integers(0, 10**6, rows)]),
+            "remote_type": words(["web", "file", "webIsolated=https://example.org"], self.skewed(3, rows)),
         }  # fmt: skip
         tail = f"-{day:%y%m%d}"
-        uuids = [f"{u[:8]}-{u[8:12]}-{u[12:16]}-{u[16:20]}-{u[20:26]}{tail[1:]}" for u in columns["uuid"].to_pylist()]
+        uuids = [
+            f"{u[:8]}-{u[8:12]}-{u[12:16]}-{u[16:20]}-{u[20:26]}{tail[1:]}"
+            for u in columns["uuid"].to_pylist()
+        ]
         return pa.table({**columns, "uuid": pa.array(uuids)})
 
-    def map(self, rows: int) -> pa.Array:
-        """The other public fields, all of them in each row."""
+    def fields(self, rows: int) -> dict[str, pa.Array]:
+        """The fields that are in every report and that few searches name."""
         rng = self.rng
-        values: dict[str, pa.Array] = {
+        return {
             "useragent_locale": words(LOCALES, self.skewed(len(LOCALES), rows)),
             "addons": words(self.addons, self.skewed(2000, rows)),
             **{name: words([f"{name[:12]} {n}" for n in range(400)], self.skewed(400, rows)) for name in TEXTS},
-            **{name: pa.array(rng.integers(0, 2**33, rows).astype(str).tolist()) for name in NUMBERS},
-            **{name: words(["false", "true"], (rng.random(rows) < 0.3).astype(int)) for name in BOOLS},
+            **{name: pa.array(rng.integers(0, 2**33, rows)) for name in NUMBERS},
+            **{name: pa.array(rng.random(rows) < 0.3) for name in BOOLS},
+            "fields": maps({"own_team": words(["red", "green", "blue"], self.skewed(3, rows))}, rows),
         }
-        return maps(values, rows)
-
-    def protected(self, rows: int) -> pa.Array:
-        """The other protected fields."""
-        return maps({"remote_type": words(["web", "file", "webIsolated=https://example.org"], self.skewed(3, rows))}, rows)
 
     def draw(self, shares: dict[str, float], rows: int) -> np.ndarray:
         return self.rng.choice(len(shares), rows, p=list(shares.values()))
@@ -137,7 +158,10 @@ class Crashes:
 
 
 def words(
-    values: list[str] | np.ndarray, codes: np.ndarray, missing: float = 0, rng: np.random.Generator | None = None
+    values: list[str] | np.ndarray,
+    codes: np.ndarray,
+    missing: float = 0,
+    rng: np.random.Generator | None = None,
 ) -> pa.Array:
     """Texts by their numbers; a share of them missing."""
     mask = rng.random(len(codes)) < missing if rng is not None else None

@@ -215,7 +215,9 @@ _CRASHES = (
     *(Column(name, "float64") for name in crash_columns.NUMBERS),
     *(Column(name, "bool") for name in crash_columns.BOOLS),
     *(Column(name, "timestamp") for name in crash_columns.TIMES),
-    Column("throttle_rate", "float64", "Share of reports like this one that are kept; count 1 / throttle_rate."),
+    Column(
+        "throttle_rate", "float64", "Share of reports like this one that are kept; count 1 / throttle_rate."
+    ),
     Column("fields", "text_map", "Public fields of the user's own declarations; lists as JSON."),
     *(Column(name, "string", protected=True) for name in crash_columns.PROTECTED_TEXTS),
     *(Column(name, "string", "A list, as JSON.", protected=True) for name in crash_columns.PROTECTED_LISTS),

@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 from missioncontrol import __version__
 from missioncontrol.web.assets import STATIC, load_assets
 from missioncontrol.web.crash_api import build_crash_api
+from missioncontrol.web.crash_route import CrashAccess
 from missioncontrol.web.headers import SecureHeaders
 from missioncontrol.web.history_api import build_history_api
 from missioncontrol.web.history_pages import build_history_pages
@@ -49,7 +50,20 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
         lambda: datetime.now(UTC),
     )
     api = build_api(services.engine, services.sql, services.registry, services.config)
-    return compose(sources, [api, build_metrics(services, edge), build_crash_api(services.blobs)])
+    return compose(sources, [api, build_metrics(services, edge), *build_crash_routers(services)])
+
+
+def build_crash_routers(services: Services, access: CrashAccess = CrashAccess()) -> list[APIRouter]:
+    """The Crash Stats API; `access` says what the reader of a request may do."""
+    from missioncontrol.web.crash_search_api import build_crash_search_api
+    from missioncontrol.web.crash_tools_api import build_crash_tools_api
+
+    parts = (services.blobs, services.crash_queue, services.signatures, services.releases)
+    return [
+        build_crash_api(services.blobs, services.crash_fields, access),
+        build_crash_search_api(services.crash_search, services.config, access),
+        build_crash_tools_api(*parts, access),
+    ]
 
 
 def compose(sources: PageSources, routers: list[APIRouter]) -> FastAPI:

@@ -5,7 +5,7 @@ A histogram of dates has ISO 8601 texts as terms, of numbers numbers; a cardinal
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,7 +39,7 @@ def counts_of(search: Search, rows: Iterable[Row]) -> tuple[int | float, Json]:
             total = _count(count)
         else:
             level = levels[step]
-            term = keys[level] if level < len(keys) else None
+            term = keys[level] if level < len(keys) else ""
             found.setdefault((step, *keys[:level]), []).append((rank, term, count))
     numbered = {id(step.facet): step.number for step in steps(search.facets)}
     return total, {f.label: _facet(f, (), found, numbered) for f in search.facets}

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from missioncontrol.errors import BadRequest
 from missioncontrol.query.supersearch.fields import SearchField
-from missioncontrol.query.supersearch.model import RANGES, Condition, Operator, Value
+from missioncontrol.query.supersearch.model import RANGES, Condition, Operator
 
 _OPERATORS: tuple[Operator, ...] = (">=", "<=", ">", "<", "=", "~", "^", "$", "@")
 _OF_TEXT = ("=", "~", "^", "$", "@")
@@ -62,7 +62,7 @@ def parse_instant(name: str, text: str) -> datetime:
 
 
 def _split(field: SearchField, text: str) -> tuple[Operator, str]:
-    operator = next((o for o in _OPERATORS if text.startswith(o)), "terms")
+    operator: Operator = next((o for o in _OPERATORS if text.startswith(o)), "terms")
     value = text.removeprefix(operator) if operator != "terms" else text
     if field.kind in ("keyword", "text") and operator in RANGES and not _is_range(field, value):
         return "terms", text  # names of Rust begin with <
@@ -94,7 +94,7 @@ def _bool(name: str, field: SearchField, operator: Operator, value: str, negated
 def _number(name: str, field: SearchField, operator: Operator, value: str, negated: bool) -> Condition:
     if operator in ("~", "^", "$", "@"):
         raise _refused(name, field, operator)
-    number: Value = None
+    number: int | float | None = None
     if _INTEGER.fullmatch(value):
         number = int(value)
     elif _NUMBER.fullmatch(value):

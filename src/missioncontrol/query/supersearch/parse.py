@@ -134,7 +134,9 @@ class _Reading:
         for step in reversed(path):
             outer = self._leaf(step)
             if outer.kind == "cardinality":
-                raise BadRequest("bad_facet", f"Nothing can be counted within {step[:80]!r}: it is one number.")
+                raise BadRequest(
+                    "bad_facet", f"Nothing can be counted within {step[:80]!r}: it is one number."
+                )
             facet = Facet(outer.label, outer.kind, outer.field, outer.interval, (facet,))
         return facet
 

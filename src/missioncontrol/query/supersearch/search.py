@@ -95,7 +95,9 @@ class CrashSearch:
         return [FirstSeen(name, iso(first), build) for name, first, build in rows]
 
     def _relation(self, names: Sequence[str], first: date | None, last: date | None) -> str:
-        columns: dict[str, Column] = {c.name: c for c in lake_tables(self._engine.registry())[CRASHES].columns}
+        columns: dict[str, Column] = {
+            c.name: c for c in lake_tables(self._engine.registry())[CRASHES].columns
+        }
         wanted = [columns[name] for name in names if name in columns]
         return counting_rows(self._engine.reader, wanted, first, last)
 

@@ -155,4 +155,3 @@ def _rows(step: Step, depth: int) -> str:
     own = len(step.path) - (step.facet.kind == "cardinality")
     keys = [f"CAST(k{i} AS VARCHAR)" for i in range(own)] + ["NULL"] * (depth - own)
     return f"SELECT {step.number}, {', '.join(keys)}, rank, n FROM s{step.number}"
-
