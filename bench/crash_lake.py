@@ -104,8 +104,8 @@ class Crashes:
             "proto_signature": words(self.stacks, signature),
             "process_type": words(["parent", "content", "gpu", "utility"], self.skewed(4, rows)),
             "report_type": words(["crash", "hang"], (rng.random(rows) < 0.04).astype(int)),
-            "reason": words(["SIGSEGV / SEGV_MAPERR", "EXCEPTION_ACCESS_VIOLATION_READ", "EXCEPTION_BREAKPOINT", "SIGABRT",
-                             "EXCEPTION_ACCESS_VIOLATION_WRITE", "SIGILL / ILL_ILLOPN"], self.skewed(6, rows)),
+            "reason": words(["SIGSEGV / SEGV_MAPERR", "EXCEPTION_ACCESS_VIOLATION_READ", "EXCEPTION_BREAKPOINT",
+                             "EXCEPTION_ACCESS_VIOLATION_WRITE", "SIGABRT", "SIGILL"], self.skewed(6, rows)),
             "address": pa.array([f"0x{a:016x}" for a in rng.integers(0, 2**47, rows) * (rng.random(rows) > 0.4)]),
             "os_name": words(list(SYSTEMS), self.draw(SYSTEMS, rows)),
             "os_version": words([f"10.0.{b}" for b in range(19000, 19060)], self.skewed(60, rows)),
@@ -144,7 +144,10 @@ class Crashes:
         return {
             "useragent_locale": words(LOCALES, self.skewed(len(LOCALES), rows)),
             "addons": words(self.addons, self.skewed(2000, rows)),
-            **{name: words([f"{name[:12]} {n}" for n in range(400)], self.skewed(400, rows)) for name in TEXTS},
+            **{
+                name: words([f"{name[:12]} {n}" for n in range(400)], self.skewed(400, rows))
+                for name in TEXTS
+            },
             **{name: pa.array(rng.integers(0, 2**33, rows)) for name in NUMBERS},
             **{name: pa.array(rng.random(rows) < 0.3) for name in BOOLS},
             "fields": maps({"own_team": words(["red", "green", "blue"], self.skewed(3, rows))}, rows),

@@ -40,7 +40,12 @@ class CrashLake:
             self._count += 1
             received = NOW - timedelta(hours=document.get("hours_ago", 1))
             known = document.get("uuid", crash_id(self._count, received))
-            made = {"date_processed": received.isoformat(), "processing_revision": revision, **document, "uuid": known}
+            made = {
+                "date_processed": received.isoformat(),
+                "processing_revision": revision,
+                **document,
+                "uuid": known,
+            }
             rows.append(crash_row(made, self.services.crash_fields(), self.index.columns))
             ids.append(known)
         self.index.add(rows, NOW)

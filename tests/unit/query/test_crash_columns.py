@@ -23,7 +23,9 @@ def test_every_shipped_searchable_field_is_a_column_of_its_type_and_mark() -> No
     for field in load_fields():
         if field.search and field.name != "uuid":
             column = COLUMNS[field.name]
-            assert (column.type, column.protected) == (KINDS[field.type], field.access == "protected"), field.name
+            assert (column.type, column.protected) == (KINDS[field.type], field.access == "protected"), (
+                field.name
+            )
 
 
 def test_every_column_is_a_field() -> None:

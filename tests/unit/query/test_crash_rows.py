@@ -51,9 +51,7 @@ def test_the_newest_row_of_a_crash_counts_and_compaction_changes_nothing(lake: C
     check(lake, {"A": 4, "Z": 1})
     lake.add({"signature": "B", "uuid": first}, revision=1)
     check(lake, {"A": 3, "B": 1, "Z": 1})
-    lake.add(
-        {"signature": "C", "uuid": first}, {"signature": "C", "uuid": old, "hours_ago": 48}, revision=2
-    )
+    lake.add({"signature": "C", "uuid": first}, {"signature": "C", "uuid": old, "hours_ago": 48}, revision=2)
     check(lake, {"A": 2, "C": 2, "Z": 1})
     lake.index.delete([second], NOW)
     expected = {"A": 1, "C": 2, "Z": 1}

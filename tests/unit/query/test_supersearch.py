@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -203,7 +202,17 @@ def test_protected_fields_are_refused_whatever_there_is(lake: CrashLake, pair: s
 
 
 def test_columns_and_what_a_crash_lacks(lake: CrashLake) -> None:
-    names = ["uuid", "date", "addons", "uptime", "startup_crash", "url", "own_tags", "own_score", "client_crash_date"]
+    names = [
+        "uuid",
+        "date",
+        "addons",
+        "uptime",
+        "startup_crash",
+        "url",
+        "own_tags",
+        "own_score",
+        "client_crash_date",
+    ]
     found = lake.search("signature=A", *(f"_columns={n}" for n in [*names, "build_id"])).hits
     assert found == [
         {

@@ -24,7 +24,14 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashLake]:
          "install_time": 2},
     )  # fmt: skip
     lake.add(
-        {"signature": "A", "product": "Mail", "version": "1", "hours_ago": 31, "uptime": -3, "install_time": 3}
+        {
+            "signature": "A",
+            "product": "Mail",
+            "version": "1",
+            "hours_ago": 31,
+            "uptime": -3,
+            "install_time": 3,
+        }
     )
     yield lake
     lake.close()
@@ -44,7 +51,9 @@ def test_signatures_are_counted_unless_asked_otherwise(lake: CrashLake) -> None:
 
 
 def test_terms_are_cut_and_keep_their_kind(lake: CrashLake) -> None:
-    found = lake.search("_facets=signature", "_facets=uptime", "_facets=startup_crash", "_facets_size=1").facets
+    found = lake.search(
+        "_facets=signature", "_facets=uptime", "_facets=startup_crash", "_facets_size=1"
+    ).facets
     assert found == {
         "signature": [{"term": "A", "count": 3}],
         "uptime": [{"term": -3, "count": 1}],
@@ -55,9 +64,7 @@ def test_terms_are_cut_and_keep_their_kind(lake: CrashLake) -> None:
 def test_lists_are_counted_by_item_once_a_crash(lake: CrashLake) -> None:
     found = lake.search("_facets=addons", "_aggs.addons=version", "_aggs.version=addons").facets
     assert terms(found["addons"]) == [("y", 2), ("x", 1)]
-    assert found["addons"][0]["facets"] == {
-        "version": [{"term": "1", "count": 1}, {"term": "2", "count": 1}]
-    }
+    assert found["addons"][0]["facets"] == {"version": [{"term": "1", "count": 1}, {"term": "2", "count": 1}]}
     assert found["version"][0]["facets"]["addons"] == [{"term": "x", "count": 1}, {"term": "y", "count": 1}]
     assert lake.search("_cardinality.addons=1").facets["cardinality_addons"] == {"value": 2}
 
