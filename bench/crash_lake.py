@@ -12,6 +12,7 @@ import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -68,15 +69,14 @@ class Crashes:
         self.stacks = np.array(
             [f"{s} | " + " | ".join(rng.choice(names, 14)) for s in self.signatures], object
         )
-        self.addons = np.array(
-            [
-                json.dumps([f"addon{a}@example.org:1.{a % 7}" for a in rng.integers(0, 300, 6)])
-                for _ in range(2000)
-            ],
-            object,
-        )
+        self.addons = np.array([self.list_of_addons() for _ in range(20_000)], object)
         weights = 1 / np.arange(1, SIGNATURES + 1) ** 0.9
         self.cumulative = np.cumsum(weights / weights.sum())
+
+    def list_of_addons(self) -> str:
+        return msgspec.json.encode(
+            [f"addon{a}@example.org:1.{a % 7}" for a in self.rng.integers(0, 300, 6)]
+        ).decode()
 
     def day(self, day: date, rows: int) -> pa.Table:
         """Rows received on one day, in no order."""
@@ -143,7 +143,7 @@ class Crashes:
         rng = self.rng
         return {
             "useragent_locale": words(LOCALES, self.skewed(len(LOCALES), rows)),
-            "addons": words(self.addons, self.skewed(2000, rows)),
+            "addons": words(self.addons, self.skewed(20_000, rows)),
             **{
                 name: words([f"{name[:12]} {n}" for n in range(400)], self.skewed(400, rows))
                 for name in TEXTS

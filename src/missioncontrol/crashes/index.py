@@ -50,6 +50,9 @@ def crash_row(document: Mapping[str, Any], fields: Fields, columns: Sequence[Col
         value = _found(document, field.place.split("."))
         if value is None:
             continue
+        if isinstance(value, list) and field.type == "list":
+            # Items are texts: so a list can be taken apart without reading it as JSON.
+            value = [text for item in value if (text := _text(item)) is not None]
         home = home_of(field, own.get(field.name))
         if home == field.name:
             row[home] = _typed(value, own[home].type)

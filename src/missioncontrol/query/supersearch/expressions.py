@@ -29,34 +29,54 @@ class Sql(msgspec.Struct, frozen=True):
     values: tuple[Parameter, ...] = ()
 
 
+def stored_of(field: SearchField) -> str:
+    """What is stored of the field: a column or an entry of a map."""
+    column = dialect.name(field.home)
+    return f"{column}[{dialect.text(field.name)}]" if field.stored == "text_map" else column
+
+
 def value_of(field: SearchField) -> str:
     """The field's value: text, a number, a truth, an instant, or a list of texts."""
-    stored = dialect.name(field.home)
-    kind = _STORED.get(field.stored, "DOUBLE")
-    if field.stored == "text_map":
-        stored, kind = f"{stored}[{dialect.text(field.name)}]", "VARCHAR"
+    stored = stored_of(field)
     if field.many:
-        return f"CASE WHEN json_valid({stored}) THEN list_distinct(from_json({stored}, {_LIST})) END"
+        return items_of(stored)
+    kind = "VARCHAR" if field.stored == "text_map" else _STORED.get(field.stored, "DOUBLE")
     wanted = _SQL_KINDS.get(field.kind, "BIGINT" if field.whole else "DOUBLE")
     return stored if wanted == kind else f"TRY_CAST({stored} AS {wanted})"
 
 
+def items_of(stored: str) -> str:
+    """The different texts of a list that is stored as JSON. One without escapes is cut, which is ten times faster."""
+    plain = f"starts_with({stored}, '[\"') AND ends_with({stored}, '\"]') AND NOT contains({stored}, '\\')"
+    cut = f"string_split({stored}[3:-3], '\",\"')"
+    parsed = f"CASE WHEN json_valid({stored}) THEN from_json({stored}, {_LIST}) END"
+    return f"list_distinct(CASE WHEN {plain} THEN {cut} ELSE {parsed} END)"
+
+
 def matching(conditions: Sequence[Condition]) -> Sql:
     """All conditions: those of one field that ask for values are alternatives, everything else holds together."""
-    alternatives: dict[str, list[Sql]] = {}
-    together: list[Sql] = []
-    for condition in conditions:
+    parts: dict[int | str, list[Sql]] = {}
+    # What is cheap leaves less for what is dear.
+    for condition in sorted(conditions, key=_cost):
         sql = _one(condition)
         if condition.negated:
             # A crash without a value is none that has it.
-            together.append(Sql(f"({sql.text}) IS NOT TRUE", sql.values))
-        elif condition.operator in RANGES:
-            together.append(sql)
-        else:
-            alternatives.setdefault(condition.field.name, []).append(sql)
-    parts = [*together, *(_any(choices) for choices in alternatives.values())]
-    text = " AND ".join(f"({part.text})" for part in parts) or "true"
-    return Sql(text, tuple(v for part in parts for v in part.values))
+            sql = Sql(f"({sql.text}) IS NOT TRUE", sql.values)
+        alone = condition.negated or condition.operator in RANGES
+        parts.setdefault(len(parts) if alone else condition.field.name, []).append(sql)
+    choices = [_any(part) for part in parts.values()]
+    text = " AND ".join(f"({choice.text})" for choice in choices) or "true"
+    return Sql(text, tuple(v for choice in choices for v in choice.values))
+
+
+def _cost(condition: Condition) -> int:
+    if condition.operator == "null":
+        return 0
+    if condition.field.many or (condition.field.kind == "text" and condition.operator == "terms"):
+        return 3
+    return {"=": 0, "terms": 0, "true": 0, "@": 4}.get(
+        condition.operator, 0 if condition.operator in RANGES else 2
+    )
 
 
 def _any(choices: Sequence[Sql]) -> Sql:
@@ -66,8 +86,7 @@ def _any(choices: Sequence[Sql]) -> Sql:
 def _one(condition: Condition) -> Sql:
     field, operator, value = condition.field, condition.operator, condition.value
     if operator == "null":
-        stored = dialect.name(field.home)
-        return Sql(f"{value_of(field)} IS NULL" if field.stored == "text_map" else f"{stored} IS NULL")
+        return Sql(f"{stored_of(field)} IS NULL")
     if isinstance(value, datetime):
         # Instants were parsed, so writing them out is safe; as literals they prune row groups by their statistics.
         return Sql(f"{value_of(field)} {operator} {dialect.instant(value)}")
@@ -79,10 +98,14 @@ def _one(condition: Condition) -> Sql:
 
 
 def _in_list(field: SearchField, condition: Condition) -> Sql:
+    stored, items = stored_of(field), value_of(field)
     if condition.operator in ("terms", "=") and field.kind == "keyword":
-        return Sql(f"list_contains({value_of(field)}, ?)", (_bound(condition.value),))
+        wanted = _bound(condition.value)
+        # Few lists have the text at all: only those are taken apart.
+        quoted = msgspec.json.encode(wanted).decode()
+        return Sql(f"contains({stored}, ?) AND list_contains({items}, ?)", (quoted, wanted))
     item = _text("item", condition)
-    return Sql(f"list_bool_or(list_transform({value_of(field)}, lambda item: {item.text}))", item.values)
+    return Sql(f"list_bool_or(list_transform({items}, lambda item: {item.text}))", item.values)
 
 
 def _text(value: str, condition: Condition) -> Sql:
@@ -98,7 +121,11 @@ def _text(value: str, condition: Condition) -> Sql:
     if free and operator == "terms":
         words = words_of(str(wanted))
         split = f"string_split_regex(lower({value}), {dialect.text(WORD_BREAK)})"
-        return Sql(f"list_has_all({split}, ?::VARCHAR[])", (words,))
+        # Few texts have the words in them at all: only those are taken apart.
+        some = " AND ".join([f"contains(lower({value}), ?)"] * len(words))
+        return Sql(
+            f"CASE WHEN {some} THEN list_has_all({split}, ?::VARCHAR[]) ELSE false END", (*words, words)
+        )
     if operator == "terms":
         return Sql(f"{value} = ?", (wanted,))
     function = {"~": "contains", "^": "starts_with", "$": "ends_with"}[operator]

@@ -11,7 +11,13 @@ from collections.abc import Sequence
 import msgspec
 
 from missioncontrol.query import dialect
-from missioncontrol.query.supersearch.expressions import Sql, matching, value_of
+from missioncontrol.query.supersearch.expressions import (
+    Sql,
+    items_of,
+    matching,
+    stored_of,
+    value_of,
+)
 from missioncontrol.query.supersearch.fields import SearchField
 from missioncontrol.query.supersearch.model import Facet, Search
 
@@ -55,7 +61,7 @@ def counting(search: Search) -> Sql:
         return Sql(f"SELECT -1, 0, {count} FROM {{relation}} WHERE {where.text}", where.values)
     fields = list(dict.fromkeys(step.facet.field for step in all_steps))
     names = {field.name: f"f{number}" for number, field in enumerate(fields)}
-    read = [f"{value_of(field)} AS {names[field.name]}" for field in fields]
+    read = [f"{stored_of(f) if f.many else value_of(f)} AS {names[f.name]}" for f in fields]
     read += [f"{dialect.name('throttle_rate')} AS throttle_rate"] if search.weighted else []
     # Read once: each of the steps would read the files again.
     found = f"found AS MATERIALIZED (SELECT {', '.join(read)} FROM {{relation}} WHERE {where.text})"
@@ -92,21 +98,22 @@ def _weight(weighted: bool) -> str:
 
 def _shown(field: SearchField) -> str:
     if field.many:
-        return dialect.name(field.home) if field.stored != "text_map" else _entry(field)
+        return stored_of(field)
     return f"epoch_us({value_of(field)})" if field.kind == "date" else value_of(field)
-
-
-def _entry(field: SearchField) -> str:
-    return f"{dialect.name(field.home)}[{dialect.text(field.name)}]"
 
 
 def _step(step: Step, names: dict[str, str], count: str, size: int) -> str:
     """The counts of one step: the first terms within each term of the step before, of those that it kept."""
     source, keys = ["found"], []
+    if any(facet.field.many for facet in step.path):
+        # Many crashes have the same list: each different one is taken apart once.
+        read = list(dict.fromkeys(names[facet.field.name] for facet in step.path))
+        source = [f"(SELECT {', '.join(read)}, {count} AS c FROM found{_group(len(read))})"]
+        count = "sum(c)"
     for level, facet in enumerate(step.path):
         name = names[facet.field.name]
         if facet.field.many:
-            source.append(f"unnest({name}) AS u{level}(i{level})")
+            source.append(f"unnest({items_of(name)}) AS u{level}(i{level})")
             name = f"i{level}"
         keys.append(_key(facet, name))
     above = [f"k{level}" for level in range(len(keys) - 1)]
@@ -124,6 +131,8 @@ def _step(step: Step, names: dict[str, str], count: str, size: int) -> str:
     grouped = f"SELECT {', '.join(select)} {rows}{_group(len(keys))}"
     bars = step.facet.kind == "histogram"
     order, most = (own, MOST_BARS + 1) if bars else (f"n DESC, {own}", size)
+    if not above:  # a limit keeps the first ones without sorting all of a million
+        grouped += f" ORDER BY {order} LIMIT {most}"
     within = f"PARTITION BY {', '.join(above)} " if above else ""
     rank = f"row_number() OVER ({within}ORDER BY {order}) AS rank"
     return f"s{step.number} AS (SELECT *, {rank} FROM ({grouped}) QUALIFY rank <= {most})"
