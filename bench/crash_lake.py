@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from missioncontrol.config import load_config
 from missioncontrol.lake.parquet import COMPACTED_LEVEL
@@ -194,17 +195,51 @@ def make(sizes: Sizes, crashes: int) -> Path:
     drawn = Crashes(np.random.default_rng(SEED))
     version = 0
     for number in range(DAYS):
-        day = LAST_DAY - timedelta(days=DAYS - 1 - number)
-        table = drawn.day(day, crashes // DAYS)
+        table = drawn.day(LAST_DAY - timedelta(days=DAYS - 1 - number), crashes // DAYS)
         pieces = SMALL_COMMITS if number == DAYS - 1 else 1
         size = -(-table.num_rows // pieces)
         for start in range(0, table.num_rows, size):
             version += 1
-            staged = services.writer.stage("crashes", table.slice(start, size), COMPACTED_LEVEL)
-            services.writer.commit("crashes", staged, "bench", version)
+            add(services, "crashes", table.slice(start, size), version)
     services.close()
     stamp.write_text(json.dumps({"last_day": LAST_DAY.isoformat()}))
     return data
+
+
+def make_revised(sizes: Sizes, crashes: int) -> Path:
+    """A copy of the lake in which one of a hundred crashes of each day was processed again, to the same end."""
+    data = WORK / f"crash-lake-{crashes}-revised"
+    stamp = data / "complete.json"
+    if stamp.exists():
+        return data
+    shutil.rmtree(data, ignore_errors=True)
+    shutil.copytree(make(sizes, crashes), data, ignore=shutil.ignore_patterns("complete.json", "cache"))
+    services = Services(load_config(data, environ={}))
+    files = sorted((data / "lake" / "crashes").glob("submission_date=*/*.parquet"))
+    for version, path in enumerate(files, 1):
+        rows = pq.ParquetFile(path).read()
+        day = date.fromisoformat(path.parent.name.partition("=")[2])
+        again = rows.take(pa.array(np.arange(0, rows.num_rows, 100)))
+        ones = pa.array(np.ones(again.num_rows, np.int64))
+        again = again.set_column(again.column_names.index("revision"), "revision", ones)
+        days = pa.array(np.full(again.num_rows, np.datetime64(day)), pa.date32())
+        again = again.append_column("submission_date", days)
+        add(services, "crashes", again, version, "again")
+        add(
+            services,
+            "crash_revisions",
+            again.select(["submission_date", "uuid", "revision"]),
+            version,
+            "again",
+        )
+    services.close()
+    stamp.write_text(json.dumps({"last_day": LAST_DAY.isoformat()}))
+    return data
+
+
+def add(services: Services, table: str, rows: pa.Table, version: int, app: str = "bench") -> None:
+    staged = services.writer.stage(table, rows, COMPACTED_LEVEL)
+    services.writer.commit(table, staged, app, version)
 
 
 if __name__ == "__main__":

@@ -259,3 +259,31 @@ def test_the_query_can_be_asked_for(lake: CrashLake) -> None:
     said = searching.query_of(searching.parse([("signature", "~a"), ("_return_query", "1")], True))
     assert " FROM crashes " in said["hits"]["sql"]
     assert said["counts"]["values"] == ("a",)
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        ["date=>=0001-01-01"], ["date=<=9999-12-31T23:59:59"], ["date=>=2026-11-26T00:00:00+14:00"],
+        ["product=a\x00b"], ["product=\udc80"], ["signature=~'; DROP TABLE x; --"], ["uptime=>1e30"],
+        ["uptime=-99999999999999999999999999"], ["build=>99999999999999999999999999"], ["addons=\",\""],
+        ["addons=a\\"], ["app_notes='"], ["_histogram.uptime=product", "_histogram_interval.uptime=0.0001"],
+        ["_histogram.oom_allocation_size=product", "_histogram_interval.oom_allocation_size=1e17"],
+        ["_facets=fields_nonsense' OR 1=1"], ["_columns=uuid; SELECT 1"],
+    ],
+)  # fmt: skip
+def test_strange_values_are_answered_or_refused(lake: CrashLake, pairs: list[str]) -> None:
+    try:
+        assert lake.search(*pairs).total >= 0
+    except BadRequest as refused:
+        assert refused.code in ("unknown_field", "bad_value")
+
+
+def test_numbers_at_the_ends(tmp_path: Any) -> None:
+    lake = CrashLake(tmp_path / "data", OWN)
+    lake.add({"signature": "A", "oom_allocation_size": 2**63 - 1}, {"signature": "B", "own_score": 1e300})
+    assert lake.signatures("oom_allocation_size=9223372036854775807") == "A"
+    assert lake.signatures("own_score=>1e299") == "B"
+    found = lake.search("_histogram.oom_allocation_size=signature", "_histogram.own_score=signature").facets
+    assert len(found["histogram_own_score"]) == 1
+    lake.close()

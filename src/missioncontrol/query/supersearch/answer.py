@@ -82,7 +82,7 @@ def _term(facet: Facet, text: str) -> str | int | float:
         return iso(int(text))
     if kind != "number":
         return text
-    return int(text) if facet.field.whole and "." not in text else float(text)
+    return int(text) if facet.field.whole and text.removeprefix("-").isdigit() else float(text)
 
 
 def iso(microseconds: int) -> str:

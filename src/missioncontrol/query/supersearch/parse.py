@@ -51,7 +51,8 @@ def parse_search(
     """
     grouped: dict[str, list[str]] = {}
     for key, value in pairs:
-        grouped.setdefault(key, []).append(value)
+        # A command line can hold halves of characters, which no store can.
+        grouped.setdefault(_text(key), []).append(_text(value))
     return _Reading(grouped, fields, may_read_protected).search(now, most_results)
 
 
@@ -179,6 +180,10 @@ class _Reading:
 
     def _flag(self, name: str) -> bool:
         return self._given.get(name, ["0"])[-1].lower() not in ("0", "false", "")
+
+
+def _text(value: str) -> str:
+    return value.encode("utf-8", "replace").decode()
 
 
 def _default_dates(conditions: Sequence[Condition], fields: SearchFields, now: datetime) -> list[Condition]:

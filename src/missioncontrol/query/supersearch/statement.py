@@ -149,7 +149,7 @@ def _key(facet: Facet, name: str) -> str:
     interval = facet.interval
     if facet.field.kind != "date":
         kind = "BIGINT" if facet.field.whole and interval.width.is_integer() else "DOUBLE"
-        return f"CAST(floor({name} / {interval.width!r}) * {interval.width!r} AS {kind})"
+        return f"TRY_CAST(floor({name} / {interval.width!r}) * {interval.width!r} AS {kind})"
     us = f"epoch_us({name})"
     if interval.unit == "week":
         week = f"CAST(floor(({us} - {_MONDAY_US}) / {_US_OF_WEEK}.0) AS BIGINT)"
