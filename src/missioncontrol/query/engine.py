@@ -97,6 +97,14 @@ class Engine:
         with self._run(statement) as rows:
             return [row for batch in rows.batches() for row in batch]
 
+    def rows(self, statement: Statement) -> tuple[list[tuple[Any, ...]], bool]:
+        """At most `limit` rows of a statement of our own, and whether that is all of them.
+
+        Raises `TooSlow` (`query_timeout`), `BadRequest` (`query_memory`) and `StorageError`.
+        """
+        with self._run(statement) as rows:
+            return [row for batch in rows.batches() for row in batch], rows.complete
+
     def close(self) -> None:
         """Close the connection; the next query opens another."""
         with self._lock:

@@ -19,8 +19,9 @@ from missioncontrol.web.auth.gate import Gate, Surroundings
 from missioncontrol.web.auth.guard import guard_every_route
 from missioncontrol.web.auth.login_pages import build_login
 from missioncontrol.web.auth.profile_pages import build_profile
-from missioncontrol.web.auth.visit import Record
+from missioncontrol.web.auth.visit import Record, reader_of
 from missioncontrol.web.crash_api import build_crash_api
+from missioncontrol.web.crash_route import CrashAccess
 from missioncontrol.web.guide import build_guide
 from missioncontrol.web.headers import SecureHeaders
 from missioncontrol.web.history_api import build_history_api
@@ -59,12 +60,30 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
         lambda: datetime.now(UTC),
     )
     api = build_api(services.engine, services.sql, services.registry, services.config, sources.record)
+    access = CrashAccess(
+        lambda request: reader_of(request).may("protected"),
+        lambda request: reader_of(request).may("reprocess"),
+        sources.record.note,
+    )
     return compose(
         sources,
-        [api, build_metrics(services, edge), build_crash_api(services.blobs)],
+        [api, build_metrics(services, edge), *build_crash_routers(services, access)],
         lambda: services.accounts,
         services.config,
     )
+
+
+def build_crash_routers(services: Services, access: CrashAccess = CrashAccess()) -> list[APIRouter]:
+    """The Crash Stats API; `access` says what the reader of a request may do."""
+    from missioncontrol.web.crash_search_api import build_crash_search_api
+    from missioncontrol.web.crash_tools_api import build_crash_tools_api
+
+    parts = (services.blobs, services.crash_queue, services.signatures, services.releases)
+    return [
+        build_crash_api(services.blobs, services.crash_fields, access),
+        build_crash_search_api(services.crash_search, services.config, access),
+        build_crash_tools_api(*parts, access),
+    ]
 
 
 def compose(
