@@ -25,6 +25,7 @@ class Crashed(NamedTuple):
     server: RunningServer
     crashes: list[str]
     dump: bytes
+    token: str
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,9 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashed]:
             crashes.append(send(server.url, report(fields, upload_file_minidump=dump)).text.strip()[-36:])
         searched = f"{server.url}/api/SuperSearch/?product=Notes&_facets_size=0"
         server.wait_until(lambda: httpx.get(searched).json()["total"] == 3)
-        yield Crashed(server, crashes, dump)
+        scopes = [word for scope in ("read", "protected", "reprocess") for word in ("--scope", scope)]
+        made = server.run("token", "create", "--name", "tools", *scopes, "--json").stdout
+        yield Crashed(server, crashes, dump, json.loads(made)["token"])
 
 
 def tool(
@@ -119,14 +122,21 @@ def test_supersearchfacet(crashed: Crashed) -> None:
 
 
 def test_the_query_is_answered_to_those_with_a_token(crashed: Crashed) -> None:
-    said = tool(crashed, "supersearch", "--product=Notes", "--_return_query=1", token="x" * 32).stdout
+    said = tool(crashed, "supersearch", "--product=Notes", "--_return_query=1", token=crashed.token).stdout
     assert "FROM crashes" in said.replace("\n", " ")
 
 
 def test_fetch_data(crashed: Crashed, tmp_path: Path) -> None:
     crash = crashed.crashes[0]
     tool(
-        crashed, "fetch-data", "--raw", "--dumps", "--processed", str(tmp_path / "got"), crash, token="x" * 32
+        crashed,
+        "fetch-data",
+        "--raw",
+        "--dumps",
+        "--processed",
+        str(tmp_path / "got"),
+        crash,
+        token=crashed.token,
     )
     raw = json.loads((tmp_path / "got" / "raw_crash" / f"20{crash[-6:]}" / crash).read_text())
     assert raw["ProductName"] == "Notes"
@@ -147,6 +157,6 @@ def test_reprocess(crashed: Crashed) -> None:
         return number
 
     before = revision()
-    said = tool(crashed, "reprocess", crash, token="x" * 32).stdout
+    said = tool(crashed, "reprocess", crash, token=crashed.token).stdout
     assert "non-200" not in said
     server.wait_until(lambda: revision() == before + 1)

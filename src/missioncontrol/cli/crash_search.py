@@ -70,7 +70,7 @@ def reprocess(settings: Settings, query: tuple[str, ...], dry_run: bool, crash_i
     from missioncontrol.blobs.crash_keys import parsed_crash_id, raw_key
     from missioncontrol.clock import system_clock, utc
     from missioncontrol.errors import NotFound
-    from missioncontrol.state.crash_queue import AGAIN
+    from missioncontrol.state.crash_jobs import AGAIN
 
     if not query and not crash_ids:
         raise click.UsageError("Give crash ids, or say which crashes with --query.")

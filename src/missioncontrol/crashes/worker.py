@@ -18,7 +18,8 @@ from missioncontrol.crashes.fields import Fields
 from missioncontrol.crashes.index import CrashIndex, Row, crash_row
 from missioncontrol.crashes.work import CrashWork
 from missioncontrol.errors import MissionControlError, NotFound, StorageFull
-from missioncontrol.state.crash_queue import CrashQueue, Leased
+from missioncontrol.state.crash_jobs import Leased
+from missioncontrol.state.crash_queue import CrashQueue
 
 LEASE_S = 180.0
 """How long a crash is held; longer than a walk may take, with all its dumps started anew."""

@@ -12,53 +12,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from missioncontrol.state.crash_jobs import URGENT, USUAL, Backlog, Leased, SetAside, Upload
 from missioncontrol.state.database import Database, crash_queue, crash_uploads
 
-AGAIN, USUAL, URGENT = 0, 1, 2
-"""Priorities: to be processed anew, just arrived, somebody waits for it."""
 ATTEMPTS = 5
 _PAUSE = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(minutes=10)
 _LONGEST_REASON = 1000
-
-
-class Upload(msgspec.Struct, frozen=True):
-    """A report that is stored and not announced yet."""
-
-    identity: bytes
-    """Of the annotations and files, whatever the way they came."""
-    crash_id: str
-
-
-class Leased(msgspec.Struct, frozen=True):
-    """A crash that a worker holds."""
-
-    crash_id: str
-    attempts: int
-    """Times that it was begun, this one included."""
-
-
-class SetAside(msgspec.Struct, frozen=True):
-    """A crash that could not be processed."""
-
-    crash_id: str
-    attempts: int
-    reason: str
-    since: datetime
-
-
-class Backlog(msgspec.Struct, frozen=True):
-    """How much there is to do."""
-
-    waiting: int
-    held: int
-    set_aside: int
-    oldest_s: float
-    """Seconds since the crash was wanted that waits longest; 0 when none does."""
 
 
 class CrashQueue:

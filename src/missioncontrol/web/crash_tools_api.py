@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import parse_qsl
 
@@ -13,7 +14,7 @@ from fastapi.responses import Response
 from missioncontrol.blobs.crash_keys import parsed_crash_id, raw_key
 from missioncontrol.clock import system_clock, utc
 from missioncontrol.errors import BadRequest, NotFound
-from missioncontrol.state.crash_queue import AGAIN
+from missioncontrol.state.crash_jobs import AGAIN
 from missioncontrol.web.crash_route import CrashAccess, CrashRoute, as_json
 from missioncontrol.web.request_body import body_within
 
@@ -30,9 +31,9 @@ _JOBS = {"jobs": [{"os": "Linux", "crashing_thread": 0, "threads": [{"frames": [
 
 def build_crash_tools_api(
     blobs: Blobs,
-    queue: CrashQueue,
+    queue: Callable[[], CrashQueue],
     signatures: Signatures,
-    releases: Releases,
+    releases: Callable[[], Releases],
     access: CrashAccess = CrashAccess(),
 ) -> APIRouter:
     """The routes."""
@@ -57,7 +58,7 @@ def build_crash_tools_api(
     @router.get("/api/VersionString", include_in_schema=False)
     def get_version(product: str, channel: str, build_id: str) -> Response:
         """By the releases that were imported; no hits when it is none of them."""
-        found = [r.version for r in releases.list(product, channel) if r.build_id == build_id]
+        found = [r.version for r in releases().list(product, channel) if r.build_id == build_id]
         hits = [{"version_string": version} for version in dict.fromkeys(found)]
         return as_json({"hits": hits, "total": len(hits)})
 
@@ -80,7 +81,7 @@ def build_crash_tools_api(
             for crash_id in ids:
                 if not blobs.exists(raw_key(crash_id)):
                     raise NotFound("unknown_crash", f"There is no crash {crash_id} here.")
-            queue.want(ids, AGAIN, utc(system_clock()))
+            queue().want(ids, AGAIN, utc(system_clock()))
 
         await anyio.to_thread.run_sync(want)
         return as_json(True)

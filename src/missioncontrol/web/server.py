@@ -90,7 +90,7 @@ class Root:
 
 def _collector(services: Services, edge: Edge) -> tuple[Collector, CrashStore]:
     settings = services.config.ingest
-    store = CrashStore(services.blobs, services.crash_queue, _now)
+    store = CrashStore(services.blobs, lambda: services.crash_queue, _now)
 
     def may_choose_id(authorization: str) -> bool:
         kind, _, token = authorization.partition(" ")

@@ -8,16 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from missioncontrol.state.crash_queue import (
-    AGAIN,
-    ATTEMPTS,
-    URGENT,
-    USUAL,
-    Backlog,
-    CrashQueue,
-    Leased,
-    Upload,
-)
+from missioncontrol.state.crash_jobs import AGAIN, URGENT, USUAL, Backlog, Leased, Upload
+from missioncontrol.state.crash_queue import ATTEMPTS, CrashQueue
 from missioncontrol.state.database import Database
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)

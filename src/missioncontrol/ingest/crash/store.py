@@ -12,14 +12,17 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from missioncontrol.blobs.crash_keys import MINIDUMP, dump_key, new_crash_id, raw_key
 from missioncontrol.blobs.protocol import Blobs, Draft
 from missioncontrol.ingest.crash.report import Report
-from missioncontrol.state.crash_queue import CrashQueue, Upload
+from missioncontrol.state.crash_jobs import Upload
+
+if TYPE_CHECKING:
+    from missioncontrol.state.crash_queue import CrashQueue
 
 _MOST_AT_ONCE = 64
 RawCrash = dict[str, Any]
@@ -44,7 +47,10 @@ class _Job(msgspec.Struct):
 class CrashStore:
     """Stores reports in a thread of its own; reports that come meanwhile are stored together."""
 
-    def __init__(self, blobs: Blobs, crash_queue: CrashQueue, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, blobs: Blobs, crash_queue: Callable[[], CrashQueue], now: Callable[[], datetime]
+    ) -> None:
+        """`crash_queue` is asked for with the first report: until then no database is opened."""
         self._blobs, self._queue, self._now = blobs, crash_queue, now
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -59,7 +65,7 @@ class CrashStore:
 
     def is_taken(self, crash_id: str, identity: bytes) -> bool:
         """Whether the id is that of another report than this one."""
-        return self._blobs.exists(raw_key(crash_id)) and identity not in self._queue.known([identity])
+        return self._blobs.exists(raw_key(crash_id)) and identity not in self._queue().known([identity])
 
     def start(self) -> None:
         """Start the thread."""
@@ -115,7 +121,7 @@ class CrashStore:
             job.done(result)
 
     def _stored(self, jobs: Sequence[_Job]) -> list[Stored]:
-        known = self._queue.known([job.identity for job in jobs])
+        known = self._queue().known([job.identity for job in jobs])
         new = {job.identity: job for job in reversed(jobs) if job.identity not in known}
         drafts: list[Draft] = []
         for job in new.values():
@@ -133,7 +139,7 @@ class CrashStore:
                 raw.discard()
         uploads = [Upload(job.identity, job.crash_id) for job in new.values()]
         ids = known | dict(
-            zip((u.identity for u in uploads), self._queue.accept(uploads, self._now()), strict=True)
+            zip((u.identity for u in uploads), self._queue().accept(uploads, self._now()), strict=True)
         )
         for job in new.values():
             if ids[job.identity] != job.crash_id:  # another process was first
