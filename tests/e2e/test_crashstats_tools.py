@@ -84,8 +84,7 @@ def test_supersearch(crashed: Crashed) -> None:
     assert tool(crashed, "supersearch", "--product=Nothing").stdout.strip() == ""
 
 
-def test_supersearch_over_many_pages(crashed: Crashed) -> None:
-    """By dates as text, as its own documentation shows them."""
+def test_dates_as_its_own_documentation_shows_them(crashed: Crashed) -> None:
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     dates = (f"--date=>={today}", "--date=<2999-01-01")
     assert len(tool(crashed, "supersearch", "--num=all", "--product=Notes", *dates).stdout.split()) == 3
