@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import parse_qsl
 
@@ -13,7 +14,6 @@ from fastapi.responses import Response
 from missioncontrol.blobs.crash_keys import parsed_crash_id, raw_key
 from missioncontrol.clock import system_clock, utc
 from missioncontrol.errors import BadRequest, NotFound
-from missioncontrol.state.crash_queue import AGAIN
 from missioncontrol.web.crash_route import CrashAccess, CrashRoute, as_json
 from missioncontrol.web.request_body import body_within
 from missioncontrol.web.same_origin import refuse_cross_site
@@ -31,12 +31,12 @@ _JOBS = {"jobs": [{"os": "Linux", "crashing_thread": 0, "threads": [{"frames": [
 
 def build_crash_tools_api(
     blobs: Blobs,
-    queue: CrashQueue,
-    signatures: Signatures,
-    releases: Releases,
+    queue: Callable[[], CrashQueue],
+    signatures: Callable[[], Signatures],
+    releases: Callable[[], Releases],
     access: CrashAccess = CrashAccess(),
 ) -> APIRouter:
-    """The routes."""
+    """The routes. What is given as a function is loaded by the first request that needs it."""
     router = APIRouter(tags=["crashes"], route_class=CrashRoute)
 
     @router.post(
@@ -52,13 +52,13 @@ def build_crash_tools_api(
     ) -> Response:
         """For each of `jobs`, crash data in siggen's shape, `{signature, notes, extra}` in `results`."""
         data = _decoded(await _body(request))
-        return as_json(await anyio.to_thread.run_sync(lambda: signatures.from_crash_data(data, profile)))
+        return as_json(await anyio.to_thread.run_sync(lambda: signatures().from_crash_data(data, profile)))
 
     @router.get("/api/VersionString/", summary="Versions of a build")
     @router.get("/api/VersionString", include_in_schema=False)
     def get_version(product: str, channel: str, build_id: str) -> Response:
         """By the releases that were imported; no hits when it is none of them."""
-        found = [r.version for r in releases.list(product, channel) if r.build_id == build_id]
+        found = [r.version for r in releases().list(product, channel) if r.build_id == build_id]
         hits = [{"version_string": version} for version in dict.fromkeys(found)]
         return as_json({"hits": hits, "total": len(hits)})
 
@@ -78,10 +78,12 @@ def build_crash_tools_api(
         ids = _crash_ids(await _body(request), request.headers.get("content-type", ""))
 
         def want() -> None:
+            from missioncontrol.state.crash_queue import AGAIN
+
             for crash_id in ids:
                 if not blobs.exists(raw_key(crash_id)):
                     raise NotFound("unknown_crash", f"There is no crash {crash_id} here.")
-            queue.want(ids, AGAIN, utc(system_clock()))
+            queue().want(ids, AGAIN, utc(system_clock()))
 
         await anyio.to_thread.run_sync(want)
         return as_json(True)
