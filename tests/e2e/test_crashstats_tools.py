@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import httpx
 import pytest
+from tests.support.crash_lake import CrashLake
 from tests.support.crash_reports import report, send
 from tests.support.crashes import make_crash
 from tests.support.server import RunningServer, running_server
@@ -88,6 +89,20 @@ def test_dates_as_its_own_documentation_shows_them(crashed: Crashed) -> None:
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     dates = (f"--date=>={today}", "--date=<2999-01-01")
     assert len(tool(crashed, "supersearch", "--num=all", "--product=Notes", *dates).stdout.split()) == 3
+
+
+def test_all_of_many_crashes_over_pages(tmp_path: Path) -> None:
+    lake = CrashLake(tmp_path / "data")
+    ids = lake.add(*({"signature": "A", "product": "Notes", "version": str(n)} for n in range(2_500)))
+    lake.close()
+    with running_server(tmp_path) as server:
+        many = Crashed(server, ids, b"")
+        found = tool(
+            many, "supersearch", "--num=all", "--product=Notes", "--date=>=2026-01-01"
+        ).stdout.split()
+        assert sorted(found) == sorted(ids)
+        some = tool(many, "supersearch", "--num=1200", "--date=>=2026-01-01", "--_sort=-date").stdout.split()
+        assert len(set(some)) == 1200
 
 
 def test_supersearchfacet(crashed: Crashed) -> None:
