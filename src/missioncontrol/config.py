@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +25,10 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     host: str = "127.0.0.1"
     port: int = 8000
+    trusted_proxies: list[str] = []
+    """Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed for pages and API."""
+    public_url: str = ""
+    """Address under which browsers reach the server when that is not its own: https://mc.example.com."""
 
 
 class Edge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,12 +78,6 @@ class Crashes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     """Processes of this server that process crashes."""
-    walk_timeout_s: float = 60.0
-    """Longest walk of one dump."""
-    walk_memory_mb: int = 2048
-    """Memory that walking stacks may take in one worker."""
-    symbol_cache_mb: int = 512
-    """Parsed symbols that one worker keeps."""
     symbol_paths: list[str] = []
     """More folders of symbols, in Breakpad's layout."""
     field_files: list[str] = []
@@ -170,11 +168,58 @@ class Jobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How often a day that fails is tried."""
 
 
+class Stackwalk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The process that walks the stacks of minidumps."""
+
+    program: str = ""
+    """Path of missioncontrol-stackwalk; empty: the one that is installed beside missioncontrol, or on PATH."""
+    cache_mb: int = 512
+    """Parsed symbols kept between dumps; a symbol file takes about 2.2 times its size."""
+    memory_limit_mb: int = 2048
+    """A dump that needs more is recorded as failed; 0: no limit."""
+    timeout_s: float = 60.0
+    """A dump that takes longer is recorded as failed."""
+    missing_ttl_s: float = 60.0
+    """How long symbols that were not found are not looked for again, unless some arrive."""
+
+
 class RegistrySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Declarations beside the shipped ones."""
 
     files: list[str] = []
     """More TOML files. `registry.toml` in the data folder is always read when it exists."""
+
+
+class Oidc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Signing in with an OpenID provider; off without an issuer."""
+
+    issuer: str = ""
+    """Its address, under which /.well-known/openid-configuration is found."""
+    client_id: str = ""
+    client_secret_file: str = ""
+    """File that holds the secret; empty: a public client."""
+    title: str = "single sign-on"
+    """What the page calls it."""
+    groups_claim: str = "groups"
+    """Claim with the names of a user's groups."""
+    scopes: dict[str, list[str]] = {}
+    """Group -> scopes of its members."""
+    everyone: list[str] = msgspec.field(default_factory=lambda: ["read"])
+    """Scopes of everybody whom the provider knows; empty: members of the groups above only."""
+
+
+class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who may see and do what."""
+
+    anonymous: list[str] = msgspec.field(default_factory=lambda: ["read"])
+    """Scopes of requests without session or token, except at a single-user installation."""
+    session_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 7
+    """Days after which one has to sign in again."""
+    log_days: Days = 365
+    """Days that the record of who saw protected data is kept; 0: for ever."""
+    api_requests_per_s: Annotated[float, msgspec.Meta(ge=0)] = 100.0
+    """Requests to the API that a client may send for long; ten seconds' worth may come at once. 0: any number."""
+    oidc: Oidc = Oidc()
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -191,7 +236,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retention: Retention = Retention()
     query: Query = Query()
     jobs: Jobs = Jobs()
+    stackwalk: Stackwalk = Stackwalk()
     registry: RegistrySettings = RegistrySettings()
+    access: Access = Access()
 
     @property
     def log_path(self) -> Path:
@@ -255,7 +302,9 @@ _SECTIONS = (
     "retention",
     "query",
     "jobs",
+    "stackwalk",
     "registry",
+    "access",
 )
 
 
@@ -277,8 +326,8 @@ def load_config(
     settings.pop("data", None)
     for name, value in environ.items():
         if name.startswith("MC_") and "__" in name:
-            section, key = name[3:].lower().split("__", 1)
-            settings.setdefault(section, {})[key] = _from_text(section, key, value)
+            *sections, key = name[3:].lower().split("__")
+            _within(settings, sections)[key] = _from_text(sections, key, value)
     for section, values in (overrides or {}).items():
         settings.setdefault(section, {}).update({k: v for k, v in values.items() if v is not None})
     _refuse_unknown(settings)
@@ -320,9 +369,19 @@ def _read(file: str | Path | None, folder: Path) -> dict[str, Any]:
     return {}
 
 
-def _from_text(section: str, key: str, value: str) -> Any:
+def _within(settings: dict[str, Any], sections: Sequence[str]) -> dict[str, Any]:
+    for section in sections:
+        settings = settings.setdefault(section, {})
+        if not isinstance(settings, dict):
+            raise ConfigError("config_invalid", f"[{section}] must be a table of settings.")
+    return settings
+
+
+def _from_text(sections: Sequence[str], key: str, value: str) -> Any:
     """Lists come from the environment separated by commas; scalars are converted by msgspec."""
-    field = getattr(getattr(Config(), section, None), key, None)
+    field: Any = Config()
+    for name in (*sections, key):
+        field = getattr(field, name, None)
     return [item.strip() for item in value.split(",") if item.strip()] if isinstance(field, list) else value
 
 
@@ -332,10 +391,17 @@ def _refuse_unknown(settings: Mapping[str, Any]) -> None:
             raise _unknown(section, _SECTIONS)
         if not isinstance(values, dict):
             raise ConfigError("config_invalid", f"[{section}] must be a table of settings.")
-        known = getattr(Config(), section).__struct_fields__
-        for key in values:
-            if key not in known:
-                raise _unknown(f"{section}.{key}", [f"{section}.{k}" for k in known])
+        _refuse_unknown_keys(section, values, getattr(Config(), section))
+
+
+def _refuse_unknown_keys(section: str, values: Mapping[str, Any], defaults: msgspec.Struct) -> None:
+    known = defaults.__struct_fields__
+    for key, value in values.items():
+        if key not in known:
+            raise _unknown(f"{section}.{key}", [f"{section}.{k}" for k in known])
+        inner = getattr(defaults, key)
+        if isinstance(inner, msgspec.Struct) and isinstance(value, dict):
+            _refuse_unknown_keys(f"{section}.{key}", value, inner)
 
 
 def _unknown(name: str, known: Any) -> ConfigError:

@@ -37,10 +37,26 @@ class NotFound(MissionControlError):
     status = 404
 
 
+class Unauthorized(MissionControlError):
+    """Who asks is not known: not signed in, or with a token that does not work."""
+
+    status = 401
+
+
 class Forbidden(MissionControlError):
     """The caller may not do that, whatever the request says otherwise."""
 
     status = 403
+
+
+class TooMany(MissionControlError):
+    """The caller asks too often; `retry_after_s` says when it may again."""
+
+    status = 429
+
+    def __init__(self, code: str, message: str, hint: str, retry_after_s: int) -> None:
+        super().__init__(code, message, hint)
+        self.retry_after_s = retry_after_s
 
 
 class ConfigError(MissionControlError):

@@ -17,6 +17,7 @@ from missioncontrol.config import Config
 from missioncontrol.registry.watch import RegistryWatcher
 
 if TYPE_CHECKING:
+    from missioncontrol.access.accounts import Accounts
     from missioncontrol.blobs.local import LocalBlobs
     from missioncontrol.crashes.fields import FieldsWatcher
     from missioncontrol.crashes.processing import Settings as ProcessingSettings
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from missioncontrol.query.engine import Engine
     from missioncontrol.query.sql import SqlRunner
     from missioncontrol.query.supersearch import CrashSearch, SearchFields
+    from missioncontrol.state.access_log import AccessLog
     from missioncontrol.state.crash_queue import CrashQueue
     from missioncontrol.state.database import Database
     from missioncontrol.state.releases import Releases
@@ -182,14 +184,36 @@ class Services:
         def now() -> datetime:
             return utc(system_clock())
 
-        settings = self.config.crashes
-        roots = [self.config.symbols_path, *map(Path, settings.symbol_paths)]
+        settings = self.config.stackwalk
+        roots = [self.config.symbols_path, *map(Path, self.config.crashes.symbol_paths)]
         index = CrashIndex(self.writer, self.registry(), uuid.uuid4().hex)
         with Stackwalker(
-            None, roots, settings.symbol_cache_mb, settings.walk_memory_mb, settings.walk_timeout_s
+            Path(settings.program) if settings.program else None,
+            roots,
+            settings.cache_mb,
+            settings.memory_limit_mb,
+            settings.timeout_s,
+            settings.missing_ttl_s,
         ) as walker:
             work = CrashWork(self.blobs, walker, self.crash_settings, now)
             yield Worker(self.crash_queue, work, index, self.crash_fields, now)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """Users, tokens and sessions; raises `ConfigError` for wrong settings of access."""
+        from missioncontrol.access.accounts import Accounts
+        from missioncontrol.state.sessions import Sessions
+        from missioncontrol.state.tokens import Tokens
+        from missioncontrol.state.users import Users
+
+        return Accounts(Users(self._database), Tokens(self._database), Sessions(self._database), self.config)
+
+    @cached_property
+    def access_log(self) -> AccessLog:
+        """Who saw protected things."""
+        from missioncontrol.state.access_log import AccessLog
+
+        return AccessLog(self._database, self.config.access.log_days)
 
     @cached_property
     def _database(self) -> Database:

@@ -182,7 +182,7 @@ impl Cache {
             let path = root.join(&lookup.path);
             let Some(stamp) = stamp(&path) else { continue };
             self.make_room(usual_bytes(stamp.0));
-            match load(&path, &lookup.key.debug_id) {
+            match self.load_with_room(&path, &lookup.key.debug_id) {
                 Ok(symbols) => return Ok(self.keep(lookup, root, stamp, symbols)),
                 Err(Status::Missing) => {}
                 Err(status) if worst == Status::Missing => worst = status,
@@ -196,6 +196,20 @@ impl Cache {
         });
         self.insert(lookup.key.clone(), absent);
         Err(worst)
+    }
+
+    /// Memory is better used for what a dump needs now than for what others may need again.
+    fn load_with_room(&mut self, path: &Path, debug_id: &str) -> Result<Symbols, Status> {
+        let first = load(path, debug_id);
+        let before = self.bytes;
+        if matches!(first, Err(Status::TooLarge)) {
+            self.make_room(self.bound_bytes);
+        }
+        if self.bytes < before {
+            load(path, debug_id)
+        } else {
+            first
+        }
     }
 
     /// What is larger than the bound is used by this dump and dropped with it.

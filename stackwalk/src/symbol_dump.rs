@@ -107,7 +107,7 @@ fn architectures(path: &Path) -> io::Result<Option<&'static [&'static str]>> {
 fn dump(path: &Path, architecture: Option<&str>, output: Option<&Path>) -> Result<Dumped, String> {
     let folder = output.map_or_else(std::env::temp_dir, Path::to_owned);
     fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
-    let written = NamedTempFile::new_in(&folder).map_err(|e| e.to_string())?;
+    let written = new_file(&folder).map_err(|e| e.to_string())?;
     convert(path, architecture, written.path())?;
     let mut dumped = describe(written.path()).map_err(|e| e.to_string())?;
     dumped.file = path.to_owned();
@@ -116,6 +116,14 @@ fn dump(path: &Path, architecture: Option<&str>, output: Option<&Path>) -> Resul
         Some(folder) => dumped.path = store(written, &dumped, folder)?,
     }
     Ok(dumped)
+}
+
+/// Temporary files are private; symbols are for whoever may read the folder.
+fn new_file(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.prefix(".symbols-").tempfile_in(folder)
 }
 
 /// The library panics on some files that it cannot read.

@@ -27,7 +27,7 @@ COMMAND = (sys.executable, "-m", "missioncontrol")
 SOURCES = Path(__file__).parents[2] / "src"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
-_LISTENS = re.compile(r"listens on http://127\.0\.0\.1:(\d+)")
+_LISTENS = re.compile(r"listens on http://(?:127\.0\.0\.1|0\.0\.0\.0):(\d+)")
 
 
 class RunningServer:
@@ -84,12 +84,13 @@ class RunningServer:
             self.process.wait()
             self.process = None
 
-    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, check: bool = True, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run another command on the same data folder; with `check` it must end with 0."""
+        pipe = subprocess.PIPE
         child = self._popen(
-            [*arguments, "--data", str(self.data)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*arguments, "--data", str(self.data)], stdin=pipe, stdout=pipe, stderr=pipe, text=True
         )
-        out, err = child.communicate(timeout=120)
+        out, err = child.communicate(stdin, timeout=120)
         assert not check or child.returncode == 0, f"{arguments}: exit code {child.returncode}\n{err}"
         return subprocess.CompletedProcess(arguments, child.returncode, out, err)
 
@@ -126,9 +127,8 @@ class RunningServer:
     def _popen(self, arguments: list[str], **options: Any) -> subprocess.Popen[Any]:
         # The working folder is the test's own, so that no missioncontrol.toml of a developer is read.
         command = [*COMMAND, *arguments]
-        return subprocess.Popen(
-            command, cwd=self._folder, env=self._environment, stdin=subprocess.DEVNULL, **options
-        )
+        options = {"stdin": subprocess.DEVNULL, **options}
+        return subprocess.Popen(command, cwd=self._folder, env=self._environment, **options)
 
     def _heard_port(self, said: int) -> bool:
         """Learn the port that the system chose from what the server says after `said` bytes of talk."""

@@ -24,6 +24,8 @@ _COMMANDS = {
     "crash": ("crash", "Send, process, look at and search crashes."),
     "registry": ("registry", "List and check what is declared: applications, dimensions, measures."),
     "lake": ("lake", "Look at and tidy the lake's tables."),
+    "user": ("user", "Make and change the users who can sign in, and see who saw what."),
+    "token": ("token", "Make, list and revoke API tokens."),
     "simulate": ("simulate", "Write simulated pings to files, or send them to a server."),
     "config": ("config", "Show the settings in force."),
 }

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from missioncontrol.config import Config
+    from missioncontrol.services import Services
 
 PARTS = ("edge", "web", "stream", "crashes", "jobs")
 
@@ -49,7 +50,7 @@ def command(settings: Settings, host: str | None, port: int | None, parts: tuple
     if not {"edge", "web"} & set(parts):
         from missioncontrol.cli.stream import run_forever
 
-        run_forever(settings, "stream" in parts, "jobs" in parts, "crashes" in parts)
+        run_forever(settings, "stream" in parts, "jobs" in parts, "crashes" in parts, begins=True)
         return
     serve(settings, host, port, parts)
 
@@ -65,12 +66,14 @@ def serve(settings: Settings, host: str | None, port: int | None, parts: tuple[s
     from missioncontrol.web.server import Root
 
     end_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
-    with open_services(settings, server={"host": host, "port": port}) as services:
+    with open_services(settings, begins=True, server={"host": host, "port": port}) as services:
         services.registry()  # a wrong registry, setting or folder is told before anything listens
         daily_time(services.config.jobs)
         services.config.data.mkdir(parents=True, exist_ok=True)
         root = Root(services, "edge" in parts, "web" in parts)
         listener = listen(services.config)
+        if "web" in parts:
+            _advise(services)
         behind = [part for part in ("stream", "jobs", "crashes") if part in parts]
         child = Child(_arguments(settings, services.config, behind)) if behind else None
         try:
@@ -78,6 +81,18 @@ def serve(settings: Settings, host: str | None, port: int | None, parts: tuple[s
         finally:
             if child is not None:
                 child.stop()
+
+
+def _advise(services: Services) -> None:
+    """Say at the start what nobody can see without an account."""
+    from missioncontrol.access.anonymous import is_loopback
+
+    if not is_loopback(services.config.server.host) and not services.accounts.exist():
+        click.echo(
+            "This address can be reached from elsewhere, and there are no users: what is protected is shown to nobody. "
+            "Make the first user with: missioncontrol user add NAME",
+            err=True,
+        )
 
 
 def _arguments(settings: Settings, config: Config, parts: Sequence[str]) -> list[str]:

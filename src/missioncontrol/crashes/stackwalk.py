@@ -24,7 +24,7 @@ from missioncontrol.crashes.stackwalk_process import DeadlinePassed, Ended, Work
 from missioncontrol.errors import MissionControlError
 
 PROGRAM = "missioncontrol-stackwalk"
-PROGRAM_VARIABLE = "MC_STACKWALK"
+PROGRAM_VARIABLE = "MC_STACKWALK__PROGRAM"
 KNOWN_ANNOTATIONS = ("ModuleSignatureInfo", "CPUMicrocodeVersion")
 """What rust-minidump takes from annotations; nothing else of them reaches the process."""
 _LONGEST_ANNOTATION = 1 << 20
@@ -74,7 +74,7 @@ class Walk(msgspec.Struct, frozen=True):
 
 
 def find_program(program: Path | None = None) -> Path:
-    """The program: as given, as `MC_STACKWALK` says, beside this Python's scripts, or on PATH.
+    """The program: as given, as `MC_STACKWALK__PROGRAM` says, beside this Python's scripts, or on PATH.
 
     Raises `MissionControlError` (`stackwalk_missing`) when it is nowhere.
     """

@@ -16,14 +16,14 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 class TrustedProxies:
     """The addresses and networks whose X-Forwarded-For is believed."""
 
-    def __init__(self, trusted: Sequence[str]) -> None:
+    def __init__(self, trusted: Sequence[str], setting: str = "edge.trusted_proxies") -> None:
         """Take addresses and networks as text; raises `ConfigError` (`trusted_proxies_invalid`)."""
         try:
             self._networks = [ipaddress.ip_network(entry.strip(), strict=False) for entry in trusted]
         except ValueError as error:
             raise ConfigError(
                 "trusted_proxies_invalid",
-                f"edge.trusted_proxies: {error}",
+                f"{setting}: {error}",
                 "Give addresses or networks such as 10.0.0.0/8.",
             ) from None
 
@@ -37,6 +37,11 @@ class TrustedProxies:
             if address is None or not self._trusts(address):
                 break
         return None if address is None else str(address)
+
+    def trusts(self, peer: str | None) -> bool:
+        """Whether the peer is a proxy that is believed."""
+        address = _parse(peer or "")
+        return address is not None and self._trusts(address)
 
     def _trusts(self, address: Address) -> bool:
         return any(address in network for network in self._networks)

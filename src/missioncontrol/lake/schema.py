@@ -25,7 +25,8 @@ _HEAD = """# Schema of the lake
 
 Made by `missioncontrol lake schema` from the shipped registry; an installation with declarations of its own prints
 its own. What a row is and which rows may be added: [tables](tables.md). A column can be null, unless it says what a
-row is about.
+row is about. **Protected** columns need the scope `protected` ([users and tokens](../how-to/users-and-tokens.md)):
+SQL over HTTP does not have them without it.
 """
 
 
@@ -42,4 +43,5 @@ def _section(table: LakeTable) -> Iterator[str]:
 
 
 def _row(column: Column) -> str:
-    return f"| `{column.name}` | {PARQUET_TYPES[column.type]} | {column.description.replace('|', chr(92) + '|')} |"
+    about = " ".join(filter(None, ("**Protected.**" if column.protected else "", column.description)))
+    return f"| `{column.name}` | {PARQUET_TYPES[column.type]} | {about.replace('|', chr(92) + '|')} |"

@@ -180,7 +180,7 @@ _PINGS = (
     Column("namespace", "string"),
     Column("document_type", "string", "Document type as in the address."),
     Column("document_version", "string"),
-    Column("document_id", "string"),
+    Column("document_id", "string", protected=True),
     Column("application", "string"),
     Column("version", "string"),
     Column("channel", "string"),
@@ -190,16 +190,20 @@ _PINGS = (
         "given_date",
         "string",
         "What came as submission date, where that is no date (empty: nothing); filed under the day of arrival.",
+        protected=True,
     ),
-    Column("headers", "string", "The kept headers as a JSON object."),
+    Column("headers", "string", "The kept headers as a JSON object.", protected=True),
     Column("encoding", "string", "Content-Encoding of the body as sent; empty: none."),
     Column(
-        "body", "binary", "The body as received; where `packing` is not null what it holds: the JSON text."
+        "body",
+        "binary",
+        "The body as received; where `packing` is not null what it holds: the JSON text.",
+        protected=True,
     ),
     Column("discarded", "string", "Reason why the ping was not counted; null when it was."),
     Column("packing", "string", "How the body was compressed as sent; null: `body` is as it was sent."),
     Column("sent_bytes", "int64", "Size of the body as sent, where `packing` is not null."),
-    Column("sent_crc32", "int64", "CRC-32 of the body as sent, where `packing` is not null."),
+    Column("sent_crc32", "int64", "CRC-32 of the body as sent, where `packing` is not null.", protected=True),
 )
 
 

@@ -20,6 +20,8 @@ class Job(msgspec.Struct, frozen=True):
     dialect: str
     """`duckdb`, or what the query is translated from."""
     views: list[View]
+    with_protected: bool
+    """The views have their protected columns."""
     form: Format
     envelope: Envelope
     max_rows: int | None
@@ -47,4 +49,6 @@ class Report(msgspec.Struct, frozen=True):
     columns: list[ResultColumn] = []
     rows: int = 0
     complete: bool = True
+    protected: list[str] = []
+    """The tables that it read, with their protected columns, also when it failed."""
     failure: Failure | None = None

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -72,11 +72,14 @@ class SqlRunner:
         dialect: str = "duckdb",
         max_rows: int | None = None,
         timeout_s: float | None = None,
+        with_protected: bool = True,
+        seen: Callable[[Sequence[str]], None] | None = None,
     ) -> SqlOutcome:
         """Write the answer to `sink` while it comes.
 
-        `timeout_s`: None is the configured limit, 0 is none. On an error the sink may hold the beginning of
-        an answer. Raises `BadRequest` (`sql_refused`, `sql_invalid`, `sql_failed`, `sql_too_long`,
+        `timeout_s`: None is the configured limit, 0 is none. `with_protected`: protected columns exist; `seen` is
+        told, before this returns or raises, of which tables they could be read. On an error the sink may hold
+        the beginning of an answer. Raises `BadRequest` (`sql_refused`, `sql_invalid`, `sql_failed`, `sql_too_long`,
         `unknown_table`, `unknown_dialect`, `query_memory`, `not_in_format`), `TooSlow` (`query_timeout`) and
         `StorageError`.
         """
@@ -86,7 +89,8 @@ class SqlRunner:
         job = Job(
             query=query.encode("utf-8", "replace").decode(),
             dialect=dialect,
-            views=views(self._reader, self._registry_source(), dialect),
+            views=views(self._reader, self._registry_source(), dialect, with_protected),
+            with_protected=with_protected,
             form=form,
             envelope=envelope,
             max_rows=max_rows,
@@ -99,6 +103,8 @@ class SqlRunner:
         _tidy(self._spill_path)
         with tempfile.TemporaryDirectory(prefix="query-", dir=self._spill_path) as spill:
             report = _Process(msgspec.structs.replace(job, spill_path=spill)).pass_on(sink)
+        if report.protected and seen is not None:
+            seen(report.protected)
         if report.failure is not None:
             raise _raised(report.failure)
         return SqlOutcome(report.columns, report.rows, report.complete)

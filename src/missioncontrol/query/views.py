@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from missioncontrol.lake.tables import CRASH_STATS, Column, lake_tables
+from missioncontrol.lake.tables import CRASH_STATS, Column, LakeTable, lake_tables
 from missioncontrol.query import dialect
 from missioncontrol.query.crash_rows import NEWEST, REVISIONS
 from missioncontrol.query.relation import view
@@ -57,17 +57,26 @@ class View(msgspec.Struct, frozen=True):
     """The Parquet files it reads."""
     uses: tuple[str, ...] = ()
     """Views that must exist before."""
+    protected: tuple[str, ...] = ()
+    """Its protected columns, whether it has them or withholds them."""
 
 
-def views(reader: LakeReader, registry: Registry, sql_dialect: str = "duckdb") -> list[View]:
-    """Every view, in an order in which they can be created; with the types that queries of the dialect expect."""
+def views(
+    reader: LakeReader, registry: Registry, sql_dialect: str = "duckdb", with_protected: bool = True
+) -> list[View]:
+    """Every view, in an order in which they can be created; with the types that queries of the dialect expect.
+
+    Without `with_protected` the protected columns do not exist: neither in answers nor in filters.
+    """
     made: list[View] = []
     columns: dict[str, tuple[Column, ...]] = {}
     for name, table in lake_tables(registry).items():
         snapshot = reader.snapshot(name)
         held = snapshot.columns if snapshot else ()
         names = {c.name for c in held}
-        columns[name] = (*held, *(c for c in table.columns if c.name not in names))
+        every = (*held, *(c for c in table.columns if c.name not in names))
+        protected = protected_columns(table, every)
+        columns[name] = every if with_protected else tuple(c for c in every if c.name not in protected)
         files = snapshot.files if snapshot else ()
         select = _with_stats(sql_dialect) if name == CRASHES else "*"
         source = view(files, columns[name])
@@ -75,7 +84,7 @@ def views(reader: LakeReader, registry: Registry, sql_dialect: str = "duckdb") -
         if name == "crashes":
             source, uses = _newest(source, any(v.name == REVISIONS and v.files for v in made)), (REVISIONS,)
         sql = f"CREATE VIEW {dialect.name(name)} AS SELECT {select} FROM {source}"
-        made.append(View(name, sql, tuple(f.path for f in files), uses))
+        made.append(View(name, sql, tuple(f.path for f in files), uses, protected))
     made.append(View("aggregates", f"CREATE VIEW aggregates AS SELECT * FROM {CRASHES}", (), (CRASHES,)))
     kept = {c.name for c in columns[CLIENTS]}
     made.append(View(CRASH_FREE, f"CREATE VIEW {CRASH_FREE} AS {_crash_free(kept)}", (), (CLIENTS,)))
@@ -92,6 +101,15 @@ def _newest(crashes: str, revised: bool) -> str:
         f"(SELECT c.* FROM {crashes} AS c LEFT JOIN ({newest}) AS r ON c.uuid = r.uuid "
         "WHERE c.revision = coalesce(r.newest, 0))"
     )
+
+
+def protected_columns(table: LakeTable, held: Iterable[Column]) -> tuple[str, ...]:
+    """Which of the columns that a table holds are protected: those declared so, and in a table that has such
+    columns also those that nobody declares (any more).
+    """
+    declared = {c.name: c.protected for c in table.columns}
+    sensitive = any(declared.values())
+    return tuple(c.name for c in held if declared.get(c.name, sensitive))
 
 
 def _with_stats(sql_dialect: str) -> str:

@@ -54,8 +54,9 @@ def _end_with_parent() -> None:
 def _run_guarded(job: Job) -> Report:
     import duckdb
 
+    seen: list[str] = []
     try:
-        return _run(job)
+        return _run(job, seen)
     except MissionControlError as error:
         failure = Failure(error.status, error.code, error.message, error.hint)
     except duckdb.InterruptException:
@@ -66,7 +67,7 @@ def _run_guarded(job: Job) -> Report:
         failure = _failure(_sql_failed(error))
     except OSError as error:
         failure = Failure(500, "query_failed", f"The answer could not be written: {error.strerror}", "")
-    return Report(failure=failure)
+    return Report(failure=failure, protected=seen)
 
 
 def _sql_failed(error: Exception) -> BadRequest:
@@ -77,7 +78,8 @@ def _failure(error: MissionControlError) -> Failure:
     return Failure(error.status, error.code, error.message, error.hint)
 
 
-def _run(job: Job) -> Report:
+def _run(job: Job, seen: list[str]) -> Report:
+    """Answer; `seen` gets the names of tables whose protected columns can be read, before any is."""
     connection = _connect(job)
     with_sketches = sketch_functions.needed(job.query)
     if with_sketches:
@@ -89,7 +91,7 @@ def _run(job: Job) -> Report:
     if not with_sketches and sketch_functions.needed(query):
         sketch_functions.install(connection)
     try:
-        return _answer(connection, query, job)
+        return _answer(connection, query, job, seen)
     except BadRequest as error:
         raise _explained(error, query, job) from None
 
@@ -113,11 +115,14 @@ def _explained(error: BadRequest, query: str, job: Job) -> BadRequest:
     return BadRequest(error.code, error.message, f"Translated from {job.dialect}: {text}")
 
 
-def _answer(connection: duckdb.DuckDBPyConnection, query: str, job: Job) -> Report:
+def _answer(connection: duckdb.DuckDBPyConnection, query: str, job: Job, seen: list[str]) -> Report:
     import duckdb
 
     checked = check(connection, query, [v.name for v in job.views])
-    wanted = _wanted(checked, job.views)
+    sensitive = [v for v in _read(checked, job.views) if v.protected]
+    if job.with_protected:
+        seen += [v.name for v in sensitive]
+    wanted = list(job.views) if checked.reads_information else _read(checked, job.views)
     _fence(connection, wanted)
     cursor = connection.cursor()
     deadline = Deadline(cursor, job.timeout_s or threading.TIMEOUT_MAX)
@@ -126,11 +131,11 @@ def _answer(connection: duckdb.DuckDBPyConnection, query: str, job: Job) -> Repo
     except (duckdb.InterruptException, duckdb.OutOfMemoryException):
         raise
     except duckdb.Error as error:
-        raise _sql_failed(error) from None
+        raise (_withheld(error, query, sensitive, job) or _sql_failed(error)) from None
     with opened as rows:
         formats.write(rows, job.form, sys.stdout.buffer, job.envelope)
         sys.stdout.buffer.flush()
-        return Report(list(rows.columns), rows.count, rows.complete)
+        return Report(list(rows.columns), rows.count, rows.complete, seen)
 
 
 def _connect(job: Job) -> duckdb.DuckDBPyConnection:
@@ -164,9 +169,22 @@ def _fence(connection: duckdb.DuckDBPyConnection, wanted: Sequence[View]) -> Non
     connection.execute("SET GLOBAL lock_configuration = true")
 
 
-def _wanted(checked: Checked, views: Iterable[View]) -> list[View]:
-    if checked.reads_information:
-        return list(views)
+def _withheld(error: Exception, query: str, sensitive: Sequence[View], job: Job) -> BadRequest | None:
+    """The refusal of a column that this reader does not have; None when the error is another."""
+    import duckdb
+
+    if job.with_protected or not isinstance(error, duckdb.BinderException):
+        return None
+    text = query.lower()
+    named = [f"{v.name}.{c}" for v in sensitive for c in v.protected if c.lower() in text]
+    if not named:
+        return None
+    hint = f"With the scope `protected` there are also: {', '.join(named)}."
+    return BadRequest("sql_failed", clean_message(error), hint)
+
+
+def _read(checked: Checked, views: Iterable[View]) -> list[View]:
+    """The views that the query reads, and those that they use."""
     names = set(checked.tables)
     for view in views:
         if view.name in checked.tables:

@@ -40,6 +40,9 @@ runs = sa.Table(
     sa.Column("seen_at", sa.DateTime(timezone=True)),
     sa.Column("finished_at", sa.DateTime(timezone=True)),
     sa.Column("message", sa.Text, nullable=False),
+    sa.Column("days", sa.Integer),
+    sa.Column("made", sa.Integer),
+    sa.Column("left_at", sa.DateTime(timezone=True)),
 )
 built_days = sa.Table(
     "built_days",
@@ -76,6 +79,49 @@ crash_queue = sa.Table(
     sa.Column("set_aside", sa.Boolean, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Index("crash_queue_next", "set_aside", "priority", "due_at"),
+)
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("password_hash", sa.Text),
+    sa.Column("subject", sa.Text, unique=True),
+    sa.Column("scopes", sa.Text, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("disabled", sa.Boolean, nullable=False),
+)
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text),
+    sa.Column("sha256", sa.Text, nullable=False, unique=True),
+    sa.Column("scopes", sa.Text, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("expires_at", sa.DateTime(timezone=True)),
+    sa.Column("revoked_at", sa.DateTime(timezone=True)),
+    sa.Column("used_at", sa.DateTime(timezone=True)),
+)
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Column("user", sa.Text, nullable=False, index=True),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+)
+access_log = sa.Table(
+    "access_log",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False, index=True),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("how", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("thing", sa.Text, nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
 )
 
 _MIGRATIONS = Path(__file__).parent / "migrations"

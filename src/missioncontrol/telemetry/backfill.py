@@ -18,7 +18,7 @@ import msgspec
 import pyarrow as pa
 
 from missioncontrol.config import Config
-from missioncontrol.errors import StorageError
+from missioncontrol.errors import MissionControlError, StorageError
 from missioncontrol.lake.actions import CommitUnsureError, StagedFile, discard
 from missioncontrol.lake.delta import delta_failures
 from missioncontrol.lake.durability import flush
@@ -34,6 +34,7 @@ from missioncontrol.telemetry import backfill_worker
 from missioncontrol.telemetry.archive import Part, parts
 from missioncontrol.telemetry.backfill_plan import ARCHIVE, CRASHES, Plan
 from missioncontrol.telemetry.backfill_scope import (
+    Held,
     counted_when_they_came,
     days_of,
     files_of,
@@ -96,19 +97,19 @@ class Backfill:
         return dict(sorted(found.items()))
 
     def run_day(
-        self, plan: Plan, day: date, read: Callable[[int], None] = lambda _: None, counted_before: int = 0
+        self, plan: Plan, day: date, read: Callable[[int], None] = lambda _: None, before: Held = Held(0, 0)
     ) -> DayReport:
         """Make one day again; `read` is told how many pings were read since the last call.
 
-        `counted_before`: `counting` of the day when crash_aggregates was made of it before.
+        `before`: what the archive held of the day when crash_aggregates was made of it.
 
         Raises `BadRequest` (`archive_incomplete`), `StorageError` and `StorageFull`; the day is then as it was
         in every table that was not committed yet.
         """
         try:
-            return self._run_day(plan, day, read, counted_before)
+            return self._run_day(plan, day, read, before)
         except BaseException:
-            self.close()  # their answers would be taken for those of the next day
+            self._end()  # their answers would be taken for those of the next day
             raise
 
     def close(self) -> None:
@@ -117,7 +118,13 @@ class Backfill:
             worker.close()
         self._workers = []
 
-    def _run_day(self, plan: Plan, day: date, read: Callable[[int], None], counted_before: int) -> DayReport:
+    def _end(self) -> None:
+        """End the worker processes in the middle of whatever they read."""
+        for worker in self._workers:
+            worker.end()
+        self._workers = []
+
+    def _run_day(self, plan: Plan, day: date, read: Callable[[int], None], before: Held) -> DayReport:
         started = time.monotonic()
         with self._alone(plan.tables, day):
             snapshots = consistent_snapshots(
@@ -125,19 +132,24 @@ class Backfill:
             )
             files = [f for f in snapshots[ARCHIVE].files if day in days_of(f, plan)]
             sums = self._sum(plan, day, [part for file in files for part in parts(file)], read)
-            counting = counted_when_they_came(snapshots[ARCHIVE], day) + sum(s.rescued for s in sums)
+            held = Held(
+                sum(f.rows for f in files_of(snapshots[ARCHIVE], day)),
+                counted_when_they_came(snapshots[ARCHIVE], day) + sum(s.rescued for s in sums),
+            )
             if plan.of_crashes and not plan.incomplete:
-                refuse_shrunk(day, counting, counted_before)
+                refuse_shrunk(plan, day, held, before)
             received, submitted = _total(s.received for s in sums), _total(s.submitted for s in sums)
             tables = [t for t in plan.tables if (submitted if t == CRASHES else received)]
             if not plan.incomplete:
                 for table in tables:
-                    refuse_incomplete(snapshots[table], day, sum(s.readable for s in sums))
+                    refuse_incomplete(plan, snapshots[table], day, sum(s.readable for s in sums))
             rows = {table: self._replace(plan, day, snapshots[table], sums) for table in tables}
-        pings, submitted_pings = (sum(f.rows for f in g) for g in (files, files_of(snapshots[ARCHIVE], day)))
-        archived = {table: submitted_pings if table == CRASHES else pings for table in plan.tables}
+        pings = sum(f.rows for f in files)
+        archived = {table: held.pings if table == CRASHES else pings for table in plan.tables}
         duration_s = time.monotonic() - started
-        return DayReport(day, rows, pings, archived, counting, dict(received), dict(submitted), duration_s)
+        return DayReport(
+            day, rows, pings, archived, held.counting, dict(received), dict(submitted), duration_s
+        )
 
     @contextmanager
     def _alone(self, tables: Sequence[str], day: date) -> Iterator[None]:
@@ -147,7 +159,9 @@ class Backfill:
                 lock = rewriting(self._config.lake_path, table, day.isoformat(), _WAIT_S)
                 if not stack.enter_context(lock):
                     hint = "Wait for the other backfill or the compaction, and repeat."
-                    raise StorageError("lake_busy", f"Another process is rewriting {day} of {table}.", hint)
+                    raise StorageError(
+                        "lake_busy", f"Another process is rewriting this day of {table}.", hint
+                    )
             yield
 
     def _sum(self, plan: Plan, day: date, waiting: list[Part], read: Callable[[int], None]) -> list[Sums]:
@@ -203,7 +217,8 @@ class Backfill:
             self._writer.commit(table, staged, app, self._writer.committed(table, app) + 1, removed)
         except CommitUnsureError:
             raise
-        except BaseException:
+        except MissionControlError:
+            # Only of these is it known that nothing was committed; an interrupt may come right behind the commit.
             discard(self._config.lake_path, staged)
             raise
         self._writer.sync()

@@ -36,6 +36,8 @@ from missioncontrol.query.fence import MAX_QUERY_BYTES
 from missioncontrol.query.sql import SqlRunner
 from missioncontrol.registry.model import Registry
 from missioncontrol.web import api_docs
+from missioncontrol.web.auth.visit import Record, reader_of
+from missioncontrol.web.refusals import refusal_headers
 from missioncontrol.web.request_body import body_within
 
 T = TypeVar("T")
@@ -77,6 +79,7 @@ class ApiRoute(APIRoute):
                 response = await handle(request)
             except MissionControlError as error:
                 response = _json(error.as_dict(), error.status)
+                response.headers.update(refusal_headers(error))
             except RequestValidationError as error:
                 response = _json(_invalid(error).as_dict(), 400)
             response.headers["Cache-Control"] = "no-store"
@@ -141,14 +144,21 @@ class Desk:
 
 
 def build_api(
-    engine: Engine, sql: SqlRunner, registry_source: Callable[[], Registry], config: Config
+    engine: Engine,
+    sql: SqlRunner,
+    registry_source: Callable[[], Registry],
+    config: Config,
+    record: Record | None = None,
 ) -> APIRouter:
-    """The routes under /api/ that answer from the lake."""
+    """The routes under /api/ that answer from the lake.
+
+    `record` keeps who read protected columns; without it nobody does.
+    """
     router = APIRouter(route_class=ApiRoute)
     desk = Desk(config)
     _add_aggregates(router, desk, engine, config)
     _add_experiment(router, desk, engine)
-    _add_sql(router, desk, sql, config)
+    _add_sql(router, desk, sql, config, record)
     _add_declared(router, desk, engine, registry_source)
     return router
 
@@ -187,7 +197,7 @@ def _add_experiment(router: APIRouter, desk: Desk, engine: Engine) -> None:
         return _json({"measure_data": await desk.aggregate(lambda: branches(engine, query))})
 
 
-def _add_sql(router: APIRouter, desk: Desk, runner: SqlRunner, config: Config) -> None:
+def _add_sql(router: APIRouter, desk: Desk, runner: SqlRunner, config: Config, record: Record | None) -> None:
     @router.post("/api/v1/sql", **api_docs.SQL)
     async def sql(request: Request) -> Response:
         refusal = BadRequest("sql_too_long", f"A query may have {MAX_QUERY_BYTES} bytes.")
@@ -204,6 +214,8 @@ def _add_sql(router: APIRouter, desk: Desk, runner: SqlRunner, config: Config) -
                 "columns",
                 asked.dialect,
                 config.query.max_rows,
+                with_protected=record is not None and reader_of(request).may("protected"),
+                seen=lambda tables: record.note(request, "sql", ", ".join(tables)) if record else None,
             )
             return Answer(paper, form, outcome.complete)
 

@@ -6,16 +6,23 @@ server hands them to the ingestion edge before.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.staticfiles import StaticFiles
 
 from missioncontrol import __version__
 from missioncontrol.web.assets import STATIC, load_assets
+from missioncontrol.web.auth.gate import Gate, Surroundings
+from missioncontrol.web.auth.guard import guard_every_route
+from missioncontrol.web.auth.login_pages import build_login
+from missioncontrol.web.auth.profile_pages import build_profile
+from missioncontrol.web.auth.visit import Record, reader_of
 from missioncontrol.web.crash_api import build_crash_api
 from missioncontrol.web.crash_route import CrashAccess
+from missioncontrol.web.guide import build_guide
 from missioncontrol.web.headers import SecureHeaders
 from missioncontrol.web.history_api import build_history_api
 from missioncontrol.web.history_pages import build_history_pages
@@ -24,6 +31,8 @@ from missioncontrol.web.refusals import install_refusals
 from missioncontrol.web.rendering import Renderer
 
 if TYPE_CHECKING:
+    from missioncontrol.access.accounts import Accounts
+    from missioncontrol.config import Config
     from missioncontrol.ingest.edge import Edge
     from missioncontrol.services import Services
     from missioncontrol.state.releases import Release
@@ -47,10 +56,21 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
         releases,
         LakePipeline(services),
         LakeHistory(services),
+        Record(lambda seen: services.access_log.add(seen)),
         lambda: datetime.now(UTC),
     )
-    api = build_api(services.engine, services.sql, services.registry, services.config)
-    return compose(sources, [api, build_metrics(services, edge), *build_crash_routers(services)])
+    api = build_api(services.engine, services.sql, services.registry, services.config, sources.record)
+    access = CrashAccess(
+        lambda request: reader_of(request).may("protected"),
+        lambda request: reader_of(request).may("reprocess"),
+        sources.record.note,
+    )
+    return compose(
+        sources,
+        [api, build_metrics(services, edge), *build_crash_routers(services, access)],
+        lambda: services.accounts,
+        services.config,
+    )
 
 
 def build_crash_routers(services: Services, access: CrashAccess = CrashAccess()) -> list[APIRouter]:
@@ -71,8 +91,14 @@ def build_crash_routers(services: Services, access: CrashAccess = CrashAccess())
     ]
 
 
-def compose(sources: PageSources, routers: list[APIRouter]) -> FastAPI:
-    """An application of the pages over `sources` and any further routers."""
+def compose(
+    sources: PageSources, routers: list[APIRouter], accounts: Callable[[], Accounts], config: Config
+) -> FastAPI:
+    """An application of the pages over `sources` and any further routers.
+
+    A route that demands nothing of its readers demands the scope `read`.
+    """
+    surroundings = Surroundings(config)  # wrong settings are told before anything listens
     app = FastAPI(
         title="Mission Control",
         version=__version__,
@@ -80,15 +106,26 @@ def compose(sources: PageSources, routers: list[APIRouter]) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
+        dependencies=[Depends(guard_every_route)],
     )
-    renderer = Renderer(load_assets(), sources.history.trouble)
+    oidc = config.access.oidc
+    renderer = Renderer(load_assets(), sources.history.trouble, oidc.title if oidc.issuer else "")
     install_refusals(app, renderer)
     for router in routers:
         app.include_router(router)
-    app.include_router(build_pipeline_api(sources.pipeline))
+    app.include_router(build_pipeline_api(sources.pipeline, sources.record))
     app.include_router(build_history_api(sources.history, sources.now))
     app.include_router(build_pages(sources, renderer))
     app.include_router(build_history_pages(sources, renderer))
+    app.include_router(build_login(accounts, renderer))
+    app.include_router(build_profile(accounts, renderer))
+    if oidc.issuer:
+        from missioncontrol.web.auth.provider import Provider
+        from missioncontrol.web.auth.provider_pages import build_provider_login
+
+        app.include_router(build_provider_login(accounts, Provider(oidc)))
+    app.include_router(build_guide(sources, renderer))
     app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
+    app.add_middleware(Gate, accounts=accounts, surroundings=surroundings)
     app.add_middleware(SecureHeaders)
     return app

@@ -45,8 +45,10 @@ def build_crash_api(
         known = parsed_crash_id(crash_id)
         if format == "raw":
             access.require_protected(request, "Files of crash reports")
+            access.note(request, "crash_file", f"{known} {name}"[:200])
             return _file(blobs, known, name)
         if access.may_read_protected(request):
+            access.note(request, "raw_crash", known)
             return Response(_bytes(blobs, raw_key(known), known), media_type="application/json")
         return as_json(fields().raw_public(read_raw(blobs, known)))
 
@@ -60,6 +62,7 @@ def build_crash_api(
         known = parsed_crash_id(crash_id)
         found = gzip.decompress(_bytes(blobs, processed_key(known), known))
         if access.may_read_protected(request):
+            access.note(request, "processed_crash", known)
             return Response(found, media_type="application/json")
         return as_json(fields().processed_public(msgspec.json.decode(found)))
 

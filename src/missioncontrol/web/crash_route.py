@@ -25,11 +25,17 @@ def everyone(_: Request) -> bool:
     return True
 
 
+def unrecorded(_: Request, kind: str, thing: str) -> None:
+    """Nobody writes down who saw what."""
+
+
 class CrashAccess(msgspec.Struct, frozen=True):
     """What the reader of a request may do."""
 
     may_read_protected: Callable[[Request], bool] = everyone
     may_reprocess: Callable[[Request], bool] = everyone
+    note: Callable[[Request, str, str], None] = unrecorded
+    """Writes down that the reader is about to see something protected: its kind, and which."""
 
     def require_protected(self, request: Request, what: str) -> None:
         """Raises `Forbidden` (`protected`); asked before anything is looked up, so it tells nothing of a crash."""

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import anyio.to_thread
 import msgspec
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from missioncontrol.blobs.crash_keys import parsed_crash_id, raw_key
@@ -16,7 +16,6 @@ from missioncontrol.clock import system_clock, utc
 from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.web.crash_route import CrashAccess, CrashRoute, as_json
 from missioncontrol.web.request_body import body_within
-from missioncontrol.web.same_origin import refuse_cross_site
 
 if TYPE_CHECKING:
     from missioncontrol.blobs.protocol import Blobs
@@ -63,12 +62,12 @@ def build_crash_tools_api(
         return as_json({"hits": hits, "total": len(hits)})
 
     @router.post(
-        "/api/Reprocessing/", summary="Process crashes again", dependencies=[Depends(refuse_cross_site)],
+        "/api/Reprocessing/", summary="Process crashes again",
         openapi_extra={"requestBody": {"content": {"application/x-www-form-urlencoded": {"schema": {
             "type": "object", "required": ["crash_ids"],
             "properties": {"crash_ids": {"type": "array", "items": {"type": "string"}}}}}}}},
     )  # fmt: skip
-    @router.post("/api/Reprocessing", include_in_schema=False, dependencies=[Depends(refuse_cross_site)])
+    @router.post("/api/Reprocessing", include_in_schema=False)
     async def post_reprocessing(request: Request) -> Response:
         """Form fields `crash_ids`, or JSON `{"crash_ids": [...]}`; answers `true` once they wait.
 

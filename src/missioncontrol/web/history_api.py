@@ -13,9 +13,9 @@ from fastapi.responses import Response
 from missioncontrol.errors import BadRequest
 from missioncontrol.registry.rules import DEFAULT_RULES
 from missioncontrol.telemetry.backfill_plan import CRASHES
+from missioncontrol.web.auth.guard import require
 from missioncontrol.web.history import HistorySource, read_day, read_plan
 from missioncontrol.web.request_body import small_body
-from missioncontrol.web.same_origin import refuse_cross_site
 
 _ANYWHERE = {"access-control-allow-origin": "*"}
 _EXAMPLE = '{"tables": ["crash_aggregates"], "first": "2026-11-01", "last": "2026-11-30", "rules": "default"}'
@@ -50,7 +50,7 @@ def build_history_api(history: HistorySource, now: Callable[[], datetime]) -> AP
         return _json(history.run(run_id))
 
     @router.post(
-        "/api/v1/history/runs", summary="Make days again", status_code=202, dependencies=[Depends(refuse_cross_site)],
+        "/api/v1/history/runs", summary="Make days again", status_code=202, dependencies=[require("reprocess")],
         openapi_extra={"requestBody": {"content": {"application/json": {"example": msgspec.json.decode(_EXAMPLE)}}}},
     )  # fmt: skip
     def post_run(body: Annotated[bytes, Depends(small_body)]) -> Response:

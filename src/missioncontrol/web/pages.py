@@ -26,6 +26,8 @@ from missioncontrol.web.address import (
     filterable,
     read_state,
 )
+from missioncontrol.web.auth.guard import require
+from missioncontrol.web.auth.visit import Record, reader_of
 from missioncontrol.web.charts import Releases, build_view
 from missioncontrol.web.history import HistorySource
 from missioncontrol.web.lookup import ChannelRef, Lookup
@@ -45,6 +47,7 @@ class PageSources(msgspec.Struct, frozen=True):
     releases: Releases
     pipeline: Pipeline
     history: HistorySource
+    record: Record
     now: Callable[[], datetime]
 
 
@@ -110,17 +113,17 @@ def build_pages(sources: PageSources, renderer: Renderer) -> APIRouter:
     @router.get("/pipeline")
     def pipeline(request: Request) -> Response:
         navigation = top_bar(sources, sources.registry())
-        return renderer.page(
-            request, "pipeline.html", status_=sources.pipeline.status(), navigation=navigation
-        )
+        status = seen_status(sources.pipeline, sources.record, request)
+        return renderer.page(request, "pipeline.html", status_=status, navigation=navigation)
 
-    @router.get("/pipeline/samples/{log_offset}")
-    def sample(log_offset: int) -> Response:
+    @router.get("/pipeline/samples/{log_offset}", dependencies=[require("protected")])
+    def sample(request: Request, log_offset: int) -> Response:
         found = sources.pipeline.sample(log_offset) if 0 <= log_offset < 2**63 else None
         if found is None:
             raise NotFound(
                 "unknown_sample", f"No discarded body {str(log_offset)[:20]} is kept.", "See /pipeline."
             )
+        sources.record.note(request, "sample", str(log_offset))
         file = f"discarded-{log_offset}.{'gz' if 'gzip' in found.encoding else 'bin'}"
         headers = {
             "content-disposition": f'attachment; filename="{file}"',
@@ -137,19 +140,31 @@ def build_pages(sources: PageSources, renderer: Renderer) -> APIRouter:
     return router
 
 
-def build_pipeline_api(pipeline: Pipeline) -> APIRouter:
+def build_pipeline_api(pipeline: Pipeline, record: Record) -> APIRouter:
     """`/api/v1/pipeline`: the JSON twin of the pipeline page."""
     router = APIRouter()
 
     @router.get("/api/v1/pipeline", summary="State of the pipeline", tags=["pipeline"])
-    def status() -> Response:
-        """Accepted, duplicate and discarded submissions, lag, backlog, tables and samples."""
-        found: PipelineStatus = pipeline.status()
+    def status(request: Request) -> Response:
+        """Accepted, duplicate and discarded submissions, lag, backlog, tables and samples.
+
+        Samples hold what clients sent: without the scope `protected` there are none, and `samples_withheld` is true.
+        """
+        found = seen_status(pipeline, record, request)
         return JSONResponse(msgspec.to_builtins(found), headers={"access-control-allow-origin": "*"})
 
     return router
 
 
+def seen_status(pipeline: Pipeline, record: Record, request: Request) -> PipelineStatus:
+    """The state as the reader may see it; that somebody looks at samples is recorded, once a minute."""
+    found = pipeline.status(reader_of(request).may("protected"))
+    if found.samples:
+        record.note(request, "samples", "pipeline", every=_RENEWED)
+    return found
+
+
+_RENEWED = timedelta(minutes=1)
 _FILTER_FORM = ("filter", "value")
 
 

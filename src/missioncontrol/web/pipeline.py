@@ -96,6 +96,8 @@ class PipelineStatus(msgspec.Struct, frozen=True):
     """Pings that were counted, but not wholly."""
     tables: tuple[TableSize, ...] = ()
     samples: tuple[Sample, ...] = ()
+    samples_withheld: bool = False
+    """The samples need the scope `protected`, which the reader does not have."""
 
 
 class SampleBody(msgspec.Struct, frozen=True):
@@ -109,8 +111,8 @@ class SampleBody(msgspec.Struct, frozen=True):
 class Pipeline(Protocol):
     """Where the page gets its numbers. Calls block: run them in a thread."""
 
-    def status(self) -> PipelineStatus:
-        """The state now."""
+    def status(self, with_samples: bool) -> PipelineStatus:
+        """The state now; samples hold what clients sent, so they are protected."""
 
     def sample(self, log_offset: int) -> SampleBody | None:
         """The kept body of a discarded submission; None when there is none of that offset."""

@@ -52,7 +52,7 @@ class LakePipeline:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    def status(self) -> pipeline.PipelineStatus:
+    def status(self, with_samples: bool) -> pipeline.PipelineStatus:
         """The state now; costs a few small queries."""
         config, log = self._services.config, self._services.log
         now = datetime.now(UTC)
@@ -76,7 +76,8 @@ class LakePipeline:
             discards=tuple(d for d in discards if d.reason != "duplicate"),
             notes=tuple(self._reasons("notes", now)),
             tables=self._tables(),
-            samples=self._samples(now),
+            samples=self._samples(now) if with_samples else (),
+            samples_withheld=not with_samples,
         )
 
     def sample(self, log_offset: int) -> pipeline.SampleBody | None:

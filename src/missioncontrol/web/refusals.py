@@ -12,7 +12,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from missioncontrol.errors import BadRequest, MissionControlError, NotFound
+from missioncontrol.errors import BadRequest, MissionControlError, NotFound, TooMany, Unauthorized
+from missioncontrol.web.auth.own_path import own_path
 from missioncontrol.web.headers import ALWAYS
 from missioncontrol.web.rendering import Renderer
 
@@ -31,10 +32,11 @@ def install_refusals(app: FastAPI, renderer: Renderer) -> None:
     def refuse(
         request: Request, error: MissionControlError, headers: dict[str, str] | None = None
     ) -> Response:
+        headers = {**refusal_headers(error), **(headers or {})}
         if not wants_page(request):
             return JSONResponse(error.as_dict(), error.status, headers)
-        page = renderer.page(request, "refusal.html", status=error.status, error=error)
-        page.headers.update(headers or {})
+        page = _page(renderer, request, error)
+        page.headers.update(headers)
         return page
 
     def known(request: Request, error: Exception) -> Response:
@@ -59,6 +61,23 @@ def install_refusals(app: FastAPI, renderer: Renderer) -> None:
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(Exception, unexpected)
+
+
+def refusal_headers(error: MissionControlError) -> dict[str, str]:
+    """What a refusal says in headers beside its body."""
+    if isinstance(error, Unauthorized):
+        return {"www-authenticate": 'Bearer realm="Mission Control"'}
+    return {"retry-after": str(error.retry_after_s)} if isinstance(error, TooMany) else {}
+
+
+def _page(renderer: Renderer, request: Request, error: MissionControlError) -> Response:
+    """The refusal; for those who only have to sign in, the form that does it and leads back here."""
+    if isinstance(error, Unauthorized):
+        url = request.url
+        here = f"{url.path}?{url.query}" if url.query else url.path
+        after = own_path(here if request.method == "GET" else "/")
+        return renderer.page(request, "login.html", status=error.status, error=error, after=after, name="")
+    return renderer.page(request, "refusal.html", status=error.status, error=error)
 
 
 def wants_page(request: Request) -> bool:

@@ -7,6 +7,7 @@ is made safe here. The theme comes from a cookie, so that a page is right before
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,21 +16,27 @@ import msgspec
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from missioncontrol import __version__
 from missioncontrol.web import numerals
 from missioncontrol.web.assets import Assets
+from missioncontrol.web.auth.visit import reader_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 THEMES = ("light", "dark")
+_CODE = re.compile(r"`([^`\n]+)`")
 
 
 class Renderer:
     """Fills templates in; safe to share between threads."""
 
-    def __init__(self, assets: Assets, trouble: Callable[[], bool] = lambda: False) -> None:
-        """`trouble`: whether the navigation marks the history, asked for with every page."""
+    def __init__(
+        self, assets: Assets, trouble: Callable[[], bool] = lambda: False, provider: str = ""
+    ) -> None:
+        """`trouble`: whether the navigation marks the history, asked for with every page. `provider`: what the OpenID
+        provider is called, if there is one.
+        """
         self._environment = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
@@ -37,7 +44,9 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals.update(assets=assets, product_version=__version__, trouble=trouble)
+        self._environment.globals.update(
+            assets=assets, product_version=__version__, trouble=trouble, provider=provider
+        )
         self._environment.filters.update(
             amount=numerals.amount,
             rate=numerals.rate,
@@ -46,13 +55,17 @@ class Renderer:
             moment=numerals.moment,
             ago=numerals.ago,
             data_block=data_block,
+            coded=coded,
         )
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
         """The filled template; 304 without a body when the caller already has exactly that."""
         theme = request.cookies.get("theme", "")
         text = self._environment.get_template(template).render(
-            theme=theme if theme in THEMES else "", path=request.url.path, **{"navigation": None, **values}
+            theme=theme if theme in THEMES else "",
+            path=request.url.path,
+            reader=reader_of(request),
+            **{"navigation": None, **values},
         )
         tag = f'W/"{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}"'
         if status == 200 and request.headers.get("if-none-match") == tag:
@@ -64,3 +77,13 @@ def data_block(value: Any) -> Markup:
     """JSON that can stand in a `<script type="application/json">`: nothing in it can end the element."""
     text = msgspec.json.encode(value).decode()
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def coded(text: str) -> Markup:
+    """Text in which what stands between backticks is shown as code, all of it escaped."""
+    parts = _CODE.split(text)
+    shown = [
+        escape(part) if number % 2 == 0 else Markup("<code>{}</code>").format(part)
+        for number, part in enumerate(parts)
+    ]
+    return Markup("").join(shown)

@@ -19,6 +19,7 @@ Search = Literal["", "keyword", "text", "number", "bool", "date"]
 
 FURTHER_DUMP = "upload_file_minidump_"
 """How the names of dumps begin that stand in a processed crash under their own names."""
+_OF_A_DUMP = ("json_dump", "mdsw_")
 COLLECTED = ("uuid", "submitted_timestamp", "version")
 """Keys of a raw crash that the collector makes itself; they say nothing about a person."""
 COLLECTED_METADATA = (
@@ -136,9 +137,9 @@ class Fields:
         return field is not None and field.access == "public"
 
     def _places(self, access: str) -> list[str]:
-        """Paths of that access; what holds for `json_dump` holds for the same part of a further dump."""
+        """Paths of that access; what holds for the main dump holds for further ones."""
         places = [f.place for f in self._fields.values() if f.access == access]
-        return places + [f"additional_minidumps.{{}}.{p}" for p in places if p.startswith("json_dump")]
+        return places + [f"additional_minidumps.{{}}.{p}" for p in places if p.startswith(_OF_A_DUMP)]
 
     def _find_public_annotations(self) -> set[str]:
         public: set[str] = set()

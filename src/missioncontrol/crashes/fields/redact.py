@@ -55,11 +55,11 @@ def prune(document: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
 def _prune(value: Any, tree: Tree) -> Any:
     if not tree.children:
         return value if tree.keep else None
+    # A list where an object was declared (and the reverse) is not what the declaration spoke of: it is left out.
+    each = tree.children.get(EACH)
     if isinstance(value, Mapping):
-        return _prune_object(value, tree)
+        return _prune_object(value, tree) if each is None else None
     if isinstance(value, list):
-        # A list where an object was declared (and the reverse) is not what the declaration spoke of.
-        each = tree.children.get(EACH)
         return [_prune(item, each) for item in value] if each is not None else None
     return value if tree.keep else None
 

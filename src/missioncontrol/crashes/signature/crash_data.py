@@ -6,6 +6,7 @@ stacks only the top frames of the threads that can matter. Nothing that was give
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +21,6 @@ _TEXTS = (
     "js_large_allocation_failure",
     "abort_message",
     "mdsw_status_string",
-    "async_shutdown_timeout",
     "ipc_channel_error",
     "ipc_message_name",
     "hang",
@@ -42,7 +42,7 @@ def from_document(document: Mapping[str, Any], *, general: bool) -> CrashData:
     dump = dump if isinstance(dump, dict) else {}
     info, system = _object(dump.get("crash_info")), _object(dump.get("system_info"))
     source: CrashData = {
-        **{key: document.get(key) for key in _TEXTS},
+        **{key: document.get(key) for key in (*_TEXTS, "async_shutdown_timeout")},
         "crashing_thread": _crashing_thread(document, dump, info),
         "reason": info.get("type"),
         "os": system.get("os"),
@@ -61,6 +61,7 @@ def clean(source: Mapping[str, Any], *, general: bool) -> CrashData:
     """Crash data in siggen's shape, from a mapping that claims to be."""
     data: CrashData = {key: _text(source.get(key)) for key in _TEXTS}
     data["oom_allocation_size"] = _integer(source.get("oom_allocation_size"))
+    data["async_shutdown_timeout"] = _shutdown_timeout(source.get("async_shutdown_timeout"))
     data["additional_minidumps"] = _names(source.get("additional_minidumps"))
     trace = source.get("java_stack_trace")
     data["java_stack_trace"] = trace[:_TRACE_LIMIT] if isinstance(trace, str) else trace
@@ -158,6 +159,21 @@ def _java_exception(value: Any) -> CrashData | None:
     ]
     usable = bool(stack or first.get("type"))
     return {"exception": {"values": [{"stacktrace": kept if usable else None}]}}
+
+
+def _shutdown_timeout(value: Any) -> str | None:
+    """The JSON text with what siggen's rule would stumble over made plain; what is no object makes it say UNKNOWN."""
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        content = json.loads(value[:_TRACE_LIMIT])
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        return "no object"
+    conditions = content.get("conditions")
+    kept = conditions if isinstance(conditions, list) else []
+    return json.dumps({"phase": content.get("phase"), "conditions": kept})
 
 
 def _object(value: Any) -> Mapping[str, Any]:

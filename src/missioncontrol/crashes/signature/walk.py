@@ -19,6 +19,7 @@ from missioncontrol.crashes.signature.java import Section
 from missioncontrol.crashes.signature.lists import ListLine, Lists, SignatureList
 from missioncontrol.crashes.signature.model import MAXIMUM_FRAMES, Decision, FrameStep
 
+NO_FRAMES = "EMPTY: no frame data available"
 _NO_MESSAGE = "stack trace line 1 is not in the expected format"
 
 
@@ -48,7 +49,8 @@ class Walker:
     def name_native(self, frames: list[str], thread: int) -> tuple[str, list[str]]:
         """Signature of a stack, and notes. In the general profile a repeated frame counts once."""
         signature, notes, _ = self._tool.generate(self._distinct(frames), thread)
-        return signature, notes
+        # siggen falls back to the top frame even where that one has no name at all.
+        return signature or next((name for name in frames if name), NO_FRAMES), notes
 
     def name_java(self, sections: Sequence[Section]) -> tuple[str, list[str], list[str]]:
         """Signature by the first frame that says something; notes; all frames."""
@@ -133,7 +135,7 @@ class Walker:
                 steps[index] = FrameStep(
                     step.position, step.name, "added, stopped", step.list, step.where, step.pattern
                 )
-            break
+                break
         return steps
 
     def _java_frame(self, sections: Sequence[Section]) -> tuple[Section, int]:
