@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import httpx
 import pytest
+from tests.support.crash_lake import CrashLake
 from tests.support.crash_reports import report, send
 from tests.support.crashes import make_crash
 from tests.support.server import RunningServer, running_server
@@ -45,22 +46,28 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashed]:
             crashes.append(send(server.url, report(fields, upload_file_minidump=dump)).text.strip()[-36:])
         searched = f"{server.url}/api/SuperSearch/?product=Notes&_facets_size=0"
         server.wait_until(lambda: httpx.get(searched).json()["total"] == 3)
-        scopes = [word for scope in ("read", "protected", "reprocess") for word in ("--scope", scope)]
-        made = server.run("token", "create", "--name", "tools", *scopes, "--json").stdout
-        yield Crashed(server, crashes, dump, json.loads(made)["token"])
+        yield Crashed(server, crashes, dump, new_token(server, "protected", "reprocess"))
+
+
+def new_token(server: RunningServer, *scopes: str) -> str:
+    """A token for `read` and these scopes, made while the server runs."""
+    named = [word for scope in ("read", *scopes) for word in ("--scope", scope)]
+    made = server.run("token", "create", "--name", "tools", *named, "--json").stdout
+    token: str = json.loads(made)["token"]
+    return token
 
 
 def tool(
-    crashed: Crashed, name: str, *arguments: str, token: str = "", folder: Path | None = None
+    crashed: Crashed, name: str, *arguments: str, token: str = "", check: bool = True
 ) -> subprocess.CompletedProcess[str]:
-    """Run one of its commands as its users do; it must end well."""
+    """Run one of its commands as its users do; with `check` it must end well."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MC_", "CRASHSTATS"))}
     environment = {**kept, "COLUMNS": "200", **({"CRASHSTATS_API_TOKEN": token} if token else {})}
     command = [str(SCRIPTS / name), "--host", crashed.server.url, "--no-color", *arguments]
     done = subprocess.run(
-        command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
-    )  # fmt: skip
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+    )
+    assert not check or done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done
 
 
@@ -78,20 +85,34 @@ def test_supersearch(crashed: Crashed) -> None:
         "--_columns=url",
         "--_sort=version",
     )
-    rows = tool(crashed, "supersearch", "--headers", "--format=csv", "--product=Notes", *columns).stdout
+    wanted = ("supersearch", "--product=Notes", *columns)
+    rows = tool(crashed, *wanted, "--headers", "--format=csv", token=crashed.token).stdout
     table = list(csv.DictReader(rows.splitlines()))
     assert [row["version"] for row in table] == ["1.0", "1.0", "2.0"]
     assert {row["build_id"] for row in table} == {"20261120093000"}
-    as_json = json.loads(tool(crashed, "supersearch", "--format=json", "--product=Notes", *columns).stdout)
+    as_json = json.loads(tool(crashed, *wanted, "--format=json", token=crashed.token).stdout)
     assert len(as_json) == 3
     assert tool(crashed, "supersearch", "--product=Nothing").stdout.strip() == ""
 
 
-def test_supersearch_over_many_pages(crashed: Crashed) -> None:
-    """By dates as text, as its own documentation shows them."""
+def test_dates_as_its_own_documentation_shows_them(crashed: Crashed) -> None:
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     dates = (f"--date=>={today}", "--date=<2999-01-01")
     assert len(tool(crashed, "supersearch", "--num=all", "--product=Notes", *dates).stdout.split()) == 3
+
+
+def test_all_of_many_crashes_over_pages(tmp_path: Path) -> None:
+    lake = CrashLake(tmp_path / "data")
+    ids = lake.add(*({"signature": "A", "product": "Notes", "version": str(n)} for n in range(2_500)))
+    lake.close()
+    with running_server(tmp_path) as server:
+        many = Crashed(server, ids, b"", "")
+        found = tool(
+            many, "supersearch", "--num=all", "--product=Notes", "--date=>=2026-01-01"
+        ).stdout.split()
+        assert sorted(found) == sorted(ids)
+        some = tool(many, "supersearch", "--num=1200", "--date=>=2026-01-01", "--_sort=-date").stdout.split()
+        assert len(set(some)) == 1200
 
 
 def test_supersearchfacet(crashed: Crashed) -> None:
@@ -126,6 +147,20 @@ def test_the_query_is_answered_to_those_with_a_token(crashed: Crashed) -> None:
     assert "FROM crashes" in said.replace("\n", " ")
 
 
+def test_a_token_without_the_scopes(crashed: Crashed, tmp_path: Path) -> None:
+    """A protected field is refused, files too; the rest is answered, reduced to what is public."""
+    token, crash = new_token(crashed.server), crashed.crashes[0]
+    said = tool(crashed, "supersearch", "--url=~x", token=token, check=False)
+    assert "The field 'url' is protected" in said.stderr
+    assert len(tool(crashed, "supersearch", "--product=Notes", token=token).stdout.split()) == 3
+    tool(crashed, "fetch-data", "--processed", str(tmp_path), crash, token=token)
+    assert "n" not in json.loads((tmp_path / "raw_crash" / f"20{crash[-6:]}" / crash).read_text())
+    refused = tool(crashed, "fetch-data", "--dumps", str(tmp_path), crash, token=token, check=False)
+    assert refused.returncode != 0
+    assert "protected" in refused.stderr
+    assert "scope `reprocess`" in tool(crashed, "reprocess", crash, token=token, check=False).stderr
+
+
 def test_fetch_data(crashed: Crashed, tmp_path: Path) -> None:
     crash = crashed.crashes[0]
     tool(
@@ -152,7 +187,8 @@ def test_reprocess(crashed: Crashed) -> None:
     server, crash = crashed.server, crashed.crashes[1]
 
     def revision() -> int:
-        found = httpx.get(f"{server.url}/api/ProcessedCrash/", params={"crash_id": crash}).json()
+        url = f"{server.url}/api/ProcessedCrash/?crash_id={crash}"
+        found = httpx.get(url, headers={"Auth-Token": crashed.token}).json()
         number: int = found["processing_revision"]
         return number
 

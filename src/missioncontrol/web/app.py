@@ -78,16 +78,16 @@ def build_crash_routers(services: Services, access: CrashAccess = CrashAccess())
     from missioncontrol.web.crash_search_api import build_crash_search_api
     from missioncontrol.web.crash_tools_api import build_crash_tools_api
 
-    parts = (
-        services.blobs,
-        lambda: services.crash_queue,
-        services.signatures,
-        lambda: services.releases,
-    )
     return [
         build_crash_api(services.blobs, services.crash_fields, access),
         build_crash_search_api(services.crash_search, services.config, access),
-        build_crash_tools_api(*parts, access),
+        build_crash_tools_api(
+            services.blobs,
+            lambda: services.crash_queue,
+            lambda: services.signatures,
+            lambda: services.releases,
+            access,
+        ),
     ]
 
 

@@ -14,7 +14,6 @@ from fastapi.responses import Response
 from missioncontrol.blobs.crash_keys import parsed_crash_id, raw_key
 from missioncontrol.clock import system_clock, utc
 from missioncontrol.errors import BadRequest, NotFound
-from missioncontrol.state.crash_jobs import AGAIN
 from missioncontrol.web.crash_route import CrashAccess, CrashRoute, as_json
 from missioncontrol.web.request_body import body_within
 
@@ -32,11 +31,11 @@ _JOBS = {"jobs": [{"os": "Linux", "crashing_thread": 0, "threads": [{"frames": [
 def build_crash_tools_api(
     blobs: Blobs,
     queue: Callable[[], CrashQueue],
-    signatures: Signatures,
+    signatures: Callable[[], Signatures],
     releases: Callable[[], Releases],
     access: CrashAccess = CrashAccess(),
 ) -> APIRouter:
-    """The routes."""
+    """The routes. What is given as a function is loaded by the first request that needs it."""
     router = APIRouter(tags=["crashes"], route_class=CrashRoute)
 
     @router.post(
@@ -52,7 +51,7 @@ def build_crash_tools_api(
     ) -> Response:
         """For each of `jobs`, crash data in siggen's shape, `{signature, notes, extra}` in `results`."""
         data = _decoded(await _body(request))
-        return as_json(await anyio.to_thread.run_sync(lambda: signatures.from_crash_data(data, profile)))
+        return as_json(await anyio.to_thread.run_sync(lambda: signatures().from_crash_data(data, profile)))
 
     @router.get("/api/VersionString/", summary="Versions of a build")
     @router.get("/api/VersionString", include_in_schema=False)
@@ -78,6 +77,8 @@ def build_crash_tools_api(
         ids = _crash_ids(await _body(request), request.headers.get("content-type", ""))
 
         def want() -> None:
+            from missioncontrol.state.crash_queue import AGAIN
+
             for crash_id in ids:
                 if not blobs.exists(raw_key(crash_id)):
                     raise NotFound("unknown_crash", f"There is no crash {crash_id} here.")

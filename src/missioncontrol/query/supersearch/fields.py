@@ -53,7 +53,7 @@ class SearchFields:
 
         Raises `BadRequest` (`unknown_field`) and `Forbidden` (`protected_field`).
         """
-        field = self._fields.get(ALIASES.get(name, name)) or self._fields.get(name)
+        field = self._fields.get(name) or self._fields.get(ALIASES.get(name, ""))
         if field is None:
             close = difflib.get_close_matches(name[:80], [*self._fields, *ALIASES], 1)
             hint = f"Did you mean `{close[0]}`?" if close else "All fields: /api/SuperSearchFields/."
