@@ -77,7 +77,7 @@ def build_crash_tools_api(
         ids = _crash_ids(await _body(request), request.headers.get("content-type", ""))
 
         def want() -> None:
-            from missioncontrol.state.crash_queue import AGAIN
+            from missioncontrol.state.crash_jobs import AGAIN
 
             for crash_id in ids:
                 if not blobs.exists(raw_key(crash_id)):
