@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from missioncontrol.crashes.fields import FieldsWatcher
     from missioncontrol.crashes.processing import Settings as ProcessingSettings
     from missioncontrol.crashes.signature import Signatures
+    from missioncontrol.crashes.symbols.store import SymbolStore
     from missioncontrol.crashes.worker import Worker
     from missioncontrol.lake.care import LakeCare
     from missioncontrol.lake.publishing.publisher import Publisher
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from missioncontrol.state.database import Database
     from missioncontrol.state.releases import Releases
     from missioncontrol.state.runs import Runs
+    from missioncontrol.state.symbol_changes import SymbolChanges
     from missioncontrol.telemetry.backfill_job import BackfillJob
     from missioncontrol.telemetry.import_pings import PingImport
     from missioncontrol.telemetry.stream import Stream
@@ -144,6 +146,8 @@ class Services:
         from missioncontrol.clock import system_clock, utc
         from missioncontrol.crashes.index import CrashIndex
         from missioncontrol.crashes.stackwalk import Stackwalker
+        from missioncontrol.crashes.symbols.servers import make_servers
+        from missioncontrol.crashes.symbols.watch import SymbolWatch
         from missioncontrol.crashes.work import CrashWork
         from missioncontrol.crashes.worker import Worker
 
@@ -151,7 +155,9 @@ class Services:
             return utc(system_clock())
 
         settings = self.config.stackwalk
+        servers = make_servers(self.config.crashes, self.config.fetched_symbols_path)
         roots = [self.config.symbols_path, *map(Path, self.config.crashes.symbol_paths)]
+        roots += [self.config.fetched_symbols_path] if servers is not None else []
         index = CrashIndex(self.writer, self.registry(), uuid.uuid4().hex)
         with Stackwalker(
             Path(settings.program) if settings.program else None,
@@ -161,8 +167,25 @@ class Services:
             settings.timeout_s,
             settings.missing_ttl_s,
         ) as walker:
-            work = CrashWork(self.blobs, walker, self.crash_settings, now)
+            watch = SymbolWatch(self.symbol_changes, walker)
+            work = CrashWork(self.blobs, walker, self.crash_settings, now, watch, servers)
             yield Worker(self.crash_queue, work, index, self.crash_fields, now)
+
+    @cached_property
+    def symbol_changes(self) -> SymbolChanges:
+        """The journal by which walkers learn of symbols that arrived."""
+        from missioncontrol.state.symbol_changes import SymbolChanges
+
+        return SymbolChanges(self._database)
+
+    @cached_property
+    def symbols(self) -> SymbolStore:
+        """The symbols that were uploaded."""
+        from missioncontrol.clock import system_clock, utc
+        from missioncontrol.crashes.symbols.store import SymbolStore
+
+        most_bytes = self.config.crashes.symbol_max_bytes
+        return SymbolStore(self.blobs, self.symbol_changes, most_bytes, lambda: utc(system_clock()))
 
     @cached_property
     def accounts(self) -> Accounts:
