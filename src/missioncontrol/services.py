@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from missioncontrol.crashes.fields import FieldsWatcher
     from missioncontrol.crashes.processing import Settings as ProcessingSettings
     from missioncontrol.crashes.signature import Signatures
+    from missioncontrol.crashes.symbols.missing import MissingModule
     from missioncontrol.crashes.symbols.store import SymbolStore
     from missioncontrol.crashes.worker import Worker
     from missioncontrol.lake.care import LakeCare
@@ -186,6 +187,22 @@ class Services:
 
         most_bytes = self.config.crashes.symbol_max_bytes
         return SymbolStore(self.blobs, self.symbol_changes, most_bytes, lambda: utc(system_clock()))
+
+    def missing_symbols(self, days: int, limit: int) -> list[MissingModule]:
+        """The modules that crashes received since so many days met most often without symbols; raises as SQL does."""
+        import io
+        from datetime import timedelta
+
+        import msgspec
+
+        from missioncontrol.clock import system_clock, utc
+        from missioncontrol.crashes.symbols.missing import QUERY, MissingRow, missing_modules
+
+        since = utc(system_clock()) - timedelta(days=days)
+        answer = io.BytesIO()
+        self.sql.run(QUERY.format(since=f"{since:%Y-%m-%d %H:%M:%S}", limit=limit), answer)
+        rows = msgspec.json.decode(answer.getvalue(), type=list[MissingRow])
+        return missing_modules(rows, {s.debug_id for s in self.symbols.list()})
 
     @cached_property
     def accounts(self) -> Accounts:

@@ -14,7 +14,6 @@ from missioncontrol.cli.context import Settings, open_services, with_settings
 
 if TYPE_CHECKING:
     from missioncontrol.crashes.symbols.intake import SymbolSink
-    from missioncontrol.crashes.symbols.missing import MissingModule
     from missioncontrol.crashes.symbols.store import Received
     from missioncontrol.services import Services
 
@@ -186,7 +185,7 @@ def missing(settings: Settings, days: int, limit: int, as_json: bool) -> None:
     import msgspec
 
     with open_services(settings) as services:
-        found = _missing(services, days, limit)
+        found = services.missing_symbols(days, limit)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
         return
@@ -200,22 +199,6 @@ def missing(settings: Settings, days: int, limit: int, as_json: bool) -> None:
             click.echo(f"         $ {one.command}")
     if not found:
         click.echo("No crash of these days met a module without symbols.", err=True)
-
-
-def _missing(services: Services, days: int, limit: int) -> list[MissingModule]:
-    import io
-    from datetime import timedelta
-
-    import msgspec
-
-    from missioncontrol.clock import system_clock, utc
-    from missioncontrol.crashes.symbols.missing import QUERY, MissingRow, missing_modules
-
-    since = utc(system_clock()) - timedelta(days=days)
-    answer = io.BytesIO()
-    services.sql.run(QUERY.format(since=f"{since:%Y-%m-%d %H:%M:%S}", limit=limit), answer)
-    rows = msgspec.json.decode(answer.getvalue(), type=list[MissingRow])
-    return missing_modules(rows, {s.debug_id for s in services.symbols.list()})
 
 
 @command.command("remove")

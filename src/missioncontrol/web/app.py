@@ -43,6 +43,7 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
     from missioncontrol.web.history_source import LakeHistory
     from missioncontrol.web.metrics import build_metrics
     from missioncontrol.web.pipeline_source import LakePipeline
+    from missioncontrol.web.symbols_api import build_symbols
 
     def releases(application: str | None, channel: str | None) -> list[Release]:
         return services.releases.list(application, channel)
@@ -60,7 +61,7 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
     api = build_api(services.engine, services.sql, services.registry, services.config, sources.record)
     return compose(
         sources,
-        [api, build_metrics(services, edge), build_crash_api(services.blobs)],
+        [api, build_metrics(services, edge), build_crash_api(services.blobs), build_symbols(services)],
         lambda: services.accounts,
         services.config,
     )

@@ -106,6 +106,9 @@ def _refusal(info: zipfile.ZipInfo) -> BadRequest | None:
         return BadRequest("zip_bad_path", f"{info.filename[:200]!r} leads out of the zip.")
     if info.flag_bits & 0x1:
         return BadRequest("zip_encrypted", f"{info.filename[:200]!r} is encrypted.")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # Others may ask for gigabytes before they have given a byte.
+        return BadRequest("zip_method", f"{info.filename[:200]!r} is packed in another way than deflate.")
     return None
 
 
