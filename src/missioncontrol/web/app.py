@@ -21,6 +21,7 @@ from missioncontrol.web.auth.login_pages import build_login
 from missioncontrol.web.auth.profile_pages import build_profile
 from missioncontrol.web.auth.visit import Record
 from missioncontrol.web.crash_api import build_crash_api
+from missioncontrol.web.deleted_crashes_api import build_deleted_crashes
 from missioncontrol.web.headers import SecureHeaders
 from missioncontrol.web.history_api import build_history_api
 from missioncontrol.web.history_pages import build_history_pages
@@ -61,7 +62,13 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
     api = build_api(services.engine, services.sql, services.registry, services.config, sources.record)
     return compose(
         sources,
-        [api, build_metrics(services, edge), build_crash_api(services.blobs), build_symbols(services)],
+        [
+            api,
+            build_metrics(services, edge),
+            build_crash_api(services.blobs),
+            build_deleted_crashes(lambda: services.crash_deletions),
+            build_symbols(services),
+        ],
         lambda: services.accounts,
         services.config,
     )
