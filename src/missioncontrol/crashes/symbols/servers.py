@@ -108,7 +108,7 @@ class SymbolServers:
         ):
             if answer.status_code != 200:
                 return False
-            pieces = cast(BinaryIO, _Pieces(answer.iter_bytes(1 << 16), ends, self._most_bytes))
+            pieces = cast(BinaryIO, _Pieces(answer.iter_bytes(), ends, self._most_bytes))
             file = cast(BinaryIO, _Inflated(pieces)) if url.endswith(".gz") else pieces
             reader = SymReader(file, self._most_bytes)
             if not same_build(reader.head.name, name):
