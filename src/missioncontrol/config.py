@@ -80,7 +80,7 @@ class Crashes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Processes of this server that process crashes."""
     symbol_paths: list[str] = []
     """More folders of symbols, in Breakpad's layout."""
-    symbol_max_bytes: Annotated[int, msgspec.Meta(ge=1)] = 1 << 30
+    symbol_max_bytes: Annotated[int, msgspec.Meta(ge=1)] = 2 << 30
     """Largest .sym file that is taken, unpacked."""
     symbol_upload_max_bytes: Annotated[int, msgspec.Meta(ge=1)] = 2 << 30
     """Largest upload of symbols on the wire; what it unpacks to may be 16 times that."""
