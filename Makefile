@@ -10,7 +10,9 @@ STACKWALK_SOURCES := $(shell find stackwalk -type f -not -name Cargo.lock)
 CARGO := CARGO_TARGET_DIR=.build/stackwalk cargo
 FRONTEND := $(shell find frontend -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: help setup demo run test test-all test-rust lint format bench lock clean
+FUZZ_S ?= 600
+
+.PHONY: help setup demo run test test-all test-rust fuzz lint format bench lock clean
 
 help:
 	@echo "make setup     install everything into .venv; the command is then .venv/bin/missioncontrol"
@@ -18,6 +20,7 @@ help:
 	@echo "make run       set up, then the server on http://127.0.0.1:8000"
 	@echo "make test      set up, then lint, types, layers and all tests that need no Debian package"
 	@echo "make test-all  the tests with real browsers and PostgreSQL too (apt: firefox-esr, chromium, postgresql-15)"
+	@echo "make fuzz      fuzz the multipart reader and the walker, FUZZ_S seconds each [600]"
 	@echo "make lint      ruff, mypy --strict, import-linter, cargo fmt and clippy"
 	@echo "make bench     benchmarks against the peers (installs PySpark; needs Java 17)"
 	@echo "make lock      pin the dependencies anew"
@@ -54,6 +57,11 @@ test-all: lint test-rust
 
 test-rust: setup
 	$(CARGO) test -q --release --manifest-path stackwalk/Cargo.toml
+
+fuzz: setup
+	@mkdir -p .build/fuzz/multipart
+	$(BIN)/python tests/fuzz/fuzz_multipart.py -max_total_time=$(FUZZ_S) -artifact_prefix=.build/fuzz/ .build/fuzz/multipart
+	$(BIN)/python tests/fuzz/fuzz_walker.py --seconds $(FUZZ_S) --keep .build/fuzz
 
 lint: setup
 	$(BIN)/ruff check .

@@ -80,6 +80,18 @@ class Crashes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Processes of this server that process crashes."""
     symbol_paths: list[str] = []
     """More folders of symbols, in Breakpad's layout."""
+    symbol_max_bytes: Annotated[int, msgspec.Meta(ge=1)] = 2 << 30
+    """Largest .sym file that is taken, unpacked."""
+    symbol_upload_max_bytes: Annotated[int, msgspec.Meta(ge=1)] = 2 << 30
+    """Largest upload of symbols on the wire; what it unpacks to may be 16 times that."""
+    symbol_servers: list[str] = []
+    """Addresses of servers that have symbols, in Breakpad's layout; they are told which modules crashed."""
+    symbol_server_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    """Longest time for one file from them."""
+    symbol_cache_bytes: Annotated[int, msgspec.Meta(ge=0)] = 4 << 30
+    """What was fetched from them takes no more room than this."""
+    symbol_missing_s: Annotated[float, msgspec.Meta(ge=0)] = 3600.0
+    """How long they are not asked again for what they did not have."""
     field_files: list[str] = []
     """More TOML files that declare fields. `fields.toml` in the data folder is always read when it exists."""
     profiles: dict[str, str] = {}
@@ -125,7 +137,7 @@ Days = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many days each table of the lake keeps, today not counted; 0: for ever. One field a table."""
+    """How many days each table of the lake, and each part of a crash, is kept, today not counted; 0: for ever."""
 
     error_aggregates: Days = 0
     experiment_aggregates: Days = 0
@@ -139,6 +151,12 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pings: Days = 0
     pings_discarded: Days = 30
     """Of `pings`, those that were not counted: kept for inspection, and whoever sends rubbish sends a lot."""
+    dumps: Days = 0
+    """Minidumps and other files of crash reports."""
+    raw_crashes: Days = 0
+    """Annotations of crash reports as they came; without them a crash cannot be processed again."""
+    processed_crashes: Days = 0
+    """Stacks and fields of single crashes; the table `crashes` is what is searched."""
 
 
 class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -264,6 +282,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def symbols_path(self) -> Path:
         """The folder of symbols that were uploaded, in Breakpad's layout."""
         return self.blobs_path / "symbols"
+
+    @property
+    def fetched_symbols_path(self) -> Path:
+        """The folder of symbols that came from other servers."""
+        return self.cache_path / "symbols"
 
     @property
     def field_files(self) -> list[Path]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,12 +19,16 @@ from missioncontrol.registry.watch import RegistryWatcher
 if TYPE_CHECKING:
     from missioncontrol.access.accounts import Accounts
     from missioncontrol.blobs.local import LocalBlobs
+    from missioncontrol.crashes.deletion import CrashDeletion
     from missioncontrol.crashes.fields import FieldsWatcher
     from missioncontrol.crashes.processing import Settings as ProcessingSettings
     from missioncontrol.crashes.signature import Signatures
+    from missioncontrol.crashes.symbols.missing import MissingModule
+    from missioncontrol.crashes.symbols.store import SymbolStore
     from missioncontrol.crashes.worker import Worker
     from missioncontrol.lake.care import LakeCare
     from missioncontrol.lake.publishing.publisher import Publisher
+    from missioncontrol.lake.retention import Expired
     from missioncontrol.lake.snapshot import LakeReader
     from missioncontrol.lake.writer import LakeWriter
     from missioncontrol.log.sqlite import SqliteLog
@@ -32,10 +36,12 @@ if TYPE_CHECKING:
     from missioncontrol.query.sql import SqlRunner
     from missioncontrol.query.supersearch import CrashSearch, SearchFields
     from missioncontrol.state.access_log import AccessLog
+    from missioncontrol.state.crash_deletions import CrashDeletions
     from missioncontrol.state.crash_queue import CrashQueue
     from missioncontrol.state.database import Database
     from missioncontrol.state.releases import Releases
     from missioncontrol.state.runs import Runs
+    from missioncontrol.state.symbol_changes import SymbolChanges
     from missioncontrol.telemetry.backfill_job import BackfillJob
     from missioncontrol.telemetry.import_pings import PingImport
     from missioncontrol.telemetry.stream import Stream
@@ -178,6 +184,8 @@ class Services:
         from missioncontrol.clock import system_clock, utc
         from missioncontrol.crashes.index import CrashIndex
         from missioncontrol.crashes.stackwalk import Stackwalker
+        from missioncontrol.crashes.symbols.servers import make_servers
+        from missioncontrol.crashes.symbols.watch import SymbolWatch
         from missioncontrol.crashes.work import CrashWork
         from missioncontrol.crashes.worker import Worker
 
@@ -185,7 +193,9 @@ class Services:
             return utc(system_clock())
 
         settings = self.config.stackwalk
+        servers = make_servers(self.config.crashes, self.config.fetched_symbols_path)
         roots = [self.config.symbols_path, *map(Path, self.config.crashes.symbol_paths)]
+        roots += [self.config.fetched_symbols_path] if servers is not None else []
         index = CrashIndex(self.writer, self.registry(), uuid.uuid4().hex)
         with Stackwalker(
             Path(settings.program) if settings.program else None,
@@ -195,8 +205,91 @@ class Services:
             settings.timeout_s,
             settings.missing_ttl_s,
         ) as walker:
-            work = CrashWork(self.blobs, walker, self.crash_settings, now)
+            watch = SymbolWatch(self.symbol_changes, walker)
+            work = CrashWork(self.blobs, walker, self.crash_settings, now, watch, servers)
             yield Worker(self.crash_queue, work, index, self.crash_fields, now)
+
+    @cached_property
+    def symbol_changes(self) -> SymbolChanges:
+        """The journal by which walkers learn of symbols that arrived."""
+        from missioncontrol.state.symbol_changes import SymbolChanges
+
+        return SymbolChanges(self._database)
+
+    @cached_property
+    def symbols(self) -> SymbolStore:
+        """The symbols that were uploaded."""
+        from missioncontrol.clock import system_clock, utc
+        from missioncontrol.crashes.symbols.store import SymbolStore
+
+        most_bytes = self.config.crashes.symbol_max_bytes
+        return SymbolStore(self.blobs, self.symbol_changes, most_bytes, lambda: utc(system_clock()))
+
+    @cached_property
+    def crash_deletions(self) -> CrashDeletions:
+        """The record of crashes that were deleted."""
+        from missioncontrol.state.crash_deletions import CrashDeletions
+
+        return CrashDeletions(self._database)
+
+    def crash_deletion(self) -> CrashDeletion:
+        """Deletes crashes."""
+        import uuid
+
+        from missioncontrol.clock import system_clock, utc
+        from missioncontrol.crashes.deletion import CrashDeletion
+        from missioncontrol.crashes.index import CRASHES, CrashIndex
+        from missioncontrol.lake.removal import RowRemoval
+
+        return CrashDeletion(
+            self.blobs,
+            self.crash_queue,
+            lambda: CrashIndex(self.writer, self.registry(), f"deletion-{uuid.uuid4().hex}"),
+            RowRemoval(self.config.lake_path, self.config.cache_path, CRASHES, "uuid"),
+            self.crash_deletions,
+            lambda: utc(system_clock()),
+        )
+
+    def expire(self, as_of: date | None = None, dry_run: bool = False) -> list[Expired]:
+        """Take out what is kept no longer: days of tables, parts of crashes, identities of uploads; end deletions.
+
+        Days are counted to the clock's day, or to `as_of`, which is taken as it is. With `dry_run` only say what would
+        go. Raises as `lake.retention.expire` does.
+        """
+        from datetime import timedelta
+
+        from missioncontrol.clock import system_clock, utc
+        from missioncontrol.crashes.retention import expire_parts
+        from missioncontrol.lake.retention import clock_doubt, clock_refusal, expire
+
+        config, now = self.config, utc(system_clock())
+        today = as_of or now.date()
+        gone = expire(config.lake_path, config.cache_path, config.retention, as_of=as_of, dry_run=dry_run)
+        if as_of is None and not dry_run and (why := clock_doubt(config.lake_path, config.cache_path)):
+            if expire_parts(self.blobs, config.retention, today, dry_run=True):
+                raise clock_refusal(why, today)
+            return gone
+        gone += expire_parts(self.blobs, config.retention, today, dry_run)
+        if not dry_run:
+            self.crash_queue.forget_uploads(now - timedelta(days=config.ingest.resend_days))
+            self.crash_deletion().look_after()
+        return gone
+
+    def missing_symbols(self, days: int, limit: int) -> list[MissingModule]:
+        """The modules that crashes received since so many days met most often without symbols; raises as SQL does."""
+        import io
+        from datetime import timedelta
+
+        import msgspec
+
+        from missioncontrol.clock import system_clock, utc
+        from missioncontrol.crashes.symbols.missing import QUERY, MissingRow, missing_modules
+
+        since = utc(system_clock()) - timedelta(days=days)
+        answer = io.BytesIO()
+        self.sql.run(QUERY.format(since=f"{since:%Y-%m-%d %H:%M:%S}", limit=limit), answer)
+        rows = msgspec.json.decode(answer.getvalue(), type=list[MissingRow])
+        return missing_modules(rows, {s.debug_id for s in self.symbols.list()})
 
     @cached_property
     def accounts(self) -> Accounts:

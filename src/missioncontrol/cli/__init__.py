@@ -22,6 +22,7 @@ _COMMANDS = {
     "jobs": ("jobs", "See the runs of jobs, and ask for one again."),
     "sql": ("sql", "Query the lake with SQL."),
     "crash": ("crash", "Send, process, look at and search crashes."),
+    "symbols": ("symbols", "Upload symbols, and see which are missing."),
     "registry": ("registry", "List and check what is declared: applications, dimensions, measures."),
     "lake": ("lake", "Look at and tidy the lake's tables."),
     "user": ("user", "Make and change the users who can sign in, and see who saw what."),

@@ -124,6 +124,48 @@ def show(settings: Settings, as_json: bool, raw: bool, crash_id: str) -> None:
         click.echo(_summary(document))
 
 
+@command.command("delete")
+@with_settings
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was deleted as JSON on stdout.")
+@click.argument("crash_ids", nargs=-1, required=True, metavar="CRASH_ID...")
+def delete(settings: Settings, yes: bool, as_json: bool, crash_ids: tuple[str, ...]) -> None:
+    """Delete crashes everywhere: dumps, annotations, stacks, the row in the lake and in its files.
+
+    That it was done is kept: who, when, and the crash id. A running server needs no restart.
+
+    \b
+    Example:
+      missioncontrol crash delete --yes de1bb258-cbbf-4589-a673-34f800261126
+    """
+    import getpass
+    import sys
+
+    import msgspec
+
+    from missioncontrol.blobs.crash_keys import parsed_crash_id
+    from missioncontrol.errors import BadRequest
+
+    known = [parsed_crash_id(c) for c in crash_ids]
+    if not yes:
+        if not sys.stdin.isatty():
+            raise BadRequest("not_confirmed", "There is no terminal to ask whether to delete.", "Say --yes.")
+        click.confirm(f"Delete {len(known):,} crashes for ever?", abort=True, err=True)
+    try:
+        who = f"local:{getpass.getuser()}"
+    except (OSError, KeyError):
+        who = "local"
+    with open_services(settings) as services:
+        done = services.crash_deletion().delete(known, who)
+    if as_json:
+        click.echo(msgspec.json.encode(done))
+    click.echo(
+        f"{done.crashes:,} crashes are deleted: {done.objects:,} files, and {done.rows:,} rows of files of the lake. "
+        "The former files of the lake go with the first vacuum after lake.vacuum_after_s.",
+        err=True,
+    )
+
+
 def _document(services: Services, crash_id: str, raw: bool) -> dict[str, Any]:
     import gzip
 

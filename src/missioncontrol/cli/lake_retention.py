@@ -9,9 +9,10 @@ import click
 import msgspec
 
 from missioncontrol.cli.backfill import Day
-from missioncontrol.cli.context import Settings, with_settings
+from missioncontrol.cli.context import Settings, open_services, with_settings
 
 if TYPE_CHECKING:
+    from missioncontrol.config import Retention
     from missioncontrol.lake.care import TableFacts
     from missioncontrol.lake.retention import Expired
 
@@ -25,7 +26,7 @@ _AS_OF = click.option(
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """A table, or the archive's discarded pings, as `lake retention` shows it. None: not known, or not there."""
+    """A table, the archive's discarded pings, or a part of crashes, as `lake retention` shows it. None: not known."""
 
     table: str
     days_kept: int
@@ -48,12 +49,13 @@ def retention(settings: Settings, as_json: bool, as_of: date | None) -> None:
       MC_RETENTION__PINGS=90 missioncontrol lake retention
     """
     from missioncontrol.lake.care import table_facts
-    from missioncontrol.lake.retention import clock_doubt, expire
+    from missioncontrol.lake.retention import clock_doubt
 
     config = settings.installation()
     facts = table_facts(config.lake_path, config.cache_path, config.retention)
-    going = expire(config.lake_path, config.cache_path, config.retention, as_of=as_of, dry_run=True)
-    kept = _kept(facts, going, config.retention.pings_discarded)
+    with open_services(settings) as services:
+        going = services.expire(as_of, dry_run=True)
+    kept = _kept(facts, going, config.retention)
     if as_of is None and (why := clock_doubt(config.lake_path, config.cache_path)):
         click.echo(f"{why} `lake expire` would refuse to remove anything.", err=True)
     if as_json:
@@ -85,7 +87,7 @@ def retention(settings: Settings, as_json: bool, as_of: date | None) -> None:
 @_AS_OF
 @_JSON
 def expire_command(settings: Settings, dry_run: bool, as_of: date | None, as_json: bool) -> None:
-    """Take out of each table the days that it keeps no longer (settings `retention.*`).
+    """Take out of each table, and of the parts of crashes, the days that are kept no longer (settings `retention.*`).
 
     The rows are gone for queries at once; their files are deleted by the next vacuum. Without settings only
     discarded pings go, after 30 days. Refused when the clock is far ahead of the newest rows.
@@ -96,22 +98,25 @@ def expire_command(settings: Settings, dry_run: bool, as_of: date | None, as_jso
       MC_RETENTION__PINGS=90 missioncontrol lake expire
       missioncontrol lake expire --as-of 2026-11-22
     """
-    from missioncontrol.lake.retention import expire
+    from missioncontrol.crashes.retention import PARTS
 
-    config = settings.installation()
-    gone = expire(config.lake_path, config.cache_path, config.retention, as_of=as_of, dry_run=dry_run)
+    with open_services(settings) as services:
+        gone = services.expire(as_of, dry_run)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(gone), indent=2))
         return
     verb = "would go" if dry_run else "are gone"
     for one in gone:
         size = f"{one.size_bytes / 1e6:,.1f} MB"
-        click.echo(f"{one.table}: {one.rows:,} rows from before {one.before} {verb}, {size}.", err=True)
+        unit = "files" if one.table in PARTS else "rows"
+        click.echo(f"{one.table}: {one.rows:,} {unit} from before {one.before} {verb}, {size}.", err=True)
     if not gone:
         click.echo("Nothing is older than it is kept.", err=True)
 
 
-def _kept(facts: list[TableFacts], going: list[Expired], discarded_days: int) -> list[Kept]:
+def _kept(facts: list[TableFacts], going: list[Expired], settings: Retention) -> list[Kept]:
+    from missioncontrol.crashes.retention import PARTS
+
     gone = {one.table: (one.rows, one.size_bytes) for one in going}
     kept: list[Kept] = []
     for fact in facts:
@@ -119,5 +124,8 @@ def _kept(facts: list[TableFacts], going: list[Expired], discarded_days: int) ->
         kept.append(Kept(fact.name, fact.days_kept, fact.oldest_day, fact.size_bytes, rows, size))
         if fact.name == "pings":
             rows, size = gone.get("pings_discarded", (0, 0))
-            kept.append(Kept("pings_discarded", discarded_days, None, None, rows, size))
+            kept.append(Kept("pings_discarded", settings.pings_discarded, None, None, rows, size))
+    for part in PARTS:
+        rows, size = gone.get(part, (0, 0))
+        kept.append(Kept(part, getattr(settings, part), None, None, rows, size))
     return kept

@@ -9,19 +9,24 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from missioncontrol.blobs.crash_keys import MINIDUMP, dump_key, processed_key, raw_key
-from missioncontrol.blobs.protocol import Blobs
+from missioncontrol.blobs.protocol import Blobs, unknown
 from missioncontrol.crashes.index import REVISION
 from missioncontrol.crashes.processing import Settings, Walked, process
-from missioncontrol.crashes.stackwalk import Stackwalker
+from missioncontrol.crashes.stackwalk import Stackwalker, Walk
+from missioncontrol.crashes.symbols.servers import SymbolServers
+from missioncontrol.crashes.symbols.watch import SymbolWatch
 from missioncontrol.errors import NotFound
 
 MEMORY_REPORT = "memory_report"
 _LEVEL = 6
+_ROUNDS = 4
+"""Most walks after the first one for symbols of other servers: each may meet modules that the one before did not."""
 Document = dict[str, Any]
 
 
@@ -29,15 +34,27 @@ class CrashWork:
     """Processes crashes, one at a time."""
 
     def __init__(
-        self, blobs: Blobs, walker: Stackwalker, settings: Callable[[], Settings], now: Callable[[], datetime]
+        self,
+        blobs: Blobs,
+        walker: Stackwalker,
+        settings: Callable[[], Settings],
+        now: Callable[[], datetime],
+        watch: SymbolWatch | None = None,
+        servers: SymbolServers | None = None,
     ) -> None:
+        """`watch` tells the walker of symbols that arrived; `servers` have some that are missing here."""
         self._blobs, self._walker, self._settings, self._now = blobs, walker, settings, now
+        self._watch, self._servers = watch, servers
 
     def process(self, crash_id: str) -> Document:
         """Process a crash and store the result; raises `NotFound` (`unknown_object`) when it was deleted."""
         raw: Document = msgspec.json.decode(self._blobs.get(raw_key(crash_id)))
         earlier = self.earlier(crash_id)
         report = self._memory_report(crash_id, raw)
+        if self._watch is not None:
+            self._watch.look()
+        if self._servers is not None:
+            self._servers.begin()
         walked = {name: self._walk(crash_id, name, raw) for name in _dump_names(raw)}
         done = process(
             raw, walked, self._settings(), processed_at=self._now(), earlier=earlier, memory_report=report
@@ -47,6 +64,9 @@ class CrashWork:
         self._blobs.put(
             processed_key(crash_id), gzip.compress(msgspec.json.encode(document), _LEVEL, mtime=0)
         )
+        if not self._blobs.exists(raw_key(crash_id)):  # deleted meanwhile: then everywhere
+            self._blobs.delete(processed_key(crash_id))
+            raise unknown(crash_id)
         return document
 
     def earlier(self, crash_id: str) -> Document | None:
@@ -71,8 +91,21 @@ class CrashWork:
         except NotFound:
             return Walked(error="DumpGone", detail="The dump was deleted")
         annotations = {k: v for k, v in raw.items() if isinstance(v, str)}
-        walk = self._walker.walk(dump, annotations)
+        walk = self._walk_with_servers(dump, annotations)
         return Walked(walk.state, walk.error, walk.detail)
+
+    def _walk_with_servers(self, dump: Path, annotations: Mapping[str, str]) -> Walk:
+        """Walk; again as long as other servers had symbols of what was met, since those lead further."""
+        walk = self._walker.walk(dump, annotations)
+        for _ in range(_ROUNDS if self._servers is not None else 0):
+            assert self._servers is not None
+            missing = [(m.debug_file, m.debug_id) for m in walk.symbols.modules if m.status == "missing"]
+            arrived = self._servers.fetch(missing)
+            if not arrived:
+                break
+            self._walker.forget(arrived)
+            walk = self._walker.walk(dump, annotations)
+        return walk
 
 
 def _dump_names(raw: Mapping[str, Any]) -> list[str]:

@@ -79,11 +79,8 @@ class Scheduler:
         """Once a day, take out what the tables keep no longer."""
         if now.date() == self._expired or now.time() < daily_time(self._settings):
             return
-        from missioncontrol.lake.retention import expire
-
         self._expired = now.date()  # a failure is told and tried again tomorrow, or by `lake expire`
-        config = self._services.config
-        for gone in expire(config.lake_path, config.cache_path, config.retention):
+        for gone in self._services.expire():
             logger.info("expired", table=gone.table, rows=gone.rows, size_bytes=gone.size_bytes)
 
     def due(self, now: datetime) -> list[date]:

@@ -71,7 +71,7 @@ def expire(
     today = as_of or utc_date(clock())
     if as_of is None and not dry_run and (why := doubt(cache_path, lake.newest(), today)):
         if lake.expire(today, dry_run=True):
-            raise _refusal(why, today)
+            raise clock_refusal(why, today)
         return []
     return lake.expire(today, dry_run)
 
@@ -82,7 +82,8 @@ def clock_doubt(lake_path: Path, cache_path: Path, clock: Clock = system_clock) 
     return doubt(cache_path, lake.newest(), utc_date(clock()), remember=False)
 
 
-def _refusal(why: str, today: date) -> StorageError:
+def clock_refusal(why: str, today: date) -> StorageError:
+    """The error of whoever would delete by a clock that cannot be believed; `why` is what `clock_doubt()` says."""
     _log.warning("retention_clock_doubted", today=str(today), reason=why)
     return StorageError(
         "retention_clock",

@@ -140,6 +140,11 @@ class CrashQueue:
         with self._database.engine().begin() as connection:
             connection.execute(sa.delete(crash_queue).where(crash_queue.c.crash_id == crash_id))
 
+    def forget_upload(self, crash_id: str) -> None:
+        """Forget the upload that made a crash; a copy of it is a crash of its own."""
+        with self._database.engine().begin() as connection:
+            connection.execute(sa.delete(crash_uploads).where(crash_uploads.c.crash_id == crash_id))
+
     def place(self, crash_id: str) -> int | None:
         """How many are before it; None when it is not in the queue or was set aside."""
         with self._database.engine().connect() as connection:

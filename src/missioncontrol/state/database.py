@@ -80,6 +80,23 @@ crash_queue = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Index("crash_queue_next", "set_aside", "priority", "due_at"),
 )
+crash_deletions = sa.Table(
+    "crash_deletions",
+    metadata,
+    sa.Column("crash_id", sa.Text, primary_key=True),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False, index=True),
+    sa.Column("done_at", sa.DateTime(timezone=True)),
+)
+symbol_changes = sa.Table(
+    "symbol_changes",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("debug_file", sa.Text, nullable=False),
+    sa.Column("debug_id", sa.Text, nullable=False),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    sqlite_autoincrement=True,
+)
 users = sa.Table(
     "users",
     metadata,

@@ -22,6 +22,7 @@ from missioncontrol.web.auth.profile_pages import build_profile
 from missioncontrol.web.auth.visit import Record, reader_of
 from missioncontrol.web.crash_api import build_crash_api
 from missioncontrol.web.crash_route import CrashAccess
+from missioncontrol.web.deleted_crashes_api import build_deleted_crashes
 from missioncontrol.web.guide import build_guide
 from missioncontrol.web.headers import SecureHeaders
 from missioncontrol.web.history_api import build_history_api
@@ -45,6 +46,7 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
     from missioncontrol.web.history_source import LakeHistory
     from missioncontrol.web.metrics import build_metrics
     from missioncontrol.web.pipeline_source import LakePipeline
+    from missioncontrol.web.symbols_api import build_symbols
 
     def releases(application: str | None, channel: str | None) -> list[Release]:
         return services.releases.list(application, channel)
@@ -67,7 +69,13 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
     )
     return compose(
         sources,
-        [api, build_metrics(services, edge), *build_crash_routers(services, access)],
+        [
+            api,
+            build_metrics(services, edge),
+            *build_crash_routers(services, access),
+            build_deleted_crashes(lambda: services.crash_deletions),
+            build_symbols(services),
+        ],
         lambda: services.accounts,
         services.config,
     )

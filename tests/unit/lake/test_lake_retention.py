@@ -14,6 +14,7 @@ import pytest
 from tests.support import disk
 
 from missioncontrol.config import Retention
+from missioncontrol.crashes.retention import PARTS
 from missioncontrol.errors import StorageError, StorageFull
 from missioncontrol.lake.calendar_guard import doubt
 from missioncontrol.lake.compaction import compact
@@ -274,7 +275,7 @@ def test_one_table_s_trouble_is_only_its_own(lake):
 
 
 def test_every_table_has_a_setting():
-    assert {f.name for f in msgspec.structs.fields(Retention)} == {*SHAPES, "pings_discarded"}
+    assert {f.name for f in msgspec.structs.fields(Retention)} == {*SHAPES, "pings_discarded", *PARTS}
 
 
 @pytest.fixture

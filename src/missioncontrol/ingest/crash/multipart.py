@@ -29,6 +29,8 @@ _JSON = "application/json"
 _UNSAFE = re.compile(r"[^A-Za-z0-9_]")
 _NAME_LENGTH = 30
 _BOUNDARY_LENGTH = 256
+_PREAMBLE_BYTES = 4096
+_NEWLINE = ord("\n")
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -83,6 +85,8 @@ class ReportReader:
         self._inflater = isal_zlib.decompressobj(_GZIP) if gzipped else None
         self._inflated = self._text_bytes = 0
         self._part = _Part()
+        self._delimiter = b"--" + boundary
+        self._preamble: bytearray | None = bytearray()
         self._ended = False
         self._payload = "multipart"
         self._annotations: dict[str, str] = {}
@@ -137,10 +141,27 @@ class ReportReader:
             raise CrashRefused(reasons.TOO_LARGE_INFLATED)
         if self._ended:
             return  # what stands behind the last boundary is nothing
+        if self._preamble is not None:
+            data = self._from_first_boundary(data)
         try:
             self._parser.write(data)
         except FormParserError:
             raise CrashRefused(reasons.INVALID_STRUCTURE) from None
+
+    def _from_first_boundary(self, data: bytes) -> bytes:
+        """What stands before the first boundary is nothing; what the parser makes of it depends on how it is cut."""
+        assert self._preamble is not None
+        self._preamble += data
+        found = bytes(self._preamble)
+        at = found.find(self._delimiter)
+        while at > 0 and found[at - 1] != _NEWLINE:
+            at = found.find(self._delimiter, at + 1)
+        if at >= 0:
+            self._preamble = None
+            return found[at:]
+        if len(found) > _PREAMBLE_BYTES:
+            raise CrashRefused(reasons.INVALID_STRUCTURE)
+        return b""
 
     def _begin(self) -> None:
         self._part = _Part()

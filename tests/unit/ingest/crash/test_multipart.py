@@ -150,3 +150,16 @@ def test_the_boundary(given: str, expected: bytes | str) -> None:
     with pytest.raises(CrashRefused) as refused:
         boundary_of(given)
     assert refused.value.reason.word == f"malformed_{expected}"
+
+
+def test_what_stands_before_the_first_boundary_is_nothing_however_it_is_cut() -> None:
+    body = b"\nCo--b\x02--b\nrest\r\n" + multipart([part("a", b"1")], b"bound")
+    for piece in (1, 2, 7, len(body)):
+        reader = ReportReader(b"bound", False, lambda name: pytest.fail(name))
+        for at in range(0, len(body), piece):
+            reader.feed(body[at : at + piece])
+        assert reader.finish().annotations == {"a": "1"}, piece
+    endless = ReportReader(b"bound", False, lambda name: pytest.fail(name))
+    with pytest.raises(CrashRefused):
+        for _ in range(100):
+            endless.feed(b"no boundary at all" * 10)

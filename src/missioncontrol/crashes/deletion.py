@@ -1,0 +1,107 @@
+"""Deletes crashes everywhere, with a record that it was done.
+
+In this order, so that whoever dies in the middle leaves a deletion that the next one ends: the record, the queue and
+the identity of the upload, the objects (the raw crash first: a worker that has the crash in its hands looks for it
+last), the row for readers, the row in the files. A copy of the same upload that comes later is a new crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timedelta
+
+import msgspec
+
+from missioncontrol.blobs.crash_keys import day_of, dump_key, processed_key, raw_key
+from missioncontrol.blobs.protocol import Blobs
+from missioncontrol.crashes.index import CrashIndex
+from missioncontrol.errors import NotFound
+from missioncontrol.lake.removal import RowRemoval
+from missioncontrol.state.crash_deletions import CrashDeletions
+from missioncontrol.state.crash_queue import CrashQueue
+
+_LOOKED_AFTER = timedelta(days=2)
+
+
+class Deleted(msgspec.Struct, frozen=True):
+    """What was deleted."""
+
+    crashes: int
+    objects: int
+    rows: int
+    """Rows that left files of the lake."""
+
+
+class CrashDeletion:
+    """Deletes crashes of one installation."""
+
+    def __init__(
+        self,
+        blobs: Blobs,
+        queue: CrashQueue,
+        index: Callable[[], CrashIndex],
+        rows: RowRemoval,
+        record: CrashDeletions,
+        now: Callable[[], datetime],
+    ) -> None:
+        """`rows` are those of the table `crashes`, by crash id."""
+        self._blobs, self._queue, self._index, self._rows = blobs, queue, index, rows
+        self._record, self._now = record, now
+
+    def delete(self, crash_ids: Sequence[str], who: str) -> Deleted:
+        """Delete crashes; those that were deleted before are looked through again.
+
+        Raises `NotFound` (`unknown_crash`) when there is nothing of one of them, and then nothing is deleted;
+        `StorageError` and `StorageFull` in the middle: do it again, or the daily round does.
+        """
+        wanted = list(dict.fromkeys(crash_ids))
+        self._refuse_unknown(wanted)
+        self._record.begin(wanted, who, self._now())
+        return self._delete(wanted, hide=True)
+
+    def look_after(self) -> int:
+        """End what was begun, and delete what workers had in their hands meanwhile; how many crashes that were."""
+        due = self._record.to_look_after(self._now() - _LOOKED_AFTER)
+        begun = [d.crash_id for d in due if d.done_at is None]
+        if begun:
+            self._delete(begun, hide=True)
+        again = [d.crash_id for d in due if d.done_at is not None]
+        left = self._delete(again, hide=False) if again else Deleted(0, 0, 0)
+        return len(begun) + (left.crashes if left.objects or left.rows else 0)
+
+    def _delete(self, crash_ids: Sequence[str], hide: bool) -> Deleted:
+        objects = 0
+        for crash_id in crash_ids:
+            self._queue.forget(crash_id)
+            self._queue.forget_upload(crash_id)
+            objects += sum(map(self._blobs.delete, self._keys(crash_id)))
+        if hide:
+            self._index().delete(crash_ids, self._now())
+        removed = self._rows.remove(_by_day(crash_ids))
+        self._record.finish(crash_ids, self._now())
+        return Deleted(len(crash_ids), objects, removed.rows)
+
+    def _keys(self, crash_id: str) -> list[str]:
+        """Every key that there may be something under, the raw crash first."""
+        some = dump_key(crash_id, "x")
+        folder, mark = some.rpartition("/")[0], some.removesuffix("x")
+        dumps = [key for key in self._blobs.list(f"{folder}/") if key.startswith(mark)]
+        return [raw_key(crash_id), *dumps, processed_key(crash_id)]
+
+    def _refuse_unknown(self, crash_ids: Sequence[str]) -> None:
+        deleted = self._record.known(crash_ids)
+        unsure = [
+            c for c in crash_ids if c not in deleted and not any(map(self._blobs.exists, self._keys(c)))
+        ]
+        unknown = sorted(set(unsure) - self._rows.held(_by_day(unsure))) if unsure else []
+        if unknown:
+            raise NotFound(
+                "unknown_crash", f"There is nothing of crash {unknown[0]} here.", "Nothing was deleted."
+            )
+
+
+def _by_day(crash_ids: Sequence[str]) -> dict[date, list[str]]:
+    days: dict[date, list[str]] = {}
+    for crash_id in crash_ids:
+        days.setdefault(day_of(crash_id), []).append(crash_id)
+    return days

@@ -1,0 +1,55 @@
+"""Retention of the parts of crashes: dumps, raw and processed crashes go by the day on which they were received.
+
+Only the store of objects; rows are the lake's. Whoever calls this has made sure that the clock can be believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+
+from missioncontrol.blobs.protocol import Blobs
+from missioncontrol.config import Retention
+from missioncontrol.errors import NotFound
+from missioncontrol.lake.retention import Expired
+
+PARTS = {"dumps": "dump", "raw_crashes": "raw_crash", "processed_crashes": "processed_crash"}
+"""Setting -> the first segment of its keys."""
+
+
+def expire_parts(blobs: Blobs, settings: Retention, today: date, dry_run: bool = False) -> list[Expired]:
+    """Delete what is older than it is kept; one entry for each part that loses some, `rows` being objects.
+
+    With `dry_run` only say what would go. Raises `StorageError`.
+    """
+    expired = []
+    for part, prefix in PARTS.items():
+        days: int = getattr(settings, part)
+        if not 0 < days < today.toordinal():
+            continue
+        before = today - timedelta(days=days)
+        count = size_bytes = 0
+        for key in list(_older(blobs, prefix, before)):
+            size = _size(blobs, key)
+            if dry_run or blobs.delete(key):
+                count, size_bytes = count + 1, size_bytes + size
+        if count:
+            expired.append(Expired(part, days, before, count, count, size_bytes))
+    return expired
+
+
+def _older(blobs: Blobs, prefix: str, before: date) -> Iterator[str]:
+    for key in blobs.list(f"{prefix}/"):
+        try:
+            received = datetime.strptime(key.split("/")[1], "%Y%m%d").date()  # noqa: DTZ007 - a day has no zone
+        except ValueError:
+            continue
+        if received < before:
+            yield key
+
+
+def _size(blobs: Blobs, key: str) -> int:
+    try:
+        return blobs.path(key).stat().st_size
+    except (NotFound, FileNotFoundError):
+        return 0

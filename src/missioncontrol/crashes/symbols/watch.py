@@ -1,0 +1,44 @@
+"""Keeps a walker's memory of symbols true: looks into the journal of changes before a walk.
+
+One look is one short query; nothing is read of the symbols themselves.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from missioncontrol.state.symbol_changes import SymbolChanges
+
+
+class Forgetful(Protocol):
+    """What remembers symbols, as the stackwalker does."""
+
+    def forget_missing(self) -> None:
+        """Look again for what was missing."""
+
+    def forget(self, symbols: list[tuple[str, str]]) -> None:
+        """Read these (debug file, debug id) again."""
+
+    def close(self) -> None:
+        """Forget everything; it starts again by itself."""
+
+
+class SymbolWatch:
+    """Passes changes on to one walker, which knows nothing yet when this is made."""
+
+    def __init__(self, changes: SymbolChanges, walker: Forgetful) -> None:
+        self._changes, self._walker = changes, walker
+        self._seen = changes.newest()
+
+    def look(self) -> bool:
+        """Make the walker forget what is not true any more; whether there was anything."""
+        changes = self._changes.since(self._seen)
+        if changes.upto == self._seen:
+            return False
+        if changes.complete:
+            self._walker.forget(list(changes.symbols))
+            self._walker.forget_missing()
+        else:
+            self._walker.close()
+        self._seen = changes.upto
+        return True

@@ -1,0 +1,66 @@
+"""Parts of crashes leave by their day, each by its own setting; a clock that cannot be believed deletes nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from missioncontrol.blobs.crash_keys import dump_key, new_crash_id, processed_key, raw_key
+from missioncontrol.blobs.local import LocalBlobs
+from missioncontrol.config import Retention, load_config
+from missioncontrol.crashes.retention import expire_parts
+from missioncontrol.errors import StorageError
+from missioncontrol.services import Services
+
+TODAY = date(2026, 11, 26)
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> LocalBlobs:
+    """A crash a day, for ten days."""
+    found = LocalBlobs(tmp_path / "blobs")
+    for days in range(10):
+        crash_id = new_crash_id(datetime(2026, 11, 26, 12, tzinfo=UTC) - timedelta(days=days))
+        for key in (raw_key(crash_id), dump_key(crash_id, "upload_file_minidump"), processed_key(crash_id)):
+            found.put(key, b"x" * 100)
+    return found
+
+
+def count(blobs: LocalBlobs, prefix: str) -> int:
+    return len(list(blobs.list(f"{prefix}/")))
+
+
+def test_each_part_goes_by_its_own_setting(blobs: LocalBlobs) -> None:
+    settings = Retention(dumps=2, raw_crashes=5)
+    planned = expire_parts(blobs, settings, TODAY, dry_run=True)
+    assert [(p.table, p.files, p.size_bytes) for p in planned] == [("dumps", 7, 700), ("raw_crashes", 4, 400)]
+    assert count(blobs, "dump") == 10
+    assert expire_parts(blobs, settings, TODAY) == planned
+    assert [count(blobs, p) for p in ("dump", "raw_crash", "processed_crash")] == [3, 6, 10]
+    assert expire_parts(blobs, settings, TODAY) == []
+
+
+def test_without_settings_nothing_goes(blobs: LocalBlobs) -> None:
+    assert expire_parts(blobs, Retention(), TODAY) == []
+    assert expire_parts(blobs, Retention(dumps=10_000_000), TODAY) == []
+
+
+def test_a_clock_that_jumped_ahead_deletes_nothing(tmp_path: Path) -> None:
+    config = load_config(tmp_path / "data", overrides={"retention": {"dumps": 30}})
+    services = Services(config)
+    now = datetime.now(UTC)
+    crash_id = new_crash_id(now - timedelta(days=400))
+    services.blobs.put(dump_key(crash_id, "upload_file_minidump"), b"x")
+    (config.cache_path).mkdir(parents=True)
+    (config.cache_path / "retention-day.json").write_text(
+        f'{{"last": "{(now - timedelta(days=300)).date()}"}}'
+    )
+    with pytest.raises(StorageError) as refused:
+        services.expire()
+    assert refused.value.code == "retention_clock"
+    assert count(services.blobs, "dump") == 1
+    [gone] = services.expire(as_of=now.date())
+    assert (gone.table, gone.files) == ("dumps", 1) and count(services.blobs, "dump") == 0
+    services.close()
