@@ -82,6 +82,9 @@ class Crashes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """More folders of symbols, in Breakpad's layout."""
     field_files: list[str] = []
     """More TOML files that declare fields. `fields.toml` in the data folder is always read when it exists."""
+    sources: dict[str, str] = {}
+    """By product (`default` for those not named): address of a source file whose frame names no repository, as in
+    https://code.example.com/{version}/{path}#L{line}. Also {file} (the path as it is), {revision} and {build}."""
     profiles: dict[str, str] = {}
     """Profile by product (`general`, `firefox`); `default` for those not named."""
 

@@ -231,6 +231,7 @@ _CRASHES = (
     ),
     Column("throttle_rate", "float64", "Share of reports like this one that are kept; count 1 / throttle_rate."),
     Column("startup_crash", "bool"),
+    Column("is_garbage_collecting", "bool"),
     Column("success", "bool"),
     Column("fields", "text_map", "Every other searchable field that is public; lists as JSON."),
     Column("url", "string", protected=True),

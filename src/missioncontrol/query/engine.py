@@ -22,6 +22,7 @@ from missioncontrol.query.relation import Span, view
 from missioncontrol.query.rows import ARROW_BATCH_ROWS, Deadline, Rows, duckdb_failures
 from missioncontrol.query.statement import Compiler, Parameter, Statement
 from missioncontrol.query.versions import newest_first
+from missioncontrol.query.views import REVISIONS, newest
 from missioncontrol.registry.model import Registry
 
 if TYPE_CHECKING:
@@ -86,6 +87,20 @@ class Engine:
         self, table: str, sql: str, parameters: Sequence[Parameter] = (), span: Span = Span()
     ) -> list[tuple[Any, ...]]:
         """All rows of SQL of our own, in which `{relation}` stands for the table's files within `span`."""
+        return self._all(sql.replace("{relation}", self._relation(table, span)), parameters)
+
+    def over_crashes(
+        self, sql: str, parameters: Sequence[Parameter] = (), span: Span = Span()
+    ) -> list[tuple[Any, ...]]:
+        """All rows of SQL of our own, in which `{crashes}` stands for the crashes within `span` that count."""
+        revisions = self._relation(REVISIONS, span)
+        crashes = (
+            f"(WITH {REVISIONS} AS (SELECT * FROM {revisions}) {newest(self._relation('crashes', span))})"
+        )
+        return self._all(sql.replace("{crashes}", crashes), parameters)
+
+    def _relation(self, table: str, span: Span) -> str:
+        """A table's files within `span`, as a relation with all of its columns."""
         snapshot = self.reader.snapshot(table)
         columns = lake_tables(self.registry())[table].columns
         if snapshot:
@@ -93,8 +108,10 @@ class Engine:
             held = {c.name for c in snapshot.columns}
             columns = (*snapshot.columns, *(c for c in columns if c.name not in held))
         files = [f for f in snapshot.files if span.wants(f)] if snapshot else []
-        statement = Statement(sql.replace("{relation}", view(files, columns)), tuple(parameters), (), _ALL)
-        with self._run(statement) as rows:
+        return view(files, columns)
+
+    def _all(self, sql: str, parameters: Sequence[Parameter]) -> list[tuple[Any, ...]]:
+        with self._run(Statement(sql, tuple(parameters), (), _ALL)) as rows:
             return [row for batch in rows.batches() for row in batch]
 
     def close(self) -> None:

@@ -82,7 +82,7 @@ def views(
         source = view(files, columns[name])
         uses: tuple[str, ...] = ()
         if name == "crashes":
-            source, uses = f"({_newest(source)})", (REVISIONS,)
+            source, uses = f"({newest(source)})", (REVISIONS,)
         sql = f"CREATE VIEW {dialect.name(name)} AS SELECT {select} FROM {source}"
         made.append(View(name, sql, tuple(f.path for f in files), uses, protected))
     made.append(View("aggregates", f"CREATE VIEW aggregates AS SELECT * FROM {CRASHES}", (), (CRASHES,)))
@@ -92,13 +92,15 @@ def views(
     return made
 
 
-def _newest(crashes: str) -> str:
-    """The rows of crashes that count: the newest of one that was processed again, none of one that was deleted."""
-    newest = (
+def newest(crashes: str) -> str:
+    """SQL of the rows of the relation `crashes` that count: the newest of one that was processed again, none of one
+    that was deleted. A relation named `crash_revisions` must be at hand.
+    """
+    revisions = (
         f"SELECT uuid, min_by(revision, (revision >= 0, -revision)) AS newest FROM {REVISIONS} GROUP BY uuid"
     )
     return (
-        f"SELECT c.* FROM {crashes} AS c LEFT JOIN ({newest}) AS r ON c.uuid = r.uuid "
+        f"SELECT c.* FROM {crashes} AS c LEFT JOIN ({revisions}) AS r ON c.uuid = r.uuid "
         "WHERE c.revision = coalesce(r.newest, 0)"
     )
 
