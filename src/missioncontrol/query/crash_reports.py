@@ -241,7 +241,9 @@ class CrashReports:
             for n in range(len(names))
         )
         sql = f"""
-            WITH w AS MATERIALIZED (SELECT {weight_of(selection)} AS weight, {columns} FROM {{crashes}} WHERE {condition})
+            WITH w AS MATERIALIZED (
+                SELECT {weight_of(selection)} AS weight, {columns} FROM {{crashes}} WHERE {condition}
+            )
             SELECT * FROM ({each}) ORDER BY which, n DESC, value"""
         found: dict[str, list[Part]] = {name: [] for name in names}
         for which, value, count in self._rows(selection, sql, parameters):
@@ -252,8 +254,8 @@ class CrashReports:
         """The crashes, the newest first."""
         condition, parameters = where(selection)
         sql = f"""
-            SELECT uuid, epoch_us("date"), signature, product, version, release_channel, build, os_name, os_version, cpu_arch,
-                process_type, reason, address, uptime, install_time
+            SELECT uuid, epoch_us("date"), signature, product, version, release_channel, build, os_name, os_version,
+                cpu_arch, process_type, reason, address, uptime, install_time
             FROM {{crashes}} WHERE {condition} ORDER BY "date" DESC, uuid LIMIT {int(limit)} OFFSET {int(offset)}"""
         return [ReportRow(row[0], _utc(row[1]), *row[2:]) for row in self._rows(selection, sql, parameters)]
 
@@ -277,7 +279,7 @@ class CrashReports:
                 count(*) FILTER ({_UNNAMED}), epoch_us(max("date")), any_value(v.versions)
             FROM w LEFT JOIN v ON w.product = v.product GROUP BY w.product ORDER BY n DESC, w.product"""
         rows = self._rows(selection, sql, [*parameters, end - timedelta(days=1)])
-        return [ProductCount(*row[:5], _utc(row[5]), row[6] or []) for row in rows]
+        return [ProductCount(r[0], r[1], r[2], r[3], r[4], _utc(r[5]), r[6] or []) for r in rows]
 
     def values(
         self, column: str, start: datetime, end: datetime, product: str | None = None, limit: int = 200

@@ -51,6 +51,20 @@ class SetAside(msgspec.Struct, frozen=True):
     since: datetime
 
 
+class Entry(msgspec.Struct, frozen=True):
+    """A crash in the queue, as it stands."""
+
+    priority: int
+    wanted_at: datetime
+    due_at: datetime
+    """When it is tried, or for a held one when its worker's time is over."""
+    attempts: int
+    held: bool
+    set_aside: bool
+    reason: str
+    """Why the last attempt failed; empty when none did."""
+
+
 class Backlog(msgspec.Struct, frozen=True):
     """How much there is to do."""
 
@@ -192,6 +206,16 @@ class CrashQueue:
             )
             count = sa.select(sa.func.count()).where(crash_queue.c.set_aside.is_(False), before)
             return int(connection.execute(count).scalar_one())
+
+    def entry(self, crash_id: str, now: datetime) -> Entry | None:
+        """How a crash stands in the queue, set aside or not; None when it is not there."""
+        with self._database.engine().connect() as connection:
+            row = connection.execute(sa.select(crash_queue).where(crash_queue.c.crash_id == crash_id)).first()
+        if row is None:
+            return None
+        due = _utc(row.due_at)
+        held = bool(row.holder) and due > now and not row.set_aside
+        return Entry(row.priority, _utc(row.wanted_at), due, row.attempts, held, row.set_aside, row.reason)
 
     def any_due(self, now: datetime) -> bool:
         """Whether a worker would find something to do."""

@@ -21,6 +21,8 @@ from missioncontrol.web.auth.login_pages import build_login
 from missioncontrol.web.auth.profile_pages import build_profile
 from missioncontrol.web.auth.visit import Record
 from missioncontrol.web.crash_api import build_crash_api
+from missioncontrol.web.crash_report_pages import build_report_pages
+from missioncontrol.web.crash_store import CrashSources, CrashStore
 from missioncontrol.web.headers import SecureHeaders
 from missioncontrol.web.history_api import build_history_api
 from missioncontrol.web.history_pages import build_history_pages
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
     """The web application of one installation; `edge` counts submissions in this process."""
+    from missioncontrol.query.crash_reports import CrashReports
     from missioncontrol.web.api import build_api
     from missioncontrol.web.engine_lookup import EngineLookup
     from missioncontrol.web.history_source import LakeHistory
@@ -58,16 +61,34 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
         lambda: datetime.now(UTC),
     )
     api = build_api(services.engine, services.sql, services.registry, services.config, sources.record)
+    store = CrashStore(
+        services.blobs, lambda: services.crash_queue, lambda: services.crash_fields(), sources.now
+    )
+    crashes = CrashSources(
+        store,
+        CrashReports(services.engine),
+        lambda: services.crash_queue,
+        lambda: services.crash_fields(),
+        services.crash_settings,
+        services.config.crashes.sources,
+        sources.record,
+        sources.now,
+    )
     return compose(
         sources,
         [api, build_metrics(services, edge), build_crash_api(services.blobs)],
         lambda: services.accounts,
         services.config,
+        crashes,
     )
 
 
 def compose(
-    sources: PageSources, routers: list[APIRouter], accounts: Callable[[], Accounts], config: Config
+    sources: PageSources,
+    routers: list[APIRouter],
+    accounts: Callable[[], Accounts],
+    config: Config,
+    crashes: CrashSources,
 ) -> FastAPI:
     """An application of the pages over `sources` and any further routers.
 
@@ -91,6 +112,7 @@ def compose(
     app.include_router(build_history_api(sources.history, sources.now))
     app.include_router(build_pages(sources, renderer))
     app.include_router(build_history_pages(sources, renderer))
+    app.include_router(build_report_pages(crashes, renderer))
     app.include_router(build_login(accounts, renderer))
     app.include_router(build_profile(accounts, renderer))
     if oidc.issuer:
