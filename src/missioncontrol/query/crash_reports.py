@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from missioncontrol.query.crash_selection import Condition, Selection, moment_of, span_of, weight_of, where
+from missioncontrol.query.crash_selection import Selection, moment_of, span_of, weight_of, where
 from missioncontrol.query.engine import Engine
 
 
@@ -128,6 +128,7 @@ BREAKDOWNS = {
     "build": "build",
     "channel": "release_channel",
     "os": "CASE WHEN os_pretty_version IS NULL THEN os_name ELSE os_pretty_version END",
+    "os name": "os_name",
     "process type": "process_type",
     "uptime": _UPTIME,
     "install age": _INSTALL_AGE,
@@ -280,19 +281,6 @@ class CrashReports:
             FROM w LEFT JOIN v ON w.product = v.product GROUP BY w.product ORDER BY n DESC, w.product"""
         rows = self._rows(selection, sql, [*parameters, end - timedelta(days=1)])
         return [ProductCount(r[0], r[1], r[2], r[3], r[4], _utc(r[5]), r[6] or []) for r in rows]
-
-    def values(
-        self, column: str, start: datetime, end: datetime, product: str | None = None, limit: int = 200
-    ) -> list[str]:
-        """Values of a column of crashes received in [start, end), the most frequent first."""
-        conditions = (Condition("product", (product,)),) if product else ()
-        selection = Selection(start, end, conditions=conditions)
-        condition, parameters = where(selection)
-        assert column in BREAKDOWNS.values(), column
-        sql = f"""
-            SELECT {column} AS value FROM {{crashes}} WHERE {condition} AND {column} IS NOT NULL
-            GROUP BY value ORDER BY count(*) DESC, value LIMIT {int(limit)}"""
-        return [row[0] for row in self._rows(selection, sql, parameters)]
 
     def _rows(self, selection: Selection, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         return self._engine.over_crashes(sql, parameters, span_of(selection))

@@ -72,7 +72,7 @@ def moment_of(by: By) -> str:
 
 def weight_of(selection: Selection) -> str:
     """SQL of what one report counts."""
-    return "1.0 / CASE WHEN throttle_rate > 0 THEN throttle_rate ELSE 1 END" if selection.weighted else "1.0"
+    return "1e0 / CASE WHEN throttle_rate > 0 THEN throttle_rate ELSE 1 END" if selection.weighted else "1e0"
 
 
 def where(selection: Selection) -> tuple[str, list[str | datetime | list[str]]]:

@@ -21,6 +21,7 @@ from missioncontrol.web.auth.login_pages import build_login
 from missioncontrol.web.auth.profile_pages import build_profile
 from missioncontrol.web.auth.visit import Record
 from missioncontrol.web.crash_api import build_crash_api
+from missioncontrol.web.crash_pages import build_crash_pages
 from missioncontrol.web.crash_report_pages import build_report_pages
 from missioncontrol.web.crash_store import CrashSources, CrashStore
 from missioncontrol.web.headers import SecureHeaders
@@ -112,6 +113,7 @@ def compose(
     app.include_router(build_history_api(sources.history, sources.now))
     app.include_router(build_pages(sources, renderer))
     app.include_router(build_history_pages(sources, renderer))
+    app.include_router(build_crash_pages(crashes, renderer))
     app.include_router(build_report_pages(crashes, renderer))
     app.include_router(build_login(accounts, renderer))
     app.include_router(build_profile(accounts, renderer))

@@ -21,6 +21,7 @@ from missioncontrol import __version__
 from missioncontrol.web import numerals
 from missioncontrol.web.assets import Assets
 from missioncontrol.web.auth.visit import reader_of
+from missioncontrol.web.crash_address import signature_href
 
 TEMPLATES = Path(__file__).parent / "templates"
 THEMES = ("light", "dark")
@@ -53,6 +54,8 @@ class Renderer:
             moment=numerals.moment,
             ago=numerals.ago,
             data_block=data_block,
+            percent=numerals.percent,
+            signature_href=signature_href,
         )
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
