@@ -106,8 +106,10 @@ class ProductCount(msgspec.Struct, frozen=True):
     reports: int
     reports_last_day: int
     signatures: int
-    unnamed: int
-    """Reports whose signature says that there is none: null or `EMPTY: ...`."""
+    empty: int
+    """Reports whose signature says that there is none: `EMPTY: ...`."""
+    null: int
+    """Reports without a signature."""
     newest: datetime
     versions: list[str]
     """Those with most reports first, at most five."""
@@ -140,7 +142,6 @@ BREAKDOWNS = {
 }
 """What crashes can be broken down by -> SQL."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_UNNAMED = "(signature IS NULL OR starts_with(signature, 'EMPTY'))"
 _FLAGGED = "coalesce({}, false)"
 _STARTUP, _GARBAGE = _FLAGGED.format("startup_crash"), _FLAGGED.format("is_garbage_collecting")
 
@@ -277,10 +278,11 @@ class CrashReports:
             v AS (SELECT product, list(version ORDER BY n DESC, version)[1:5] AS versions FROM
                 (SELECT product, version, count(*) AS n FROM w WHERE version IS NOT NULL GROUP BY ALL) GROUP BY product)
             SELECT w.product, count(*) AS n, count(*) FILTER ("date" >= ?), count(DISTINCT signature),
-                count(*) FILTER ({_UNNAMED}), epoch_us(max("date")), any_value(v.versions)
+                count(*) FILTER (starts_with(signature, 'EMPTY')),
+                count(*) FILTER (signature IS NULL), epoch_us(max("date")), any_value(v.versions)
             FROM w LEFT JOIN v ON w.product = v.product GROUP BY w.product ORDER BY n DESC, w.product"""
         rows = self._rows(selection, sql, [*parameters, end - timedelta(days=1)])
-        return [ProductCount(r[0], r[1], r[2], r[3], r[4], _utc(r[5]), r[6] or []) for r in rows]
+        return [ProductCount(r[0], r[1], r[2], r[3], r[4], r[5], _utc(r[6]), r[7] or []) for r in rows]
 
     def _rows(self, selection: Selection, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         return self._engine.over_crashes(sql, parameters, span_of(selection))
