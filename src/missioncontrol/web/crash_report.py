@@ -244,7 +244,8 @@ def _size(value: Any) -> str:
 def _notes(document: Mapping[str, Any]) -> list[str]:
     notes = text_at(document, "processor_notes").splitlines()
     collector = document.get("collector_notes")
-    return [*(n for n in notes if n.strip()), *(n for n in collector or [] if isinstance(n, str))]
+    more = collector if isinstance(collector, list) else []
+    return [*(n for n in notes if n.strip()), *(n for n in more if isinstance(n, str))]
 
 
 def _java(document: Mapping[str, Any]) -> str:
