@@ -12,7 +12,7 @@ import msgspec
 
 from missioncontrol.query.crash_reports import CrashReports, Part, Ranked, Ranking
 from missioncontrol.query.crash_selection import Selection
-from missioncontrol.web.crash_address import CrashState, signature_href
+from missioncontrol.web.crash_address import CrashState
 from missioncontrol.web.crash_charts import Spark, buckets_of, filled, spark
 
 ON_A_PAGE = 50
@@ -121,10 +121,9 @@ def _row(
     before = row.count_before / ranking.count_before if ranking.count_before else None
     counts = {part.value: part.count for part in systems}
     first = seen.get(row.signature)
-    kept = {"version": ",".join(state.versions), "days": str(state.days) if state.days != 7 else ""}
     return TopRow(
         row.rank, row.rank_before - row.rank if row.rank_before is not None else None, row.signature,
-        signature_href(row.signature, state.product, **kept), row.count, share,
+        state.url(path="/signature", signature=row.signature), row.count, share,
         share - before if before is not None else None, [counts.get(name, 0.0) for name in columns],
         row.startup, row.garbage, row.installs, first,
         first is not None and first >= selection.start and row.count_before == 0,
@@ -142,8 +141,8 @@ def _columns(systems: Iterable[list[Part]]) -> list[str]:
 
 
 def read_menus(reports: CrashReports, state: CrashState, now: datetime) -> Menus:
-    """Values of the last 28 days: all products, and of the chosen product the rest."""
-    wide = CrashState(state.path, days=28)
+    """Values of the page's span, a week at least: all products, and of the chosen product the rest."""
+    wide = CrashState(state.path, days=max(7, state.days), start=state.start, end=state.end, by=state.by)
     products = reports.breakdowns(wide.selection(now), ["product"], 200)["product"]
     of_product = msgspec.structs.replace(wide, product=state.product)
     names = ("version", "process type", "os name", "channel")
