@@ -26,7 +26,11 @@ TRUSTS = {
 }
 """How a frame was found -> word and explanation."""
 DOUBTFUL = frozenset({"scan", "cfi_scan", "none"})
-MOST_FRAMES = 200
+MOST_FRAMES = 500
+"""Of the crashing thread that are shown."""
+MOST_FRAMES_ELSEWHERE = 60
+"""Of each other thread."""
+_MOST_LINES = 6000
 _ROOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]+)?(/[A-Za-z0-9._~-]+)*")
 _MOST_THREADS = 400
 
@@ -62,6 +66,13 @@ class Thread(msgspec.Struct, frozen=True):
     """All of its frames, also those that are not among the lines."""
     top: str
     """Its first function, as far as that is known."""
+    shown: int
+    """Frames that are among the lines."""
+
+    @property
+    def cut(self) -> bool:
+        """Whether it has more frames than are shown."""
+        return self.frames > self.shown
 
 
 class SourceLinks(msgspec.Struct, frozen=True):
@@ -113,12 +124,16 @@ def links_of(document: Mapping[str, Any], templates: Mapping[str, str]) -> Sourc
 
 
 def threads_of(document: Mapping[str, Any], links: SourceLinks) -> list[Thread]:
-    """All stacks, the crashing one first."""
-    dump = object_at(document, "json_dump")
+    """All stacks, the crashing one first. What would make the page too long is left out from the last ones."""
     crashing = integer_at(document, "crashing_thread")
-    threads = objects_at(dump, "threads")[:_MOST_THREADS]
-    found = [_thread(index, t, index == crashing, links) for index, t in enumerate(threads)]
-    return sorted(found, key=lambda t: (not t.crashing, t.index))
+    threads = list(enumerate(objects_at(document, "json_dump", "threads")))[:_MOST_THREADS]
+    room = _MOST_LINES
+    found = []
+    for index, thread in sorted(threads, key=lambda t: (t[0] != crashing, t[0])):
+        most = MOST_FRAMES if index == crashing else min(MOST_FRAMES_ELSEWHERE, room)
+        found.append(_thread(index, thread, index == crashing, links, most))
+        room = max(0, room - len(found[-1].lines))
+    return found
 
 
 def registers_of(document: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -134,14 +149,24 @@ def _natural(name: str) -> tuple[str, int]:
     return re.sub(r"\d", "", name), int(digits) if digits and len(digits) < 9 else 0
 
 
-def _thread(index: int, thread: Mapping[str, Any], crashing: bool, links: SourceLinks) -> Thread:
+def _thread(index: int, thread: Mapping[str, Any], crashing: bool, links: SourceLinks, most: int) -> Thread:
     frames = objects_at(thread, "frames")
-    lines = [line for n, frame in enumerate(frames[:MOST_FRAMES]) for line in _lines(n, frame, links)]
-    named = next((line.function or line.module for line in lines if line.function or line.module), "")
+    lines = [line for n, frame in enumerate(frames[:most]) for line in _lines(n, frame, links)]
+    names = (text_at(frame, "function") or text_at(frame, "module") for frame in frames[:40])
+    named = next((name for name in names if name), "")
     thread_id = integer_at(thread, "thread_id")
     count = integer_at(thread, "frame_count") or len(frames)
     name = text_at(thread, "thread_name")
-    return Thread(index, name, "" if thread_id is None else str(thread_id), crashing, lines, count, named)
+    return Thread(
+        index,
+        name,
+        "" if thread_id is None else str(thread_id),
+        crashing,
+        lines,
+        count,
+        named,
+        min(most, len(frames)),
+    )
 
 
 def _lines(position: int, frame: Mapping[str, Any], links: SourceLinks) -> list[FrameLine]:

@@ -81,7 +81,7 @@ class ReportView(msgspec.Struct, frozen=True):
     registers: list[tuple[str, str]]
     modules: list[ModuleLine]
     other_modules: list[ModuleLine]
-    """Those that no frame of the crashing thread is in and that lack nothing."""
+    """Those that no frame of the crashing thread is in; what lacks symbols comes first."""
     annotations: list[Annotation]
     files: list[File]
     standing: Standing
@@ -98,7 +98,7 @@ def build_report(crash: StoredCrash, fields: Fields, templates: Mapping[str, str
     links = links_of(document, templates)
     threads = threads_of(document, links)
     modules = _modules(document)
-    shown = [m for m in modules if m.on_stack or m.state in ("missing", "corrupt")]
+    shown = [m for m in modules if m.on_stack]
     signature = text_at(document, "signature") or None
     product = text_at(document, "product")
     return ReportView(
@@ -111,8 +111,8 @@ def build_report(crash: StoredCrash, fields: Fields, templates: Mapping[str, str
         notes=_notes(document),
         threads=threads,
         registers=registers_of(document),
-        modules=sorted(shown, key=lambda m: (m.state == "loaded", not m.on_stack, m.name.lower())),
-        other_modules=[m for m in modules if m not in shown][:_MOST_MODULES],
+        modules=sorted(shown, key=_worst_first),
+        other_modules=sorted((m for m in modules if not m.on_stack), key=_worst_first)[:_MOST_MODULES],
         annotations=annotations_of(crash.raw or {}, fields),
         files=crash.files,
         standing=crash.standing,
@@ -287,6 +287,10 @@ def _module(module: Mapping[str, Any], on_stack: set[str], system: str) -> Modul
 
 
 _FINE = {"loaded": "Symbols were found.", "not asked": "No frame is in it, so no symbols were looked for."}
+
+
+def _worst_first(module: ModuleLine) -> tuple[int, str]:
+    return ("corrupt", "missing", "loaded", "not asked").index(module.state), module.name.lower()
 
 
 def _symbols(module: Mapping[str, Any]) -> tuple[ModuleState, str]:

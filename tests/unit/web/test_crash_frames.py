@@ -90,6 +90,14 @@ def test_the_crashing_thread_comes_first() -> None:
     assert [(t.index, t.crashing, t.top) for t in threads] == [(1, True, "boom"), (0, False, "idle")]
 
 
+def test_a_page_is_bounded_however_many_threads_and_frames_there_are() -> None:
+    many = state(*(frames(*["f"] * 700) for _ in range(300)), crashing_thread=2)
+    threads = threads_of({"crashing_thread": 2, "json_dump": many}, SourceLinks())
+    assert (len(threads), threads[0].shown, threads[1].shown, threads[-1].shown) == (300, 500, 60, 0)
+    assert sum(len(t.lines) for t in threads) <= 6000
+    assert all(t.cut and t.top == "f" for t in threads)
+
+
 def test_registers_are_those_of_the_first_frame_in_order() -> None:
     registers = {"r10": "0x1", "rip": "0x2", "r9": "0x3", "rax": "0x4", "odd": 5}
     crash = {

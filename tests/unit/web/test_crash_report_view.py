@@ -32,6 +32,7 @@ def modules(*found: dict[str, Any], system: str = "Linux") -> list[tuple[str, st
     crash = {"crashing_thread": 0, "json_dump": state([frame("f")], os=system, modules=list(found))}
     crash["json_dump"]["crashing_thread"] = {"frames": [frame("f")]}
     seen = view(crash)
+    assert all(m.on_stack for m in seen.modules)
     return [(m.name, m.state, m.command) for m in (*seen.modules, *seen.other_modules)]
 
 
@@ -43,9 +44,9 @@ def test_modules_say_what_they_lack_and_what_mends_it() -> None:
         module("cut file.so", corrupt_symbols=True),
     )
     assert found == [
+        ("otter", "loaded", ""),
         ("cut file.so", "corrupt", "missioncontrol symbols upload 'cut file.so'"),
         ("den.so", "missing", "missioncontrol symbols upload den.so"),
-        ("otter", "loaded", ""),
         ("idle.so", "not asked", ""),
     ]
 
@@ -58,7 +59,7 @@ def test_where_debug_information_is_kept_apart_that_file_is_asked_for() -> None:
 
 def test_a_module_without_debug_id_says_so() -> None:
     crash = {"json_dump": state(modules=[module(missing_symbols=True, debug_id="000000000")])}
-    assert "built without one" in view(crash).modules[0].says
+    assert "built without one" in view(crash).other_modules[0].says
 
 
 def test_annotations_have_their_meaning_and_their_access() -> None:
