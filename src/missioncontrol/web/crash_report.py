@@ -5,24 +5,23 @@ Pure. Shows what it is given: whoever calls has cut the crash down to what its r
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from missioncontrol.crashes.fields import Field, Fields
 from missioncontrol.crashes.fields.model import COLLECTED
-from missioncontrol.crashes.processing.reading import at, integer_at, object_at, objects_at, text_at
+from missioncontrol.crashes.processing.reading import integer_at, object_at, objects_at, text_at
 from missioncontrol.web.crash_address import signature_href
 from missioncontrol.web.crash_frames import SourceLinks, Thread, links_of, registers_of, threads_of
+from missioncontrol.web.crash_modules import ModuleLine, modules_of, worst_first
 from missioncontrol.web.crash_store import File, Standing, StoredCrash
 
 _LONG_TEXT = 200
 _MOST_TEXT = 20_000
 _MOST_MODULES = 500
-ModuleState = Literal["missing", "corrupt", "loaded", "not asked"]
 
 
 class Fact(msgspec.Struct, frozen=True):
@@ -33,22 +32,6 @@ class Fact(msgspec.Struct, frozen=True):
     note: str = ""
     href: str = ""
     protected: bool = False
-
-
-class ModuleLine(msgspec.Struct, frozen=True):
-    """A module and the state of its symbols."""
-
-    name: str
-    version: str
-    debug_file: str
-    debug_id: str
-    address: str
-    state: ModuleState
-    says: str
-    on_stack: bool
-    """Whether the crashing thread passes through it."""
-    command: str
-    """What would mend it; empty when nothing has to."""
 
 
 class Annotation(msgspec.Struct, frozen=True):
@@ -97,7 +80,7 @@ def build_report(crash: StoredCrash, fields: Fields, templates: Mapping[str, str
     document = crash.processed or {}
     links = links_of(document, templates)
     threads = threads_of(document, links)
-    modules = _modules(document)
+    modules = modules_of(document)
     shown = [m for m in modules if m.on_stack]
     signature = text_at(document, "signature") or None
     product = text_at(document, "product")
@@ -111,8 +94,8 @@ def build_report(crash: StoredCrash, fields: Fields, templates: Mapping[str, str
         notes=_notes(document),
         threads=threads,
         registers=registers_of(document),
-        modules=sorted(shown, key=_worst_first),
-        other_modules=sorted((m for m in modules if not m.on_stack), key=_worst_first)[:_MOST_MODULES],
+        modules=sorted(shown, key=worst_first),
+        other_modules=sorted((m for m in modules if not m.on_stack), key=worst_first)[:_MOST_MODULES],
         annotations=annotations_of(crash.raw or {}, fields),
         files=crash.files,
         standing=crash.standing,
@@ -264,58 +247,6 @@ _PROBLEMS = {
 def _problem(document: Mapping[str, Any]) -> str:
     status = text_at(document, "mdsw_status_string")
     return _PROBLEMS.get(status, f"The dump could not be walked: {status}.")
-
-
-def _modules(document: Mapping[str, Any]) -> list[ModuleLine]:
-    frames = objects_at(document, "json_dump", "crashing_thread", "frames")
-    on_stack = {text_at(frame, "module") for frame in frames} - {""}
-    system = text_at(document, "json_dump", "system_info", "os")
-    return [_module(m, on_stack, system) for m in objects_at(document, "json_dump", "modules")]
-
-
-def _module(module: Mapping[str, Any], on_stack: set[str], system: str) -> ModuleLine:
-    name, version = text_at(module, "filename"), text_at(module, "version")
-    debug_file, debug_id = text_at(module, "debug_file"), text_at(module, "debug_id")
-    state, says = _symbols(module)
-    command = (
-        f"missioncontrol symbols upload {shlex.quote(_wanted(name, debug_file, system))}" if says else ""
-    )
-    return ModuleLine(
-        name, "" if version.strip("0.") == "" else version, debug_file, debug_id, text_at(module, "base_addr"),
-        state, says or _FINE[state], name in on_stack, command,
-    )  # fmt: skip
-
-
-_FINE = {"loaded": "Symbols were found.", "not asked": "No frame is in it, so no symbols were looked for."}
-
-
-def _worst_first(module: ModuleLine) -> tuple[int, str]:
-    return ("corrupt", "missing", "loaded", "not asked").index(module.state), module.name.lower()
-
-
-def _symbols(module: Mapping[str, Any]) -> tuple[ModuleState, str]:
-    """The state of its symbols, and what is wrong if something is."""
-    file, debug_id = text_at(module, "debug_file") or text_at(module, "filename"), text_at(module, "debug_id")
-    if at(module, "corrupt_symbols") is True:
-        return (
-            "corrupt",
-            f"The symbol file of {file} with debug id {debug_id} cannot be read: upload it again.",
-        )
-    if at(module, "missing_symbols") is True:
-        if not debug_id.strip("0"):
-            return (
-                "missing",
-                f"{file} has no debug id: it was built without one, so no symbols can be matched.",
-            )
-        return "missing", f"No symbols of {file} with debug id {debug_id} have been uploaded."
-    return ("loaded", "") if at(module, "loaded_symbols") is True else ("not asked", "")
-
-
-def _wanted(name: str, debug_file: str, system: str) -> str:
-    """The file to upload: where debug information is kept apart from the binary, that one."""
-    if system == "Windows" or debug_file.lower().endswith(".pdb"):
-        return debug_file.replace("\\", "/").rsplit("/", 1)[-1] or name
-    return f"{name}.dSYM" if system in ("Mac OS X", "iOS") else name
 
 
 def waiting_facts(raw: Mapping[str, Any], now: datetime) -> list[Fact]:
