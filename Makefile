@@ -1,5 +1,5 @@
 # Mission Control. `make demo` sets everything up and runs the product; `make test` sets everything up and tests it.
-# Needs Python 3.11+, make, a C compiler and cargo. All else is installed into .venv.
+# Needs Python 3.11+, make, C and C++ compilers and cargo. All else is installed into .venv.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -13,6 +13,7 @@ FRONTEND := $(shell find frontend -type f -not -path '*/node_modules/*' 2>/dev/n
 .PHONY: help setup demo run test test-all test-rust lint format bench lock clean
 
 help:
+	@echo "make setup     install everything into .venv; the command is then .venv/bin/missioncontrol"
 	@echo "make demo      set up, then a simulated fleet with one bad release on http://127.0.0.1:8000"
 	@echo "make run       set up, then the server on http://127.0.0.1:8000"
 	@echo "make test      set up, then lint, types, layers and all tests that need no Debian package"

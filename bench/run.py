@@ -19,7 +19,7 @@ from workspace import BENCH, BenchError, answer_of, corpus, java, sizes_from, sp
 
 PARTS = (
     "extraction", "whole_job", "backfill", "durable_post", "freshness", "query_48h", "memory", "idle", "archive",
-    "stackwalk",
+    "stackwalk", "crash_search",
 )  # fmt: skip
 WITH_SPARK = ("whole_job", "backfill", "query_48h")
 

@@ -9,9 +9,22 @@ from pathlib import Path
 SEED = 7
 _FIRST_ADDRESS = 0x1000000
 _WORDS = (
-    "Window Layout Frame Buffer Channel Media Script Table Style Node Cache Thread Pool Queue Task Event Handler "
-    "Proxy Storage Worker Canvas Shader Texture Widget Stream Parser Token Value Object Context Session Request"
-).split()
+    *("Window", "Layout", "Frame", "Buffer", "Channel", "Media", "Script", "Table", "Style", "Node", "Cache"),
+    *(
+        "Thread",
+        "Pool",
+        "Queue",
+        "Task",
+        "Event",
+        "Handler",
+        "Proxy",
+        "Storage",
+        "Worker",
+        "Canvas",
+        "Shader",
+    ),
+    *("Texture", "Widget", "Stream", "Parser", "Token", "Value", "Object", "Context", "Session", "Request"),
+)
 
 
 def make_symbols(real: Path, target: Path, size_mb: int) -> None:

@@ -46,10 +46,11 @@ class Sizes(msgspec.Struct, frozen=True):
     aggregate_days: int
     queries: int
     stream_pings: int
+    crashes: int
 
 
-FULL = Sizes("full", 20_000, 3, 2, 4_000, 7, 20_000, 60, 300, 20_000_000, 30, 60, 10_000)
-QUICK = Sizes("quick", 4_000, 2, 1, 1_500, 3, 4_000, 10, 150, 600_000, 6, 20, 2_000)
+FULL = Sizes("full", 20_000, 3, 2, 4_000, 7, 20_000, 60, 300, 20_000_000, 30, 60, 10_000, 1_000_000)
+QUICK = Sizes("quick", 4_000, 2, 1, 1_500, 3, 4_000, 10, 150, 600_000, 6, 20, 2_000, 50_000)
 
 
 def sizes_from(arguments: list[str]) -> Sizes:

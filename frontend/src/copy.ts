@@ -6,6 +6,7 @@ export function addCopyButtons(root: ParentNode): void {
     const button = document.createElement("button");
     button.type = "button";
     button.className = "copy";
+    button.name = `copy ${block.querySelector("code")?.textContent ?? ""}`; // finds its focus again after a refresh
     button.textContent = "Copy";
     button.addEventListener("click", () => {
       void navigator.clipboard.writeText(block.querySelector("code")?.textContent ?? "").then(() => {

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from missioncontrol.log.sqlite import SqliteLog
     from missioncontrol.query.engine import Engine
     from missioncontrol.query.sql import SqlRunner
+    from missioncontrol.query.supersearch import CrashSearch, SearchFields
     from missioncontrol.state.access_log import AccessLog
     from missioncontrol.state.crash_queue import CrashQueue
     from missioncontrol.state.database import Database
@@ -120,6 +121,39 @@ class Services:
         from missioncontrol.crashes.fields import FieldsWatcher
 
         return FieldsWatcher(self.config.field_files)
+
+    @cached_property
+    def crash_search(self) -> CrashSearch:
+        """Searches crashes."""
+        from missioncontrol.clock import system_clock, utc
+        from missioncontrol.query.supersearch import CrashSearch
+
+        return CrashSearch(self.engine, self._search_fields, lambda: utc(system_clock()))
+
+    def _search_fields(self) -> SearchFields:
+        """The searchable fields in force, as the query layer knows them."""
+        from missioncontrol.crashes.index import CRASHES, KEYS, home_of
+        from missioncontrol.lake.tables import lake_tables
+        from missioncontrol.query.supersearch import SearchField, SearchFields
+
+        columns = {c.name: c for c in lake_tables(self.registry())[CRASHES].columns}
+        found = []
+        for field in self.crash_fields():
+            if field.search and (field.name == "uuid" or field.name not in KEYS):
+                home = home_of(field, columns.get(field.name))
+                kept = SearchField(
+                    name=field.name,
+                    kind=field.search,
+                    home=home,
+                    stored=columns[home].type,
+                    description=field.description,
+                    whole=field.type == "integer",
+                    many=field.type == "list",
+                    protected=field.access == "protected",
+                    facet=field.facet,
+                )
+                found.append(kept)
+        return SearchFields(found)
 
     @cached_property
     def signatures(self) -> Signatures:

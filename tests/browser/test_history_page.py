@@ -11,7 +11,7 @@ import pytest
 from conftest import Server
 from playwright.sync_api import Browser, Page, expect
 from test_appearance import CONTRAST
-from tests.support.history import ago, archive, backfill, mend, note, runs_of, spoil
+from tests.support.history import ago, archive, backfill, command, mend, note, runs_of, spoil
 
 from missioncontrol.telemetry.backfill_plan import CRASHES, JOB, Plan, arguments
 
@@ -49,6 +49,7 @@ def test_every_state_is_told_in_words_and_by_a_sign(page: Page, kept: Server) ->
         (5, "↻ Older than the archive"), (6, "✓ Made"),
     ):  # fmt: skip
         assert words in row(page, days_ago), row(page, days_ago)
+    page.locator(f'[data-day="{ago(5)}"] summary').click()
     assert "all other tables" in row(page, 5)
     expect(page.locator("[data-notice=failed]").first).to_contain_text(
         f"crash_aggregates of {ago(2)} failed."
@@ -76,6 +77,7 @@ def test_the_command_line_follows_the_form(page: Page, kept: Server) -> None:
         f"missioncontrol backfill --table all {days} --rules cav"
     )
     page.get_by_label("Table").select_option("error_aggregates")
+    expect(page.get_by_label("Rule set")).to_be_disabled()
     expect(page.locator("[data-command]")).to_have_text(
         f"missioncontrol backfill --table error_aggregates {days}"
     )
@@ -131,7 +133,7 @@ def test_a_failed_run_is_retried_by_a_button_that_the_keyboard_reaches(page: Pag
     page.keyboard.press("Enter")
     expect(page).to_have_url(kept.url + "/history#runs")
     expect(page.locator("[data-run]").first).to_contain_text(f"crash_aggregates of {ago(2)}")
-    expect(page.locator("[data-notice=failed]").first).to_contain_text("makes it again")
+    expect(page.locator("[data-notice=failed]").first).to_contain_text("being made again")
     assert "Waiting to be made" in row(page, 2)
 
 
@@ -161,7 +163,61 @@ def test_every_state_can_be_read_in_both_themes(
 def test_a_phone_does_not_scroll_sideways_however_much_there_is(
     open_page: Callable[..., Page], kept: Server
 ) -> None:
-    page = open_page(viewport={"width": 400, "height": 844})
+    page = open_page(viewport={"width": 390, "height": 844})
     page.goto(kept.url + "/history")
     page.wait_for_load_state("networkidle")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for box in page.locator(".scroll").all():
+        assert box.evaluate("box => box.scrollWidth <= box.clientWidth"), "rows fit without scrolling"
+    row = page.locator(f'[data-day="{ago(6)}"]')
+    state, made = row.locator(".state"), row.locator("[data-name=Made]")
+    assert state.bounding_box()["width"] > 150 and made.bounding_box()["y"] > state.bounding_box()["y"]
+
+
+def test_a_day_whose_archive_is_too_little_is_left_as_it_is(page: Page, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    archive(data, [ago(3)])
+    rows = tmp_path / "rows.ndjson"
+    rows.write_text(f'{{"window_start": "{ago(3)}T10:00:00Z", "submission_date": "{ago(3)}", "count": 50}}\n')
+    command(data, "import", "aggregates", str(rows))
+    backfill(data, ago(3), ago(3), "--table", "error_aggregates", check=False)
+    server = Server(data, "--only", "edge,web,stream")
+    try:
+        page.goto(server.url + "/history")
+        notice = page.locator("[data-notice=failed]")
+        expect(notice.locator("pre code")).to_have_text(
+            f"missioncontrol backfill --table error_aggregates --min-submission-date {ago(3)}"
+            f" --max-submission-date {ago(3)} --incomplete"
+        )
+        expect(notice.get_by_role("button", name="Copy")).to_be_visible()
+        expect(page.get_by_role("button", name=re.compile("Retry"))).to_have_count(0)
+        assert "`" not in page.locator("main").inner_text()
+        assert page.evaluate(CONTRAST) == []
+        notice.get_by_role("button", name="Leave the day as it is").click()
+        expect(page.locator("[data-notice=failed]")).to_have_count(0)
+        expect(page.locator("nav a[data-history]")).to_have_text("History")
+    finally:
+        server.stop()
+
+
+def test_many_days_are_asked_back_about_and_then_made(browser: Browser, kept: Server) -> None:
+    page = browser.new_page()  # of its own: the browser calls a status of 400 an error
+    page.goto(kept.url + "/history")
+    page.get_by_label("First day").fill(str(ago(90)))
+    page.get_by_label("Last day").fill(str(ago(20)))
+    page.get_by_role("button", name="Make again").click()
+    expect(page.locator("#make [role=alert]")).to_contain_text("These are 71 days")
+    page.get_by_role("button", name="Yes, make all of them again").click()
+    expect(page).to_have_url(kept.url + "/history#runs")
+    expect(page.locator("[data-run]").first).to_contain_text(f"crash_aggregates of {ago(90)} to {ago(20)}")
+    page.close()
+
+
+def test_the_guide_is_a_link_away(page: Page, kept: Server) -> None:
+    page.goto(kept.url + "/history")
+    page.get_by_role("link", name="How it works").click()
+    expect(page.get_by_role("heading", name="Make the past again")).to_be_visible()
+    page.get_by_role("link", name="Add a measure").first.click()
+    expect(page).to_have_url(kept.url + "/docs/how-to/add-a-measure")
+    assert page.evaluate(CONTRAST) == []

@@ -249,6 +249,7 @@ def test_who_saw_what_is_recorded(server: RunningServer, protected: str) -> None
         "127.0.0.1",
     )
     assert entries("sql")[0]["thing"] == "pings"
+    httpx.get(f"{server.url}/pipeline", headers=bearer(protected), timeout=30)
     assert any(e["kind"] == "samples" for e in seen(server))
 
 

@@ -156,6 +156,8 @@ def test_a_client_that_asks_too_often_is_slowed_down_alone(tmp_path: Path) -> No
 def test_wrong_settings_are_told_before_anything_listens(
     tmp_path: Path, environment: dict[str, str], message: str
 ) -> None:
-    server = RunningServer(tmp_path, environment)
-    done = server.run("serve", "--port", "0", check=False)
-    assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
+    server = RunningServer(tmp_path, {**environment, **NO_JOBS})
+    with pytest.raises(AssertionError, match="the server ended"):
+        server.start()
+    assert server.process is not None
+    assert server.process.wait() == 2 and message in server.talk and "Traceback" not in server.talk

@@ -154,26 +154,76 @@ def test_the_batch_goes_by_submission_date_and_the_stream_by_arrival(installatio
 
 
 def test_what_a_user_gets_wrong_is_said_clearly(installation: Installation) -> None:
+    (installation.folder / "data").mkdir()
     for arguments, text in (
         (("--min-submission-date", "2016-3-14"), "is no day"),
         (("--min-submission-date", "20160314", "--max-submission-date", "20160313"), "comes after"),
         (("--rules", "crb"), "no rule set"),
         (("--table", "pings"), "pings"),
-    ):
+        (("--table", "error_aggregates", "--rules", "cra"), "--rules says how crash_aggregates counts; it is not among the tables."),
+        (("--min-submission-date", "2990-01-01"), "2990-01-01 has not begun yet."),
+        (("--incomplete",), "the first and the last day must be given"),
+        (("--incomplete", "--min-submission-date", "20160314"), "the first and the last day must be given"),
+    ):  # fmt: skip
         _, complaint = installation.run("backfill", *arguments, code=2)
         assert text in complaint
         assert "Traceback" not in complaint
 
 
 def test_days_without_data_are_no_failure(installation: Installation) -> None:
+    (installation.folder / "data").mkdir()
     assert installation.backfill()["days"] == [], "an empty installation"
     installation.take(*batch_oracle.make_pings(5, seed=1, day=DAY))
-    for days in (("1970-01-01", "1970-01-02"), ("2990-01-01", "2999-01-01")):
-        said, talk = installation.run(
-            "backfill", "--min-submission-date", days[0], "--max-submission-date", days[1]
+    said, talk = installation.run(
+        "backfill", "--min-submission-date", "1970-01-01", "--max-submission-date", "1970-01-02"
+    )
+    assert said == "" and "nothing was replaced" in talk
+    assert [line.split("\t")[1] for line in installation.run("jobs", "list")[0].splitlines()] == [
+        "nothing to make", "nothing to make",
+    ]  # fmt: skip
+
+
+def test_days_without_archived_pings_are_named_at_the_end(installation: Installation) -> None:
+    for number in (0, 3, 4):
+        installation.take(
+            *batch_oracle.make_pings(5, seed=number, day=DAY + timedelta(days=number)),
         )
-        assert said == ""
-        assert "nothing was replaced" in talk
+    _, talk = installation.run(
+        "backfill", "--min-submission-date", "2016-03-13", "--max-submission-date", "2016-03-21"
+    )
+    assert talk.splitlines()[-1] == (
+        "6 days have no archived pings and stay as they are: 2016-03-13, 2016-03-15 to 2016-03-16,"
+        " 2016-03-19 to 2016-03-21."
+    )
+    _, talk = installation.run(
+        "backfill", "--min-submission-date", "2016-03-13", "--max-submission-date", "2016-03-14"
+    )
+    assert talk.splitlines()[-1] == "1 day has no archived pings and stays as it is: 2016-03-13."
+
+
+def test_a_day_whose_archive_is_too_little_is_named_once_with_the_command_that_replaces_it(
+    installation: Installation,
+) -> None:
+    installation.take(*batch_oracle.make_pings(5, seed=1, day=DAY))
+    rows = installation.folder / "rows.ndjson"
+    rows.write_text(
+        json.dumps({"window_start": f"{DAY}T10:00:00Z", "submission_date": str(DAY), "count": 1000}) + "\n"
+    )
+    installation.run("import", "aggregates", str(rows))
+    _, talk = installation.run("backfill", "--table", "error_aggregates", *RANGE, code=1)
+    [line] = [line for line in talk.splitlines() if "stays as it was" in line]
+    text, _, command = line.partition(" To replace the day anyway: ")
+    assert (
+        text.startswith(f"{DAY} stays as it was: error_aggregates counts 1,0") and text.count(str(DAY)) == 1
+    )
+    [run] = json.loads(installation.run("jobs", "list", "--json")[0])
+    assert run["can_leave"] and not run["can_retry"]
+    assert "is left as it is" in installation.run("jobs", "leave", str(run["id"]))[1]
+    assert not json.loads(installation.run("jobs", "list", "--json")[0])[0]["can_leave"]
+    assert "nothing" not in installation.run("jobs", "leave", "99", code=1)[0]
+    installation.run(*command.split()[1:])  # as it is printed
+    done = json.loads(installation.run("jobs", "list", "--json")[0])[0]
+    assert done["status"] == "done" and "Run" in installation.run("jobs", "leave", str(done["id"]), code=2)[1]
 
 
 def many_days(count: int) -> list[Any]:
@@ -264,6 +314,10 @@ def test_a_new_measure_is_filled_for_the_past(installation: Installation) -> Non
     installation.run("registry", "backfill", "gc_pauses", "--since", "2026-11-01", "--until", "20261130")
     [found] = installation.sql("SELECT sum(gc_pauses) AS n, sum(ping_count) AS pings FROM error_aggregates")
     assert (found["n"], found["pings"]) == (8 * 3, 8)
+    _, complaint = installation.run(
+        "registry", "backfill", "gc_pauses", "--since", "2016-03-01", "--incomplete", code=2
+    )
+    assert "the first and the last day must be given" in complaint
     _, complaint = installation.run("registry", "backfill", "gc_pausses", "--since", "2016-03-01", code=2)
     assert "gc_pauses" in complaint
 

@@ -181,6 +181,27 @@ def test_what_is_malformed_is_named(
     assert (found.status_code, found.text) == (status, f"Discarded={answer}")
 
 
+def test_a_token_may_bring_a_crash_id(tmp_path: Path) -> None:
+    chosen = "de1bb258-cbbf-4589-a673-34f800261126"
+    with running_server(tmp_path) as server:
+        made = json.loads(
+            server.run("token", "create", "--name", "move", "--scope", "ingest", "--json").stdout
+        )
+        other = json.loads(
+            server.run("token", "create", "--name", "look", "--scope", "read", "--json").stdout
+        )
+
+        def bring(uuid: str, token: str, **more: str) -> httpx.Response:
+            body = report({**ANNOTATIONS, "uuid": uuid, **more}, upload_file_minidump=DUMP)
+            return send(server.url, body, authorization=f"Bearer {token}")
+
+        assert bring(chosen, other["token"]).text == "Discarded=unauthorized_uuid"
+        assert bring("x", made["token"]).text == "Discarded=malformed_invalid_uuid"
+        assert crash_id(bring(chosen, made["token"])) == chosen
+        assert crash_id(bring(chosen, made["token"])) == chosen, "a resend"
+        assert bring(chosen, made["token"], n="other").text == "Discarded=uuid_taken"
+
+
 def test_other_methods_and_frames(server: RunningServer) -> None:
     assert httpx.get(f"{server.url}/submit").status_code == 405
     head = b"POST /submit HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nConnection: close\r\n"

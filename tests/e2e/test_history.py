@@ -60,7 +60,7 @@ def test_each_day_has_its_state_and_the_page_says_the_same(server: RunningServer
     made = found["days"][3]
     assert made["pings"] == 3 and made["rows"] >= 1 and made["rules"] == "default" and made["size_bytes"] > 0
     page = server.get("/history").text
-    assert f"crash_aggregates of {ago(2)} failed." in page and "not made yet" in page
+    assert f"crash_aggregates of {ago(2)} failed." in page and f"{ago(1)} is made next." in page
     assert "History <span" in server.get("/pipeline").text, "the mark is on every page"
 
 
@@ -105,6 +105,8 @@ def test_a_failed_run_is_retried_once_however_often_the_button_is_pressed(server
         ({"last": ""}, None),
         ({"table": "pings"}, "There is no table"),
         ({"rules": "none"}, "There is no rule set"),
+        ({"table": "error_aggregates", "rules": "cra"}, "it is not among the tables"),
+        ({"first": str(ago(70))}, "These are 70 days"),
         *(({name: text}, "There is no" if name in ("table", "rules") else "is no day") for name in FORM for text in (SQL, LONG)),
     ],
 )  # fmt: skip
@@ -144,6 +146,10 @@ def test_a_form_that_makes_no_sense_comes_back_with_the_reason_and_what_was_type
         (json.dumps({"first": "2016-03-14", "rules": LONG}).encode(), "unknown_rules"),
         (json.dumps({"first": "2016-03-14", "last": "2016-03-13"}).encode(), "days_out_of_order"),
         (json.dumps({"first": "9999-12-31"}).encode(), "day_in_future"),
+        (
+            json.dumps({"first": "2016-03-14", "tables": ["client_aggregates"], "rules": "cav"}).encode(),
+            "rules_without_crashes",
+        ),
     ],
 )
 def test_json_that_makes_no_sense_is_refused_by_name(server: RunningServer, body: bytes, code: str) -> None:
@@ -166,7 +172,7 @@ def test_json_that_makes_no_sense_is_refused_by_name(server: RunningServer, body
 )
 def test_other_sites_cannot_use_a_visitors_access(server: RunningServer, headers: dict[str, str]) -> None:
     before = newest_run(server)
-    for path in ("/history/runs", "/history/runs/1/retry", "/api/v1/history/runs"):
+    for path in ("/history/runs", "/history/runs/1/retry", "/history/runs/1/leave", "/api/v1/history/runs"):
         answer = post(server, path, {**FORM, "first": str(ago(9))}, **headers)
         assert answer.status_code == 403 and "cross_site" in answer.text
         assert "access-control-allow-origin" not in answer.headers
@@ -178,6 +184,7 @@ def test_other_sites_cannot_use_a_visitors_access(server: RunningServer, headers
 )
 def test_a_run_that_does_not_exist_is_told(server: RunningServer, run_id: str) -> None:
     for answer in (
+        httpx.post(f"{server.url}/history/runs/{run_id}/leave", timeout=60),
         server.get(f"/api/v1/history/runs/{run_id}"),
         httpx.post(f"{server.url}/history/runs/{run_id}/retry", timeout=60),
     ):
@@ -242,3 +249,85 @@ def test_a_long_history_is_paged_and_counted(tmp_path: Path) -> None:
         assert second["newer"] and second["days"][0]["day"] < first["older"]
         assert "60 of 200 days" in server.get("/history").text
         assert runs_of(server.data).built_days(first=ago(3), last=ago(2))[0].day == ago(2) != today()
+
+
+def test_a_day_whose_archive_is_too_little_can_be_left_as_it_is_and_the_mark_goes(tmp_path: Path) -> None:
+    with running_server(tmp_path, **NO_JOBS) as server:
+        archive(server.data, [ago(1)])
+        row = tmp_path / "rows.ndjson"
+        row.write_text(
+            json.dumps({"window_start": f"{ago(1)}T10:00:00Z", "submission_date": str(ago(1)), "count": 50})
+            + "\n"
+        )
+        command(server.data, "import", "aggregates", str(row))
+        backfill(server.data, ago(1), ago(1), "--table", "error_aggregates", check=False)
+        [notice] = [n for n in history(server)["notices"] if n["kind"] == "failed"]
+        assert notice["leave"] == history(server)["runs"][0]["id"] and notice["retry"] is None
+        page = server.get("/history").text
+        assert "Leave the day as it is" in page and "`" not in page
+        assert (
+            f"--table error_aggregates --min-submission-date {ago(1)} --max-submission-date {ago(1)} --incomplete"
+            in page
+        )
+        assert "History <span" in page
+        for _ in range(2):
+            assert post(server, f"/history/runs/{notice['leave']}/leave", {}).status_code == 303
+        after = server.get("/history").text
+        assert "History <span" not in after and "Leave the day" not in after
+        done = command(server.data, "sql", "--format", "json", "SELECT sum(count) AS n FROM error_aggregates")
+        assert json.loads(done.stdout)[0]["n"] == 53
+
+
+def test_many_days_are_asked_back_about_once(server: RunningServer) -> None:
+    many = {**FORM, "first": str(ago(90)), "last": str(ago(1)), "rules": "cav"}
+    answer = post(server, "/history/runs", many)
+    assert answer.status_code == 400 and "These are 90 days" in answer.text
+    assert "Yes, make all of them again" in answer.text
+    sure = f"{ago(90)}/{ago(1)}"
+    assert f'name="sure" value="{sure}"' in answer.text
+    assert post(server, "/history/runs", {**many, "first": str(ago(95)), "sure": sure}).status_code == 400
+    assert post(server, "/history/runs", {**many, "sure": sure}).status_code == 303
+    assert history(server)["runs"][0]["what"].endswith(", rules cav")
+
+
+def test_the_page_says_what_it_is_for_and_leads_to_the_guide(server: RunningServer) -> None:
+    page = server.get("/history").text
+    assert "The charts do not wait for this page" in page and 'href="/docs/how-to/history"' in page
+    assert "cra: crash pings of every process" in page and "If in doubt, <code>default</code>." in page
+    guide = server.get("/docs/how-to/history")
+    assert (
+        guide.status_code == 200
+        and "<h1" in guide.text
+        and 'href="/docs/reference/http-api#history"' in guide.text
+    )
+    assert 'id="history"' in server.get("/docs/reference/http-api").text
+    for wrong in ("how-to/nothing", "how-to/..%2f..%2fREADME", "src/x", "how-to/history.md"):
+        assert server.get(f"/docs/{wrong}").status_code == 404
+    linked = server.get("/history", first=str(ago(3)), rules="cra").text
+    assert (
+        f"missioncontrol backfill --min-submission-date {ago(3)} --max-submission-date {ago(3)} --rules cra"
+        in linked
+    )
+    assert server.get("/history", rules="nonsense").status_code == 400
+
+
+def test_runs_with_nothing_to_make_stand_apart(tmp_path: Path) -> None:
+    with running_server(tmp_path, **NO_JOBS) as server:
+        archive(server.data, [ago(1)])
+        backfill(server.data, ago(40), ago(39))
+        backfill(server.data, ago(1), ago(1))
+        page = server.get("/history").text
+        assert "1 run with nothing to make" in page and "Nothing to make" in page
+        assert page.index('data-run="2"') < page.index("1 run with nothing") < page.index('data-run="1"')
+        assert [run["made_nothing"] for run in history(server)["runs"]] == [False, True]
+
+
+def test_mixed_rule_sets_are_told_with_a_link_that_makes_them_alike(tmp_path: Path) -> None:
+    with running_server(tmp_path, **NO_JOBS) as server:
+        archive(server.data, [ago(n) for n in (1, 2, 3)])
+        backfill(server.data, ago(3), ago(1))
+        backfill(server.data, ago(2), ago(2), "--rules", "cra")
+        page = server.get("/history").text
+        assert f"{ago(2)} was made under the rules cra, the other 2 under default." in page
+        assert f'href="/history?first={ago(2)}&amp;last={ago(2)}&amp;rules=default#make"' in page
+        assert "<b>cra</b>" in page

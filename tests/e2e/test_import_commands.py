@@ -25,7 +25,7 @@ from tests.support.server import SOURCES, running_server
 COMMANDS = (
     "serve", "demo", "stream", "import pings", "import aggregates", "import releases", "sql", "registry list",
     "registry check", "registry add", "registry remove", "registry import-probes", "registry probes", "registry backfill",
-    "backfill", "lake tables", "lake compact", "lake vacuum", "lake retention", "lake expire", "lake publish-postgres", "lake schema", "jobs list", "jobs retry",
+    "backfill", "lake tables", "lake compact", "lake vacuum", "lake retention", "lake expire", "lake publish-postgres", "lake schema", "jobs list", "jobs retry", "jobs leave",
     "simulate corpus", "simulate traffic", "config show",
 )  # fmt: skip
 DAY_NS = 86_400_000_000_000
@@ -345,6 +345,7 @@ def test_the_list_of_commands_above_is_complete(shell: Shell) -> None:
 )
 def test_the_folder_may_be_named_before_or_after_the_command(shell: Shell, command: str) -> None:
     words = [word.replace("+", " ") for word in command.split()]
+    (shell.folder / "elsewhere").mkdir()
     before = shell.run("--data", "elsewhere", *words)
     after = shell.run(*words, "--data", "elsewhere")
     assert before == after
@@ -372,6 +373,7 @@ def test_wrong_usage_is_code_2_with_what_was_meant(shell: Shell) -> None:
     assert "'oracle' is not" in shell.refusal("sql", "--dialect", "oracle", "SELECT 1")
     assert "'xml' is not one of" in shell.refusal("sql", "--format", "xml", "SELECT 1")
     assert "no part 'moon'" in shell.refusal("serve", "--only", "moon")
+    (shell.folder / "missioncontrol-data").mkdir()
     assert "There is no table 'pigns'" in shell.refusal("sql", "FROM pigns")
     assert "Refused" in shell.refusal("sql", "DROP TABLE pings")
     assert "no-such.toml" in shell.refusal("--config", "no-such.toml", "stream", "--until-idle")

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from tests.e2e.test_killed import kill_tree
 from tests.support.pings import crash_ping, main_ping
 from tests.support.server import RunningServer, running_server
+from tests.support.snippets import blocks
 
 from missioncontrol.lake.filenames import kind_of
 from missioncontrol.lake.packing import as_sent
@@ -159,3 +160,34 @@ def test_what_is_kept_no_longer_leaves_by_command(tmp_path: Path) -> None:
         server.run("lake", "tables")
         refused = server.run("lake", "expire", "--as-of", "soon", check=False)
         assert refused.returncode == 2
+
+
+def test_the_query_of_the_guide_reads_sealed_imported_and_uncompressed_bodies(tmp_path: Path) -> None:
+    [(language, query)] = [
+        b for b in blocks("how-to/keep-it-small.md")["The archive seals itself"] if b[0] == "sql"
+    ]
+    body = json.dumps(main_ping(3600, **BUILD)).encode()
+    zipped = zlib.compress(body, 6, wbits=31)
+    imported = tmp_path / "one.ndjson"
+    meta = {
+        "Timestamp": time.time_ns() - 10**10,
+        "submissionDate": TODAY[:8],
+        "docType": "main",
+        "documentId": "one",
+        "normalizedChannel": "release",
+        "appName": "Firefox",
+        "geoCountry": "DE",
+    }
+    imported.write_text(json.dumps({**main_ping(3600, **BUILD), "meta": meta}) + "\n")
+    with running_server(tmp_path) as server:
+        assert server.post(path("main"), body).status_code == 200
+        assert server.post(path("main"), zipped, content_encoding="gzip").status_code == 200
+        assert server.post(path("main"), b"{no JSON").status_code == 200
+        server.run("import", "pings", str(imported))
+        server.settle()
+        assert sum(row["pings"] for row in server.sql(query)) == 2, (
+            "one is compressed as sent until it is sealed"
+        )
+        server.run("lake", "compact")
+        assert sum(row["pings"] for row in server.sql(query)) == 3
+    assert language == "sql"

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from published_lake import SOURCES, Crash, PublishedLake, ordered
 from tests.support.postgres import ADMIN, PASSWORD, Postgres
+from tests.support.terminal import Terminal
 
 from missioncontrol.errors import StorageError, StorageFull
 from missioncontrol.lake.publishing.report import Step, TablePublished
@@ -270,3 +271,14 @@ def test_the_command_takes_days_in_both_forms_and_one_table(
     assert postgres.rows(dsn, "SELECT count(*) FROM rates.crash_aggregates") == [(1,)]
     wrong = lake.run("--min-submission-date", "20160312", "--max-submission-date", "2016-03-11", dsn)
     assert wrong.returncode == 2 and "Traceback" not in wrong.stderr
+
+
+def test_a_publisher_on_a_terminal_shows_a_bar(dsn: str, lake: PublishedLake) -> None:
+    lake.add(*day(DAYS[0], 1500, 1.0))
+    terminal = Terminal(
+        ["lake", "publish-postgres", "--data", str(lake.data), dsn],
+        {**os.environ, "PYTHONPATH": str(SOURCES)},
+        lake.data,
+    )
+    code, shown = terminal.finish()
+    assert code == 0 and "1/1 days, 1,500 rows" in shown and "Traceback" not in shown, shown

@@ -49,6 +49,28 @@ def test_links_between_pages_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_make_help_lists_every_target_that_a_reader_may_want() -> None:
+    import re
+
+    makefile = (REFERENCE.parents[1] / "Makefile").read_text()
+    listed = set(re.findall(r'@echo "make (\S+)', makefile))
+    assert {"setup", "demo", "run", "test", "test-all", "lint", "bench", "lock"} <= listed
+    assert "export PATH=$PWD/.venv/bin:$PATH" in (REFERENCE.parents[1] / "README.md").read_text()
+
+
+def test_every_page_of_the_documentation_is_a_page_of_the_server_and_its_links_lead_to_others() -> None:
+    import re
+
+    from missioncontrol.web.guide import FOLDERS, guide_page
+
+    for folder in FOLDERS:
+        for path in (REFERENCE.parent / folder).glob("*.md"):
+            page = guide_page(folder, path.stem)
+            assert page.title
+            for there, name in re.findall(r'href="/docs/([a-z-]+)/([a-z0-9-]+)(?:#[^"]*)?"', page.body):
+                assert guide_page(there, name), f"{path.name}: {there}/{name}"
+
+
 def test_the_figures_in_the_readme_are_those_of_the_report() -> None:
     readme = (REFERENCE.parents[1] / "README.md").read_text()
     table = (

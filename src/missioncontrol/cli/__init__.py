@@ -21,7 +21,7 @@ _COMMANDS = {
     "backfill": ("backfill", "Make days of aggregate tables again from the archived pings."),
     "jobs": ("jobs", "See the runs of jobs, and ask for one again."),
     "sql": ("sql", "Query the lake with SQL."),
-    "crash": ("crash", "Send, process and look at single crashes."),
+    "crash": ("crash", "Send, process, look at and search crashes."),
     "registry": ("registry", "List and check what is declared: applications, dimensions, measures."),
     "lake": ("lake", "Look at and tidy the lake's tables."),
     "user": ("user", "Make and change the users who can sign in, and see who saw what."),

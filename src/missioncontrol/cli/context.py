@@ -28,15 +28,36 @@ class Settings:
 
         return load_config(self.data, self.file, overrides=overrides)
 
+    def installation(self, **overrides: dict[str, Any]) -> Config:
+        """The settings of a folder that is there; raises `NotFound` (`no_installation`).
+
+        Only commands that begin an installation may make its folder: any other was given the wrong one.
+        """
+        from missioncontrol.errors import NotFound
+
+        config = self.load(**overrides)
+        if not config.data.is_dir():
+            raise NotFound(
+                "no_installation",
+                f"There is no installation in {config.data.absolute()}.",
+                "Give its folder: --data DIR or MC_DATA.",
+            )
+        return config
+
 
 @contextmanager
-def open_services(settings: Settings, **overrides: dict[str, Any]) -> Iterator[Services]:
-    """The services under the settings, closed at the end; logs go to stderr."""
+def open_services(
+    settings: Settings, begins: bool = False, **overrides: dict[str, Any]
+) -> Iterator[Services]:
+    """The services under the settings, closed at the end; logs go to stderr.
+
+    `begins`: the command may begin an installation. Others raise `NotFound` (`no_installation`) where there is none.
+    """
     from missioncontrol.cli.logs import configure_logs
     from missioncontrol.services import Services
 
     configure_logs()
-    services = Services(settings.load(**overrides))
+    services = Services(settings.load(**overrides) if begins else settings.installation(**overrides))
     try:
         yield services
     finally:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from missioncontrol.cli.context import Settings, open_services, with_settings
+from missioncontrol.cli.crash_search import reprocess, search
 
 if TYPE_CHECKING:
     from missioncontrol.services import Services
@@ -15,14 +16,19 @@ if TYPE_CHECKING:
 
 @click.group("crash")
 def command() -> None:
-    """Send crash reports, process them, and look at single crashes.
+    """Send crash reports, process them, look at single crashes, and search them.
 
     \b
     Examples:
       missioncontrol crash submit --url http://127.0.0.1:8000/submit -a ProductName=Notes -a Version=2.3 app.dmp
       missioncontrol crash show de1bb258-cbbf-4589-a673-34f800261126
-      missioncontrol crash reprocess de1bb258-cbbf-4589-a673-34f800261126
+      missioncontrol crash search product=Notes 'signature=~poke'
+      missioncontrol crash reprocess --query 'signature=~poke'
     """
+
+
+command.add_command(search)
+command.add_command(reprocess)
 
 
 @command.command("submit")
@@ -116,28 +122,6 @@ def show(settings: Settings, as_json: bool, raw: bool, crash_id: str) -> None:
         click.echo(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False))
     else:
         click.echo(_summary(document))
-
-
-@command.command("reprocess")
-@with_settings
-@click.argument("crash_ids", nargs=-1, required=True, metavar="CRASH_ID...")
-def reprocess(settings: Settings, crash_ids: tuple[str, ...]) -> None:
-    """Process crashes again, with the symbols, rules and lists of now."""
-    from missioncontrol.blobs.crash_keys import parsed_crash_id, raw_key
-    from missioncontrol.clock import system_clock, utc
-    from missioncontrol.errors import NotFound
-    from missioncontrol.state.crash_queue import AGAIN
-
-    known = [parsed_crash_id(c) for c in crash_ids]
-    with open_services(settings) as services:
-        for crash_id in known:
-            if not services.blobs.exists(raw_key(crash_id)):
-                raise NotFound("unknown_crash", f"There is no crash {crash_id} here.")
-        services.crash_queue.want(known, AGAIN, utc(system_clock()))
-    click.echo(
-        f"{len(known):,} wanted. A running server processes them; so does `missioncontrol crash process`.",
-        err=True,
-    )
 
 
 def _document(services: Services, crash_id: str, raw: bool) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def command(settings: Settings, port: int | None, once: bool, seed: int, rate: f
     from missioncontrol.simulate.fleet import Fleet
 
     settings.data = settings.data or os.environ.get("MC_DATA") or DEMO_DATA
-    with open_services(settings, server={"port": port}) as services:
+    with open_services(settings, begins=True, server={"port": port}) as services:
         listen(services.config).close()  # whoever holds the port would be sent the simulated pings
         claim_folder(services.config.data)
         host, chosen = services.config.server.host, services.config.server.port

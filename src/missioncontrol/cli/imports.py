@@ -42,7 +42,7 @@ def pings(settings: Settings, as_json: bool, files: tuple[Path, ...]) -> None:
 
     import msgspec
 
-    with open_services(settings) as services:
+    with open_services(settings, begins=True) as services:
         report = _with_progress(services.ping_import(), files)
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(report)))
@@ -98,7 +98,7 @@ def aggregates(settings: Settings, as_json: bool, table: str, files: tuple[Path,
     from missioncontrol.telemetry.import_aggregates import import_aggregates
 
     done = []
-    with open_services(settings) as services:
+    with open_services(settings, begins=True) as services:
         for path in files:
             report = import_aggregates(services.registry(), services.writer, table, path)
             done.append({"file": str(path), "rows": report.rows, "already_imported": report.already})
@@ -128,7 +128,7 @@ def releases(settings: Settings, file: Path) -> None:
         text = file.read_bytes()
     except OSError as error:
         raise BadRequest("import_missing", f"{file}: {error.strerror}") from None
-    with open_services(settings) as services:
+    with open_services(settings, begins=True) as services:
         entries = parse_releases(text, str(file))
         new = services.releases.put(entries)
     click.echo(f"{len(entries):,} releases, {new:,} of them new.", err=True)

@@ -75,6 +75,29 @@ def retry(settings: Settings, run_id: int, as_json: bool) -> None:
     click.echo(f"Run {run.id} {doing}: {run.what}.", err=True)
 
 
+@command.command("leave")
+@with_settings
+@click.argument("run_id", metavar="ID", type=int)
+@click.option("--json", "as_json", is_flag=True, help="Print the run as JSON on stdout.")
+def leave(settings: Settings, run_id: int, as_json: bool) -> None:
+    """Leave the days of a run as they are whose archive is too little, and take its mark away.
+
+    \b
+    Example:
+      missioncontrol jobs leave 12
+    """
+    import msgspec
+
+    from missioncontrol.clock import system_clock, utc
+    from missioncontrol.web import history_runs
+
+    with open_services(settings) as services:
+        run = history_runs.leave(services.runs, run_id, utc(system_clock()))
+    if as_json:
+        click.echo(msgspec.json.encode(run))
+    click.echo(f"Run {run.id} is left as it is: {run.what}.", err=True)
+
+
 def _print(rows: tuple[RunRow, ...]) -> None:
     """A table on a terminal, lines of tabs elsewhere."""
     from rich.console import Console
@@ -93,7 +116,7 @@ def _print(rows: tuple[RunRow, ...]) -> None:
         table.add_row(*(Text(cell) for cell in _cells(row)[:-1]))
     console.print(table)
     for row in rows:
-        if row.can_retry:  # what is still to be done; the others' messages are in --json
+        if row.can_retry or row.can_leave:  # what is still to be done; the others' messages are in --json
             why = row.message or "it was stopped before it was done"
             console.print(Text(f"Run {row.id} {row.status}: {why}"), soft_wrap=True)
 
@@ -101,4 +124,6 @@ def _print(rows: tuple[RunRow, ...]) -> None:
 def _cells(row: RunRow) -> tuple[str, ...]:
     started = f"{row.started_at:%Y-%m-%d %H:%M}" if row.started_at else ""
     took = f"{row.duration_s:,.1f} s" if row.duration_s is not None else ""
-    return str(row.id), row.status, row.what, row.origin, str(row.attempts), started, took, row.message
+    status = "nothing to make" if row.made_nothing else row.status
+    status += f" {row.made:,}/{row.days:,}" if row.status == "running" and row.days else ""
+    return str(row.id), status, row.what, row.origin, str(row.attempts), started, took, row.message

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 import click
 
+from missioncontrol.cli.backfill import Day
 from missioncontrol.cli.context import Settings, open_services, with_settings
 from missioncontrol.cli.lake_retention import expire_command, retention
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from missioncontrol.lake.compaction import Compacted
     from missioncontrol.lake.publishing.days import DayRange
     from missioncontrol.lake.publishing.publisher import Publisher
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _WIDTH = 100
 """Columns of text; a narrower terminal wraps the lines rather than losing what is in them."""
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
-_DAY = click.DateTime(["%Y-%m-%d", "%Y%m%d"])
 _PUBLISHED = ("crash_aggregates", "error_aggregates")
 
 
@@ -48,7 +47,7 @@ def tables(settings: Settings, as_json: bool) -> None:
 
     from missioncontrol.lake.care import table_facts
 
-    config = settings.load()
+    config = settings.installation()
     facts = table_facts(config.lake_path, config.cache_path, config.retention)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(facts), indent=2))
@@ -124,8 +123,8 @@ def vacuum(settings: Settings) -> None:
 
 @command.command("publish-postgres")
 @with_settings
-@click.option("--min-submission-date", "first", type=_DAY, metavar="DAY", help="First day [no bound].")
-@click.option("--max-submission-date", "last", type=_DAY, metavar="DAY", help="Last day [no bound].")
+@click.option("--min-submission-date", "first", type=Day(), metavar="DAY", help="First day [no bound].")
+@click.option("--max-submission-date", "last", type=Day(), metavar="DAY", help="Last day [no bound].")
 @click.option(
     "--table", "tables", type=click.Choice(_PUBLISHED), multiple=True, help="Only this table; repeatable."
 )
@@ -136,8 +135,8 @@ def vacuum(settings: Settings) -> None:
 def publish_postgres(
     settings: Settings,
     dsn: str,
-    first: datetime | None,
-    last: datetime | None,
+    first: date | None,
+    last: date | None,
     tables: tuple[str, ...],
     schema: str,
     prune: bool,
@@ -162,7 +161,7 @@ def publish_postgres(
     from missioncontrol.errors import BadRequest
     from missioncontrol.lake.publishing.days import DayRange
 
-    within = DayRange(first.date() if first else None, last.date() if last else None)
+    within = DayRange(first, last)
     if within.first and within.last and within.first > within.last:
         raise BadRequest("publish_days", f"The first day, {within.first}, is after the last, {within.last}.")
     with open_services(settings) as services:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
+from missioncontrol.cli.backfill import Day
 from missioncontrol.cli.context import Settings, with_settings
 
 if TYPE_CHECKING:
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 _AS_OF = click.option(
     "--as-of",
-    type=click.DateTime(["%Y-%m-%d"]),
-    help="Count days to this day (UTC) instead of the clock's, and trust it.",
+    type=Day(),
+    metavar="DAY",
+    help="Count back from DAY instead of today, and trust it.",
 )
 
 
@@ -37,7 +39,7 @@ class Kept(msgspec.Struct, frozen=True):
 @with_settings
 @_JSON
 @_AS_OF
-def retention(settings: Settings, as_json: bool, as_of: datetime | None) -> None:
+def retention(settings: Settings, as_json: bool, as_of: date | None) -> None:
     """Show how long each table keeps its days, and what `lake expire` would take out. Changes nothing.
 
     \b
@@ -48,12 +50,11 @@ def retention(settings: Settings, as_json: bool, as_of: datetime | None) -> None
     from missioncontrol.lake.care import table_facts
     from missioncontrol.lake.retention import clock_doubt, expire
 
-    config = settings.load()
+    config = settings.installation()
     facts = table_facts(config.lake_path, config.cache_path, config.retention)
-    day = as_of.date() if as_of else None
-    going = expire(config.lake_path, config.cache_path, config.retention, as_of=day, dry_run=True)
+    going = expire(config.lake_path, config.cache_path, config.retention, as_of=as_of, dry_run=True)
     kept = _kept(facts, going, config.retention.pings_discarded)
-    if day is None and (why := clock_doubt(config.lake_path, config.cache_path)):
+    if as_of is None and (why := clock_doubt(config.lake_path, config.cache_path)):
         click.echo(f"{why} `lake expire` would refuse to remove anything.", err=True)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(kept), indent=2))
@@ -83,7 +84,7 @@ def retention(settings: Settings, as_json: bool, as_of: datetime | None) -> None
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @_AS_OF
 @_JSON
-def expire_command(settings: Settings, dry_run: bool, as_of: datetime | None, as_json: bool) -> None:
+def expire_command(settings: Settings, dry_run: bool, as_of: date | None, as_json: bool) -> None:
     """Take out of each table the days that it keeps no longer (settings `retention.*`).
 
     The rows are gone for queries at once; their files are deleted by the next vacuum. Without settings only
@@ -97,9 +98,8 @@ def expire_command(settings: Settings, dry_run: bool, as_of: datetime | None, as
     """
     from missioncontrol.lake.retention import expire
 
-    config = settings.load()
-    day = as_of.date() if as_of else None
-    gone = expire(config.lake_path, config.cache_path, config.retention, as_of=day, dry_run=dry_run)
+    config = settings.installation()
+    gone = expire(config.lake_path, config.cache_path, config.retention, as_of=as_of, dry_run=dry_run)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(gone), indent=2))
         return

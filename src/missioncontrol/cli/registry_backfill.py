@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from missioncontrol.cli.backfill import Day, run
+from missioncontrol.cli.backfill import Day, refuse_vague, run
 from missioncontrol.cli.context import Settings, open_services, with_settings
 
 if TYPE_CHECKING:
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 @click.option("--since", type=Day(), metavar="DAY", required=True, help="First day to fill.")
 @click.option("--until", type=Day(), metavar="DAY", help="Last day [today, UTC].")
 @click.option(
-    "--incomplete", is_flag=True, help="Replace days also where the archive lacks pings that they have."
-)
+    "--incomplete", is_flag=True,
+    help="Replace days also where the archive lacks pings that they have; both days must be given.",
+)  # fmt: skip
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes that read pings [one a core].")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON on stdout.")
 @click.argument("name")
@@ -35,7 +36,7 @@ def command(
 ) -> None:
     """Fill the archived days that the measure or dimension NAME lacks.
 
-    Makes those days of the tables that hold it again from the archived pings, under today's registry; a server may run
+    Makes all archived days since DAY again, of the tables that hold it, under today's registry; a server may run
     meanwhile.
 
     \b
@@ -47,6 +48,7 @@ def command(
     from missioncontrol.errors import BadRequest
     from missioncontrol.telemetry.backfill_plan import Plan
 
+    refuse_vague(incomplete, since, until)
     until = until or max(since, utc_date(system_clock()))
     if since > until:
         raise BadRequest("days_out_of_order", f"{since} comes after {until}.", "Swap the two days.")

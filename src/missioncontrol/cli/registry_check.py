@@ -71,7 +71,9 @@ def _estimated(
     from missioncontrol.errors import StorageError
     from missioncontrol.telemetry.estimate import estimate
 
-    with open_services(settings) as services:
+    with open_services(
+        settings, begins=True
+    ) as services:  # what is declared can be checked before anything else
         try:
             found = estimate(
                 services.reader.snapshot("pings"),

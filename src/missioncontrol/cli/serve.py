@@ -50,7 +50,7 @@ def command(settings: Settings, host: str | None, port: int | None, parts: tuple
     if not {"edge", "web"} & set(parts):
         from missioncontrol.cli.stream import run_forever
 
-        run_forever(settings, "stream" in parts, "jobs" in parts, "crashes" in parts)
+        run_forever(settings, "stream" in parts, "jobs" in parts, "crashes" in parts, begins=True)
         return
     serve(settings, host, port, parts)
 
@@ -66,7 +66,7 @@ def serve(settings: Settings, host: str | None, port: int | None, parts: tuple[s
     from missioncontrol.web.server import Root
 
     end_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
-    with open_services(settings, server={"host": host, "port": port}) as services:
+    with open_services(settings, begins=True, server={"host": host, "port": port}) as services:
         services.registry()  # a wrong registry, setting or folder is told before anything listens
         daily_time(services.config.jobs)
         services.config.data.mkdir(parents=True, exist_ok=True)

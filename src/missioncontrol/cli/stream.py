@@ -35,11 +35,15 @@ def command(settings: Settings, until_idle: bool, as_json: bool) -> None:
     if until_idle:
         _until_idle(settings, as_json)
     else:
-        run_forever(settings)
+        run_forever(settings, begins=True)  # a part of the server may be started before the others
 
 
 def run_forever(
-    settings: Settings, with_stream: bool = True, with_jobs: bool = False, with_crashes: bool = False
+    settings: Settings,
+    with_stream: bool = True,
+    with_jobs: bool = False,
+    with_crashes: bool = False,
+    begins: bool = False,
 ) -> None:
     """Run the stream with the care of the lake, jobs and crash workers, until a signal or the end of the server that
     started it.
@@ -54,7 +58,7 @@ def run_forever(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     end_with_parent(stop.set)
-    with open_services(settings) as services:
+    with open_services(settings, begins) as services:
         jobs = threading.Thread(target=_jobs, args=(settings, services, stop), name="jobs", daemon=True)
         if with_jobs:
             daily_time(services.config.jobs)  # a wrong setting is told before anything runs

@@ -40,7 +40,7 @@ def create(
 
     now = utc(system_clock())
     ends = now + parse_length(expires) if expires else None
-    with open_services(settings) as services:
+    with open_services(settings, begins=True) as services:
         first = not services.accounts.exist()
         made = services.accounts.make_token(name, parse_scopes(scopes), now, ends, owner)
     if as_json:

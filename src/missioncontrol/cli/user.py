@@ -45,7 +45,7 @@ def add(settings: Settings, scopes: tuple[str, ...], from_stdin: bool, name: str
     from missioncontrol.access.scopes import parse_scopes
     from missioncontrol.clock import system_clock, utc
 
-    with open_services(settings) as services:
+    with open_services(settings, begins=True) as services:
         accounts = services.accounts
         given = parse_scopes(scopes) if scopes else (_LATER if accounts.users.any() else _FIRST)
         user = accounts.add_user(name, read_password(from_stdin), given, utc(system_clock()))

@@ -1,8 +1,8 @@
 """Rows of the table `crashes`: what of a processed crash can be searched.
 
-Columns that most questions name are columns; every other searchable field is an entry of a map, public and protected
-ones apart, so that a field can be declared without changing the table. Never decides who may see what: the marks of the
-columns do.
+Every field that comes declared is a column; one that the user declared is an entry of a map, public and protected ones
+apart, so that a field can be declared without changing the table. So is one that the user's declaration protects while
+its column is public. Never decides who may see what: the marks of the columns do.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 import pyarrow as pa
 
 from missioncontrol.blobs.crash_keys import day_of
-from missioncontrol.crashes.fields import Fields
+from missioncontrol.crashes.fields import Field, Fields
 from missioncontrol.lake.parquet import ARROW_TYPES
 from missioncontrol.lake.tables import DELETED, Column, lake_tables
 from missioncontrol.lake.writer import LakeWriter
@@ -25,6 +25,8 @@ CRASHES = "crashes"
 REVISIONS = "crash_revisions"
 REVISION = "processing_revision"
 """Key of a processed crash: how often it had been processed before."""
+KEYS = ("submission_date", "uuid", "revision", "fields", "protected_fields")
+"""Columns that are no fields, whatever a field may be called."""
 _LONGEST_TEXT = 32_766
 _LARGEST = 2**63
 
@@ -41,22 +43,30 @@ def crash_row(document: Mapping[str, Any], fields: Fields, columns: Sequence[Col
         "fields": [],
         "protected_fields": [],
     }
-    kinds = {column.name: column.type for column in columns if column.name not in row}
+    own = {column.name: column for column in columns}
     for field in fields:
-        if not field.search or field.name == "uuid":
+        if not field.search or field.name in KEYS:
             continue
         value = _found(document, field.place.split("."))
         if value is None:
             continue
-        if field.name in kinds:
-            row[field.name] = _typed(value, kinds[field.name])
-        else:
-            text = _text(value)
-            if text is not None:
-                row["protected_fields" if field.access == "protected" else "fields"].append(
-                    (field.name, text)
-                )
+        if isinstance(value, list) and field.type == "list":
+            # Items are texts: so a list can be taken apart without reading it as JSON.
+            value = [text for item in value if (text := _text(item)) is not None]
+        home = home_of(field, own.get(field.name))
+        if home == field.name:
+            row[home] = _typed(value, own[home].type)
+        elif (text := _text(value)) is not None:
+            row[home].append((field.name, text))
     return row
+
+
+def home_of(field: Field, own: Column | None) -> str:
+    """The column that holds a field: its own if the table has one, or one of the two maps."""
+    protected = field.access == "protected"
+    if own is not None and (own.protected or not protected):
+        return own.name
+    return "protected_fields" if protected else "fields"
 
 
 class CrashIndex:
@@ -145,9 +155,25 @@ def _text(value: Any) -> str | None:
     if isinstance(value, int | float):
         return repr(value)
     try:
-        return msgspec.json.encode(value).decode()[:_LONGEST_TEXT]
+        return _json(value)
     except (TypeError, ValueError, RecursionError):
         return None
+
+
+def _json(value: Any) -> str | None:
+    """The value as JSON; of a list that is too long, the first items."""
+    text = msgspec.json.encode(value).decode()
+    if len(text) <= _LONGEST_TEXT:
+        return text
+    if not isinstance(value, list):
+        return None
+    items, size = [], 2
+    for item in value:
+        size += len(msgspec.json.encode(item).decode()) + 1
+        if size > _LONGEST_TEXT:
+            break
+        items.append(item)
+    return msgspec.json.encode(items).decode()
 
 
 def _instant(value: Any) -> datetime | None:

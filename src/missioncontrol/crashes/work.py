@@ -20,6 +20,7 @@ from missioncontrol.crashes.processing import Settings, Walked, process
 from missioncontrol.crashes.stackwalk import Stackwalker
 from missioncontrol.errors import NotFound
 
+MEMORY_REPORT = "memory_report"
 _LEVEL = 6
 Document = dict[str, Any]
 
@@ -36,8 +37,11 @@ class CrashWork:
         """Process a crash and store the result; raises `NotFound` (`unknown_object`) when it was deleted."""
         raw: Document = msgspec.json.decode(self._blobs.get(raw_key(crash_id)))
         earlier = self.earlier(crash_id)
+        report = self._memory_report(crash_id, raw)
         walked = {name: self._walk(crash_id, name, raw) for name in _dump_names(raw)}
-        done = process(raw, walked, self._settings(), processed_at=self._now(), earlier=earlier)
+        done = process(
+            raw, walked, self._settings(), processed_at=self._now(), earlier=earlier, memory_report=report
+        )
         document = done.document
         document[REVISION] = int(earlier.get(REVISION) or 0) + 1 if earlier else 0
         self._blobs.put(
@@ -53,6 +57,14 @@ class CrashWork:
             return None
         return found
 
+    def _memory_report(self, crash_id: str, raw: Mapping[str, Any]) -> bytes | None:
+        if MEMORY_REPORT not in _file_names(raw):
+            return None
+        try:
+            return self._blobs.get(dump_key(crash_id, MEMORY_REPORT))
+        except NotFound:
+            return None
+
     def _walk(self, crash_id: str, name: str, raw: Mapping[str, Any]) -> Walked:
         try:
             dump = self._blobs.path(dump_key(crash_id, name))
@@ -65,6 +77,10 @@ class CrashWork:
 
 def _dump_names(raw: Mapping[str, Any]) -> list[str]:
     """The names of the dumps of a raw crash."""
+    return [name for name in _file_names(raw) if name.startswith(MINIDUMP)]
+
+
+def _file_names(raw: Mapping[str, Any]) -> list[str]:
     metadata = raw.get("metadata")
     sums = metadata.get("dump_checksums") if isinstance(metadata, Mapping) else None
-    return [n for n in sums if n.startswith(MINIDUMP)] if isinstance(sums, Mapping) else []
+    return list(sums) if isinstance(sums, Mapping) else []

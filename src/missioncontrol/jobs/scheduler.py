@@ -154,7 +154,8 @@ class _Tail:
 def _arguments(plan: Plan) -> list[str]:
     days = ["--min-submission-date", plan.first.isoformat(), "--max-submission-date", plan.last.isoformat()]
     tables = [part for table in plan.tables for part in ("--table", table)]
-    return ["backfill", *days, *tables, "--rules", plan.rules, *(["--incomplete"] if plan.incomplete else [])]
+    rules = ["--rules", plan.rules] if plan.of_crashes else []
+    return ["backfill", *days, *tables, *rules, *(["--incomplete"] if plan.incomplete else [])]
 
 
 def command_of(data: str, file: str | None) -> list[str]:

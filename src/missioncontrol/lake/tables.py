@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from missioncontrol.lake import crash_columns
 from missioncontrol.registry.model import Dimension, Measure, Registry
 
 Type = Literal[
@@ -212,33 +213,21 @@ _CRASHES = (
     Column("revision", "int64", "How often it had been processed before."),
     Column("date", "timestamp", "When it was received, UTC."),
     Column("completed_datetime", "timestamp", "When it was processed, UTC."),
-    *(
-        Column(name, "string")
-        for name in (
-            "product", "version", "release_channel", "build", "vendor", "signature", "proto_signature",
-            "process_type", "report_type", "reason", "address", "moz_crash_reason", "abort_message", "hang",
-            "ipc_channel_error", "os_name", "os_version", "os_pretty_version", "cpu_arch", "cpu_info",
-            "crashing_thread_name", "topmost_filenames", "modules_in_stack", "missing_symbols", "submitted_from",
-            "throttle_rule",
-        )
+    *(Column(name, "string") for name in crash_columns.TEXTS),
+    *(Column(name, "string", "A list, as JSON.") for name in crash_columns.LISTS),
+    *(Column(name, "int64") for name in crash_columns.INTEGERS),
+    *(Column(name, "float64") for name in crash_columns.NUMBERS),
+    *(Column(name, "bool") for name in crash_columns.BOOLS),
+    *(Column(name, "timestamp") for name in crash_columns.TIMES),
+    Column(
+        "throttle_rate", "float64", "Share of reports like this one that are kept; count 1 / throttle_rate."
     ),
-    *(
-        Column(name, "int64")
-        for name in (
-            "major_version", "cpu_count", "crashing_thread", "uptime", "install_age", "install_time", "last_crash",
-            "oom_allocation_size",
-        )
-    ),
-    Column("throttle_rate", "float64", "Share of reports like this one that are kept; count 1 / throttle_rate."),
-    Column("startup_crash", "bool"),
-    Column("is_garbage_collecting", "bool"),
-    Column("success", "bool"),
-    Column("fields", "text_map", "Every other searchable field that is public; lists as JSON."),
-    Column("url", "string", protected=True),
-    Column("user_comments", "string", protected=True),
-    Column("email", "string", protected=True),
-    Column("protected_fields", "text_map", "Every other searchable field that is not.", protected=True),
-)  # fmt: skip
+    Column("fields", "text_map", "Public fields of the user's own declarations; lists as JSON."),
+    *(Column(name, "string", protected=True) for name in crash_columns.PROTECTED_TEXTS),
+    *(Column(name, "string", "A list, as JSON.", protected=True) for name in crash_columns.PROTECTED_LISTS),
+    *(Column(name, "int64", protected=True) for name in crash_columns.PROTECTED_INTEGERS),
+    Column("protected_fields", "text_map", "Other fields of the user's own declarations.", protected=True),
+)
 _CRASH_REVISIONS = (
     Column("submission_date", "date", "UTC day of receipt of the crash."),
     Column("uuid", "string", "The crash id."),

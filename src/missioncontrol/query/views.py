@@ -14,6 +14,7 @@ import msgspec
 
 from missioncontrol.lake.tables import CRASH_STATS, Column, LakeTable, lake_tables
 from missioncontrol.query import dialect
+from missioncontrol.query.crash_rows import NEWEST, REVISIONS
 from missioncontrol.query.relation import view
 from missioncontrol.registry.model import Registry
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from missioncontrol.lake.snapshot import LakeReader
 
 CRASHES = "crash_aggregates"
-REVISIONS = "crash_revisions"
 _COLUMNS_OF_DIALECT = {
     "duckdb": "*",
     "presto": "* REPLACE (CAST(activity_date AS VARCHAR) AS activity_date, "
@@ -82,7 +82,7 @@ def views(
         source = view(files, columns[name])
         uses: tuple[str, ...] = ()
         if name == "crashes":
-            source, uses = f"({newest(source)})", (REVISIONS,)
+            source, uses = newest(source, any(v.name == REVISIONS and v.files for v in made)), (REVISIONS,)
         sql = f"CREATE VIEW {dialect.name(name)} AS SELECT {select} FROM {source}"
         made.append(View(name, sql, tuple(f.path for f in files), uses, protected))
     made.append(View("aggregates", f"CREATE VIEW aggregates AS SELECT * FROM {CRASHES}", (), (CRASHES,)))
@@ -92,16 +92,17 @@ def views(
     return made
 
 
-def newest(crashes: str) -> str:
-    """SQL of the rows of the relation `crashes` that count: the newest of one that was processed again, none of one
-    that was deleted. A relation named `crash_revisions` must be at hand.
+def newest(crashes: str, revised: bool) -> str:
+    """The rows of crashes that count: the newest of one that was processed again, none of one that was deleted.
+
+    Where some were (`revised`), a relation named `crash_revisions` must be at hand.
     """
-    revisions = (
-        f"SELECT uuid, min_by(revision, (revision >= 0, -revision)) AS newest FROM {REVISIONS} GROUP BY uuid"
-    )
+    if not revised:
+        return f"(SELECT * FROM {crashes} WHERE revision = 0)"
+    revisions = f"SELECT uuid, {NEWEST} AS newest FROM {REVISIONS} GROUP BY uuid"
     return (
-        f"SELECT c.* FROM {crashes} AS c LEFT JOIN ({revisions}) AS r ON c.uuid = r.uuid "
-        "WHERE c.revision = coalesce(r.newest, 0)"
+        f"(SELECT c.* FROM {crashes} AS c LEFT JOIN ({revisions}) AS r ON c.uuid = r.uuid "
+        "WHERE c.revision = coalesce(r.newest, 0))"
     )
 
 

@@ -23,6 +23,12 @@ RULE_SETS: dict[str, tuple[str, ...]] = {
     "cav": ("cra.toml", "cav.toml"),
 }
 """Name -> the files whose blocks are laid over each other."""
+RULE_WORDS: dict[str, str] = {
+    "default": "main-process crash pings, as today",
+    "cav": "as default, without e10s_cohort (the Scala job)",
+    "cra": "crash pings of every process (the first Python job)",
+}
+"""What tells each from the others."""
 ACTIVITY_DATE = "activity_date"
 """The dimension that becomes a column of its own."""
 

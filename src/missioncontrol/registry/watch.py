@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from missioncontrol.errors import ConfigError
+from missioncontrol.file_stamp import Stamp, stamp
 from missioncontrol.registry.load import load_registry
 from missioncontrol.registry.model import Registry
 
@@ -36,14 +37,14 @@ class RegistryWatcher:
             self._refresh()
             return self._registry
 
-    def _look(self) -> tuple[tuple[int, int, int] | None, ...]:
-        return tuple(_stamp(path) for path in self._paths)
+    def _look(self) -> tuple[Stamp | None, ...]:
+        return tuple(stamp(path) for path in self._paths)
 
     def _refresh(self) -> None:
-        stamp = self._look()
-        if stamp == self._stamp:
+        seen = self._look()
+        if seen == self._stamp:
             return
-        self._stamp = stamp
+        self._stamp = seen
         try:
             self._registry = load_registry(self._paths)
             self.error = None
@@ -51,11 +52,3 @@ class RegistryWatcher:
         except ConfigError as error:
             self.error = error
             logger.error("registry_rejected", code=error.code, message=error.message, hint=error.hint)
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_mtime_ns, stat.st_size

@@ -40,6 +40,9 @@ runs = sa.Table(
     sa.Column("seen_at", sa.DateTime(timezone=True)),
     sa.Column("finished_at", sa.DateTime(timezone=True)),
     sa.Column("message", sa.Text, nullable=False),
+    sa.Column("days", sa.Integer),
+    sa.Column("made", sa.Integer),
+    sa.Column("left_at", sa.DateTime(timezone=True)),
 )
 built_days = sa.Table(
     "built_days",

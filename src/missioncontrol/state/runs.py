@@ -40,6 +40,17 @@ class Run(msgspec.Struct, frozen=True):
     seen_at: datetime | None = None
     finished_at: datetime | None = None
     message: str = ""
+    days: int | None = None
+    """Days that there is something to make of, as far as is known; None: not known."""
+    made: int | None = None
+    """Those of them that are made."""
+    left_at: datetime | None = None
+    """When somebody said that the days whose archive is too little may stay as they are."""
+
+    @property
+    def made_nothing(self) -> bool:
+        """It is done, and there was nothing to make."""
+        return self.status == "done" and self.days == 0
 
     @property
     def duration_s(self) -> float | None:
@@ -81,6 +92,7 @@ class Runs:
             known = self._newest(connection, job, arguments, now)
             values: dict[str, Any] = {
                 "status": "running", "started_at": now, "seen_at": now, "finished_at": None, "message": "",
+                "days": None, "made": None,
             }  # fmt: skip
             if known and known.status != "done":
                 values["attempts"] = known.attempts + 1
@@ -108,6 +120,17 @@ class Runs:
             hint = "Only runs that failed or stopped can be retried; days are made again by a new run."
             raise BadRequest("nothing_to_retry", f"Run {run_id} is done.", hint)
         return self.want(run.job, run.arguments, origin, now)
+
+    def leave(self, run_id: int, now: datetime) -> Run:
+        """Note that what a failed run could not make may stay as it is. Raises `NotFound` (`unknown_run`)."""
+        run = self.get(run_id, now)
+        if run.left_at is None:
+            self._update(run.id, left_at=now)
+        return self.get(run_id, now)
+
+    def progress(self, run: Run, days: int, made: int, now: datetime) -> None:
+        """Say how far it is, and with that that it is still running."""
+        self._update(run.id, days=days, made=made, seen_at=now)
 
     def seen(self, run: Run, now: datetime) -> None:
         """Say that it is still running."""
@@ -205,7 +228,7 @@ class Runs:
 
 def _run(row: sa.Row[Any], now: datetime) -> Run:
     values = dict(row._mapping)
-    for name in ("created_at", "started_at", "seen_at", "finished_at"):
+    for name in ("created_at", "started_at", "seen_at", "finished_at", "left_at"):
         values[name] = _utc(values[name])
     run = Run(**values)
     if run.status == "running" and (run.seen_at is None or abs(now - run.seen_at) > STOPPED_AFTER):

@@ -109,13 +109,19 @@ class Backfill:
         try:
             return self._run_day(plan, day, read, before)
         except BaseException:
-            self.close()  # their answers would be taken for those of the next day
+            self._end()  # their answers would be taken for those of the next day
             raise
 
     def close(self) -> None:
         """End the worker processes; the next day starts others."""
         for worker in self._workers:
             worker.close()
+        self._workers = []
+
+    def _end(self) -> None:
+        """End the worker processes in the middle of whatever they read."""
+        for worker in self._workers:
+            worker.end()
         self._workers = []
 
     def _run_day(self, plan: Plan, day: date, read: Callable[[int], None], before: Held) -> DayReport:
@@ -131,12 +137,12 @@ class Backfill:
                 counted_when_they_came(snapshots[ARCHIVE], day) + sum(s.rescued for s in sums),
             )
             if plan.of_crashes and not plan.incomplete:
-                refuse_shrunk(day, held, before)
+                refuse_shrunk(plan, day, held, before)
             received, submitted = _total(s.received for s in sums), _total(s.submitted for s in sums)
             tables = [t for t in plan.tables if (submitted if t == CRASHES else received)]
             if not plan.incomplete:
                 for table in tables:
-                    refuse_incomplete(snapshots[table], day, sum(s.readable for s in sums))
+                    refuse_incomplete(plan, snapshots[table], day, sum(s.readable for s in sums))
             rows = {table: self._replace(plan, day, snapshots[table], sums) for table in tables}
         pings = sum(f.rows for f in files)
         archived = {table: held.pings if table == CRASHES else pings for table in plan.tables}
@@ -153,7 +159,9 @@ class Backfill:
                 lock = rewriting(self._config.lake_path, table, day.isoformat(), _WAIT_S)
                 if not stack.enter_context(lock):
                     hint = "Wait for the other backfill or the compaction, and repeat."
-                    raise StorageError("lake_busy", f"Another process is rewriting {day} of {table}.", hint)
+                    raise StorageError(
+                        "lake_busy", f"Another process is rewriting this day of {table}.", hint
+                    )
             yield
 
     def _sum(self, plan: Plan, day: date, waiting: list[Part], read: Callable[[int], None]) -> list[Sums]:

@@ -7,6 +7,7 @@ there is no room left. Never decides what a day consists of (see `backfill`).
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,15 +20,22 @@ from missioncontrol.errors import BadRequest, MissionControlError, StorageFull
 from missioncontrol.file_lock import try_lock
 from missioncontrol.state.runs import SEEN_EVERY_S, BuiltDay, Origin, Run, Runs, Status
 from missioncontrol.telemetry.backfill import Backfill, DayReport
-from missioncontrol.telemetry.backfill_plan import CRASHES, JOB, Plan, arguments
+from missioncontrol.telemetry.backfill_plan import (
+    CRASHES,
+    INCOMPLETE,
+    JOB,
+    Plan,
+    arguments,
+    stopped_words,
+)
 from missioncontrol.telemetry.backfill_scope import Held
 
 
 class Watcher(Protocol):
     """Is told how a backfill goes on."""
 
-    def begins(self, days: dict[date, int], done: int) -> None:
-        """Before the first day: pings to be read of each; `done` days are left out, an earlier attempt made them."""
+    def begins(self, days: dict[date, int], done: frozenset[date]) -> None:
+        """Before the first day: pings to be read of each. An earlier attempt has made `done`, which are left out."""
 
     def read(self, pings: int) -> None:
         """So many more pings were read."""
@@ -58,23 +66,26 @@ class BackfillJob:
         """
         with _alone(self._data, plan):
             run = self._runs.start(JOB, arguments(plan), origin, utc(system_clock()))
+            progress = _Progress(self._runs, run)
             try:
-                failures = self._days(run, plan, watcher)
+                failures = self._days(run, plan, watcher, progress)
+            except KeyboardInterrupt:
+                self._finish(run, "stopped", stopped_words(progress.made, progress.days))
+                raise
             except MissionControlError as error:
-                self._finish(run, "failed", f"{error.code}: {error.message}")
+                self._finish(run, "failed", f"{error.code}: {_said(error)}")
                 raise
             except BaseException as error:
-                self._finish(run, "stopped", type(error).__name__)
+                self._finish(run, "failed", f"unexpected: {type(error).__name__}: {error}".rstrip(": "))
                 raise
             self._finish(run, "failed" if failures else "done", " ".join(failures))
             return not failures
 
-    def _days(self, run: Run, plan: Plan, watcher: Watcher) -> list[str]:
+    def _days(self, run: Run, plan: Plan, watcher: Watcher, progress: _Progress) -> list[str]:
         days = self._backfill.days(plan)
-        done = self._done(run, plan)
-        watcher.begins(
-            {day: pings for day, pings in days.items() if day not in done}, len(done & days.keys())
-        )
+        done = frozenset(self._done(run, plan) & days.keys())
+        watcher.begins({day: pings for day, pings in days.items() if day not in done}, done)
+        progress.begins(len(days), len(done))
         failures = []
         before = {built.day: Held(built.pings, built.counting) for built in self._runs.built_days(CRASHES)}
         for day in days:
@@ -86,10 +97,11 @@ class BackfillJob:
             except StorageFull:
                 raise
             except MissionControlError as error:
-                failures.append(f"{day}: {error.code}: {error.message}")
+                failures.append(f"{day}: {error.code}: {_said(error)}")
                 watcher.failed(day, error)
                 continue
             self._note(run, plan, report)
+            progress.day(bool(report.rows))
             watcher.made(report)
         return failures
 
@@ -116,7 +128,37 @@ class BackfillJob:
         )  # fmt: skip
 
     def _finish(self, run: Run, status: Status, message: str) -> None:
+        for data in (os.path.realpath(self._data), str(self._data)):  # as it is read beside the data folder
+            message = message.replace(data.rstrip(os.sep) + os.sep, "")
         self._runs.finish(run, status, message, utc(system_clock()))
+
+
+class _Progress:
+    """Counts the days of a run, and notes it."""
+
+    def __init__(self, runs: Runs, run: Run) -> None:
+        self._runs, self._run = runs, run
+        self.days: int | None = None
+        self.made = 0
+
+    def begins(self, days: int, made: int) -> None:
+        self.days, self.made = days, made
+        self._note()
+
+    def day(self, replaced: bool) -> None:
+        """A day was looked at; one that nothing was to be made of is none of the run's."""
+        self.made += replaced
+        self.days = (self.days or 0) - (not replaced)
+        self._note()
+
+    def _note(self) -> None:
+        self._runs.progress(self._run, self.days or 0, self.made, utc(system_clock()))
+
+
+def _said(error: MissionControlError) -> str:
+    """What a run keeps of an error; what to do about an archive that is too little depends on who asks."""
+    hint = "" if error.code == INCOMPLETE else error.hint
+    return f"{error.message} {hint}".rstrip()
 
 
 class _Seen:

@@ -5,10 +5,12 @@ Loads neither Arrow nor the lake, so that pages and lists of runs may read plans
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Collection, Sequence
+from datetime import date, timedelta
 
 import msgspec
 
+from missioncontrol.errors import BadRequest
 from missioncontrol.registry.rules import DEFAULT_RULES
 
 JOB = "backfill"
@@ -18,6 +20,12 @@ CRASHES = "crash_aggregates"
 STREAM_TABLES = ("error_aggregates", "experiment_aggregates", "client_aggregates", "usage_by_activity")
 TABLES = (CRASHES, *STREAM_TABLES)
 """What can be made again."""
+INCOMPLETE = "archive_incomplete"
+"""Code of the refusal to make a day from an archive that is too little."""
+INCOMPLETE_CAUSE = (
+    "The others were never archived (`import aggregates`, `lake.archive = false`) or have left the archive."
+)
+_GO_ON = "Start it again with the same options to go on."
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -72,3 +80,53 @@ def command_line(plan: Plan) -> str:
         *(["--incomplete"] if plan.incomplete else []),
     ]
     return " ".join(parts)
+
+
+def incomplete_command(plan: Plan, first: date, last: date) -> str:
+    """The command that replaces days of a plan whose archive is too little."""
+    return command_line(msgspec.structs.replace(plan, first=first, last=last, incomplete=True))
+
+
+def refuse_future(first: date, today: date) -> None:
+    """Refuse days of which none has begun. Raises `BadRequest` (`day_in_future`)."""
+    if first > today:
+        raise BadRequest("day_in_future", f"{first} has not begun yet.", f"Today is {today}, in UTC.")
+
+
+def refuse_idle_rules(tables: Collection[str], rules: str, name: str) -> None:
+    """Refuse a rule set that would change nothing; `name` is what the asker calls it.
+
+    Raises `BadRequest` (`rules_without_crashes`).
+    """
+    if rules != DEFAULT_RULES and CRASHES not in tables:
+        raise BadRequest(
+            "rules_without_crashes",
+            f"{name} says how {CRASHES} counts; it is not among the tables.",
+            "Leave the rule set out, or make crash_aggregates too.",
+        )
+
+
+def days_without(found: Collection[date], plan: Plan, today: date) -> tuple[date, ...]:
+    """The days of the plan, up to today, that are not in `found`; oldest first."""
+    last = min(plan.last, today)
+    count = (last - plan.first).days + 1
+    return tuple(d for n in range(count) if (d := plan.first + timedelta(days=n)) not in found)
+
+
+def spans(days: Sequence[date]) -> list[tuple[date, date]]:
+    """Days, oldest first, as first and last of those that follow each other."""
+    found: list[tuple[date, date]] = []
+    for day in days:
+        if found and day - found[-1][1] == timedelta(days=1):
+            found[-1] = (found[-1][0], day)
+        else:
+            found.append((day, day))
+    return found
+
+
+def stopped_words(made: int, days: int | None) -> str:
+    """What is said of a run that somebody stopped; `days`: how many it was to make, None: not known yet."""
+    if days is None:
+        return "Stopped by Ctrl-C before the first day."
+    are = "is" if made == 1 else "are"
+    return f"Stopped by Ctrl-C; {made:,} of {days:,} day{'s' * (days != 1)} {are} made. {_GO_ON}"

@@ -13,7 +13,7 @@ from missioncontrol.lake.merge import readable
 from missioncontrol.lake.plan import day as partition_day
 from missioncontrol.lake.retention import discarded_rows
 from missioncontrol.lake.snapshot import FileRef, Snapshot
-from missioncontrol.telemetry.backfill_plan import Plan
+from missioncontrol.telemetry.backfill_plan import INCOMPLETE, INCOMPLETE_CAUSE, Plan, incomplete_command
 
 _PINGS_COUNTED = {"error_aggregates": "count", "usage_by_activity": "starts"}
 """Columns whose sum is at most the number of pings."""
@@ -32,7 +32,7 @@ def files_of(snapshot: Snapshot, day: date) -> list[FileRef]:
     return [f for f in snapshot.files if partition_day(f.partition) == day]
 
 
-def refuse_incomplete(snapshot: Snapshot, day: date, archived: int) -> None:
+def refuse_incomplete(plan: Plan, snapshot: Snapshot, day: date, archived: int) -> None:
     """Refuse to replace what could not be made again: rows of pings that the archive does not have.
 
     `archived`: pings received on the day. Raises `BadRequest` (`archive_incomplete`) and `StorageError`
@@ -47,11 +47,8 @@ def refuse_incomplete(snapshot: Snapshot, day: date, archived: int) -> None:
             "lake_file_missing", message, "Restore it from a backup, or make the day again with --incomplete."
         ) from None
     if counted > archived:
-        raise BadRequest(
-            "archive_incomplete",
-            f"{day}: {snapshot.table} counts {counted:,} pings, the archive holds {archived:,} of them.",
-            "The rest came by `import aggregates`, or is archived no longer. --incomplete replaces the day anyway.",
-        )
+        text = f"{snapshot.table} counts {counted:,} pings, the archive holds {archived:,} of them."
+        raise _too_little(plan, day, text)
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -68,19 +65,21 @@ def counted_when_they_came(archive: Snapshot, day: date) -> int:
     return sum(file.rows for file in files) - sum(discarded_rows(file.path) for file in files)
 
 
-def refuse_shrunk(day: date, left: Held, before: Held) -> None:
+def refuse_shrunk(plan: Plan, day: date, left: Held, before: Held) -> None:
     """Refuse to make crash_aggregates from an archive that lost pings that counted in it.
 
     Pings that never counted leave the archive earlier and are not missed; other rules may count fewer of the same
     archive. Raises `BadRequest` (`archive_incomplete`).
     """
     if left.pings < before.pings and left.counting < before.counting:
-        raise BadRequest(
-            "archive_incomplete",
-            f"{day}: crash_aggregates was made of {before.counting:,} pings that count, of which the archive holds"
-            f" {left.counting:,}.",
-            "The rest was kept as long as [retention] says. --incomplete replaces the day anyway.",
-        )
+        made_of = f"crash_aggregates was made of {before.counting:,} pings that count"
+        text = f"{made_of}, the archive holds {left.counting:,} of them."
+        raise _too_little(plan, day, text)
+
+
+def _too_little(plan: Plan, day: date, text: str) -> BadRequest:
+    command = incomplete_command(plan, day, day)
+    return BadRequest(INCOMPLETE, text, f"{INCOMPLETE_CAUSE} To replace the day anyway: {command}")
 
 
 def _received_days(file: FileRef) -> set[date]:

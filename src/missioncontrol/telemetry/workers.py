@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
 from missioncontrol.errors import StorageError
 
 T = TypeVar("T")
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Processes that are started here never see Ctrl-C, which a terminal sends to all: their parent decides."""
+    resource_tracker.ensure_running()  # starting it would let interrupts in again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class WorkerProcess:
@@ -24,7 +38,8 @@ class WorkerProcess:
         self._connection: Connection
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
-        self._process.start()
+        with _without_interrupts():
+            self._process.start()
         theirs.close()
 
     def send(self, message: object) -> None:
@@ -49,6 +64,12 @@ class WorkerProcess:
         self._process.join(30)
         if self._process.is_alive():
             self._process.terminate()
+
+    def end(self) -> None:
+        """End the process now, whatever it does; only for one that writes nothing."""
+        self._process.terminate()
+        self._process.join()
+        self._connection.close()
 
     def _died(self) -> StorageError:
         self._process.join(5)

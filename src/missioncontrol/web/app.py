@@ -15,15 +15,17 @@ from starlette.staticfiles import StaticFiles
 
 from missioncontrol import __version__
 from missioncontrol.web.assets import STATIC, load_assets
-from missioncontrol.web.auth.gate import Gate
+from missioncontrol.web.auth.gate import Gate, Surroundings
 from missioncontrol.web.auth.guard import guard_every_route
 from missioncontrol.web.auth.login_pages import build_login
 from missioncontrol.web.auth.profile_pages import build_profile
-from missioncontrol.web.auth.visit import Record
+from missioncontrol.web.auth.visit import Record, reader_of
 from missioncontrol.web.crash_api import build_crash_api
 from missioncontrol.web.crash_pages import build_crash_pages
 from missioncontrol.web.crash_report_pages import build_report_pages
+from missioncontrol.web.crash_route import CrashAccess
 from missioncontrol.web.crash_store import CrashSources, CrashStore
+from missioncontrol.web.guide import build_guide
 from missioncontrol.web.headers import SecureHeaders
 from missioncontrol.web.history_api import build_history_api
 from missioncontrol.web.history_pages import build_history_pages
@@ -75,13 +77,31 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
         sources.record,
         sources.now,
     )
+    access = CrashAccess(
+        lambda request: reader_of(request).may("protected"),
+        lambda request: reader_of(request).may("reprocess"),
+        sources.record.note,
+    )
     return compose(
         sources,
-        [api, build_metrics(services, edge), build_crash_api(services.blobs)],
+        [api, build_metrics(services, edge), *build_crash_routers(services, access)],
         lambda: services.accounts,
         services.config,
         crashes,
     )
+
+
+def build_crash_routers(services: Services, access: CrashAccess = CrashAccess()) -> list[APIRouter]:
+    """The Crash Stats API; `access` says what the reader of a request may do."""
+    from missioncontrol.web.crash_search_api import build_crash_search_api
+    from missioncontrol.web.crash_tools_api import build_crash_tools_api
+
+    parts = (services.blobs, services.crash_queue, services.signatures, services.releases)
+    return [
+        build_crash_api(services.blobs, services.crash_fields, access),
+        build_crash_search_api(services.crash_search, services.config, access),
+        build_crash_tools_api(*parts, access),
+    ]
 
 
 def compose(
@@ -95,6 +115,7 @@ def compose(
 
     A route that demands nothing of its readers demands the scope `read`.
     """
+    surroundings = Surroundings(config)  # wrong settings are told before anything listens
     app = FastAPI(
         title="Mission Control",
         version=__version__,
@@ -122,7 +143,8 @@ def compose(
         from missioncontrol.web.auth.provider_pages import build_provider_login
 
         app.include_router(build_provider_login(accounts, Provider(oidc)))
+    app.include_router(build_guide(sources, renderer))
     app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
-    app.add_middleware(Gate, accounts=accounts, config=config)
+    app.add_middleware(Gate, accounts=accounts, surroundings=surroundings)
     app.add_middleware(SecureHeaders)
     return app

@@ -15,7 +15,7 @@ import msgspec
 
 from missioncontrol.errors import BadRequest
 from missioncontrol.registry.rules import DEFAULT_RULES, RULE_SETS
-from missioncontrol.telemetry.backfill_plan import CRASHES, TABLES, Plan
+from missioncontrol.telemetry.backfill_plan import CRASHES, TABLES, Plan, refuse_future, refuse_idle_rules
 
 State = Literal["made", "older", "missing", "failed", "running", "waiting", "arriving", "nothing"]
 STATES: dict[State, str] = {
@@ -76,21 +76,37 @@ class RunRow(msgspec.Struct, frozen=True):
     duration_s: float | None
     message: str
     can_retry: bool
-    """It failed or stopped, and no newer run is of the same."""
+    """It failed or stopped for a reason that may be gone, and no newer run is of the same."""
+    can_leave: bool = False
+    """The archive is too little for days of it, and nobody said yet that they may stay as they are."""
+    days: int | None = None
+    """Days that there is something to make of, as far as is known; None: not known."""
+    made: int | None = None
+    """Those of them that are made."""
+    made_nothing: bool = False
+    """It is done, and there was nothing to make."""
 
 
 class Notice(msgspec.Struct, frozen=True):
     """A sentence about the whole."""
 
-    kind: Literal["failed", "todo", "busy", "fine"]
+    kind: Literal["failed", "todo", "next", "rules", "busy", "fine"]
     text: str
     detail: str = ""
     """Why, and what to do."""
+    run: int | None = None
+    """The run that is spoken of."""
     retry: int | None = None
     """The run that can be retried."""
+    command: str = ""
+    """What replaces days whose archive is too little, a command a line."""
+    leave: int | None = None
+    """The run of which it can be said that these days stay as they are."""
     first: date | None = None
     last: date | None = None
-    """Days that can be made by the form."""
+    """The days that are spoken of: those to leave, or those that the form can make."""
+    rules: str = ""
+    """The rule set for that; empty: the default."""
 
 
 class History(msgspec.Struct, frozen=True):
@@ -114,6 +130,8 @@ class History(msgspec.Struct, frozen=True):
     """There are days after the newest in `days`."""
     runs: tuple[RunRow, ...]
     """The newest first."""
+    rules: str | None = None
+    """The rule set that most days of crash_aggregates were made under."""
 
 
 class HistorySource(Protocol):
@@ -131,6 +149,11 @@ class HistorySource(Protocol):
     def retry(self, run_id: int) -> RunRow:
         """The same for the plan of a run that failed; raises `NotFound`, `BadRequest` (`nothing_to_retry`)."""
 
+    def leave(self, run_id: int) -> RunRow:
+        """Note that days whose archive is too little stay as they are; raises `NotFound`, `BadRequest`
+        (`nothing_to_leave`).
+        """
+
     def trouble(self) -> bool:
         """Whether a run failed lately and what it was to make was not made since. Cheap; never raises."""
 
@@ -138,7 +161,8 @@ class HistorySource(Protocol):
 def read_plan(tables: Sequence[str], first: str, last: str, rules: str, today: date) -> Plan:
     """What is asked for. No table means crash_aggregates, no rules the default, no last day the first.
 
-    Raises `BadRequest` (`bad_day`, `days_out_of_order`, `day_in_future`, `unknown_table`, `unknown_rules`).
+    Raises `BadRequest` (`bad_day`, `days_out_of_order`, `day_in_future`, `unknown_table`, `unknown_rules`,
+    `rules_without_crashes`).
     """
     for table in tables:
         if table not in (ALL, *TABLES):
@@ -147,18 +171,24 @@ def read_plan(tables: Sequence[str], first: str, last: str, rules: str, today: d
                 f"There is no table {table[:80]!r} to make.",
                 f"Known: {', '.join(TABLES)}, all.",
             )
-    if rules and rules not in RULE_SETS:
-        raise BadRequest(
-            "unknown_rules", f"There is no rule set {rules[:80]!r}.", f"Known: {', '.join(RULE_SETS)}."
-        )
+    chosen = TABLES if ALL in tables else tuple(t for t in TABLES if t in tables) or (CRASHES,)
+    rules = read_rules(rules)
+    refuse_idle_rules(chosen, rules, "The rule set")
     begins = read_day(first)
     ends = read_day(last) if last else begins
     if begins > ends:
         raise BadRequest("days_out_of_order", f"{begins} comes after {ends}.", "Swap the two days.")
-    if ends > today:
-        raise BadRequest("day_in_future", f"{ends} has not begun yet.", f"Today is {today}, in UTC.")
-    chosen = TABLES if ALL in tables else tuple(t for t in TABLES if t in tables) or (CRASHES,)
-    return Plan(chosen, begins, ends, rules or DEFAULT_RULES)
+    refuse_future(ends, today)
+    return Plan(chosen, begins, ends, rules)
+
+
+def read_rules(text: str) -> str:
+    """A rule set, the default when none is named; raises `BadRequest` (`unknown_rules`)."""
+    if text and text not in RULE_SETS:
+        raise BadRequest(
+            "unknown_rules", f"There is no rule set {text[:80]!r}.", f"Known: {', '.join(RULE_SETS)}."
+        )
+    return text or DEFAULT_RULES
 
 
 def read_day(text: str) -> date:

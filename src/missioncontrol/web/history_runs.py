@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from missioncontrol.telemetry.backfill_plan import JOB, Plan, plan_of
+from missioncontrol.errors import BadRequest
+from missioncontrol.telemetry.backfill_plan import INCOMPLETE, JOB, Plan, plan_of
 from missioncontrol.web.history import RunRow
 
 if TYPE_CHECKING:
-    from missioncontrol.state.runs import Run
+    from missioncontrol.state.runs import Run, Runs
 
 FORGOTTEN_AFTER = timedelta(days=14)
 """A failure that is older is history: it is in the table and no longer announced."""
@@ -54,7 +55,16 @@ class Asked(msgspec.Struct, frozen=True):
 
     def fails(self, day: date) -> bool:
         """Whether it failed on this day of its plan, as far as it says."""
-        return self.failed and (day in self.named if self.named else True)
+        return self.failed and (day in self.named and not self.left(day) if self.named else True)
+
+    def left(self, day: date) -> bool:
+        """Whether the archive is too little for this day, and somebody said that it may stay as it is."""
+        return self.run.left_at is not None and day in self.too_little
+
+    @property
+    def too_little(self) -> tuple[date, ...]:
+        """The days that were refused because the archive lacks pings of them, oldest first."""
+        return tuple(sorted(day for day, why in self.named.items() if split_code(why)[0] == INCOMPLETE))
 
     def makes(self, day: date) -> bool:
         """Whether it made this day of its plan, or found nothing to make."""
@@ -69,6 +79,8 @@ class Failure(msgspec.Struct, frozen=True):
     asked: Asked
     days: tuple[date, ...]
     """The days that are not made; empty: all of its plan."""
+    too_little: bool
+    """The archive lacks pings of these days, so that trying again does not help."""
     times: int
     """Attempts that failed."""
     pending: int | None
@@ -113,10 +125,15 @@ def open_failures(asked: Sequence[Asked], now: datetime) -> list[Failure]:
         if not each.failed or now - (each.run.finished_at or each.begun) > FORGOTTEN_AFTER:
             continue
         later = [other for other in asked[:number] if set(other.plan.tables) >= set(each.plan.tables)]
-        days = tuple(sorted(day for day in each.named if not _settled(each, day, later)))
-        if days if each.named else not _settled_whole(each, later):
-            pending = next((o.run.id for o in later if o.pending and o.covers(each.plan)), None)
-            found.append(Failure(each, days, _times(each, asked[number:]), pending))
+        days = [d for d in sorted(each.named) if not each.left(d) and not _settled(each, d, later)]
+        lacking = tuple(day for day in days if day in each.too_little)
+        others = tuple(day for day in days if day not in lacking)
+        pending = next((o.run.id for o in later if o.pending and o.covers(each.plan)), None)
+        times = _times(each, asked[number:])
+        if others if each.named else not _settled_whole(each, later):
+            found.append(Failure(each, others, False, times, pending))
+        if lacking:
+            found.append(Failure(each, lacking, True, times, pending))
     return found
 
 
@@ -153,6 +170,9 @@ def run_rows(runs: Sequence[Run]) -> tuple[RunRow, ...]:
 
 def run_row(run: Run, newest: bool = True) -> RunRow:
     """A run as it is shown; `newest`: no newer run has the same arguments."""
+    named = named_days(run.message) if run.status == "failed" else {}
+    lacking = [split_code(why)[0] == INCOMPLETE for why in named.values()]
+    hopeless = bool(lacking) and all(lacking)
     return RunRow(
         id=run.id,
         job=run.job,
@@ -165,8 +185,24 @@ def run_row(run: Run, newest: bool = True) -> RunRow:
         finished_at=run.finished_at,
         duration_s=run.duration_s,
         message=run.message,
-        can_retry=newest and run.status in ("failed", "stopped"),
+        can_retry=newest and run.status in ("failed", "stopped") and not hopeless,
+        can_leave=any(lacking) and run.left_at is None,
+        days=run.days,
+        made=run.made,
+        made_nothing=run.made_nothing,
     )
+
+
+def leave(runs: Runs, run_id: int, now: datetime) -> RunRow:
+    """Note that the days of a run whose archive is too little stay as they are; twice is as once.
+
+    Raises `NotFound` (`unknown_run`) and `BadRequest` (`nothing_to_leave`).
+    """
+    run = runs.get(run_id, now)
+    if not run_row(run).can_leave and run.left_at is None:
+        hint = "Only days that were refused with archive_incomplete can be left as they are."
+        raise BadRequest("nothing_to_leave", f"Run {run_id} did not fail because of its archive.", hint)
+    return run_row(runs.leave(run_id, now))
 
 
 def what(run: Run) -> str:

@@ -14,8 +14,9 @@ import structlog
 from missioncontrol.services import Services
 from missioncontrol.telemetry.backfill_plan import ARCHIVE, CRASHES, JOB, Plan, arguments
 from missioncontrol.web.history import History, RunRow
-from missioncontrol.web.history_runs import asked_of, open_failures, run_row
-from missioncontrol.web.history_view import Archived, Facts, build_history
+from missioncontrol.web.history_facts import Archived, Facts
+from missioncontrol.web.history_runs import asked_of, leave, open_failures, run_row
+from missioncontrol.web.history_view import build_history
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +44,7 @@ class LakeHistory:
             now=now,
             archiving=config.lake.archive,
             attempts=config.jobs.attempts if config.jobs.daily else 0,
+            lookback_days=config.jobs.lookback_days,
             built=built,
             archive=self._archive(),
             rows=self._rows(),
@@ -65,6 +67,10 @@ class LakeHistory:
     def retry(self, run_id: int) -> RunRow:
         """The same for the plan of a run that failed; raises `NotFound`, `BadRequest` (`nothing_to_retry`)."""
         return run_row(self._services.runs.retry(run_id, "page", datetime.now(UTC)))
+
+    def leave(self, run_id: int) -> RunRow:
+        """Note that days whose archive is too little stay as they are; raises `NotFound`, `BadRequest`."""
+        return leave(self._services.runs, run_id, datetime.now(UTC))
 
     def trouble(self) -> bool:
         """Whether something failed lately and was not made since: one small query while nothing did."""

@@ -5,60 +5,22 @@ Pure functions: what the lake and the runs say goes in, a `History` comes out. K
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from missioncontrol.telemetry.backfill_plan import CRASHES, Plan
-from missioncontrol.web.history import AlsoMade, Day, History, Notice, State
-from missioncontrol.web.history_runs import (
-    Asked,
-    Failure,
-    asked_of,
-    open_failures,
-    run_rows,
-    split_code,
-)
+from missioncontrol.web.history import AlsoMade, Day, History, State
+from missioncontrol.web.history_facts import Archived, Facts
+from missioncontrol.web.history_notices import notices, usual_rules
+from missioncontrol.web.history_runs import Asked, asked_of, run_rows, split_code
 
 if TYPE_CHECKING:
-    from missioncontrol.state.runs import BuiltDay, Run
+    from missioncontrol.state.runs import BuiltDay
 
 DAYS = 60
 RUNS = 100
-_NAMED_DAYS = 3
 _OTHER_KINDS = "Its pings are of other kinds than crash_aggregates counts."
-_HINTS = {
-    "archive_incomplete": "A retry does not help: the rest came by `import aggregates`, or is archived no longer. "
-    "`missioncontrol backfill --incomplete` replaces the day anyway."
-}
-
-
-class Archived(msgspec.Struct, frozen=True):
-    """A day of the archive."""
-
-    pings: int = 0
-    size_bytes: int = 0
-    last_received: datetime | None = None
-
-
-class Facts(msgspec.Struct, frozen=True):
-    """All that a history is built from."""
-
-    now: datetime
-    archiving: bool
-    attempts: int
-    """How often a scheduled run is tried by itself; 0: never."""
-    archive: dict[date, Archived]
-    rows: dict[date, int]
-    """Rows of crash_aggregates by day."""
-    built: dict[date, BuiltDay]
-    """Of crash_aggregates."""
-    runs: Sequence[Run]
-    """The newest first."""
-    also: Callable[[date, date], Sequence[BuiltDay]]
-    """Days of the other tables that were built from one day to another."""
 
 
 def build_history(facts: Facts, before: date | None = None) -> History:
@@ -79,12 +41,13 @@ def build_history(facts: Facts, before: date | None = None) -> History:
         archived_pings=sum(a.pings for a in facts.archive.values()),
         archived_bytes=sum(a.size_bytes for a in facts.archive.values()),
         made_until=until,
-        notices=tuple(_notices(facts, asked, states, until)),
+        notices=tuple(notices(facts, asked, states, until)),
         days=tuple(days[day] for day in shown),
         days_total=len(known),
         older=shown[-1] if len(below) > len(shown) else None,
         newer=len(below) < len(known),
         runs=run_rows(facts.runs[:RUNS]),
+        rules=usual_rules(facts.built.values()),
     )
 
 
@@ -170,7 +133,7 @@ def _last_run(day: date, built: BuiltDay | None, asked: Sequence[Asked]) -> Aske
     """The newest run that was to make the day and says more of it than that it is made."""
     one = Plan((CRASHES,), day, day)
     for each in asked:
-        if not each.covers(one) or not (each.pending or each.failed or each.makes(day)):
+        if not each.covers(one) or not (each.pending or each.fails(day) or each.makes(day)):
             continue
         noted = built is not None and (built.run_id == each.run.id or built.built_at >= each.begun)
         if noted and each.run.status != "waiting" and day not in each.named:
@@ -195,75 +158,3 @@ def _also(built: Sequence[BuiltDay]) -> dict[date, tuple[AlsoMade, ...]]:
         day: tuple(AlsoMade(tuple(tables), at) for at, tables in sorted(found.items(), reverse=True))
         for day, found in groups.items()
     }
-
-
-# ---- what is to be said of the whole
-
-
-def _notices(
-    facts: Facts, asked: Sequence[Asked], states: dict[date, State], until: date | None
-) -> list[Notice]:
-    failures = open_failures(asked, facts.now)
-    found = [_failure(failure, facts.attempts) for failure in failures]
-    found += [_busy(each) for each in asked if each.pending]
-    missing = sorted(day for day, state in states.items() if state == "missing")
-    if missing:
-        found.append(_todo(f"{_days(missing)} {_are(missing)} not made yet.", missing))
-    older = sorted(day for day, state in states.items() if state == "older")
-    if older:
-        found.append(_todo(f"Pings of {_days(older)} came after the day was made.", older))
-    if not facts.archive or not states:
-        return found
-    if until == max(states):
-        found.append(Notice("fine", f"All archived days up to {until} are made."))
-    elif until is not None:
-        found.append(
-            Notice("fine", f"All archived days up to {until} are made; later ones are not complete.")
-        )
-    return found
-
-
-def _failure(failure: Failure, attempts: int) -> Notice:
-    run, plan = failure.asked.run, failure.asked.plan
-    day = failure.days[0] if failure.days else plan.first
-    code, why = split_code(failure.asked.named.get(day, run.message))
-    tables = Plan(plan.tables, day, day).words.partition(" of ")[0]
-    what = f"{tables} of {_days(failure.days)}" if failure.days else plan.words
-    if run.status == "stopped":
-        text, why = f"{what} was stopped before it was done.", ""
-    else:
-        times = {1: "", 2: " twice"}.get(failure.times, f" {failure.times} times")
-        text = f"{what} failed{times}."
-    if failure.pending is not None:
-        return Notice("failed", text, _sentences(why, f"Run {failure.pending} makes it again."))
-    again = run.origin == "schedule" and run.status == "failed" and run.attempts < attempts
-    detail = _sentences(why, _HINTS.get(code, ""), "It is tried again by itself." if again else "")
-    return Notice("failed", text, detail, retry=run.id)
-
-
-def _sentences(*parts: str) -> str:
-    return " ".join(part for part in parts if part)
-
-
-def _busy(asked: Asked) -> Notice:
-    doing = "is being made" if asked.run.status == "running" else "waits to be made"
-    return Notice("busy", f"{asked.plan.words} {doing} (run {asked.run.id}).")
-
-
-def _todo(text: str, days: Sequence[date]) -> Notice:
-    return Notice("todo", text, first=days[0], last=days[-1])
-
-
-def _days(days: Sequence[date]) -> str:
-    """`2026-11-24`, `2026-11-22 and 2026-11-24`, `2026-11-01, 2026-11-03, 2026-11-04 and 9 more days`."""
-    if len(days) > 1 and (days[-1] - days[0]).days == len(days) - 1 and len(days) > _NAMED_DAYS:
-        return f"{days[0]} to {days[-1]}"
-    names = [str(day) for day in days[:_NAMED_DAYS]]
-    more = len(days) - len(names)
-    if more:
-        return f"{', '.join(names)} and {more} more day{'s' if more > 1 else ''}"
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-
-
-def _are(days: Sequence[date]) -> str:
-    return "are" if len(days) > 1 else "is"

@@ -7,6 +7,7 @@ is made safe here. The theme comes from a cookie, so that a page is right before
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import msgspec
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from missioncontrol import __version__
 from missioncontrol.web import numerals
@@ -25,6 +26,7 @@ from missioncontrol.web.crash_address import signature_href
 
 TEMPLATES = Path(__file__).parent / "templates"
 THEMES = ("light", "dark")
+_CODE = re.compile(r"`([^`\n]+)`")
 
 
 class Renderer:
@@ -56,6 +58,7 @@ class Renderer:
             data_block=data_block,
             percent=numerals.percent,
             signature_href=signature_href,
+            coded=coded,
         )
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
@@ -77,3 +80,13 @@ def data_block(value: Any) -> Markup:
     """JSON that can stand in a `<script type="application/json">`: nothing in it can end the element."""
     text = msgspec.json.encode(value).decode()
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def coded(text: str) -> Markup:
+    """Text in which what stands between backticks is shown as code, all of it escaped."""
+    parts = _CODE.split(text)
+    shown = [
+        escape(part) if number % 2 == 0 else Markup("<code>{}</code>").format(part)
+        for number, part in enumerate(parts)
+    ]
+    return Markup("").join(shown)

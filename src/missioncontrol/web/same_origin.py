@@ -15,14 +15,15 @@ from missioncontrol.errors import Forbidden
 _PORTS = {"http": ":80", "https": ":443"}
 
 
-def refuse_cross_site(request: Request) -> None:
+def refuse_cross_site(request: Request, own_url: str = "") -> None:
     """Raises `Forbidden` (`cross_site`) when a browser says that another site's page sent the request."""
-    if from_foreign_page(request):
-        raise refusal()
+    if from_foreign_page(request, own_url):
+        hint = "Open the page on this server and repeat it there. Behind a proxy: it must pass the header Host on."
+        raise Forbidden("cross_site", "The request comes from a page of another site.", hint)
 
 
-def from_foreign_page(request: Request, public_url: str = "") -> bool:
-    """Whether a browser says so. `public_url`: an address of this server that the header Host need not tell."""
+def from_foreign_page(request: Request, own_url: str = "") -> bool:
+    """Whether a browser says so. `own_url`: an address of this server that the header Host need not tell."""
     site = request.headers.get("sec-fetch-site")
     if site is not None and site not in ("same-origin", "none"):
         return True
@@ -31,7 +32,7 @@ def from_foreign_page(request: Request, public_url: str = "") -> bool:
         origin = request.headers.get("referer")
         if not origin:
             return False
-    return not (_is_host(origin, request.headers.get("host", "")) or _is_host(origin, _host_of(public_url)))
+    return not (_is_host(origin, request.headers.get("host", "")) or _is_host(origin, _host_of(own_url)))
 
 
 def is_navigation(request: Request) -> bool:
@@ -41,14 +42,6 @@ def is_navigation(request: Request) -> bool:
         and request.headers.get("sec-fetch-mode") == "navigate"
         and request.headers.get("sec-fetch-dest") == "document"
     )
-
-
-def refusal() -> Forbidden:
-    """What the other site's page is told."""
-    hint = (
-        "Open the page on this server and repeat it there. Behind a proxy: it must pass the header Host on."
-    )
-    return Forbidden("cross_site", "The request comes from a page of another site.", hint)
 
 
 def _host_of(url: str) -> str:

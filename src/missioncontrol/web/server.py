@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from missioncontrol.clock import system_clock, utc
+from missioncontrol.errors import MissionControlError
 from missioncontrol.ingest.country import CountryLookup
 from missioncontrol.ingest.crash.collector import Collector
 from missioncontrol.ingest.crash.store import CrashStore
@@ -90,7 +91,18 @@ class Root:
 def _collector(services: Services, edge: Edge) -> tuple[Collector, CrashStore]:
     settings = services.config.ingest
     store = CrashStore(services.blobs, services.crash_queue, _now)
-    return Collector(settings, store, load_throttle(settings.throttle), edge.refusals, _now), store
+
+    def may_choose_id(authorization: str) -> bool:
+        kind, _, token = authorization.partition(" ")
+        if kind.lower() != "bearer":
+            return False
+        try:
+            return services.accounts.of_token(token.strip(), _now()).may("ingest")
+        except MissionControlError:
+            return False
+
+    throttle = load_throttle(settings.throttle)
+    return Collector(settings, store, throttle, edge.refusals, _now, may_choose_id), store
 
 
 def _now() -> datetime:

@@ -10,6 +10,7 @@ import pytest
 
 from missioncontrol.crashes.fields import Fields, FieldsWatcher, load_fields
 from missioncontrol.crashes.fields.load import parse_fields, shipped_file
+from missioncontrol.crashes.fields.page import fields_page
 from missioncontrol.crashes.fields.values import JSON_LIMIT, TEXT_LIMIT, convert_value
 from missioncontrol.errors import ConfigError
 from missioncontrol.registry.load import SourceFile
@@ -178,3 +179,8 @@ def test_of_several_annotations_the_first_present_counts() -> None:
     fields = load_fields()
     assert fields.copy({"ptype": "gpu-process", "process_type": "renderer"})[0]["process_type"] == "renderer"
     assert fields.copy({"ptype": "gpu-process"})[0]["process_type"] == "gpu-process"
+
+
+def test_the_reference_page_is_that_of_the_declarations() -> None:
+    page = Path(__file__).parents[3] / "docs" / "reference" / "crash-fields.md"
+    assert page.read_text() == fields_page(load_fields())

@@ -145,6 +145,30 @@ def test_a_frame_without_a_function(made: dict[str, Any], os: str, expected: str
     assert one(made, os=os) == expected
 
 
+@pytest.mark.parametrize(
+    "function", ["core::Engine::run", "alloc::Pool::take", "log::Sink::write", "Ntp::ask", "CoDriver::go"]
+)
+def test_namespaces_that_applications_use_too_end_a_signature(function: str) -> None:
+    assert general(function, "main") == function
+
+
+def test_code_that_was_unloaded_is_named_with_its_caller() -> None:
+    stack = [{"unloaded_modules": [{"module": "gone.dll"}]}, frame("Den::dig")]
+    named = SIGNATURES.generate({"json_dump": state(stack, os="Windows NT")}, "general")
+    assert named.signature == "(unloaded gone.dll) | Den::dig"
+
+
+def test_without_symbols_of_the_system_the_own_module_is_named() -> None:
+    stack = [
+        {"module": "libc.so.6"},
+        {"module": "libstdc++.so.6.0.33"},
+        {"module": "otter"},
+        {"module": "libc.so.6"},
+    ]
+    named = SIGNATURES.generate({"json_dump": state(stack)}, "general")
+    assert named.signature == "libc.so.6 | libstdc++.so.6.0.33 | otter"
+
+
 def test_inlined_functions_are_frames_of_their_own() -> None:
     inlined = frame("Den::dig", inlines=[{"function": "Den::claw()", "file": "a.h", "line": 2}])
     named = SIGNATURES.generate({"json_dump": state([inlined]), "crashing_thread": 0}, "general")

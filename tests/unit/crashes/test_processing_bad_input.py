@@ -28,6 +28,9 @@ def run(report: dict[str, Any], *walked: Walked) -> Processed:
     assert 1 <= len(processed.signature) <= 255
     assert all(" " <= char <= "~" for char in processed.signature)
     assert not any("failed" in note for note in processed.notes), processed.notes
+    profile = SETTINGS.profile(processed.document.get("product"))
+    assert SETTINGS.signatures.explain(processed.document, profile).signature.signature == processed.signature
+    SETTINGS.fields.processed_public(processed.document)
     return processed
 
 
@@ -53,6 +56,13 @@ def test_values_of_20_megabytes(name: str) -> None:
     processed = run(raw(**{name: "7" * 20_000_000}), Walked(state(frames("Den::dig"))))
     assert len(msgspec.json.encode(processed.document)) < 1_000_000
     assert bool(processed.notes) == (name != "Unheard")
+
+
+@pytest.mark.parametrize("name", ["Add-ons", "UtilityActorsName", "Accessibility", "DistributionID"])
+def test_values_of_20_megabytes_that_rules_take_apart(name: str) -> None:
+    processed = run(raw("Firefox", **{name: "a," * 10_000_000}))
+    assert len(processed.document.get("addons", [])) <= 1000
+    assert len(msgspec.json.encode(processed.document)) < 3_000_000
 
 
 @pytest.mark.parametrize("name", ANNOTATIONS)
@@ -157,5 +167,4 @@ def test_any_json_as_raw_crash_and_state(report: dict[str, Any], dump: dict[str,
 @check
 @given(JSON, st.text(max_size=30), st.text(max_size=30))
 def test_any_result_of_the_stackwalker(dump: Any, error: str, detail: str) -> None:
-    processed = run(raw(), Walked(dump if isinstance(dump, dict) else None, error, detail))
-    SETTINGS.fields.processed_public(processed.document)
+    run(raw(), Walked(dump if isinstance(dump, dict) else None, error, detail))

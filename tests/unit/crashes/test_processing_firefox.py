@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -97,3 +98,58 @@ def test_other_products_keep_what_they_send() -> None:
     )
     assert document["version"] == "140.5.0" and document["report_type"] == "crash"
     assert "submitted_from" not in document and "distribution_id" not in document
+
+
+def memory_report(**other: Any) -> bytes:
+    def one(path: str, amount: int, kind: int = 0, process: str = "Main Process (pid 77)") -> dict[str, Any]:
+        return {"process": process, "path": path, "kind": kind, "units": 0, "amount": amount}
+
+    reports = [
+        one("explicit/images/a", 10, kind=1),
+        one("explicit/heap-overhead/b", 5),
+        one("heap-allocated", 100, kind=2),
+        one("resident", 300, kind=2),
+        one("resident", 999, kind=2, process="web (pid 777)"),
+        one("ghost-windows", 2, kind=2),
+    ]
+    return gzip.compress(json.dumps({"version": 1, "reports": reports, **other}).encode())
+
+
+def with_memory(report: bytes, pid: int | None = 77, product: str = "Firefox") -> dict[str, Any]:
+    walked = {"upload_file_minidump": Walked(state(frames("Den::dig"), pid=pid))}
+    return process(raw(product), walked, SETTINGS, processed_at=NOW, memory_report=report).document
+
+
+def test_a_memory_report_is_measured_for_the_process_that_crashed() -> None:
+    assert with_memory(memory_report())["memory_measures"] == {
+        "explicit": 105,
+        "heap_allocated": 100,
+        "heap_overhead": 5,
+        "heap_unclassified": 90,
+        "images": 10,
+        "ghost_windows": 2,
+        "resident": 300,
+    }
+    assert "memory_measures" not in with_memory(memory_report(), product="Otter")
+
+
+@pytest.mark.parametrize(
+    ("report", "pid", "problem"),
+    [
+        (b"", 77, "cut"),
+        (b"nonsense", 77, "no gzipped JSON"),
+        (memory_report()[:-20], 77, "cut"),
+        (gzip.compress(b"[1"), 77, "no gzipped JSON"),
+        (gzip.compress(b" " * 30_000_000), 77, "too large"),
+        (memory_report(reports=[5, {}]), 77, "not in it"),
+        (memory_report(reports=7), 77, "no reports"),
+        (memory_report(), 78, "not in it"),
+        (memory_report(), None, "names no process"),
+    ],
+)
+def test_a_memory_report_that_is_none_is_noted(report: bytes, pid: int | None, problem: str) -> None:
+    document = with_memory(report, pid)
+    assert "memory_measures" not in document
+    assert (
+        document["processor_notes"].startswith("memory_report: ") and problem in document["processor_notes"]
+    )

@@ -174,6 +174,11 @@ def test_rows_that_the_archive_cannot_explain_are_not_replaced_unless_asked() ->
         with pytest.raises(BadRequest) as refused:
             run_all(config, log, plan())
         assert refused.value.code == "archive_incomplete"
+        assert str(DAY) not in refused.value.message, "whoever shows it names the day"
+        assert "`lake.archive = false`" in refused.value.hint
+        assert refused.value.hint.endswith(
+            f": missioncontrol backfill --table all --min-submission-date {DAY} --max-submission-date {DAY} --incomplete"
+        )
         assert merged(config.lake_path, "error_aggregates") == before
         assert run_all(config, log, plan("crash_aggregates"))[0].rows["crash_aggregates"] > 0
         run_all(config, log, plan(incomplete=True))
@@ -285,8 +290,8 @@ class Notes:
         self.done = 0
         self._after = after
 
-    def begins(self, days: dict[date, int], done: int) -> None:
-        self.done = done
+    def begins(self, days: dict[date, int], done: frozenset[date]) -> None:
+        self.done = len(done)
 
     def read(self, pings: int) -> None:
         pass
@@ -325,6 +330,7 @@ def test_a_run_that_was_stopped_goes_on_and_a_finished_one_starts_anew() -> None
         assert run_job(config, log, plan(), anew)
         assert (anew.done, len(anew.days)) == (0, 5)
         newest, first = Runs(Database(config.state_url)).list(datetime.now(UTC))
+        assert (first.days, first.made, newest.days, newest.made) == (5, 5, 5, 5)
         assert (newest.status, first.status, first.attempts) == ("done", "done", 2)
 
 
@@ -362,6 +368,57 @@ def test_a_day_that_fails_does_not_stop_the_others_and_is_tried_again() -> None:
         again = Notes()
         assert not run_job(config, log, plan(), again)
         assert (again.done, again.days, list(again.failures)) == (4, [], [DAY + timedelta(days=1)])
+
+
+def test_an_interrupted_run_is_stopped_and_says_how_far_it_was() -> None:
+    def stop(report: DayReport) -> None:
+        if report.day == DAY + timedelta(days=1):
+            raise KeyboardInterrupt
+
+    with installation() as (config, log, writer):
+        streamed(config, log, writer, FIVE_DAYS)
+        with pytest.raises(KeyboardInterrupt):
+            run_job(config, log, plan(), Notes(stop))
+        [run] = Runs(Database(config.state_url)).list(datetime.now(UTC))
+    assert (run.status, run.days, run.made) == ("stopped", 5, 2)
+    assert run.message == (
+        "Stopped by Ctrl-C; 2 of 5 days are made. Start it again with the same options to go on."
+    )
+
+
+@pytest.mark.parametrize("error", [RuntimeError("wheels came off"), SystemExit("wheels came off")])
+def test_a_run_that_ends_with_an_error_of_ours_has_failed_and_says_which(error: BaseException) -> None:
+    def fail(_: DayReport) -> None:
+        raise error
+
+    with installation() as (config, log, writer):
+        streamed(config, log, writer, FIVE_DAYS)
+        with pytest.raises(type(error)):
+            run_job(config, log, plan(), Notes(fail))
+        [run] = Runs(Database(config.state_url)).list(datetime.now(UTC))
+    assert (run.status, run.message) == ("failed", f"unexpected: {type(error).__name__}: wheels came off")
+
+
+def test_a_failure_is_noted_with_its_hint_and_without_the_path_of_the_data_folder() -> None:
+    with installation() as (config, log, writer):
+        streamed(config, log, writer, FIVE_DAYS)
+        [broken] = [f for f in (config.lake_path / "pings").rglob("*.parquet") if f"{DAY}" in str(f)][:1]
+        broken.write_bytes(b"no Parquet")
+        assert not run_job(config, log, plan(), Notes())
+        [run] = Runs(Database(config.state_url)).list(datetime.now(UTC))
+    assert str(config.data) not in run.message and "lake/pings/" in run.message
+    assert run.message.count(str(DAY)) >= 1 and ". " in run.message
+
+
+def test_a_run_without_archived_days_and_one_of_other_pings_have_made_nothing() -> None:
+    with installation() as (config, log, writer):
+        streamed(config, log, writer, [e for e in CORPUS if e.document_type == "baseline"])
+        runs = Runs(Database(config.state_url))
+        for asked in (Plan(TABLES, date(1970, 1, 1), date(1970, 1, 2)), plan("crash_aggregates")):
+            assert run_job(config, log, asked, Notes())
+            assert runs.list(datetime.now(UTC))[0].made_nothing
+        assert run_job(config, log, plan("error_aggregates"), Notes())
+        assert not runs.list(datetime.now(UTC))[0].made_nothing
 
 
 def test_the_same_run_twice_at_once_is_refused() -> None:

@@ -33,6 +33,7 @@ HOST = "mc.example:8000"
         (["pings"], "2026-11-20", "", "", "unknown_table"),
         (["x" * 10_000], "2026-11-20", "", "", "unknown_table"),
         ([CRASHES], "2026-11-20", "", "cra; DROP TABLE runs", "unknown_rules"),
+        (["error_aggregates"], "2026-11-20", "", "cra", "rules_without_crashes"),
     ],
 )
 def test_what_makes_no_sense_is_refused(

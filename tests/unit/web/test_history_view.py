@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,8 +12,9 @@ import pytest
 from missioncontrol.state.runs import BuiltDay, Origin, Run, Status
 from missioncontrol.telemetry.backfill_plan import CRASHES, TABLES, Plan, arguments
 from missioncontrol.web.history import Day, History, Notice
+from missioncontrol.web.history_facts import Archived, Facts
 from missioncontrol.web.history_runs import asked_of, named_days, open_failures, run_rows
-from missioncontrol.web.history_view import DAYS, Archived, Facts, build_history
+from missioncontrol.web.history_view import DAYS, build_history
 
 NOW = datetime(2026, 11, 26, 5, 0, tzinfo=UTC)
 TODAY = NOW.date()
@@ -29,13 +31,16 @@ def run(
     message: str = "",
     attempts: int = 1,
     at: datetime | None = None,
+    **more: Any,
 ) -> Run:
     began = at or NOW - timedelta(hours=3) + number * MINUTE
     plan = arguments(Plan(tuple(tables), days[0], days[-1]))
     if status == "waiting":
         return Run(number, "backfill", plan, origin, status, 0, began)
     ended = began + 10 * timedelta(seconds=1) if status != "running" else None
-    return Run(number, "backfill", plan, origin, status, attempts, began, began, began, ended, message)
+    return Run(
+        number, "backfill", plan, origin, status, attempts, began, began, began, ended, message, **more
+    )
 
 
 def built(
@@ -46,12 +51,13 @@ def built(
 
 def history(
     archive: dict[date, int], made: Sequence[BuiltDay] = (), runs: Sequence[Run] = (), before: date | None = None,
-    rows: dict[date, int] | None = None, received: datetime = NOW - timedelta(days=1),
+    rows: dict[date, int] | None = None, received: datetime = NOW - timedelta(days=1), attempts: int = 3,
 ) -> History:  # fmt: skip
     facts = Facts(
         now=NOW,
         archiving=True,
-        attempts=3,
+        attempts=attempts,
+        lookback_days=7,
         archive={day: Archived(pings, 100 * pings, received) for day, pings in archive.items()},
         rows={b.day: b.rows for b in made if b.table_name == CRASHES} if rows is None else rows,
         built={b.day: b for b in made if b.table_name == CRASHES},
@@ -94,7 +100,8 @@ def test_a_day_that_was_never_made_is_missing_and_says_until_when_all_is_made() 
     days = [TODAY - timedelta(days=n) for n in range(1, 6)]
     view = history(dict.fromkeys(days, 10), [built(d) for d in days if d != BEFORE])
     assert day_of(view, BEFORE).state == "missing"
-    assert [n.text for n in notices(view, "todo")] == [f"{BEFORE} is not made yet."]
+    assert [n.text for n in notices(view, "next")] == [f"{BEFORE} is made next."]
+    assert not notices(view, "todo")
     assert view.made_until == BEFORE - timedelta(days=1)
     assert [n.text for n in notices(view, "fine")] == [
         f"All archived days up to {view.made_until} are made; later ones are not complete."
@@ -116,7 +123,7 @@ def test_a_day_that_somebody_asked_for_is_waiting_and_then_under_way(status: Sta
             [run(1, "done", YESTERDAY, at=NOW - timedelta(days=1)), run(2, status, YESTERDAY)],
         )
         assert day_of(view).state == state
-        assert "(run 2)" in notices(view, "busy")[0].text
+        assert notices(view, "busy")[0].run == 2
 
 
 def test_days_that_a_long_run_has_made_already_are_made() -> None:
@@ -172,7 +179,7 @@ def test_a_failure_is_no_longer_announced_once_the_day_was_made_since() -> None:
 def test_a_failure_that_is_being_retried_stays_until_it_is_made_and_has_no_second_button() -> None:
     failed = run(4, "failed", YESTERDAY, message=f"{YESTERDAY}: lake_file: x")
     [notice] = notices(history({YESTERDAY: 10}, [], [failed, run(5, "waiting", YESTERDAY)]), "failed")
-    assert notice.retry is None and "Run 5" in notice.detail
+    assert notice.retry is None and notice.run == 5 and "made again" in notice.detail
 
 
 def test_failures_after_each_other_are_told_once_with_all_attempts() -> None:
@@ -273,3 +280,122 @@ def test_runs_of_other_jobs_are_listed_and_disturb_nothing() -> None:
 )  # fmt: skip
 def test_the_days_that_a_message_names(message: str, expected: dict[date, str]) -> None:
     assert named_days(message) == expected
+
+
+# ---- days that come by themselves, and those that do not
+
+
+def test_the_day_that_is_made_next_is_told_apart_from_those_that_never_come_by_themselves() -> None:
+    old = [date(2026, 11, day) for day in (3, 4, 5)]
+    view = history(dict.fromkeys([YESTERDAY, *old], 10))
+    assert [n.text for n in notices(view, "next")] == [f"{YESTERDAY} is made next."]
+    [todo] = notices(view, "todo")
+    assert todo.text == (
+        "3 older days (2026-11-03 to 2026-11-05) are not made by themselves, as they are more than 7 days old."
+    )
+    assert (todo.first, todo.last) == (old[0], old[-1])
+    [one] = notices(history({old[0]: 10}), "todo")
+    assert one.text == "2026-11-03 is not made by itself, as it is more than 7 days old."
+    assert [n.kind for n in history({TODAY - timedelta(days=7): 10}).notices] == ["next"]
+
+
+def test_where_the_daily_batch_is_off_nothing_is_made_next() -> None:
+    view = history({YESTERDAY: 10}, attempts=0)
+    assert [n.text for n in notices(view, "todo")] == [
+        f"{YESTERDAY} is not made yet, and the daily batch is off."
+    ]
+
+
+# ---- archives that are too little
+
+LACKING = f"{YESTERDAY}: archive_incomplete: error_aggregates counts 9 pings, the archive holds 4 of them."
+
+
+def test_a_day_whose_archive_is_too_little_is_not_retried_but_left_or_replaced() -> None:
+    failed = run(4, "failed", YESTERDAY, tables=["error_aggregates"], message=LACKING, origin="page")
+    [notice] = notices(history({YESTERDAY: 4}, [built(YESTERDAY, 4)], [failed]), "failed")
+    assert (notice.retry, notice.leave) == (None, 4)
+    assert notice.detail == (
+        "error_aggregates counts 9 pings, the archive holds 4 of them. The others were never archived"
+        " (`import aggregates`, `lake.archive = false`) or have left the archive."
+    )
+    assert notice.command == (
+        f"missioncontrol backfill --table error_aggregates --min-submission-date {YESTERDAY}"
+        f" --max-submission-date {YESTERDAY} --incomplete"
+    )
+    [row] = run_rows([failed])
+    assert (row.can_retry, row.can_leave) == (False, True)
+
+
+def test_a_day_that_was_left_is_no_longer_announced_and_has_the_state_of_before() -> None:
+    message = LACKING.replace("error_aggregates", CRASHES)
+    failed = run(4, "failed", YESTERDAY, message=message, left_at=NOW)
+    earlier = built(YESTERDAY, at=NOW - timedelta(days=1))
+    view = history({YESTERDAY: 10}, [earlier], [failed])
+    assert day_of(view).state == "made" and not notices(view, "failed")
+    assert not run_rows([failed])[0].can_leave
+    assert day_of(history({YESTERDAY: 10}, [], [failed])).state == "missing"
+
+
+def test_leaving_is_for_archives_only_and_other_failures_of_the_run_stay() -> None:
+    both = f"{BEFORE}: lake_file: part-1.parquet cannot be read. {LACKING}"
+    failed = run(4, "failed", BEFORE, YESTERDAY, message=both)
+    found = notices(history({BEFORE: 10, YESTERDAY: 10}, [], [failed]), "failed")
+    assert [(n.retry, n.leave) for n in found] == [(4, None), (None, 4)]
+    left = msgspec.structs.replace(failed, left_at=NOW)
+    [notice] = notices(history({BEFORE: 10, YESTERDAY: 10}, [], [left]), "failed")
+    assert notice.retry == 4 and str(BEFORE) in notice.text
+
+
+def test_the_commands_name_exactly_the_days_that_were_refused() -> None:
+    days = [date(2026, 11, day) for day in (20, 21, 24)]
+    message = " ".join(f"{day}: archive_incomplete: x." for day in days)
+    failed = run(4, "failed", date(2026, 11, 18), YESTERDAY, message=message)
+    [notice] = notices(history(dict.fromkeys(days, 10), [], [failed]), "failed")
+    first, second = notice.command.splitlines()
+    assert "--min-submission-date 2026-11-20 --max-submission-date 2026-11-21 --incomplete" in first
+    assert "--min-submission-date 2026-11-24 --max-submission-date 2026-11-24 --incomplete" in second
+
+
+# ---- rule sets
+
+
+def ruled(day: date, rules: str) -> BuiltDay:
+    return msgspec.structs.replace(built(day), rules=rules)
+
+
+def test_days_under_other_rules_than_most_are_told_with_what_makes_them_alike() -> None:
+    days = [TODAY - timedelta(days=n) for n in range(1, 6)]
+    made = [ruled(day, "cra" if day in days[1:3] else "default") for day in days]
+    view = history(dict.fromkeys(days, 10), made)
+    assert view.rules == "default"
+    [notice] = notices(view, "rules")
+    assert notice.text == (
+        f"{days[2]} and {days[1]} were made under the rules cra, the other 3 under default."
+        " Days under different rules are not comparable."
+    )
+    assert (notice.first, notice.last, notice.rules) == (days[2], days[1], "default")
+
+
+def test_days_under_the_same_rules_and_days_without_rows_are_not_mixed() -> None:
+    empty = msgspec.structs.replace(ruled(BEFORE, "cra"), rows=0)
+    assert not notices(history({YESTERDAY: 10, BEFORE: 10}, [ruled(YESTERDAY, "cav"), empty]), "rules")
+    assert history({}).rules is None
+
+
+def test_days_under_other_rules_whose_archive_is_gone_have_no_link() -> None:
+    made = [ruled(YESTERDAY, "default"), ruled(BEFORE, "cra")]
+    [notice] = notices(history({YESTERDAY: 10}, made), "rules")
+    assert f"{BEFORE} was made under the rules cra, the other one under default." in notice.text
+    assert notice.first is None
+
+
+# ---- how far a run is
+
+
+def test_a_run_says_how_far_it_is_and_whether_there_was_anything_to_make() -> None:
+    going = run(5, "running", BEFORE, YESTERDAY, days=8, made=3)
+    [busy] = notices(history({YESTERDAY: 10}, [], [going]), "busy")
+    assert busy.text.endswith("is being made: 3 of 8 days.") and busy.run == 5
+    rows = run_rows([run(n, "done", YESTERDAY, days=days, made=0) for n, days in ((3, 0), (2, 1), (1, None))])
+    assert [row.made_nothing for row in rows] == [True, False, False]

@@ -47,7 +47,7 @@ class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     search: Search = ""
     """How it is searched; empty: not at all."""
     facet: bool = False
-    """Whether its values can be counted."""
+    """Whether it is offered where values are counted."""
     path: str = ""
     """Where its value lies in the processed crash: keys joined by dots, `[]` after a key for each item of a list."""
     override: bool = False

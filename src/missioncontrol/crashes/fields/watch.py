@@ -15,6 +15,7 @@ import structlog
 from missioncontrol.crashes.fields.load import load_fields
 from missioncontrol.crashes.fields.model import Fields
 from missioncontrol.errors import ConfigError
+from missioncontrol.file_stamp import Stamp, stamp
 
 logger = structlog.get_logger()
 
@@ -33,9 +34,9 @@ class FieldsWatcher:
     def __call__(self) -> Fields:
         """The fields in force."""
         with self._lock:
-            stamp = self._look()
-            if stamp != self._stamp:
-                self._stamp = stamp
+            seen = self._look()
+            if seen != self._stamp:
+                self._stamp = seen
                 self._reload()
             return self._fields
 
@@ -48,13 +49,5 @@ class FieldsWatcher:
             self.error = error
             logger.error("crash_fields_rejected", code=error.code, message=error.message, hint=error.hint)
 
-    def _look(self) -> tuple[tuple[int, int, int] | None, ...]:
-        return tuple(_stamp(path) for path in self._paths)
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+    def _look(self) -> tuple[Stamp | None, ...]:
+        return tuple(stamp(path) for path in self._paths)

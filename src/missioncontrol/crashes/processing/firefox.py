@@ -14,6 +14,7 @@ from missioncontrol.crashes.processing.reading import (
 )
 
 _ADDONS_LIMIT = 1000
+_NAME_LIMIT = 1000
 _UNSAFE_REASONS = ("Failed to load module", "byte index", "do not use eval with system privileges")
 """Beginnings of crash reasons that go on with text from a page or a file."""
 _NIGHTLY_ANDROID = "0.0a1"
@@ -74,7 +75,7 @@ def list_addons(crash: Crash) -> None:
 
 def _addon(entry: str) -> str:
     name, _, version = unquote_plus(entry.strip()).partition(":")
-    return f"{name}:{version or 'NO_VERSION'}"
+    return f"{name[:_NAME_LIMIT]}:{version[:_NAME_LIMIT] or 'NO_VERSION'}"
 
 
 def find_theme(crash: Crash) -> None:
@@ -112,7 +113,7 @@ def find_hang(crash: Crash) -> None:
 def find_distribution(crash: Crash) -> None:
     """`distribution_id`: from its annotation, else as telemetry tells it."""
     partner = object_at(crash.document, "telemetry_environment", "partner")
-    named = crash.annotation("DistributionID") or text_at(partner, "distributionId")
+    named = crash.annotation("DistributionID")[:_NAME_LIMIT] or text_at(partner, "distributionId")
     unnamed = "mozilla" if "distributionId" in partner else "unknown"
     crash.document["distribution_id"] = named or unnamed
 

@@ -18,6 +18,7 @@ MOZILLA_PRODUCTS: Mapping[str, str] = dict.fromkeys(
     FIREFOX,
 )
 _NOTES_LIMIT = 100
+_READ_LIMIT = 1_000_000
 
 ReleaseVersion = Callable[[str, str, str], str | None]
 """Looks up (product, channel, build id) and gives the version as it was published, or None."""
@@ -64,11 +65,13 @@ class Crash:
         walked: Mapping[str, Walked],
         settings: Settings,
         processed_at: datetime,
+        memory_report: bytes | None = None,
     ) -> None:
         self.raw: dict[str, Any] = dict(raw)
         self.walked = walked
         self.settings = settings
         self.processed_at = processed_at
+        self.memory_report = memory_report
         self.document: dict[str, Any] = {}
         self._notes: list[str] = []
 
@@ -94,9 +97,9 @@ class Crash:
         return value if isinstance(value, str) else ""
 
     def annotation(self, name: str) -> str:
-        """An annotation as text; empty when there is none."""
+        """An annotation as text, no more of it than a rule should read; empty when there is none."""
         value = self.raw.get(name)
-        return value if isinstance(value, str) else ""
+        return value[:_READ_LIMIT] if isinstance(value, str) else ""
 
     @property
     def dump(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from missioncontrol.crashes.processing import dumps, firefox, java, report, stack, system, times
+from missioncontrol.crashes.processing import dumps, firefox, java, memory, report, stack, system, times
 from missioncontrol.crashes.processing.model import Crash, Processed, Settings, Walked
 from missioncontrol.crashes.signature.lists import FIREFOX
 from missioncontrol.crashes.signature.rules import FAILED
@@ -64,6 +64,7 @@ MOZILLA_RULES: tuple[Rule, ...] = (
     firefox.list_utility_actors,
     firefox.find_hang,
     firefox.find_distribution,
+    memory.measure_memory,
 )
 
 
@@ -74,13 +75,14 @@ def process(
     *,
     processed_at: datetime,
     earlier: Mapping[str, Any] | None = None,
+    memory_report: bytes | None = None,
 ) -> Processed:
     """The processed crash of a raw one. Never raises for what a client sent, and changes nothing that it is given.
 
     `walked` has the stackwalker's result for each dump by name; `earlier` is the document of the last processing, whose
-    notes become history.
+    notes become history; `memory_report` is the file of that name as Firefox sends it.
     """
-    crash = Crash(raw, walked, settings, processed_at)
+    crash = Crash(raw, walked, settings, processed_at, memory_report)
     crash.document["signature"] = FAILED
     _run(crash, BEFORE)
     mozilla = crash.profile == FIREFOX

@@ -24,9 +24,10 @@ from missioncontrol.crashes.signature.lists import (
 )
 from missioncontrol.crashes.signature.model import Explanation, Signature
 from missioncontrol.errors import BadRequest, ConfigError
+from missioncontrol.file_stamp import Stamp, stamp
 
 logger = structlog.get_logger()
-Stamp = tuple[tuple[int, int, int] | None, ...]
+Stamps = tuple[Stamp | None, ...]
 
 
 class Signatures:
@@ -35,7 +36,7 @@ class Signatures:
     def __init__(self, lists_dir: Path | None = None) -> None:
         self._lists_dir = lists_dir
         self._lock = threading.Lock()
-        self._engines: dict[str, tuple[Stamp, Engine]] = {}
+        self._engines: dict[str, tuple[Stamps, Engine]] = {}
         self.errors: dict[str, ConfigError] = {}
         """Why the user's lists of a profile are not in force, by profile."""
 
@@ -64,10 +65,10 @@ class Signatures:
         """The engine of a profile with the lists that are in force now."""
         check_profile(profile)
         with self._lock:
-            stamp = self._look(profile)
+            seen = self._look(profile)
             known = self._engines.get(profile)
-            if known is None or known[0] != stamp:
-                known = stamp, self._load(profile, known[1] if known else None)
+            if known is None or known[0] != seen:
+                known = seen, self._load(profile, known[1] if known else None)
                 self._engines[profile] = known
             return known[1]
 
@@ -85,18 +86,10 @@ class Signatures:
             logger.error("signature_lists_rejected", profile=profile, message=error.message, hint=error.hint)
             return last or Engine(profile, load_lists(profile))
 
-    def _look(self, profile: str) -> Stamp:
+    def _look(self, profile: str) -> Stamps:
         if self._lists_dir is None:
             return ()
-        return tuple(_stamp(self._lists_dir / profile / f"{kind}.txt") for kind in KINDS)
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+        return tuple(stamp(self._lists_dir / profile / f"{kind}.txt") for kind in KINDS)
 
 
 def _result(engine: Engine, job: Any) -> dict[str, Any]:

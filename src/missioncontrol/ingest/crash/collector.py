@@ -151,7 +151,10 @@ class Collector:
         named = understood(report.annotations, request.query)
         product = self._settings.products.get(named.get("ProductName", ""), config.CrashProduct())
         self._admit(request, named.get("ProductName", ""), product)
-        crash_id = self._chosen_id(request, named) or crash_id
+        chosen = self._chosen_id(request, named)
+        if chosen is not None and await asyncio.to_thread(self._store.is_taken, chosen, identity):
+            raise CrashRefused(reasons.UUID_TAKEN)
+        crash_id = chosen or crash_id
         decision = self._throttle.decide(named, identity, self._now())
         shape: Shape = product.answer
         if decision.result != "accept":

@@ -57,6 +57,10 @@ class CrashStore:
         """Begin a file of a report."""
         return self._blobs.draft(dump_key(crash_id, name))
 
+    def is_taken(self, crash_id: str, identity: bytes) -> bool:
+        """Whether the id is that of another report than this one."""
+        return self._blobs.exists(raw_key(crash_id)) and identity not in self._queue.known([identity])
+
     def start(self) -> None:
         """Start the thread."""
         self._thread = threading.Thread(target=self._run, name="crash store", daemon=True)

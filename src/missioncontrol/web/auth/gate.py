@@ -37,20 +37,27 @@ _LIMITED = "/api/"
 _FILES = "/static/"
 
 
+class Surroundings:
+    """What the settings say about how requests come here."""
+
+    def __init__(self, config: Config) -> None:
+        """Raises `ConfigError` (`anonymous_invalid`, `trusted_proxies_invalid`, `public_url_invalid`)."""
+        anonymous_scopes(config.access.anonymous)
+        self.proxies = TrustedProxies(config.server.trusted_proxies, "server.trusted_proxies")
+        self.public_url = _checked_url(config.server.public_url)
+        self.api_requests_per_s = config.access.api_requests_per_s
+
+
 class Gate:
     """Gives every request its `Visit`."""
 
-    def __init__(self, app: ASGIApp, accounts: Callable[[], Accounts], config: Config) -> None:
-        """`accounts` are asked for at the first request, so that a server that nobody asks has no state open.
-
-        Raises `ConfigError` (`anonymous_invalid`, `trusted_proxies_invalid`, `public_url_invalid`).
-        """
+    def __init__(self, app: ASGIApp, accounts: Callable[[], Accounts], surroundings: Surroundings) -> None:
+        """`accounts` are asked for at the first request, so that a server that nobody asks has no state open."""
         self.app = app
-        anonymous_scopes(config.access.anonymous)
         self._accounts = accounts
-        self._proxies = TrustedProxies(config.server.trusted_proxies, "server.trusted_proxies")
-        self._public_url = _checked_url(config.server.public_url)
-        self._rate = RequestRate(config.access.api_requests_per_s, time.monotonic)
+        self._proxies = surroundings.proxies
+        self._public_url = surroundings.public_url
+        self._rate = RequestRate(surroundings.api_requests_per_s, time.monotonic)
         self._limiter = anyio.CapacityLimiter(_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,7 +79,6 @@ class Gate:
             address,
             https,
             self._public_url or f"{'https' if https else 'http'}://{request.headers.get('host', '')}",
-            foreign=from_foreign_page(request, self._public_url),
         )
         return self._identified(request, visit)
 
@@ -92,7 +98,7 @@ class Gate:
                 self._rate.take(_client(reader, visit.address))
             except MissionControlError as error:
                 trouble = error
-        return Visit(reader, visit.address, visit.https, visit.base_url, session, trouble, visit.foreign)
+        return Visit(reader, visit.address, visit.https, visit.base_url, session, trouble)
 
     def _reader(self, request: Request, visit: Visit) -> tuple[Reader, str]:
         """Who asks, and under which session."""
@@ -107,7 +113,7 @@ class Gate:
             direct=not any(name in request.headers for name in _PASSED_ON),
             host=request.headers.get("host", ""),
             # What a link opens is shown to the reader; the page with the link cannot look at it.
-            foreign_page=visit.foreign and not is_navigation(request),
+            foreign_page=from_foreign_page(request, visit.base_url) and not is_navigation(request),
         )
         return self._accounts().anonymous(approach), ""
 

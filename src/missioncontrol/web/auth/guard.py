@@ -14,7 +14,7 @@ from fastapi.dependencies.models import Dependant
 from missioncontrol.access.reader import Reader
 from missioncontrol.access.scopes import SCOPES
 from missioncontrol.web.auth.visit import visit_of
-from missioncontrol.web.same_origin import refusal
+from missioncontrol.web.same_origin import refuse_cross_site
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -53,8 +53,8 @@ async def guard_every_route(request: Request) -> None:
     """
     visit = visit_of(request)
     # A foreign page does not know a token, so a request that carries one was not forged.
-    if request.method not in _SAFE_METHODS and visit.foreign and visit.reader.kind != "token":
-        raise refusal()
+    if request.method not in _SAFE_METHODS and visit.reader.kind != "token":
+        refuse_cross_site(request, visit.base_url)
     if not _has_guard(getattr(request.scope.get("route"), "dependant", None)):
         await _READ(request)
 

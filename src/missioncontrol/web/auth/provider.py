@@ -171,6 +171,7 @@ class Provider:
             redirect_uri=redirect_uri,
             code_challenge_method="S256",
             timeout=_TIMEOUT_S,
+            leeway=0,  # the token is used at once; by itself the library does not use one of a minute
         )
 
     def _check(self) -> None:

@@ -39,8 +39,6 @@ class Visit(msgspec.Struct, frozen=True):
     """Id of the session, for readers who are signed in."""
     trouble: MissionControlError | None = None
     """Why the request must be refused wherever something is shown: a bad token, too many requests."""
-    foreign: bool = False
-    """A browser says that another site's page sent the request."""
 
 
 class Record:

@@ -1,0 +1,64 @@
+"""What each route demands: those that show nothing are known by name, all others demand a scope."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.routing import APIRoute
+
+from missioncontrol.config import Config
+from missioncontrol.services import Services
+from missioncontrol.web.app import create_app
+from missioncontrol.web.auth.guard import Guard, _has_guard, guard_every_route
+
+PUBLIC = {
+    "/login", "/logout", "/profile", "/profile/tokens", "/profile/tokens/{token_id}/revoke", "/api/v1/me",
+    "/login/oidc", "/login/oidc/callback",
+}  # fmt: skip
+"""Open to everybody, or themselves asking for a session."""
+REPROCESS = {"/report/{crash_id}/reprocess",
+    "/history/runs", "/history/runs/{run_id}/retry", "/history/runs/{run_id}/leave", "/api/v1/history/runs",
+}  # fmt: skip
+ONLY_FOR_READING = {"/api/v1/sql", "/api/CrashSignature", "/api/CrashSignature/"}
+ASK_THEMSELVES = {"/api/Reprocessing", "/api/Reprocessing/"}
+"""Demand a scope in their own words, those of the Crash Stats API."""
+
+
+def routes_of(router: Any) -> list[APIRoute]:
+    """The routes of an application, also those of included routers."""
+    found: list[APIRoute] = []
+    for route in router.routes:
+        inner = getattr(route, "original_router", None) or getattr(route, "router", None)
+        if isinstance(route, APIRoute):
+            found.append(route)
+        elif isinstance(inner, APIRouter):
+            found += routes_of(inner)
+    return found
+
+
+def test_a_route_is_open_only_if_it_is_known_to_be(tmp_path: Path) -> None:
+    app: FastAPI = create_app(Services(Config(data=tmp_path)))
+    assert [d.dependency for d in app.router.dependencies] == [guard_every_route]
+    scopes: dict[str, set[str]] = {}
+    routes = routes_of(app)
+    assert {"/", "/api/v1/sql", "/metrics", "/login"} <= {r.path for r in routes}
+    for route in routes:
+        guards = {d.call.scope for d in route.dependant.dependencies if isinstance(d.call, Guard)}
+        assert bool(guards) == _has_guard(route.dependant)
+        if "" in guards:
+            assert route.path in PUBLIC, route.path
+        if route.methods & {"POST", "PUT", "PATCH", "DELETE"}:
+            scopes[route.path] = guards
+    assert {path for path, guards in scopes.items() if guards == {"reprocess"}} == REPROCESS
+    assert set(scopes) <= PUBLIC | REPROCESS | ONLY_FOR_READING | ASK_THEMSELVES, (
+        "what changes something demands more than `read`"
+    )
+
+
+def test_a_request_that_passed_no_gate_is_nobodys() -> None:
+    from missioncontrol.web.auth.visit import reader_of
+
+    reader = reader_of(Request({"type": "http", "headers": []}))
+    assert (reader.kind, reader.scopes) == ("anonymous", frozenset())
