@@ -7,6 +7,7 @@ import { Plots } from "./plots";
 import { THEME_CHANGED } from "./theme";
 
 const LIVE_EVERY_MS = 5000;
+const WAITING_EVERY_MS = 1000;
 let plots: Plots | null = null;
 let data: ChartData | null = null;
 let fetching: AbortController | null = null;
@@ -26,6 +27,9 @@ export function startViews(): void {
   window.addEventListener("popstate", () => void go(location.href, false));
   draw();
   window.setInterval(() => void refresh(), LIVE_EVERY_MS);
+  window.setInterval(() => {
+    if (find('[data-live-page="fast"]')) void refresh(); // somebody waits for what it will show
+  }, WAITING_EVERY_MS);
   document.addEventListener("visibilitychange", () => void refresh());
 }
 
@@ -223,6 +227,7 @@ function takePage(page: Document): void {
   }
   const open = [...document.querySelectorAll<HTMLDetailsElement>("details[open][data-sample]")];
   const focus = focusPath();
+  document.title = page.title;
   swap("main", page);
   swap(".selectors", page);
   for (const { dataset } of open) {

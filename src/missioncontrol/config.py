@@ -94,6 +94,9 @@ class Crashes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long they are not asked again for what they did not have."""
     field_files: list[str] = []
     """More TOML files that declare fields. `fields.toml` in the data folder is always read when it exists."""
+    sources: dict[str, str] = {}
+    """By product (`default` for those not named): address of a source file whose frame names no repository, as in
+    https://code.example.com/{version}/{path}#L{line}. Also {file} (the path as it is), {revision} and {build}."""
     profiles: dict[str, str] = {}
     """Profile by product (`general`, `firefox`); `default` for those not named."""
 

@@ -38,6 +38,7 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
+        self.data = data
         self._log = (data.parent / f"{data.name}.log").open("wb")
         self._process = subprocess.Popen(
             [*COMMAND, "serve", "--data", str(data), "--port", str(self.port), *options],
@@ -51,6 +52,11 @@ class Server:
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(30)
         self._log.close()
+
+    def run(self, *arguments: str) -> None:
+        """Another command on the same data folder."""
+        command = [*COMMAND, *arguments, "--data", str(self.data)]
+        subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True)
 
     def post(self, path: str, body: bytes) -> None:
         assert httpx.post(self.url + path, content=body).status_code == 200

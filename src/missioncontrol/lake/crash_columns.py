@@ -33,7 +33,8 @@ INTEGERS = (
 )  # fmt: skip
 NUMBERS = ("uptime_ts",)
 BOOLS = (
-    "startup_crash", "success", "dom_fission_enabled", "has_guard_page_access", "is_nightly_build",
+    "startup_crash", "is_garbage_collecting", "success", "dom_fission_enabled", "has_guard_page_access",
+    "is_nightly_build",
     "linux_under_memory_pressure", "safe_mode", "submitted_from_infobar", "throttleable", "windows_error_reporting",
 )  # fmt: skip
 TIMES = ("client_crash_date",)

@@ -35,6 +35,20 @@ class SetAside(msgspec.Struct, frozen=True):
     since: datetime
 
 
+class Entry(msgspec.Struct, frozen=True):
+    """A crash in the queue, as it stands."""
+
+    priority: int
+    wanted_at: datetime
+    due_at: datetime
+    """When it is tried, or for a held one when its worker's time is over."""
+    attempts: int
+    held: bool
+    set_aside: bool
+    reason: str
+    """Why the last attempt failed; empty when none did."""
+
+
 class Backlog(msgspec.Struct, frozen=True):
     """How much there is to do."""
 

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from missioncontrol.state.crash_jobs import URGENT, USUAL, Backlog, Leased, SetAside, Upload
+from missioncontrol.state.crash_jobs import URGENT, USUAL, Backlog, Entry, Leased, SetAside, Upload
 from missioncontrol.state.database import Database, crash_queue, crash_uploads
 
 ATTEMPTS = 5
@@ -160,6 +160,16 @@ class CrashQueue:
             )
             count = sa.select(sa.func.count()).where(crash_queue.c.set_aside.is_(False), before)
             return int(connection.execute(count).scalar_one())
+
+    def entry(self, crash_id: str, now: datetime) -> Entry | None:
+        """How a crash stands in the queue, set aside or not; None when it is not there."""
+        with self._database.engine().connect() as connection:
+            row = connection.execute(sa.select(crash_queue).where(crash_queue.c.crash_id == crash_id)).first()
+        if row is None:
+            return None
+        due = _utc(row.due_at)
+        held = bool(row.holder) and due > now and not row.set_aside
+        return Entry(row.priority, _utc(row.wanted_at), due, row.attempts, held, row.set_aside, row.reason)
 
     def any_due(self, now: datetime) -> bool:
         """Whether a worker would find something to do."""

@@ -21,7 +21,10 @@ from missioncontrol.web.auth.login_pages import build_login
 from missioncontrol.web.auth.profile_pages import build_profile
 from missioncontrol.web.auth.visit import Record, reader_of
 from missioncontrol.web.crash_api import build_crash_api
+from missioncontrol.web.crash_pages import build_crash_pages
+from missioncontrol.web.crash_report_pages import build_report_pages
 from missioncontrol.web.crash_route import CrashAccess
+from missioncontrol.web.crash_store import CrashSources, CrashStore
 from missioncontrol.web.deleted_crashes_api import build_deleted_crashes
 from missioncontrol.web.guide import build_guide
 from missioncontrol.web.headers import SecureHeaders
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 
 def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
     """The web application of one installation; `edge` counts submissions in this process."""
+    from missioncontrol.query.crash_reports import CrashReports
     from missioncontrol.web.api import build_api
     from missioncontrol.web.engine_lookup import EngineLookup
     from missioncontrol.web.history_source import LakeHistory
@@ -62,6 +66,19 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
         lambda: datetime.now(UTC),
     )
     api = build_api(services.engine, services.sql, services.registry, services.config, sources.record)
+    store = CrashStore(
+        services.blobs, lambda: services.crash_queue, lambda: services.crash_fields(), sources.now
+    )
+    crashes = CrashSources(
+        store,
+        CrashReports(services.engine),
+        lambda: services.crash_queue,
+        lambda: services.crash_fields(),
+        services.crash_settings,
+        services.config.crashes.sources,
+        sources.record,
+        sources.now,
+    )
     access = CrashAccess(
         lambda request: reader_of(request).may("protected"),
         lambda request: reader_of(request).may("reprocess"),
@@ -78,6 +95,7 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
         ],
         lambda: services.accounts,
         services.config,
+        crashes,
     )
 
 
@@ -100,7 +118,11 @@ def build_crash_routers(services: Services, access: CrashAccess = CrashAccess())
 
 
 def compose(
-    sources: PageSources, routers: list[APIRouter], accounts: Callable[[], Accounts], config: Config
+    sources: PageSources,
+    routers: list[APIRouter],
+    accounts: Callable[[], Accounts],
+    config: Config,
+    crashes: CrashSources,
 ) -> FastAPI:
     """An application of the pages over `sources` and any further routers.
 
@@ -125,6 +147,8 @@ def compose(
     app.include_router(build_history_api(sources.history, sources.now))
     app.include_router(build_pages(sources, renderer))
     app.include_router(build_history_pages(sources, renderer))
+    app.include_router(build_crash_pages(crashes, renderer))
+    app.include_router(build_report_pages(crashes, renderer))
     app.include_router(build_login(accounts, renderer))
     app.include_router(build_profile(accounts, renderer))
     if oidc.issuer:

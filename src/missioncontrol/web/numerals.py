@@ -23,6 +23,13 @@ def rate(value: float | None) -> str:
     return f"{value:,.2f}" if abs(value) < 100 else f"{value:,.0f}"
 
 
+def percent(share: float | None, signed: bool = False) -> str:
+    """A share of 1 as `12.3 %`; signed as `+1.2`, in points."""
+    if share is None:
+        return NOTHING
+    return f"{share * 100:+.1f}" if signed else f"{share * 100:.1f} %"
+
+
 def size(size_bytes: int | None) -> str:
     """`512 B`, `1.5 kB`, `20 MB`: powers of 1,000."""
     if size_bytes is None:

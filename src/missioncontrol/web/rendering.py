@@ -22,6 +22,7 @@ from missioncontrol import __version__
 from missioncontrol.web import numerals
 from missioncontrol.web.assets import Assets
 from missioncontrol.web.auth.visit import reader_of
+from missioncontrol.web.crash_address import signature_href
 
 TEMPLATES = Path(__file__).parent / "templates"
 THEMES = ("light", "dark")
@@ -55,6 +56,8 @@ class Renderer:
             moment=numerals.moment,
             ago=numerals.ago,
             data_block=data_block,
+            percent=numerals.percent,
+            signature_href=signature_href,
             coded=coded,
         )
 

@@ -6,6 +6,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from missioncontrol.state.crash_jobs import AGAIN, URGENT, USUAL, Backlog, Leased, Upload
@@ -137,3 +138,20 @@ def test_forgetting(queue: CrashQueue) -> None:
     assert queue.accept([Upload(b"a", "id-new")], later(3)) == ["id-new"]
     assert queue.lease("w", 9, 60, later(3))[0].crash_id == "id-new"
     assert USUAL < URGENT
+
+
+def test_an_entry_says_how_a_crash_stands(queue: CrashQueue) -> None:
+    assert queue.entry("id-a", NOW) is None
+    queue.accept([upload("a")], NOW)
+    waiting = queue.entry("id-a", NOW)
+    assert waiting is not None
+    assert (waiting.priority, waiting.attempts, waiting.held, waiting.set_aside) == (USUAL, 0, False, False)
+    [leased] = queue.lease("w", 1, 60, NOW)
+    held = queue.entry("id-a", later(1))
+    assert held is not None and held.held
+    lapsed = queue.entry("id-a", later(61))
+    assert lapsed is not None and not lapsed.held
+    queue.failed(msgspec.structs.replace(leased, attempts=ATTEMPTS), "w", "no luck", later(2))
+    aside = queue.entry("id-a", later(3))
+    assert aside is not None
+    assert (aside.held, aside.set_aside, aside.reason) == (False, True, "no luck")

@@ -18,7 +18,7 @@ PUBLIC = {
     "/login/oidc", "/login/oidc/callback",
 }  # fmt: skip
 """Open to everybody, or themselves asking for a session."""
-REPROCESS = {
+REPROCESS = {"/report/{crash_id}/reprocess",
     "/history/runs", "/history/runs/{run_id}/retry", "/history/runs/{run_id}/leave", "/api/v1/history/runs",
 }  # fmt: skip
 ONLY_FOR_READING = {"/api/v1/sql", "/api/CrashSignature", "/api/CrashSignature/"}

@@ -1,0 +1,107 @@
+"""Which crashes a question is about, and the SQL of it: conditions whose values are always bound.
+
+Columns are named by code of ours only (`COLUMNS`), never by a reader. Never runs anything.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal
+
+import msgspec
+
+from missioncontrol.query import dialect
+from missioncontrol.query.relation import Span
+
+By = Literal["report", "build"]
+How = Literal["is", "starts", "contains", "null"]
+
+COLUMNS = (
+    "uuid", "product", "version", "release_channel", "build", "vendor", "signature", "proto_signature", "process_type",
+    "report_type", "reason", "address", "moz_crash_reason", "abort_message", "os_name", "os_version",
+    "os_pretty_version", "cpu_arch", "cpu_info", "crashing_thread_name", "topmost_filenames", "modules_in_stack",
+    "throttle_rule",
+)  # fmt: skip
+"""Public columns of text that a condition may name."""
+_FIRST_DAY = date(2000, 1, 1)
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """What a column must be. Of several values one has to match; a value of `null` is not looked at."""
+
+    column: str
+    values: tuple[str, ...] = ()
+    how: How = "is"
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """Crashes in [start, end) (UTC) that meet every condition."""
+
+    start: datetime
+    end: datetime
+    by: By = "report"
+    """Whether the span is of the receipt of the report or of the day in the build id."""
+    conditions: tuple[Condition, ...] = ()
+    versions: tuple[str, ...] = ()
+    """Any of them; `4.0b` stands for all versions that begin like that."""
+    weighted: bool = False
+    """Count a report as 1 / throttle_rate crashes."""
+
+    @property
+    def length(self) -> timedelta:
+        """How long the span is."""
+        return self.end - self.start
+
+    def before(self) -> Selection:
+        """The same, with the equally long span before put in front."""
+        return msgspec.structs.replace(self, start=self.start - self.length)
+
+
+def span_of(selection: Selection) -> Span:
+    """The days of receipt that can hold such crashes: a build is not older than its crashes."""
+    last = selection.end.astimezone(UTC).date() if selection.by == "report" else date.max
+    return Span(dates=(max(selection.start.date(), _FIRST_DAY), last), dates_range=True)
+
+
+def moment_of(by: By) -> str:
+    """SQL of the instant by which crashes are in the span or not."""
+    if by == "report":
+        return '"date"'
+    return "CAST(try_strptime(left(build, 8), '%Y%m%d') AS TIMESTAMP) AT TIME ZONE 'UTC'"
+
+
+def weight_of(selection: Selection) -> str:
+    """SQL of what one report counts."""
+    return "1e0 / CASE WHEN throttle_rate > 0 THEN throttle_rate ELSE 1 END" if selection.weighted else "1e0"
+
+
+def where(selection: Selection) -> tuple[str, list[str | datetime | list[str]]]:
+    """A condition, and its parameters in order."""
+    moment = moment_of(selection.by)
+    parts = [f"{moment} >= ?", f"{moment} < ?"]
+    parameters: list[str | datetime | list[str]] = [selection.start, selection.end]
+    conditions = [*selection.conditions, *_versions(selection.versions)]
+    for condition in conditions:
+        sql, bound = _one(condition)
+        parts.append(sql)
+        parameters += bound
+    return " AND ".join(parts), parameters
+
+
+def _versions(versions: tuple[str, ...]) -> list[Condition]:
+    return [Condition("version", versions, "starts")] if versions else []
+
+
+def _one(condition: Condition) -> tuple[str, list[str | datetime | list[str]]]:
+    assert condition.column in COLUMNS, condition.column
+    column = dialect.name(condition.column)
+    if condition.how == "null":
+        return f"{column} IS NULL", []
+    if condition.how == "contains":
+        texts = [f"contains(lower({column}), lower(?))" for _ in condition.values]
+        return f"({' OR '.join(texts)})", list(condition.values)
+    if condition.how == "starts":
+        # `4.0b` is every beta of 4.0; a version that ends with a number is itself.
+        each = [f"starts_with({column}, ?)" if v.endswith("b") else f"{column} = ?" for v in condition.values]
+        return f"({' OR '.join(each)})", list(condition.values)
+    return f"list_contains(?, {column})", [list(condition.values)]

@@ -1,0 +1,85 @@
+"""Addresses of the pages of crashes: the whole state, and refusals that name the parameter."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from missioncontrol.errors import BadRequest
+from missioncontrol.query.crash_selection import Condition
+from missioncontrol.web.crash_address import TEXT_FIELDS, CrashState, read_crash_state, signature_href
+
+NOW = datetime(2026, 11, 26, 12, 30, tzinfo=UTC)
+_texts = st.text(st.characters(exclude_categories=("C", "Z")), max_size=20)
+_versions = st.lists(_texts.filter(lambda v: v and "," not in v), max_size=3, unique=True).map(tuple)
+
+
+def read(url: str) -> CrashState:
+    parts = urlsplit(url)
+    return read_crash_state(parts.path, parse_qsl(parts.query, keep_blank_values=True))
+
+
+@given(
+    st.builds(
+        CrashState, st.just("/search"), _texts, _versions, _texts, _texts, _texts, st.integers(1, 366), st.none(),
+        st.none(), st.sampled_from(["report", "build"]), st.booleans(), st.none() | _texts, _texts,
+        st.sampled_from(list(TEXT_FIELDS)), _texts.filter(bool), st.sampled_from(["contains", "is"]), _texts,
+        st.integers(1, 99),
+    )
+)  # fmt: skip
+def test_a_state_comes_back_out_of_its_address(state: CrashState) -> None:
+    assert read(state.url(page=state.page)) == state
+
+
+def test_what_is_usual_is_not_in_the_address() -> None:
+    assert CrashState("/topcrashers", product="Otter").url() == "/topcrashers?product=Otter"
+    assert CrashState("/topcrashers", page=4).url(product="Otter") == "/topcrashers?product=Otter"
+
+
+def test_signatures_of_any_kind_have_an_address() -> None:
+    for signature in (None, "~", "a & b = c?", "x/y", "../..", "EMPTY: no", "ünï"):
+        assert read(signature_href(signature, "Otter")).signature == signature
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["days=0", "days=x", "days=1e9", "page=-1", "by=week", "weighted=2", "field=user_comments", "operator=like",
+     "start=yesterday", "start=2026-02-30", "start=2026-02-02&end=2026-02-01", "start=2020-01-01&end=2026-01-01"],
+)  # fmt: skip
+def test_what_is_wrong_is_refused_by_name(query: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        read(f"/search?{query}")
+    assert refused.value.code in ("bad_parameter", "bad_time")
+
+
+def test_the_last_days_end_now_and_builds_are_of_whole_days() -> None:
+    report = read("/topcrashers?days=3").selection(NOW)
+    assert (report.start, report.end) == (NOW - timedelta(days=3), NOW)
+    build = read("/topcrashers?days=3&by=build").selection(NOW)
+    assert (build.start, build.end) == (
+        datetime(2026, 11, 24, tzinfo=UTC),
+        datetime(2026, 11, 27, tzinfo=UTC),
+    )
+
+
+def test_days_by_name_are_inclusive_and_one_alone_is_a_week() -> None:
+    both = read("/search?start=2026-11-01&end=2026-11-02").selection(NOW)
+    assert (both.start.day, both.end.day) == (1, 3)
+    assert read("/search?start=2026-11-01").end == date(2026, 11, 7)
+
+
+def test_filters_become_conditions() -> None:
+    state = read(
+        "/search?product=Otter&version=4.0b,%203.9&process=gpu&signature=~&field=reason&text=SEG&operator=is"
+    )
+    assert state.versions == ("4.0b", "3.9")
+    assert state.selection(NOW).conditions == (
+        Condition("product", ("Otter",)),
+        Condition("process_type", ("gpu",)),
+        Condition("signature", (), "null"),
+        Condition("reason", ("SEG",), "is"),
+    )
