@@ -26,7 +26,10 @@ COMMANDS = (
     "serve", "demo", "stream", "import pings", "import aggregates", "import releases", "sql", "registry list",
     "registry check", "registry add", "registry remove", "registry import-probes", "registry probes", "registry backfill",
     "backfill", "lake tables", "lake compact", "lake vacuum", "lake retention", "lake expire", "lake publish-postgres", "lake schema", "jobs list", "jobs retry", "jobs leave",
-    "simulate corpus", "simulate traffic", "config show",
+    "simulate corpus", "simulate traffic", "config show", "crash delete", "crash process", "crash reprocess",
+    "crash search", "crash show", "crash submit", "symbols list", "symbols missing", "symbols remove", "symbols upload",
+    "user add", "user disable", "user enable", "user list", "user password", "user remove", "user scopes", "user seen",
+    "token create", "token list", "token revoke",
 )  # fmt: skip
 DAY_NS = 86_400_000_000_000
 
@@ -308,7 +311,9 @@ def test_help_of_every_command_has_examples(shell: Shell, command: str) -> None:
     text = shell.run(*command.split(), "--help")
     assert "Usage: missioncontrol " in text
     assert "Example" in text
-    assert "--data DIR" in text or command.startswith("simulate")  # which touches no installation
+    assert "--data DIR" in text or command.startswith(
+        ("simulate", "crash submit")
+    )  # which touches no installation
     assert f"missioncontrol {command}" in text.split("Example", 1)[1]
 
 

@@ -78,6 +78,11 @@ def process(settings: Settings, follow: bool) -> None:
     """Process the crashes that wait; with --follow also those that come.
 
     Several may run at once, on one data folder. A crash that fails is tried again later.
+
+    \b
+    Examples:
+      missioncontrol crash process
+      missioncontrol crash process --follow
     """
     import signal
     import threading

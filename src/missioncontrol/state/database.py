@@ -6,13 +6,16 @@ process that opens the database runs those that are missing.
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from missioncontrol.errors import StorageError
+from missioncontrol.errors import StorageError, StorageFull
 
 metadata = sa.MetaData()
 
@@ -142,6 +145,7 @@ access_log = sa.Table(
 )
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_NO_ROOM_BYTES = 1 << 20
 _migrating = threading.Lock()
 """Alembic keeps what it works on in globals."""
 
@@ -171,11 +175,23 @@ class Database:
             )
             if url.get_backend_name() == "sqlite":
                 sa.event.listen(engine, "connect", _prepare_sqlite)
+                sa.event.listen(engine, "handle_error", _tell_full)
             _migrate(engine)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             hint = "Is the data folder writable, and the file a database?"
             raise StorageError("state_unavailable", f"State database {url!r}: {error}", hint) from None
         return engine
+
+
+def _tell_full(context: sa.engine.ExceptionContext) -> None:
+    """SQLite says many things on a full disk, `disk I/O error` among them; raise the one that says what is wrong."""
+    database = context.engine.url.database if context.engine is not None else None
+    if isinstance(context.original_exception, sqlite3.OperationalError) and database:
+        with suppress(OSError):
+            if shutil.disk_usage(Path(database).parent).free < _NO_ROOM_BYTES:
+                raise StorageFull(
+                    "state_full", "There is no room left for the state database.", "Free disk space."
+                )
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

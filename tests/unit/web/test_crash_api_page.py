@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "reference" / "crash-api.md").read_text()
 SOURCES = [
     *(ROOT / "src/missioncontrol/query/supersearch").glob("*.py"),
-    *(ROOT / "src/missioncontrol/web").glob("crash_*.py"),
+    *(ROOT / "src/missioncontrol/web").glob("crash_*api.py"),
+    ROOT / "src/missioncontrol/web/crash_route.py",
 ]
 
 

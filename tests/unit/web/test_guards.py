@@ -22,6 +22,10 @@ REPROCESS = {"/report/{crash_id}/reprocess",
     "/history/runs", "/history/runs/{run_id}/retry", "/history/runs/{run_id}/leave", "/api/v1/history/runs",
 }  # fmt: skip
 ONLY_FOR_READING = {"/api/v1/sql", "/api/CrashSignature", "/api/CrashSignature/"}
+SYMBOLS = {
+    "/upload", "/upload/", "/symbols/{debug_file}/{debug_id:debug_id}/{file:sym_file}",
+    "/{debug_file}/{debug_id:debug_id}/{file:sym_file}",
+}  # fmt: skip
 ASK_THEMSELVES = {"/api/Reprocessing", "/api/Reprocessing/"}
 """Demand a scope in their own words, those of the Crash Stats API."""
 
@@ -51,8 +55,9 @@ def test_a_route_is_open_only_if_it_is_known_to_be(tmp_path: Path) -> None:
             assert route.path in PUBLIC, route.path
         if route.methods & {"POST", "PUT", "PATCH", "DELETE"}:
             scopes[route.path] = guards
+    assert {path for path, guards in scopes.items() if guards == {"symbols"}} == SYMBOLS
     assert {path for path, guards in scopes.items() if guards == {"reprocess"}} == REPROCESS
-    assert set(scopes) <= PUBLIC | REPROCESS | ONLY_FOR_READING | ASK_THEMSELVES, (
+    assert set(scopes) <= PUBLIC | REPROCESS | ONLY_FOR_READING | ASK_THEMSELVES | SYMBOLS, (
         "what changes something demands more than `read`"
     )
 

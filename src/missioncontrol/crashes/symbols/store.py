@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import msgspec
 
@@ -21,7 +21,9 @@ from missioncontrol.blobs.protocol import Blobs
 from missioncontrol.crashes.symbols.names import ROOT, SymbolName, name_of_path
 from missioncontrol.crashes.symbols.sym_file import PIECE_BYTES, SymContent, SymReader
 from missioncontrol.errors import BadRequest, NotFound
-from missioncontrol.state.symbol_changes import SymbolChanges
+
+if TYPE_CHECKING:
+    from missioncontrol.state.symbol_changes import SymbolChanges
 
 Outcome = Literal["new", "replaced", "already_there", "refused", "ignored"]
 

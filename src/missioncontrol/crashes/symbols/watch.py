@@ -5,9 +5,10 @@ One look is one short query; nothing is read of the symbols themselves.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from missioncontrol.state.symbol_changes import SymbolChanges
+if TYPE_CHECKING:
+    from missioncontrol.state.symbol_changes import SymbolChanges
 
 
 class Forgetful(Protocol):
