@@ -356,5 +356,7 @@ class Services:
 
     def close(self) -> None:
         """Release files and threads of the parts that were built."""
+        if "engine" in self.__dict__:
+            self.engine.close()
         if "log" in self.__dict__:
             self.log.close()
