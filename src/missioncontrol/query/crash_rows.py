@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from missioncontrol.lake.tables import Column
 from missioncontrol.query import dialect
-from missioncontrol.query.relation import scan
+from missioncontrol.query.relation import Span, scan
 
 if TYPE_CHECKING:
     from missioncontrol.lake.snapshot import FileRef, LakeReader
@@ -25,13 +25,11 @@ NEWEST = "min_by(revision, (revision >= 0, -revision))"
 """The revision that counts of one crash: -1 (deleted) before all others, then the largest."""
 
 
-def counting_rows(
-    reader: LakeReader, columns: Sequence[Column], first: date | None = None, last: date | None = None
-) -> str:
-    """A parenthesised SELECT of `columns` (submission_date is none of them) over the crashes of these days."""
+def counting_rows(reader: LakeReader, columns: Sequence[Column], span: Span = Span()) -> str:
+    """A parenthesised SELECT of `columns` (submission_date is none of them) over the crashes within `span`."""
     # Revisions first: a row that comes between the two looks is not yet counted, instead of twice or never.
-    revisions = _files(reader, REVISIONS, first, last)
-    files = _files(reader, CRASHES, first, last)
+    revisions = _files(reader, REVISIONS, span)
+    files = _files(reader, CRASHES, span)
     days = {_day(file) for file in revisions}
     revised = [file for file in files if _day(file) in days]
     once = [file for file in files if _day(file) not in days]
@@ -49,15 +47,9 @@ def counting_rows(
     return f"({' UNION ALL '.join(parts)})"
 
 
-def _files(reader: LakeReader, table: str, first: date | None, last: date | None) -> list[FileRef]:
+def _files(reader: LakeReader, table: str, span: Span) -> list[FileRef]:
     snapshot = reader.snapshot(table)
-    if snapshot is None:
-        return []
-    return [
-        file
-        for file in snapshot.files
-        if (first is None or _day(file) >= first) and (last is None or _day(file) <= last)
-    ]
+    return [file for file in snapshot.files if span.wants(file)] if snapshot else []
 
 
 def _day(file: FileRef) -> date:

@@ -18,12 +18,11 @@ from missioncontrol.errors import StorageError
 from missioncontrol.lake.tables import lake_tables
 from missioncontrol.query import sketch_functions
 from missioncontrol.query.aggregates import AggregateQuery, ValuesQuery, as_aggregate
-from missioncontrol.query.crash_rows import REVISIONS
+from missioncontrol.query.crash_rows import CRASHES, counting_rows
 from missioncontrol.query.relation import Span, view
 from missioncontrol.query.rows import ARROW_BATCH_ROWS, Deadline, Rows, duckdb_failures
 from missioncontrol.query.statement import Compiler, Parameter, Statement
 from missioncontrol.query.versions import newest_first
-from missioncontrol.query.views import newest
 from missioncontrol.registry.model import Registry
 
 if TYPE_CHECKING:
@@ -88,23 +87,17 @@ class Engine:
         self, table: str, sql: str, parameters: Sequence[Parameter] = (), span: Span = Span()
     ) -> list[tuple[Any, ...]]:
         """All rows of SQL of our own, in which `{relation}` stands for the table's files within `span`."""
-        return self._all(sql.replace("{relation}", self._relation(table, span)[0]), parameters)
+        return self._all(sql.replace("{relation}", self._relation(table, span)), parameters)
 
     def over_crashes(
         self, sql: str, parameters: Sequence[Parameter] = (), span: Span = Span()
     ) -> list[tuple[Any, ...]]:
         """All rows of SQL of our own, in which `{crashes}` stands for the crashes within `span` that count."""
-        revisions, revised = self._relation(REVISIONS, span)
-        counting = newest(self._relation("crashes", span)[0], revised)
-        crashes = (
-            f"(WITH {REVISIONS} AS (SELECT * FROM {revisions}) SELECT * FROM {counting})"
-            if revised
-            else counting
-        )
-        return self._all(sql.replace("{crashes}", crashes), parameters)
+        columns = [c for c in lake_tables(self.registry())[CRASHES].columns if c.name != "submission_date"]
+        return self._all(sql.replace("{crashes}", counting_rows(self.reader, columns, span)), parameters)
 
-    def _relation(self, table: str, span: Span) -> tuple[str, bool]:
-        """A table's files within `span`, as a relation with all of its columns; and whether there are any."""
+    def _relation(self, table: str, span: Span) -> str:
+        """A table's files within `span`, as a relation with all of its columns."""
         snapshot = self.reader.snapshot(table)
         columns = lake_tables(self.registry())[table].columns
         if snapshot:
@@ -112,7 +105,7 @@ class Engine:
             held = {c.name for c in snapshot.columns}
             columns = (*snapshot.columns, *(c for c in columns if c.name not in held))
         files = [f for f in snapshot.files if span.wants(f)] if snapshot else []
-        return view(files, columns), bool(files)
+        return view(files, columns)
 
     def _all(self, sql: str, parameters: Sequence[Parameter]) -> list[tuple[Any, ...]]:
         with self._run(Statement(sql, tuple(parameters), (), _ALL)) as rows:

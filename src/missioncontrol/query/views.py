@@ -82,7 +82,7 @@ def views(
         source = view(files, columns[name])
         uses: tuple[str, ...] = ()
         if name == "crashes":
-            source, uses = newest(source, any(v.name == REVISIONS and v.files for v in made)), (REVISIONS,)
+            source, uses = _newest(source, any(v.name == REVISIONS and v.files for v in made)), (REVISIONS,)
         sql = f"CREATE VIEW {dialect.name(name)} AS SELECT {select} FROM {source}"
         made.append(View(name, sql, tuple(f.path for f in files), uses, protected))
     made.append(View("aggregates", f"CREATE VIEW aggregates AS SELECT * FROM {CRASHES}", (), (CRASHES,)))
@@ -92,7 +92,7 @@ def views(
     return made
 
 
-def newest(crashes: str, revised: bool) -> str:
+def _newest(crashes: str, revised: bool) -> str:
     """The rows of crashes that count: the newest of one that was processed again, none of one that was deleted.
 
     Where some were (`revised`), a relation named `crash_revisions` must be at hand.

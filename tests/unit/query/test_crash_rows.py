@@ -14,6 +14,7 @@ from tests.support.crash_lake import NOW, CrashLake
 from missioncontrol.lake.care import compact_now
 from missioncontrol.lake.tables import lake_tables
 from missioncontrol.query.crash_rows import counting_rows
+from missioncontrol.query.relation import Span
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def test_days_without_revisions_are_read_without_a_join(lake: CrashLake) -> None
     assert "JOIN" not in counting_rows(lake.services.reader, columns)
     lake.add({"signature": "C", "uuid": crash, "hours_ago": 100}, revision=1)
     assert "JOIN" in counting_rows(lake.services.reader, columns)
-    assert "JOIN" not in counting_rows(lake.services.reader, columns, first=NOW.date())
+    assert "JOIN" not in counting_rows(lake.services.reader, columns, Span(dates=(NOW.date(),)))
 
 
 def test_first_seen(lake: CrashLake) -> None:

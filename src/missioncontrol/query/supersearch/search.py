@@ -15,6 +15,7 @@ from missioncontrol.errors import BadRequest
 from missioncontrol.lake.tables import Column, lake_tables
 from missioncontrol.query.crash_rows import CRASHES, counting_rows
 from missioncontrol.query.engine import Engine
+from missioncontrol.query.relation import Span
 from missioncontrol.query.statement import Statement
 from missioncontrol.query.supersearch.answer import counts_of, hits_of, iso
 from missioncontrol.query.supersearch.expressions import Sql
@@ -99,7 +100,8 @@ class CrashSearch:
             c.name: c for c in lake_tables(self._engine.registry())[CRASHES].columns
         }
         wanted = [columns[name] for name in names if name in columns]
-        return counting_rows(self._engine.reader, wanted, first, last)
+        days = Span(dates=(first or date.min, last or date.max), dates_range=True)
+        return counting_rows(self._engine.reader, wanted, days)
 
     def _rows(self, sql: Sql, relation: str, most: int) -> tuple[list[tuple[Any, ...]], bool]:
         text = sql.text.replace("{relation}", relation)
