@@ -6,6 +6,11 @@ docs. A user's mistake never shows a traceback: the command line and the HTTP la
 
 from __future__ import annotations
 
+import errno
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of the system that say that a disk, or what one may have of it, is full."""
+
 
 class MissionControlError(Exception):
     """Base of all errors that are meant to be read by a user."""

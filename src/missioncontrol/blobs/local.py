@@ -17,12 +17,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from missioncontrol.blobs.protocol import Draft, checked, unknown
-from missioncontrol.errors import StorageError, StorageFull
+from missioncontrol.errors import NO_ROOM, StorageError, StorageFull
 
 _ABANDONED_S = 24 * 3600.0
 _FLUSHERS = 8
 """Flushes wait for the disk, which does several at once."""
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_ROOM = (*NO_ROOM, errno.EFBIG)
 
 
 class LocalDraft:

@@ -172,23 +172,17 @@ def delete(settings: Settings, yes: bool, as_json: bool, crash_ids: tuple[str, .
 
 
 def _document(services: Services, crash_id: str, raw: bool) -> dict[str, Any]:
-    import gzip
-
-    import msgspec
-
-    from missioncontrol.blobs.crash_keys import processed_key, raw_key
+    from missioncontrol.blobs.crash_objects import read_processed_crash, read_raw_crash
     from missioncontrol.errors import NotFound
 
     try:
-        found = services.blobs.get(raw_key(crash_id) if raw else processed_key(crash_id))
+        return (read_raw_crash if raw else read_processed_crash)(services.blobs, crash_id)
     except NotFound:
         place = None if raw else services.crash_queue.place(crash_id)
         hint = f"It waits to be processed; {place:,} are before it." if place is not None else ""
         raise NotFound(
             "unknown_crash", f"There is no {'' if raw else 'processed '}crash {crash_id} here.", hint
         ) from None
-    document: dict[str, Any] = msgspec.json.decode(found if raw else gzip.decompress(found))
-    return document
 
 
 def _summary(document: dict[str, Any]) -> str:

@@ -6,15 +6,18 @@ was. Never touches the queue.
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from missioncontrol.blobs.crash_keys import MINIDUMP, dump_key, processed_key, raw_key
+from missioncontrol.blobs.crash_objects import (
+    Document,
+    read_processed_crash,
+    read_raw_crash,
+    write_processed_crash,
+)
 from missioncontrol.blobs.protocol import Blobs, unknown
 from missioncontrol.crashes.index import REVISION
 from missioncontrol.crashes.processing import Settings, Walked, process
@@ -24,10 +27,8 @@ from missioncontrol.crashes.symbols.watch import SymbolWatch
 from missioncontrol.errors import NotFound
 
 MEMORY_REPORT = "memory_report"
-_LEVEL = 6
 _ROUNDS = 4
 """Most walks after the first one for symbols of other servers: each may meet modules that the one before did not."""
-Document = dict[str, Any]
 
 
 class CrashWork:
@@ -48,7 +49,7 @@ class CrashWork:
 
     def process(self, crash_id: str) -> Document:
         """Process a crash and store the result; raises `NotFound` (`unknown_object`) when it was deleted."""
-        raw: Document = msgspec.json.decode(self._blobs.get(raw_key(crash_id)))
+        raw = read_raw_crash(self._blobs, crash_id)
         earlier = self.earlier(crash_id)
         report = self._memory_report(crash_id, raw)
         if self._watch is not None:
@@ -61,9 +62,7 @@ class CrashWork:
         )
         document = done.document
         document[REVISION] = int(earlier.get(REVISION) or 0) + 1 if earlier else 0
-        self._blobs.put(
-            processed_key(crash_id), gzip.compress(msgspec.json.encode(document), _LEVEL, mtime=0)
-        )
+        write_processed_crash(self._blobs, crash_id, document)
         if not self._blobs.exists(raw_key(crash_id)):  # deleted meanwhile: then everywhere
             self._blobs.delete(processed_key(crash_id))
             raise unknown(crash_id)
@@ -72,10 +71,9 @@ class CrashWork:
     def earlier(self, crash_id: str) -> Document | None:
         """The processed crash as it is stored."""
         try:
-            found: Document = msgspec.json.decode(gzip.decompress(self._blobs.get(processed_key(crash_id))))
+            return read_processed_crash(self._blobs, crash_id)
         except NotFound:
             return None
-        return found
 
     def _memory_report(self, crash_id: str, raw: Mapping[str, Any]) -> bytes | None:
         if MEMORY_REPORT not in _file_names(raw):

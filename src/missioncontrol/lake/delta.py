@@ -5,7 +5,6 @@ Never reads or writes rows. Imports `deltalake` only: neither Arrow nor DuckDB.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from deltalake import DeltaTable, Field, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError, DeltaProtocolError, TableNotFoundError
 from deltalake.schema import MapType, PrimitiveType
 
-from missioncontrol.errors import MissionControlError, StorageError, StorageFull
+from missioncontrol.errors import NO_ROOM, MissionControlError, StorageError, StorageFull
 from missioncontrol.lake.tables import Column, Type
 
 DeltaFailure = (DeltaError, DeltaProtocolError, TableNotFoundError, CommitFailedError, OSError, ValueError)
@@ -123,7 +122,7 @@ def storage_error(error: BaseException, path: Path) -> MissionControlError:
 
 def is_full(error: BaseException) -> bool:
     """Whether the error says that the disk, or the quota, is full."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
         return True
     text = str(error)
     return "No space left" in text or "os error 28" in text or "quota exceeded" in text.lower()

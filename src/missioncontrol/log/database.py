@@ -14,9 +14,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from missioncontrol.errors import MissionControlError, StorageError, StorageFull
+from missioncontrol.errors import NO_ROOM, MissionControlError, StorageError, StorageFull
 from missioncontrol.log.bodies import sync_folder
-from missioncontrol.log.room import FULL, is_exhausted
+from missioncontrol.log.room import is_exhausted
 
 Item = TypeVar("Item")
 
@@ -149,7 +149,7 @@ def failure(error: Exception, path: Path, code: str = "log_unwritable") -> Missi
 
 def _is_full(error: Exception, folder: Path) -> bool:
     if isinstance(error, OSError):
-        return error.errno in FULL
+        return error.errno in NO_ROOM
     primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if primary == sqlite3.SQLITE_FULL:
         return True

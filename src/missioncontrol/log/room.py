@@ -7,19 +7,16 @@ neither trimmed nor, after a restart, read.
 
 from __future__ import annotations
 
-import errno
 import os
 import tempfile
 from pathlib import Path
 
-from missioncontrol.errors import StorageFull
+from missioncontrol.errors import NO_ROOM, StorageFull
 
 RESERVE_BYTES = 16 * 1024 * 1024
 """Left free by appends, or a sixteenth of a small disk."""
 SCARCE_BYTES = 128 * 1024 * 1024
 """Below this much free, what is written is copied from the write-ahead log into the file at once."""
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def require_room(folder: Path, size_bytes: int) -> int:
@@ -52,5 +49,5 @@ def is_exhausted(folder: Path) -> bool:
             file.write(bytes(65536))
             os.fsync(file.fileno())
     except OSError as error:
-        return error.errno in FULL
+        return error.errno in NO_ROOM
     return False

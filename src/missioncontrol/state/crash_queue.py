@@ -9,7 +9,7 @@ itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from missioncontrol.state.crash_jobs import URGENT, USUAL, Backlog, Entry, Leased, SetAside, Upload
 from missioncontrol.state.database import Database, crash_queue, crash_uploads
+from missioncontrol.state.moments import aware
 
 ATTEMPTS = 5
 _PAUSE = timedelta(seconds=5)
@@ -167,9 +168,9 @@ class CrashQueue:
             row = connection.execute(sa.select(crash_queue).where(crash_queue.c.crash_id == crash_id)).first()
         if row is None:
             return None
-        due = _utc(row.due_at)
+        due = aware(row.due_at)
         held = bool(row.holder) and due > now and not row.set_aside
-        return Entry(row.priority, _utc(row.wanted_at), due, row.attempts, held, row.set_aside, row.reason)
+        return Entry(row.priority, aware(row.wanted_at), due, row.attempts, held, row.set_aside, row.reason)
 
     def any_due(self, now: datetime) -> bool:
         """Whether a worker would find something to do."""
@@ -191,7 +192,13 @@ class CrashQueue:
         )
         with self._database.engine().connect() as connection:
             all_live, now_held, aside, oldest = connection.execute(query).one()
-        age = (now - _utc(oldest)).total_seconds() if oldest else 0.0
+        age = (
+            (
+                now - aware(datetime.fromisoformat(oldest) if isinstance(oldest, str) else oldest)
+            ).total_seconds()
+            if oldest
+            else 0.0
+        )
         return Backlog(all_live - now_held, now_held, aside, max(0.0, age))
 
     def set_aside(self, limit: int = 100) -> list[SetAside]:
@@ -200,7 +207,7 @@ class CrashQueue:
         query = query.order_by(crash_queue.c.due_at.desc()).limit(limit)
         with self._database.engine().connect() as connection:
             rows = connection.execute(query).all()
-        return [SetAside(r.crash_id, r.attempts, r.reason, _utc(r.wanted_at)) for r in rows]
+        return [SetAside(r.crash_id, r.attempts, r.reason, aware(r.wanted_at)) for r in rows]
 
     def forget_uploads(self, before: datetime) -> int:
         """Forget identities of uploads received before; a resend of those is a crash of its own."""
@@ -225,8 +232,3 @@ def _write_first(connection: sa.Connection) -> None:
     """Take SQLite's write lock before the first look, or two that looked at once cannot both write."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _utc(moment: datetime | str) -> datetime:
-    value = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 import sqlalchemy as sa
 
 from missioncontrol.errors import BadRequest
 from missioncontrol.state.database import Database, releases
+from missioncontrol.state.moments import aware
 
 
 class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,7 +30,7 @@ def parse_releases(text: bytes, name: str) -> list[Release]:
     except msgspec.DecodeError as error:
         hint = 'A list of {"application", "channel", "version", "build_id", "published_at"}.'
         raise BadRequest("releases_invalid", f"{name}: {error}", hint) from None
-    return [msgspec.structs.replace(r, published_at=_utc(r.published_at)) for r in found]
+    return [msgspec.structs.replace(r, published_at=aware(r.published_at)) for r in found]
 
 
 class Releases:
@@ -61,11 +62,7 @@ class Releases:
             query = query.where(releases.c.channel == channel)
         with self._database.engine().connect() as connection:
             rows = connection.execute(query).all()
-        return [Release(r.application, r.channel, r.version, r.build_id, _utc(r.published_at)) for r in rows]
+        return [Release(r.application, r.channel, r.version, r.build_id, aware(r.published_at)) for r in rows]
 
 
 _KEY = ("application", "channel", "version", "build_id")
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.state.database import Database, built_days, runs
+from missioncontrol.state.moments import aware
 
 Status = Literal["waiting", "running", "done", "failed", "stopped"]
 Origin = Literal["schedule", "command", "page"]
@@ -191,7 +192,7 @@ class Runs:
             query = query.where(built_days.c.day <= last)
         with self._database.engine().connect() as connection:
             found = connection.execute(query).mappings().all()
-        return [BuiltDay(**{**row, "built_at": _utc(row["built_at"])}) for row in found]
+        return [BuiltDay(**{**row, "built_at": aware(row["built_at"])}) for row in found]
 
     def _insert(
         self,
@@ -229,14 +230,8 @@ class Runs:
 def _run(row: sa.Row[Any], now: datetime) -> Run:
     values = dict(row._mapping)
     for name in ("created_at", "started_at", "seen_at", "finished_at", "left_at"):
-        values[name] = _utc(values[name])
+        values[name] = aware(values[name])
     run = Run(**values)
     if run.status == "running" and (run.seen_at is None or abs(now - run.seen_at) > STOPPED_AFTER):
         return msgspec.structs.replace(run, status="stopped")
     return run
-
-
-def _utc(moment: datetime | None) -> Any:
-    if moment is None:
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

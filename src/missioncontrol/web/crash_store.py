@@ -5,15 +5,15 @@ The only writing is that a crash somebody looks at is moved up in the queue, and
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from missioncontrol.blobs.crash_keys import dump_key, processed_key, raw_key
+from missioncontrol.blobs.crash_keys import dump_key, raw_key
+from missioncontrol.blobs.crash_objects import Document, read_processed_crash, read_raw_crash
 from missioncontrol.blobs.protocol import Blobs
 from missioncontrol.crashes.fields import Fields
 from missioncontrol.errors import NotFound
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from missioncontrol.crashes.processing import Settings
     from missioncontrol.state.crash_queue import CrashQueue
 
-Document = dict[str, Any]
 State = Literal["processed", "waiting", "held", "set aside", "unknown"]
 """`unknown`: stored and neither processed nor in the queue."""
 
@@ -83,14 +82,14 @@ class CrashStore:
 
     def crash(self, crash_id: str, protected: bool) -> StoredCrash:
         """A crash by its checked id; raises `NotFound` (`unknown_crash`)."""
-        processed = self._document(processed_key(crash_id), packed=True)
-        raw = self._document(raw_key(crash_id))
+        processed = self._document(read_processed_crash, crash_id)
+        raw = self._document(read_raw_crash, crash_id)
         if raw is None and processed is None:
             raise unknown(crash_id)
         standing = self._standing(crash_id, processed is not None)
         if standing.state == "unknown":
             # It may have been finished between the two looks.
-            processed = self._document(processed_key(crash_id), packed=True)
+            processed = self._document(read_processed_crash, crash_id)
             standing = Standing("processed") if processed is not None else standing
         files = self._files(crash_id, raw or {})
         if not protected:
@@ -119,7 +118,7 @@ class CrashStore:
 
     def file(self, crash_id: str, name: str) -> Path:
         """A file of a report by its name there; raises `NotFound` (`unknown_file`)."""
-        raw = self._document(raw_key(crash_id))
+        raw = self._document(read_raw_crash, crash_id)
         if raw is None:
             raise unknown(crash_id)
         try:
@@ -140,13 +139,11 @@ class CrashStore:
         due = entry.due_at if state == "waiting" and entry.due_at > now else None
         return Standing(state, before, entry.attempts, entry.reason, due, entry.wanted_at)
 
-    def _document(self, key: str, packed: bool = False) -> Document | None:
+    def _document(self, read: Callable[[Blobs, str], Document], crash_id: str) -> Document | None:
         try:
-            data = self._blobs.get(key)
+            return read(self._blobs, crash_id)
         except NotFound:
             return None
-        found: Document = msgspec.json.decode(gzip.decompress(data) if packed else data)
-        return found
 
     def _files(self, crash_id: str, raw: Document) -> list[File]:
         return [File(n, self._size(crash_id, n), str(digest)) for n, digest in _checksums(raw).items()]

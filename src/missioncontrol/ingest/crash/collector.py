@@ -10,6 +10,7 @@ import asyncio
 import hmac
 import logging
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -19,14 +20,14 @@ from urllib.parse import parse_qs
 import msgspec
 
 from missioncontrol import config
+from missioncontrol.access.request_rate import RequestRate
 from missioncontrol.blobs.crash_keys import parsed_crash_id
-from missioncontrol.errors import BadRequest
+from missioncontrol.errors import BadRequest, TooMany
 from missioncontrol.ingest.asgi import REFUSED_BY_SERVER, Receive, Scope, Send, respond
 from missioncontrol.ingest.crash import reasons
 from missioncontrol.ingest.crash.annotations import understood, without_forbidden
 from missioncontrol.ingest.crash.answers import Shape, accepted, discarded
 from missioncontrol.ingest.crash.multipart import Limits, ReportReader, boundary_of
-from missioncontrol.ingest.crash.rate import RateLimit
 from missioncontrol.ingest.crash.reasons import CrashReason, CrashRefused
 from missioncontrol.ingest.crash.report import Report
 from missioncontrol.ingest.crash.store import CrashStore, Stored, raw_crash
@@ -85,7 +86,10 @@ class Collector:
         self._settings, self._store, self._throttle = settings, store, throttle
         self._refusals, self._now, self._may_choose_id = refusals, now, may_choose_id
         self._limits = Limits(inflated_bytes=settings.crash_max_inflated_bytes)
-        self._rates = {name: RateLimit(p.per_minute) for name, p in settings.products.items() if p.per_minute}
+        self._rates = {
+            name: RequestRate(product.per_minute / 60, time.monotonic, burst_s=60.0)
+            for name, product in settings.products.items()
+        }
         self._accepted = self._resent = self._body_bytes = 0
         self._throttled: Counter[str] = Counter()
         self._storing = True
@@ -194,8 +198,11 @@ class Collector:
             if not hmac.compare_digest(given.encode(), product.key.encode()):
                 raise CrashRefused(reasons.UNAUTHORIZED_KEY)
         rate = self._rates.get(name)
-        if rate is not None and not rate.take():
-            raise CrashRefused(reasons.RATE_LIMITED)
+        if rate is not None:
+            try:
+                rate.take(name)
+            except TooMany:
+                raise CrashRefused(reasons.RATE_LIMITED) from None
 
     def _chosen_id(self, request: _Request, named: Mapping[str, str]) -> str | None:
         chosen = named.get("uuid")
