@@ -91,7 +91,7 @@ class CrashIndex:
         self._append(REVISIONS, [_revision(r["uuid"], r["revision"], now) for r in again])
 
     def delete(self, crash_ids: Iterable[str], now: datetime) -> None:
-        """Crashes count no more; their rows leave the files with the next compaction."""
+        """Crashes count no more; their rows stay in the files until `lake.removal` takes them out."""
         self._append(REVISIONS, [_revision(c, DELETED, now) for c in crash_ids])
 
     def _append(self, table: str, rows: Sequence[Row]) -> None:

@@ -23,6 +23,7 @@ from missioncontrol.state.crash_queue import CrashQueue
 
 LEASE_S = 180.0
 """How long a crash is held; longer than a walk may take, with all its dumps started anew."""
+_HOLD_EVERY_S = 10.0
 _AT_ONCE = 4
 _INDEX_EVERY_S = 0.5
 _INDEX_ROWS = 200
@@ -77,11 +78,14 @@ class Worker:
         return count
 
     def _process(self, leased: Sequence[Leased], stop: threading.Event) -> None:
+        held_at = time.monotonic()
         for number, crash in enumerate(leased):
             if stop.is_set():
                 self._queue.release([c.crash_id for c in leased[number:]], self._name, self._now())
                 return
-            self._queue.hold([c.crash_id for c in leased[number:]], self._name, LEASE_S, self._now())
+            if time.monotonic() - held_at > _HOLD_EVERY_S:
+                held_at = time.monotonic()
+                self._queue.hold([c.crash_id for c in leased[number:]], self._name, LEASE_S, self._now())
             self._process_one(crash)
 
     def _process_one(self, crash: Leased) -> None:

@@ -93,6 +93,8 @@ class CrashQueue:
 
     def lease(self, holder: str, limit: int, lease_s: float, now: datetime) -> list[Leased]:
         """Up to `limit` crashes that are due, the most urgent first, held by `holder` (a unique name) for so long."""
+        if not self.any_due(now):
+            return []  # whoever only looks does not take the right to write
         until = now + timedelta(seconds=lease_s)
         due = sa.and_(crash_queue.c.set_aside.is_(False), crash_queue.c.due_at <= now)
         order = (crash_queue.c.priority.desc(), crash_queue.c.due_at, crash_queue.c.crash_id)

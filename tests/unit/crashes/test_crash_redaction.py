@@ -86,12 +86,3 @@ def test_whatever_is_in_a_document_only_public_fields_come_out(document: dict[st
     for name in public:
         assert any(f.access == "public" and f.place.split(".")[0] == name for f in FIELDS), name
     assert FIELDS.raw_public(document).keys() <= document.keys()
-
-
-def test_fields_that_may_be_named_in_a_search() -> None:
-    names = {field.name for field in FIELDS.searchable(protected=False)}
-    assert "signature" in names and "url" not in names
-    assert {"url", "user_comments"} <= {field.name for field in FIELDS.searchable(protected=True)}
-    assert (
-        FIELDS.is_public("signature") and not FIELDS.is_public("url") and not FIELDS.is_public("unheard_of")
-    )

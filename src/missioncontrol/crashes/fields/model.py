@@ -88,10 +88,6 @@ class Fields:
         """The field of that name, or None."""
         return self._fields.get(name)
 
-    def searchable(self, *, protected: bool) -> list[Field]:
-        """Fields that can be searched, for a reader with or without the scope `protected`."""
-        return [f for f in self._fields.values() if f.search and (protected or f.access == "public")]
-
     def copy(self, raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """Values of all fields that have an annotation in `raw`, by field name, and a note for each that is malformed.
 
@@ -130,11 +126,6 @@ class Fields:
                 if name.startswith(FURTHER_DUMP) and isinstance(dump, dict):
                     public[name] = prune(dump, self._further_tree)
         return public
-
-    def is_public(self, name: str) -> bool:
-        """Whether a field may be named by a reader without the scope; an undeclared name may not."""
-        field = self._fields.get(name)
-        return field is not None and field.access == "public"
 
     def _places(self, access: str) -> list[str]:
         """Paths of that access; what holds for the main dump holds for further ones."""
