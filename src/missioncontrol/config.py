@@ -196,8 +196,12 @@ class Stackwalk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Path of missioncontrol-stackwalk; empty: the one that is installed beside missioncontrol, or on PATH."""
     cache_mb: int = 512
     """Parsed symbols kept between dumps; a symbol file takes about 2.2 times its size."""
-    memory_limit_mb: int = 2048
-    """A dump that needs more is recorded as failed; 0: no limit."""
+    memory_limit_mb: int = 8192
+    """Most that it may take, but never more than three quarters of the machine's memory; 0: no limit.
+
+    Bounds, and reserves nothing. Symbols that need more are left out (`too_large`): about five times the file's size. A
+    dump that needs more is recorded as failed.
+    """
     timeout_s: float = 60.0
     """A dump that takes longer is recorded as failed."""
     missing_ttl_s: float = 60.0

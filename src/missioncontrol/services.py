@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from missioncontrol.crashes.fields import FieldsWatcher
     from missioncontrol.crashes.processing import Settings as ProcessingSettings
     from missioncontrol.crashes.signature import Signatures
+    from missioncontrol.crashes.symbols.folders import SymbolFolders
     from missioncontrol.crashes.symbols.missing import MissingModule
     from missioncontrol.crashes.symbols.store import SymbolStore
     from missioncontrol.crashes.worker import Worker
@@ -184,6 +185,7 @@ class Services:
         from missioncontrol.clock import system_clock, utc
         from missioncontrol.crashes.index import CrashIndex
         from missioncontrol.crashes.stackwalk import Stackwalker
+        from missioncontrol.crashes.symbols.room import limit_mb
         from missioncontrol.crashes.symbols.servers import make_servers
         from missioncontrol.crashes.symbols.watch import SymbolWatch
         from missioncontrol.crashes.work import CrashWork
@@ -194,14 +196,12 @@ class Services:
 
         settings = self.config.stackwalk
         servers = make_servers(self.config.crashes, self.config.fetched_symbols_path)
-        roots = [self.config.symbols_path, *map(Path, self.config.crashes.symbol_paths)]
-        roots += [self.config.fetched_symbols_path] if servers is not None else []
         index = CrashIndex(self.writer, self.registry(), uuid.uuid4().hex)
         with Stackwalker(
             Path(settings.program) if settings.program else None,
-            roots,
+            self._symbol_roots(),
             settings.cache_mb,
-            settings.memory_limit_mb,
+            limit_mb(settings.memory_limit_mb),
             settings.timeout_s,
             settings.missing_ttl_s,
         ) as walker:
@@ -220,10 +220,26 @@ class Services:
     def symbols(self) -> SymbolStore:
         """The symbols that were uploaded."""
         from missioncontrol.clock import system_clock, utc
+        from missioncontrol.crashes.symbols.room import limit_mb
         from missioncontrol.crashes.symbols.store import SymbolStore
 
         most_bytes = self.config.crashes.symbol_max_bytes
-        return SymbolStore(self.blobs, self.symbol_changes, most_bytes, lambda: utc(system_clock()))
+        walks_with_mb = limit_mb(self.config.stackwalk.memory_limit_mb)
+        return SymbolStore(
+            self.blobs, self.symbol_changes, most_bytes, lambda: utc(system_clock()), walks_with_mb
+        )
+
+    @cached_property
+    def symbol_folders(self) -> SymbolFolders:
+        """Where walkers look for symbols."""
+        from missioncontrol.crashes.symbols.folders import SymbolFolders
+        from missioncontrol.crashes.symbols.room import limit_mb
+
+        return SymbolFolders(self._symbol_roots(), limit_mb(self.config.stackwalk.memory_limit_mb))
+
+    def _symbol_roots(self) -> list[Path]:
+        fetched = [self.config.fetched_symbols_path] if self.config.crashes.symbol_servers else []
+        return [self.config.symbols_path, *map(Path, self.config.crashes.symbol_paths), *fetched]
 
     @cached_property
     def crash_deletions(self) -> CrashDeletions:
@@ -283,13 +299,29 @@ class Services:
         import msgspec
 
         from missioncontrol.clock import system_clock, utc
-        from missioncontrol.crashes.symbols.missing import QUERY, MissingRow, missing_modules
+        from missioncontrol.crashes.symbols.missing import QUERY, MissingRow, debug_ids_of, missing_modules
 
         since = utc(system_clock()) - timedelta(days=days)
         answer = io.BytesIO()
         self.sql.run(QUERY.format(since=f"{since:%Y-%m-%d %H:%M:%S}", limit=limit), answer)
         rows = msgspec.json.decode(answer.getvalue(), type=list[MissingRow])
-        return missing_modules(rows, {s.debug_id for s in self.symbols.list()})
+        folders = self.symbol_folders
+        return missing_modules(rows, folders.find(debug_ids_of(rows)), folders.memory_limit_mb)
+
+    def crashes_without(self, debug_id: str) -> list[str]:
+        """Ids of all crashes that were processed without the symbols of this build, those that are kept no longer too.
+
+        Raises `BadRequest` (`symbols_bad_id`), and as SQL does.
+        """
+        import io
+
+        import msgspec
+
+        from missioncontrol.crashes.symbols.missing import crashes_query
+
+        answer = io.BytesIO()
+        self.sql.run(crashes_query(debug_id), answer)
+        return [row["uuid"] for row in msgspec.json.decode(answer.getvalue(), type=list[dict[str, str]])]
 
     @cached_property
     def accounts(self) -> Accounts:

@@ -11,6 +11,7 @@ mod jobs;
 mod memory;
 mod panics;
 mod parent;
+mod renamed;
 mod symbol_dump;
 mod symbol_file;
 mod walk;

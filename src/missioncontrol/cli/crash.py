@@ -13,6 +13,9 @@ from missioncontrol.cli.crash_search import reprocess, search
 if TYPE_CHECKING:
     from missioncontrol.services import Services
 
+_MOST_LINES = 60
+"""Of the crashing stack that are shown."""
+
 
 @click.group("crash")
 def command() -> None:
@@ -195,18 +198,24 @@ def _summary(document: dict[str, Any]) -> str:
         value = document.get(name)
         if value not in (None, ""):
             lines.append(f"{title:>10}  {str(value).replace(chr(10), '; ')}")
-    dump = document.get("json_dump") or {}
-    thread = (dump.get("crashing_thread") or {}) if isinstance(dump, dict) else {}
-    frames = thread.get("frames") or []
-    if frames:
-        lines += ["", "Crashing thread:"]
-    for frame in frames[:40]:
-        where = frame.get("function") or "?"
-        source = f"  {frame['file']}:{frame.get('line')}" if frame.get("file") else ""
-        lines.append(
-            f"{frame.get('frame', ''):>4}  {frame.get('module') or ''} {where}{source} ({frame.get('trust')})"
-        )
-    return "\n".join(lines)
+    return "\n".join([*lines, *_crashing_stack(document)])
+
+
+def _crashing_stack(document: dict[str, Any]) -> list[str]:
+    """The stack as the page of the report shows it: inlined functions too, and how each was found in the same words."""
+    from missioncontrol.web.crash_frames import links_of, threads_of
+
+    thread = next((t for t in threads_of(document, links_of(document, {})) if t.crashing), None)
+    if thread is None or not thread.lines:
+        return []
+    lines = ["", "Crashing thread:"]
+    for line in thread.lines[:_MOST_LINES]:
+        source = f"  {line.file}" + (f":{line.line}" if line.line else "") if line.file else ""
+        function = line.function or (f"? {line.where}" if line.where else "?")
+        lines.append(f"{line.number:>4}  {line.module} {function}{source} ({line.trust})")
+    if more := len(thread.lines) - _MOST_LINES:
+        lines += [f"      {more:,} lines more; --json shows them all."] if more > 0 else []
+    return lines
 
 
 def _multipart(boundary: str, fields: dict[str, str], dump: Path | None) -> bytes:

@@ -90,7 +90,8 @@ class CrashWork:
             return Walked(error="DumpGone", detail="The dump was deleted")
         annotations = {k: v for k, v in raw.items() if isinstance(v, str)}
         walk = self._walk_with_servers(dump, annotations)
-        return Walked(walk.state, walk.error, walk.detail)
+        symbols = {(m.filename, m.debug_id): m.status for m in walk.symbols.modules}
+        return Walked(walk.state, walk.error, walk.detail, symbols)
 
     def _walk_with_servers(self, dump: Path, annotations: Mapping[str, str]) -> Walk:
         """Walk; again as long as other servers had symbols of what was met, since those lead further."""

@@ -33,6 +33,7 @@ from missioncontrol.web.history_pages import build_history_pages
 from missioncontrol.web.pages import PageSources, build_pages, build_pipeline_api
 from missioncontrol.web.refusals import install_refusals
 from missioncontrol.web.rendering import Renderer
+from missioncontrol.web.symbols_page import build_symbols_page
 
 if TYPE_CHECKING:
     from missioncontrol.access.accounts import Accounts
@@ -78,6 +79,8 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
         services.config.crashes.sources,
         sources.record,
         sources.now,
+        lambda: services.symbol_folders,
+        services.missing_symbols,
     )
     access = CrashAccess(
         lambda request: reader_of(request).may("protected"),
@@ -149,6 +152,7 @@ def compose(
     app.include_router(build_history_pages(sources, renderer))
     app.include_router(build_crash_pages(crashes, renderer))
     app.include_router(build_report_pages(crashes, renderer))
+    app.include_router(build_symbols_page(crashes, renderer))
     app.include_router(build_login(accounts, renderer))
     app.include_router(build_profile(accounts, renderer))
     if oidc.issuer:

@@ -110,7 +110,7 @@ def _page(sources: CrashSources, renderer: Renderer, request: Request, crash: St
             request, "crash_waiting.html", crash=crash, facts=waiting_facts(raw, sources.now()),
             annotations=annotations_of(raw, sources.fields()), now=sources.now(),
         )  # fmt: skip
-    view = build_report(crash, sources.fields(), sources.templates)
+    view = build_report(crash, sources.fields(), sources.templates, sources.symbols())
     return renderer.page(request, "crash_report.html", view=view)
 
 

@@ -22,6 +22,8 @@ from missioncontrol.web.auth.visit import Record
 
 if TYPE_CHECKING:
     from missioncontrol.crashes.processing import Settings
+    from missioncontrol.crashes.symbols.folders import SymbolFolders
+    from missioncontrol.crashes.symbols.missing import MissingModule
     from missioncontrol.state.crash_queue import CrashQueue
 
 State = Literal["processed", "waiting", "held", "set aside", "unknown"]
@@ -182,3 +184,6 @@ class CrashSources(msgspec.Struct, frozen=True):
     """Addresses of sources by product, see `config.Crashes.sources`."""
     record: Record
     now: Callable[[], datetime]
+    symbols: Callable[[], SymbolFolders]
+    missing: Callable[[int, int], list[MissingModule]]
+    """Modules that crashes of so many days met without symbols, and how many of them at most."""

@@ -53,6 +53,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
     stack.find_topmost_file,
     stack.list_modules_in_stack,
     stack.list_missing_symbols,
+    stack.find_main_module,
     stack.keep_soft_errors,
     stack.count_threads,
 )
