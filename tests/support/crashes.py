@@ -37,7 +37,12 @@ def make_crash(folder: Path, name: str = "crasher", build: int = 0, url: str | N
     binary = folder / name
     compile_ = ["cc", *_FLAGS, f"-DBUILD={build}", "-o", str(binary), str(SOURCE)]
     subprocess.run(compile_, check=True)
-    database = folder / f"{name}.crashpad"
+    return let_crash(binary, url)
+
+
+def let_crash(binary: Path, url: str | None = None) -> Crash:
+    """Let a compiled program crash, whatever it is called by now; `url` as in `make_crash()`."""
+    database = binary.with_name(f"{binary.name}.crashpad")
     _make_database(database, uploads=url is not None)
     subprocess.run([binary, HANDLER, database, *([url] if url else [])], capture_output=True)
     (dump,) = database.glob("*/*.dmp")

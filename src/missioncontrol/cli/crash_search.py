@@ -58,7 +58,7 @@ def search(
     "--query", multiple=True, metavar="NAME=VALUE", help="All crashes that match; may be repeated, as in `search`."
 )  # fmt: skip
 @click.option(
-    "--missing", multiple=True, metavar="DEBUG_ID", help="All crashes whose walk did not have the symbols of this build."
+    "--missing", multiple=True, metavar="DEBUG_ID", help="All crashes processed without the symbols of this build."
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Only say how many that are.")
 @click.argument("crash_ids", nargs=-1, metavar="[CRASH_ID...]")

@@ -200,6 +200,25 @@ def test_what_else_the_stackwalker_found() -> None:
     assert {key: document.get(key) for key in expected} == expected
 
 
+def test_symbols_that_were_there_and_could_not_be_used_are_told_from_missing_ones() -> None:
+    lost = {"version": None, "missing_symbols": True, "debug_id": "D1"}
+    dump = state(frames("a"))
+    dump["modules"] = [
+        {**lost, "filename": "gone.so"},
+        {**lost, "filename": "large.so", "debug_id": "D2", "code_id": "c2"},
+        {**lost, "filename": "cut.so", "debug_id": "D3", "missing_symbols": False},
+        {"filename": "idle.so", "debug_id": "D4"},
+    ]
+    symbols = {("gone.so", "D1"): "missing", ("large.so", "D2"): "too_large", ("cut.so", "D3"): "corrupt"}
+    walked = {MAIN: Walked(dump, symbols=symbols)}
+    document = process(raw(), walked, SETTINGS, processed_at=NOW).document
+    assert document["missing_symbols"] == "gone.so/None/D1"
+    assert document["unusable_symbols"] == "corrupt:cut.so/None/D3;too_large:large.so/None/D2/c2"
+    statuses = [m.get("symbol_status") for m in document["json_dump"]["modules"]]
+    assert statuses == ["missing", "too_large", "corrupt", None]
+    assert "symbol_status" not in dump["modules"][0]
+
+
 def test_very_many_soft_errors_are_left_out() -> None:
     processed = run(None, state(frames("a"), soft_errors=["x" * 100] * 100))
     assert "soft_errors" not in processed.document and "soft_errors" in processed.notes[0]

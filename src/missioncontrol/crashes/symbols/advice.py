@@ -73,7 +73,11 @@ def mending(lacking: Lacking, stored: StoredSymbols | None, memory_limit_mb: int
     if says := room.too_large(stored.size_bytes, memory_limit_mb):
         return Mending(False, again, f"{says} Then process those crashes again.")
     if lacking.status == "too_large":
-        return Mending(True, again, "The walker may take enough memory by now: process those crashes again.")
+        hint = (
+            "Its symbols are here and were too large for the memory that the walker could take. They may fit by now: process "
+            "those crashes again; if they do not, set `memory_limit_mb` below [stackwalk] higher."
+        )
+        return Mending(False, again, hint)
     if stored.stored_at > lacking.processed_at:
         return Mending(True, again, "Its symbols have arrived since: process those crashes again.")
     if lacking.status == "missing":
