@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -90,7 +91,7 @@ def test_symbols_too_large_for_the_walker_name_the_setting_and_are_used_with_it(
         sym = _inflated(tmp_path, crash, 40_000_000)
         told = server.run("symbols", "upload", str(sym)).stdout
         assert told.startswith("new") and f"({LIMIT_MB} MB)" in told
-        setting = told.split("`")[1]
+        setting = re.findall(r"memory_limit_mb = \d+", told)[0]
         before = missing(server, "giant")
         assert not before["arrived"] and setting in before["hint"]
 

@@ -19,8 +19,8 @@ from missioncontrol.crashes.symbols.folders import SymbolFolders
 ModuleState = Literal["missing", "unusable", "arrived", "loaded", "names only", "not asked"]
 _MOST_LOOKED_UP = 200
 _NAMES_ONLY = (
-    "It has no debug information: names come from the symbol table and may be wrong. Build with -g, and upload the "
-    "file before it is stripped."
+    "It has no debug information: names come from the symbol table and may be wrong. Build with debug information (-g; "
+    "/Zi and /DEBUG for MSVC), and upload the file before it is stripped."
 )
 _WORDS = {
     "too_large": "Too large", "corrupt": "Unreadable", "lying": "Of another build", "unreadable": "Unreadable",
@@ -113,7 +113,7 @@ def _module(
         address=text_at(module, "base_addr"),
         state=state,
         word=word,
-        says=_says(module, state, status, mends),
+        says=_NAMES_ONLY if own and state == "names only" else _says(module, status, mends),
         first_frame=first.get(name) if name else None,
         own=own,
         command=mends.command if mends else "",
@@ -130,10 +130,10 @@ def _state(status: str, mends: Mending | None) -> tuple[ModuleState, str]:
     return states.get(status, "not asked"), word
 
 
-def _says(module: Mapping[str, Any], state: ModuleState, status: str, mends: Mending | None) -> str:
+def _says(module: Mapping[str, Any], status: str, mends: Mending | None) -> str:
     if mends is None:
-        return _NAMES_ONLY if state == "names only" else ""
-    if state == "arrived":
+        return ""
+    if mends.arrived:
         return "Its symbols can be used by now: press Process again. For all crashes that lacked them:"
     file, debug_id = text_at(module, "debug_file") or text_at(module, "filename"), text_at(module, "debug_id")
     if status == "missing" and debug_id.strip("0"):

@@ -75,7 +75,7 @@ def mending(lacking: Lacking, stored: StoredSymbols | None, memory_limit_mb: int
     if lacking.status == "too_large":
         hint = (
             "Its symbols are here and were too large for the memory that the walker could take. They may fit by now: "
-            "process those crashes again; if they do not, set `memory_limit_mb` below [stackwalk] higher."
+            "process those crashes again; if they do not, set memory_limit_mb below [stackwalk] higher."
         )
         return Mending(False, again, hint)
     if stored.stored_at > lacking.processed_at:

@@ -50,6 +50,6 @@ def too_large(size_bytes: int, limit: int) -> str:
             f"{machine:,} MB: give the server more."
         )
     return (
-        f"The walker may not take the memory that it needs for it ({limit:,} MB): set `memory_limit_mb = {needed}` "
+        f"The walker may not take the memory that it needs for it ({limit:,} MB): set memory_limit_mb = {needed} "
         "below [stackwalk] in missioncontrol.toml and start the server again."
     )
