@@ -85,7 +85,7 @@ def test_a_report_names_functions_files_lines_and_how_each_frame_was_found(
     shown = page(server, f"/report/{crash_id}")
     for text in (*FUNCTIONS, "crash_program.c:", "SIGSEGV", "unwind info", "Firefox 153.0", "20261120093000"):
         assert text in shown
-    assert "missioncontrol symbols upload libc.so.6" in shown
+    assert "debuginfod-find debuginfo" in shown and "symbols upload libc.so.6" not in shown
 
 
 @pytest.mark.parametrize("prefix", ["/crash/", "/crash/bp-", "/report/bp-", "/report?id=bp-"])
