@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from missioncontrol.cli.context import Settings, open_services, with_settings
+from missioncontrol.cli.context import Settings, local_name, open_services, with_settings
+from missioncontrol.cli.crash_bug import bug
 from missioncontrol.cli.crash_search import reprocess, search
 from missioncontrol.cli.crash_signature import signature
 
@@ -26,6 +27,7 @@ def command() -> None:
     """
 
 
+command.add_command(bug)
 command.add_command(search)
 command.add_command(reprocess)
 command.add_command(signature)
@@ -144,7 +146,6 @@ def delete(settings: Settings, yes: bool, as_json: bool, crash_ids: tuple[str, .
     Example:
       missioncontrol crash delete --yes de1bb258-cbbf-4589-a673-34f800261126
     """
-    import getpass
     import sys
 
     import msgspec
@@ -157,12 +158,8 @@ def delete(settings: Settings, yes: bool, as_json: bool, crash_ids: tuple[str, .
         if not sys.stdin.isatty():
             raise BadRequest("not_confirmed", "There is no terminal to ask whether to delete.", "Say --yes.")
         click.confirm(f"Delete {len(known):,} crashes for ever?", abort=True, err=True)
-    try:
-        who = f"local:{getpass.getuser()}"
-    except (OSError, KeyError):
-        who = "local"
     with open_services(settings) as services:
-        done = services.crash_deletion().delete(known, who)
+        done = services.crash_deletion().delete(known, local_name())
     if as_json:
         click.echo(msgspec.json.encode(done))
     click.echo(

@@ -195,10 +195,12 @@ def _show(changes: Sequence[Change]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("Crashes", "Old signature", "New signature", "One of them", box=None, pad_edge=False)
+    table = Table("Crashes", "Old signature", "New signature", box=None, pad_edge=False)
+    table.add_column("One of them", no_wrap=True, min_width=36)
     for change in changes[:_MOST_ROWS]:
         table.add_row(f"{change.count:,}", change.old, change.new, change.example)
-    Console(markup=False, highlight=False).print(table) if changes else None
+    if changes:
+        Console(markup=False, highlight=False).print(table)
     if len(changes) > _MOST_ROWS:
         click.echo(f"and {len(changes) - _MOST_ROWS:,} more changes; --json has all of them.")
 
