@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -145,3 +148,15 @@ def test_wrong_settings_name_the_tracker(name: str, tracker: BugTracker) -> None
         BugTrackers({name: tracker})
     assert refused.value.code == "bug_tracker_invalid"
     assert f"crashes.bug_trackers.{name}" in refused.value.message
+
+
+def test_the_examples_of_the_reference_are_trackers() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "crash-signatures.md").read_text()
+    lines = page.split("## Bugs")[1].split("A bug is")[0].splitlines()
+    settings = tomllib.loads("\n".join(line.strip() for line in lines if line.startswith("    ")))
+    trackers = msgspec.convert(settings["crashes"]["bug_trackers"], dict[str, BugTracker])
+    known = BugTrackers(trackers)
+    assert known.names == ["bugzilla", "github", "gitlab", "jira"]
+    for name, url in known.new_bug_urls(NewBug("OOM | small", frames=("poke",))).items():
+        assert "OOM%20%7C%20small" in url and "poke" in url, name
+        assert known.read(known.url(BugRef(name, "12"))) == BugRef(name, "12")
