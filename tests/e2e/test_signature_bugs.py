@@ -115,7 +115,7 @@ def test_a_bug_that_is_none_is_told_on_the_page_with_what_was_typed(
 ) -> None:
     answer = olga.post(TAIL_FORM, data={"bug": '12"><i>', "title": "Mine"})
     assert answer.status_code == 400
-    assert "is no bug." in answer.text and "As in bugzilla:1234" in answer.text
+    assert "is no bug." in answer.text and "As in <code>bugzilla:1234</code>" in answer.text
     assert 'value="12&#34;&gt;&lt;i&gt;"' in answer.text and 'value="Mine"' in answer.text
     plain = olga.post(TAIL_FORM, data={"bug": "12"}, headers={"accept": "application/json"})
     assert (plain.status_code, plain.json()["code"]) == (400, "bad_bug")

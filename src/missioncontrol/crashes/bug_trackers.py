@@ -123,9 +123,9 @@ class BugTrackers:
     def _refusal(self, message: str) -> BadRequest:
         if self._trackers:
             some = next(iter(self._trackers))
-            hint = f"As in {some}:1234, or its whole address. Trackers: {', '.join(self._trackers)}."
+            hint = f"As in `{some}:1234`, or its whole address. Trackers: {', '.join(self._trackers)}."
         else:
-            hint = "Give its whole address, https://..., or name trackers in the settings: [crashes.bug_trackers.NAME]."
+            hint = "Give its whole address, https://..., or set trackers: `[crashes.bug_trackers.NAME]`."
         return BadRequest("bad_bug", message, hint)
 
 
