@@ -4,7 +4,7 @@
 //! partners. Looks only where linkers leave them: beside each other, or beside the bundle that a program is part of.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 use dump_syms::object_info::ObjectInfo;
 use symbolic::debuginfo::pdb::PdbObject;
@@ -57,10 +57,12 @@ fn macho_and_dsym(binary: &Binary, bytes: &[u8]) -> Result<Option<ObjectInfo>, S
     };
     let name = file_name(&binary.path);
     let dump = |bytes: &[u8]| ObjectInfo::from_macho(bytes, &name, architecture, None, true);
-    let bundle = bundle_of(&binary.path);
+    // Folders above the current one count too.
+    let path = path::absolute(&binary.path).map_err(|error| error.to_string())?;
+    let bundle = bundle_of(&path);
     let candidates = match &bundle {
         Some(bundle) => programs(bundle, &name),
-        None => dwarf_files(&binary.path, &name),
+        None => dwarf_files(&path, &name),
     };
     for candidate in candidates.iter().filter(|path| path.is_file()) {
         // Whatever lies there may be of another build, or no Mach-O file at all.

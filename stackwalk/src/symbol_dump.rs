@@ -70,7 +70,11 @@ fn dump_file<'a>(file: &'a Path, output: Option<&Path>) -> Vec<Result<Dumped, Fa
     let found = catch_unwind(|| binaries::at(file));
     match found {
         Err(_) => vec![Err(failed("NotDumped", panics::last()))],
-        Ok(Err(error)) => vec![Err(failed("IoError", error.to_string()))],
+        Ok(Err(error)) => {
+            let read = error.kind() != io::ErrorKind::Other;
+            let name = if read { "IoError" } else { "NotDumped" };
+            vec![Err(failed(name, error.to_string()))]
+        }
         Ok(Ok(binaries)) => binaries
             .iter()
             .map(|binary| dump(binary, output).map_err(|detail| failed("NotDumped", detail)))
