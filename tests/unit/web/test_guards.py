@@ -24,7 +24,7 @@ REPROCESS = {"/report/{crash_id}/reprocess", "/signature/bugs", "/signature/bugs
 }  # fmt: skip
 ONLY_FOR_READING = {"/api/v1/sql", "/api/CrashSignature", "/api/CrashSignature/"}
 SYMBOLS = {
-    "/upload", "/upload/", "/symbols/{debug_file}/{debug_id:debug_id}/{file:sym_file}",
+    "/upload", "/upload/", "/symupload", "/symbols/{debug_file}/{debug_id:debug_id}/{file:sym_file}",
     "/{debug_file}/{debug_id:debug_id}/{file:sym_file}",
 }  # fmt: skip
 ASK_THEMSELVES = {"/api/Reprocessing", "/api/Reprocessing/"}
