@@ -65,6 +65,10 @@ class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     crash_max_inflated_bytes: int = 104_857_600
     """Of a report once it is unpacked."""
     crash_body_timeout_s: float = 120.0
+    crash_backlog_max: Annotated[int, msgspec.Meta(ge=1)] = 1_000_000
+    """Reports that may wait to be processed; further ones are refused until workers have caught up."""
+    crash_free_bytes: Annotated[int, msgspec.Meta(ge=0)] = 256 << 20
+    """Of the disk of dumps so much is left free by reports, or a sixteenth of a small disk; 0: nothing."""
     throttle: str = "accept_all"
     """Which reports are kept: `accept_all`, `mozilla`, or the path of a TOML file of rules."""
     resend_days: int = 30

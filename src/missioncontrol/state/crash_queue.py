@@ -191,9 +191,10 @@ class CrashQueue:
             sa.func.count().filter(held),
             sa.func.count().filter(crash_queue.c.set_aside.is_(True)),
             sa.func.min(crash_queue.c.wanted_at).filter(live),
+            sa.func.count().filter(sa.and_(live, crash_queue.c.priority >= USUAL)),
         )
         with self._database.engine().connect() as connection:
-            all_live, now_held, aside, oldest = connection.execute(query).one()
+            all_live, now_held, aside, oldest, reports = connection.execute(query).one()
         age = (
             (
                 now - aware(datetime.fromisoformat(oldest) if isinstance(oldest, str) else oldest)
@@ -201,7 +202,14 @@ class CrashQueue:
             if oldest
             else 0.0
         )
-        return Backlog(all_live - now_held, now_held, aside, max(0.0, age))
+        return Backlog(all_live - now_held, now_held, aside, max(0.0, age), reports)
+
+    def reports_waiting(self, most: int) -> int:
+        """How many new reports are not processed yet, counted up to `most`; what is processed anew is none."""
+        new = sa.and_(crash_queue.c.set_aside.is_(False), crash_queue.c.priority >= USUAL)
+        some = sa.select(sa.literal(1)).where(new).limit(most).subquery()
+        with self._database.engine().connect() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one())
 
     def set_aside(self, limit: int = 100) -> list[SetAside]:
         """Crashes that could not be processed, the latest first."""

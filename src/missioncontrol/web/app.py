@@ -76,6 +76,7 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
         lambda: services.crash_fields(),
         services.crash_settings,
         services.config.crashes.sources,
+        services.config.ingest.crash_backlog_max,
         sources.record,
         sources.now,
     )

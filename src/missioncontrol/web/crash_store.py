@@ -180,5 +180,7 @@ class CrashSources(msgspec.Struct, frozen=True):
     """What crashes are processed by."""
     templates: dict[str, str]
     """Addresses of sources by product, see `config.Crashes.sources`."""
+    most_waiting: int
+    """New reports that may wait, see `config.Ingest.crash_backlog_max`."""
     record: Record
     now: Callable[[], datetime]

@@ -70,6 +70,16 @@ class Sample(msgspec.Struct, frozen=True):
     """The first characters of the decoded body."""
 
 
+class CrashBacklog(msgspec.Struct, frozen=True):
+    """Crash reports that are stored and not processed yet."""
+
+    reports: int
+    most: int
+    """So many may wait; further ones are refused (`backlog_full`)."""
+    oldest_s: float
+    """Seconds since the one was wanted that waits longest; 0 when none does."""
+
+
 class PipelineStatus(msgspec.Struct, frozen=True):
     """How the pipeline is doing."""
 
@@ -95,6 +105,7 @@ class PipelineStatus(msgspec.Struct, frozen=True):
     notes: tuple[Discard, ...] = ()
     """Pings that were counted, but not wholly."""
     tables: tuple[TableSize, ...] = ()
+    crashes: CrashBacklog | None = None
     samples: tuple[Sample, ...] = ()
     samples_withheld: bool = False
     """The samples need the scope `protected`, which the reader does not have."""

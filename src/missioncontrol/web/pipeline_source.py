@@ -76,6 +76,7 @@ class LakePipeline:
             discards=tuple(d for d in discards if d.reason != "duplicate"),
             notes=tuple(self._reasons("notes", now)),
             tables=self._tables(),
+            crashes=self._crashes(now),
             samples=self._samples(now) if with_samples else (),
             samples_withheld=not with_samples,
         )
@@ -103,6 +104,12 @@ class LakePipeline:
         day = now - timedelta(days=1)
         rows = self._services.engine.over("pings", _SAMPLES, (day, SAMPLES), Span(first=day))
         return tuple(_sample(row) for row in rows)
+
+    def _crashes(self, now: datetime) -> pipeline.CrashBacklog:
+        backlog = self._services.crash_queue.backlog(now)
+        return pipeline.CrashBacklog(
+            backlog.reports, self._services.config.ingest.crash_backlog_max, backlog.oldest_s
+        )
 
     def _tables(self) -> tuple[pipeline.TableSize, ...]:
         """From the snapshots that queries use: the care of the lake would load Arrow into this process for good."""

@@ -15,6 +15,7 @@ from typing import Any
 from missioncontrol.clock import system_clock, utc
 from missioncontrol.errors import MissionControlError
 from missioncontrol.ingest.country import CountryLookup
+from missioncontrol.ingest.crash.admission import Admission
 from missioncontrol.ingest.crash.collector import Collector
 from missioncontrol.ingest.crash.store import CrashStore
 from missioncontrol.ingest.crash.throttle import load_throttle
@@ -102,7 +103,13 @@ def _collector(services: Services, edge: Edge) -> tuple[Collector, CrashStore]:
             return False
 
     throttle = load_throttle(settings.throttle)
-    return Collector(settings, store, throttle, edge.refusals, _now, may_choose_id), store
+    admission = Admission(
+        services.config.blobs_path,
+        settings.crash_free_bytes,
+        settings.crash_backlog_max,
+        lambda most: services.crash_queue.reports_waiting(most),
+    )
+    return Collector(settings, store, throttle, edge.refusals, _now, admission, may_choose_id), store
 
 
 def _now() -> datetime:

@@ -67,7 +67,7 @@ def test_a_held_crash_is_not_given_to_another(queue: CrashQueue) -> None:
     assert queue.lease("two", 1, 60, later(59)) == []
     assert queue.lease("two", 1, 60, later(60)) == [Leased("id-a", 2)], "the first one died"
     queue.done(["id-a"], "one", later(61))
-    assert queue.backlog(later(61)) == Backlog(0, 1, 0, 61.0), "it is the second one's now"
+    assert queue.backlog(later(61)) == Backlog(0, 1, 0, 61.0, 1), "it is the second one's now"
     queue.done(["id-a"], "two", later(62))
     assert queue.backlog(later(62)) == Backlog(0, 0, 0, 0.0)
 

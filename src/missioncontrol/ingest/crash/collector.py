@@ -25,6 +25,7 @@ from missioncontrol.blobs.crash_keys import parsed_crash_id
 from missioncontrol.errors import BadRequest, TooMany
 from missioncontrol.ingest.asgi import REFUSED_BY_SERVER, Receive, Scope, Send, respond
 from missioncontrol.ingest.crash import reasons
+from missioncontrol.ingest.crash.admission import Admission
 from missioncontrol.ingest.crash.annotations import understood, without_forbidden
 from missioncontrol.ingest.crash.answers import Shape, accepted, discarded
 from missioncontrol.ingest.crash.multipart import Limits, ReportReader, boundary_of
@@ -80,11 +81,13 @@ class Collector:
         throttle: Throttle,
         refusals: Refusals,
         now: Callable[[], datetime],
+        admission: Admission,
         may_choose_id: Callable[[str], bool] = lambda authorization: False,
     ) -> None:
         """`may_choose_id` is given the Authorization header of a report that brings its own crash id."""
         self._settings, self._store, self._throttle = settings, store, throttle
         self._refusals, self._now, self._may_choose_id = refusals, now, may_choose_id
+        self._admission = admission
         self._limits = Limits(inflated_bytes=settings.crash_max_inflated_bytes)
         self._rates = {
             name: RequestRate(product.per_minute / 60, time.monotonic, burst_s=60.0)
@@ -121,6 +124,12 @@ class Collector:
 
     async def _take(self, scope: Scope, body: _Body) -> tuple[int, bytes]:
         request = _read_request(scope, self._settings.crash_max_bytes)
+        try:
+            await self._admission.require()
+        except CrashRefused:
+            raise
+        except Exception as error:
+            raise self._not_stored(error) from None
         crash_id = self._store.new_id()
         boundary = boundary_of(request.content_type)
         reader = ReportReader(
@@ -247,7 +256,7 @@ class Collector:
         if gone:
             return
         headers = [_ALLOW] if reason.status == 405 else []
-        if reason.status in (429, 507):
+        if reason.status in (429, 503, 507):
             headers.append((b"retry-after", b"60"))
         if not body_read:
             # What is left of the body must not be taken for the next request.

@@ -63,6 +63,10 @@ UNAUTHORIZED_UUID = CrashReason(
 )
 UNAUTHORIZED_KEY = CrashReason(401, "unauthorized_key", "The product asks for a key that was not given.")
 RATE_LIMITED = CrashReason(429, "rate_limited", "The product sends more reports than it may.")
+BACKLOG_FULL = CrashReason(
+    503, "backlog_full", "More reports wait to be processed than may wait. Send it again later."
+)
+NO_ROOM = CrashReason(507, "no_room", "The disk is nearly full. Send the report again later.")
 NOT_STORED = CrashReason(507, "not_stored", "The report could not be stored. Send it again later.")
 METHOD_NOT_ALLOWED = CrashReason(405, "method_not_allowed", "Crash reports are sent with POST.")
 
