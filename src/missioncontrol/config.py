@@ -162,6 +162,8 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Minidumps and other files of crash reports."""
     raw_crashes: Days = 0
     """Annotations of crash reports as they came; without them a crash cannot be processed again."""
+    refused_reports: Days = 30
+    """The first bytes of crash reports that were refused, a few of each reason and day."""
     processed_crashes: Days = 0
     """Stacks and fields of single crashes; the table `crashes` is what is searched."""
 

@@ -17,6 +17,7 @@ from missioncontrol.errors import MissionControlError
 from missioncontrol.ingest.country import CountryLookup
 from missioncontrol.ingest.crash.admission import Admission
 from missioncontrol.ingest.crash.collector import Collector
+from missioncontrol.ingest.crash.samples import RefusedSamples
 from missioncontrol.ingest.crash.store import CrashStore
 from missioncontrol.ingest.crash.throttle import load_throttle
 from missioncontrol.ingest.edge import Edge
@@ -109,7 +110,9 @@ def _collector(services: Services, edge: Edge) -> tuple[Collector, CrashStore]:
         settings.crash_backlog_max,
         lambda most: services.crash_queue.reports_waiting(most),
     )
-    return Collector(settings, store, throttle, edge.refusals, _now, admission, may_choose_id), store
+    samples = RefusedSamples(services.blobs, _now)
+    collector = Collector(settings, store, throttle, edge.refusals, _now, admission, samples, may_choose_id)
+    return collector, store
 
 
 def _now() -> datetime:
