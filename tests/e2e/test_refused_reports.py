@@ -29,7 +29,12 @@ def server(tmp_path: Path) -> Any:
 
 def test_what_was_refused_is_shown_and_downloadable(server: RunningServer) -> None:
     cut = report({**ANNOTATIONS, "n": "one"}, upload_file_minidump=b"MDMP" * 50_000)[:-30]
-    headers = {"authorization": f"Bearer {SECRET}", "cookie": SECRET, "x_api_key": SECRET, "user_agent": "me/1"}
+    headers = {
+        "authorization": f"Bearer {SECRET}",
+        "cookie": SECRET,
+        "x_api_key": SECRET,
+        "user_agent": "me/1",
+    }
     refused = send(server.url, cut, f"/submit?key={SECRET}", **headers)
     assert refused.text == "Discarded=malformed_invalid_payload_structure"
     sample = samples(server)["edge_crash_malformed_invalid_payload_structure"]
@@ -93,7 +98,9 @@ def test_they_need_the_scope(tmp_path: Path) -> None:
         assert sample["preview"] == SECRET
         assert get(sample["download"], "protected").content == SECRET.encode()
         assert get(sample["download"], "read").status_code == 403
-        assert get("/pipeline/refused/20000101/x", "read").status_code == 403, "tells nothing of what there is"
+        assert get("/pipeline/refused/20000101/x", "read").status_code == 403, (
+            "tells nothing of what there is"
+        )
 
 
 def test_they_leave_after_their_time(server: RunningServer) -> None:
