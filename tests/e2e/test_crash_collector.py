@@ -188,7 +188,9 @@ def test_a_token_may_bring_a_crash_id(tmp_path: Path) -> None:
             server.run("token", "create", "--name", "move", "--scope", "ingest", "--json").stdout
         )
         other = json.loads(
-            server.run("token", "create", "--name", "look", "--scope", "read", "--json").stdout
+            server.run(
+                "token", "create", "--name", "look", "--scope", "read", "--scope", "protected", "--json"
+            ).stdout
         )
 
         def bring(uuid: str, token: str, **more: str) -> httpx.Response:
@@ -200,6 +202,12 @@ def test_a_token_may_bring_a_crash_id(tmp_path: Path) -> None:
         assert crash_id(bring(chosen, made["token"])) == chosen
         assert crash_id(bring(chosen, made["token"])) == chosen, "a resend"
         assert bring(chosen, made["token"], n="other").text == "Discarded=uuid_taken"
+        found = httpx.get(
+            f"{server.url}/api/RawCrash/",
+            params={"crash_id": chosen, "format": "raw", "name": "upload_file_minidump"},
+            headers={"authorization": f"Bearer {other['token']}"},
+        )
+        assert found.content == DUMP
 
         for digit in "0123":  # several that bring the same id at once: one is taken and stays as it is
             wanted = f"de1bb258-cbbf-4589-a673-34f81{digit}261126"

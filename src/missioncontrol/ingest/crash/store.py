@@ -159,7 +159,11 @@ class CrashStore:
         """Crash ids by identity."""
         drafts: list[Draft] = []
         for job in new.values():
-            drafts += [file.draft for file in job.report.files]
+            for file in job.report.files:
+                file.draft.key = dump_key(
+                    job.crash_id, file.name
+                )  # it was begun before the report named its id
+                drafts.append(file.draft)
         raws = []
         try:
             for job in new.values():
