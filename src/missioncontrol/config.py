@@ -101,6 +101,9 @@ class Crashes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sources: dict[str, str] = {}
     """By product (`default` for those not named): address of a source file whose frame names no repository, as in
     https://code.example.com/{version}/{path}#L{line}. Also {file} (the path as it is), {revision} and {build}."""
+    rule_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 20.0
+    """A rule of processing that takes more seconds of a processor is given up and noted: naming by the user's signature
+    lists, above all."""
     profiles: dict[str, str] = {}
     """Profile by product (`general`, `firefox`); `default` for those not named."""
 

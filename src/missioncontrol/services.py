@@ -174,7 +174,12 @@ class Services:
         from missioncontrol.crashes.processing import Settings as ProcessingSettings
 
         profiles = {**MOZILLA_PRODUCTS, **self.config.crashes.profiles}
-        return ProcessingSettings(self.crash_fields(), self.signatures, profiles)
+        return ProcessingSettings(
+            self.crash_fields(),
+            self.signatures,
+            profiles,
+            rule_timeout_s=self.config.crashes.rule_timeout_s,
+        )
 
     @contextmanager
     def crash_worker(self) -> Iterator[Worker]:

@@ -2,8 +2,8 @@
 
 At least once: a crash leaves the queue only when its worker says that it is done. A worker holds a crash for a while
 (`due_at` is when that ends); one that dies lets it go. A crash that fails is tried again later and later, then set
-aside with the reason. Asked for again while a worker holds it, it is processed once more. Never touches the crash
-itself.
+aside with the reason; so is one with which worker after worker ended. Asked for again while a worker holds it, it is
+processed once more. Never touches the crash itself.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from missioncontrol.state.database import Database, crash_queue, crash_uploads
 from missioncontrol.state.moments import aware
 
 ATTEMPTS = 5
+WORKER_LOST = "worker_lost: each worker that had it ended, or did not come back, before it was processed."
 _PAUSE = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(minutes=10)
 _LONGEST_REASON = 1000
@@ -102,6 +103,15 @@ class CrashQueue:
             _write_first(connection)
             query = sa.select(crash_queue).where(due).order_by(*order).limit(limit)
             rows = connection.execute(query.with_for_update(skip_locked=True)).all()
+            lost = [row.crash_id for row in rows if row.attempts >= ATTEMPTS]
+            if lost:
+                values = {"holder": "", "reason": WORKER_LOST, "set_aside": True}
+                connection.execute(
+                    sa.update(crash_queue).where(crash_queue.c.crash_id.in_(lost)).values(values)
+                )
+            rows = [row for row in rows if row.attempts < ATTEMPTS]
+            # What was begun before is held alone: those beside it would share its fate, and its attempts.
+            rows = rows[:1] if rows and rows[0].attempts else [row for row in rows if not row.attempts]
             if not rows:
                 return []
             ids = [row.crash_id for row in rows]
