@@ -64,6 +64,11 @@ class ApplicationBlock(msgspec.Struct, frozen=True):
     channels: list[ChannelBlock]
 
     @property
+    def pings(self) -> float:
+        """Pings of all channels."""
+        return sum(channel.pings for channel in self.channels)
+
+    @property
     def reports(self) -> float:
         """Crashes by crash reports, of all channels."""
         return sum(channel.reports for channel in self.channels)
@@ -80,7 +85,9 @@ def build_overview(registry: Registry, lookup: Lookup, now: datetime) -> Overvie
     """The last 24 hours up to `now` (UTC)."""
     shown = shown_measures(registry)
     names = list(
-        dict.fromkeys(["count", "usage_hours", REPORTS, *(m.name for m in shown), *(m.per for m in shown if m.per)])
+        dict.fromkeys(
+            ["count", "usage_hours", REPORTS, *(m.name for m in shown), *(m.per for m in shown if m.per)]
+        )
     )
     names = [name for name in names if name in registry.measures]
     rows = lookup.versions(names, now - SPAN, now + timedelta(minutes=5))
@@ -91,7 +98,7 @@ def build_overview(registry: Registry, lookup: Lookup, now: datetime) -> Overvie
         ]
         channels.sort(key=lambda block: (block.usage_hours, block.pings, block.reports), reverse=True)
         blocks.append(ApplicationBlock(_title(application, registry), channels))
-    blocks.sort(key=lambda block: (sum(c.pings for c in block.channels), block.reports), reverse=True)
+    blocks.sort(key=lambda block: (block.pings, block.reports), reverse=True)
     return Overview(shown, blocks)
 
 
@@ -140,9 +147,7 @@ def _version(row: VersionTotal, names: list[str], shown: list[Measure]) -> Versi
         pings=_value(row, names, "count"),
         usage_hours=_value(row, names, "usage_hours"),
         cells=[_cell(row, names, measure) for measure in shown],
-        reports=Cell(
-            _value(row, names, REPORTS), False, measure_path(row.application, row.channel, REPORTS)
-        )
+        reports=Cell(_value(row, names, REPORTS), False, measure_path(row.application, row.channel, REPORTS))
         if REPORTS in names
         else None,
     )
