@@ -38,7 +38,7 @@ _TABLES = (AGGREGATES, SIGNATURES)
 _PAUSE_S = 2.0
 _SHARE = 10
 """Counting takes at most a tenth of a worker's time: an hour with very many crashes is counted less often."""
-_AT_ONCE_ROWS = 300_000
+_AT_ONCE_ROWS = 150_000
 _ATTEMPTS = 10
 
 

@@ -28,33 +28,22 @@ class ReportPlan:
 
     def __init__(self, registry: Registry, further: Sequence[str] = ()) -> None:
         """`further` are paths whose values the caller wants too."""
-        self._registry = registry
-        document = registry.documents.get(CRASH_REPORT)
-        self._renames = document.renames if document else {}
         self.dimensions = [d for d in registry.keys if CRASH_REPORT in d.sources]
         self.measures = [m for m in registry.measures.values() if m.of_reports]
         read = [path for d in self.dimensions for path in d.sources[CRASH_REPORT]]
         asked = [check.path for m in self.measures for source in m.sources for check in source.where]
         self.paths = tuple(dict.fromkeys([_APPLICATION, *read, *asked, *further]))
         """What is read of a report: columns of the table `crashes`, or `fields.NAME`."""
-        self._key_values, self._asked = _getter(self.paths, read), tuple(dict.fromkeys(asked))
+        self._columns = [_Column(registry, d, self.paths) for d in self.dimensions]
+        self._asked = tuple(dict.fromkeys(asked))
         self._asked_values = _getter(self.paths, self._asked)
         self._application = self.paths.index(_APPLICATION)
-        self._keys: dict[Values, tuple[str | None, ...]] = {}
         self._counted: dict[Values, tuple[int, ...]] = {}
 
     def key(self, values: Values) -> tuple[str | None, ...]:
         """The value of each of `dimensions`, named and normalised as those of pings are."""
         product = values[self._application]
-        raw = (product, *self._key_values(values))
-        key = self._keys.get(raw)
-        if key is None:
-            applications = self._registry.applications
-            application = applications.get(product or "") or applications.get("default", _GENERAL)
-            by_path = dict(zip(self.paths, values, strict=True))
-            key = tuple(self._dimension(d, by_path, application) for d in self.dimensions)
-            _keep(self._keys, raw, key)
-        return key
+        return tuple([column.value(product, values) for column in self._columns])
 
     def counted(self, values: Values) -> tuple[int, ...]:
         """The places in `measures` of those that count the report."""
@@ -66,19 +55,39 @@ class ReportPlan:
             _keep(self._counted, raw, counted)
         return counted
 
-    def _dimension(
-        self, dimension: Dimension, by_path: dict[str, Any], application: Application
-    ) -> str | None:
-        raw = next((by_path[p] for p in dimension.sources[CRASH_REPORT] if by_path[p] is not None), None)
+
+class _Column:
+    """One dimension of reports; keeps what raw values of an application came to."""
+
+    def __init__(self, registry: Registry, dimension: Dimension, paths: Sequence[str]) -> None:
+        document = registry.documents.get(CRASH_REPORT)
+        self._applications = registry.applications
+        self._renames = document.renames.get(dimension.name, {}) if document else {}
+        self._normalise = dimension.normalise
+        self._places = [paths.index(path) for path in dimension.sources[CRASH_REPORT]]
+        self._kept: dict[Values, str | None] = {}
+
+    def value(self, product: str | None, values: Values) -> str | None:
+        """The value of a report; the first path with one counts."""
+        raw = next((values[place] for place in self._places if values[place] is not None), None)
         if raw is None:
             return None
-        text = normalise.text(raw) if dimension.normalise != "boolean" else normalise.boolean(raw)
-        scalar_rule = normalise.SCALAR_RULES.get(dimension.normalise)
-        text = scalar_rule(raw) if scalar_rule else text
+        pair = (product, raw)
+        if pair in self._kept:
+            return self._kept[pair]
+        value = self._normalised(product, raw)
+        _keep(self._kept, pair, value)
+        return value
+
+    def _normalised(self, product: str | None, raw: Any) -> str | None:
+        application = self._applications.get(product or "") or self._applications.get("default", _GENERAL)
+        if self._normalise == "boolean":
+            return normalise.boolean(raw)
+        text = normalise.SCALAR_RULES.get(self._normalise, normalise.text)(raw)
         if text is None:
             return None
-        text = normalise.printable(self._renames.get(dimension.name, {}).get(text, text)[:MAX_TEXT])
-        rule = normalise.TEXT_RULES.get(dimension.normalise)
+        text = normalise.printable(self._renames.get(text, text)[:MAX_TEXT])
+        rule = normalise.TEXT_RULES.get(self._normalise)
         return rule(text, application) if rule else text
 
 
