@@ -1,4 +1,4 @@
-"""A worker: takes crashes from the queue, processes them, makes them searchable, and takes them out.
+"""A worker: takes crashes from the queue, processes them, makes them searchable, takes them out, and counts them.
 
 In this order, so that a worker that dies anywhere leaves a crash that the next one processes again to the same end. A
 crash that fails is tried again later, by whoever; after some attempts it is set aside with the reason.
@@ -14,6 +14,7 @@ from datetime import datetime
 
 import structlog
 
+from missioncontrol.crashes.counts import CrashCounts
 from missioncontrol.crashes.fields import Fields
 from missioncontrol.crashes.index import CrashIndex, Row, crash_row
 from missioncontrol.crashes.work import CrashWork
@@ -43,8 +44,10 @@ class Worker:
         index: CrashIndex,
         fields: Callable[[], Fields],
         now: Callable[[], datetime],
+        counts: CrashCounts,
     ) -> None:
         self._queue, self._work, self._index, self._fields, self._now = queue, work, index, fields, now
+        self._counts = counts
         self._name = uuid.uuid4().hex
         self._ready: list[tuple[str, Row]] = []
         self._last_index = time.monotonic()
@@ -56,6 +59,7 @@ class Worker:
                 leased = self._queue.lease(self._name, _AT_ONCE, LEASE_S, self._now())
                 self._process(leased, stop)
                 self._index_if_due(idle=not leased)
+                self._count_if_due()
             except StorageFull as error:
                 logger.error("crashes_wait_for_room", message=error.message)
                 stop.wait(_FULL_PAUSE_S)
@@ -65,7 +69,7 @@ class Worker:
             else:
                 if not leased:
                     stop.wait(_IDLE_S)
-        self._index_now()
+        self._index_now()  # what is not counted by then, the next worker counts
 
     def run_until_idle(self) -> int:
         """Process all that is due; how many crashes that were."""
@@ -75,6 +79,7 @@ class Worker:
             count += len(leased)
             self._index_if_due(idle=False)
         self._index_now()
+        self._counts.run()
         return count
 
     def _process(self, leased: Sequence[Leased], stop: threading.Event) -> None:
@@ -105,6 +110,13 @@ class Worker:
             )
             logger.exception("crash_failed", crash_id=crash.crash_id, attempt=crash.attempts)
             self._queue.failed(crash, self._name, reason, self._now())
+
+    def _count_if_due(self) -> None:
+        """Counting that fails keeps nobody from processing; the marks stay."""
+        try:
+            self._counts.run_if_due()
+        except MissionControlError as error:
+            logger.error("crash_counts_failed", code=error.code, message=error.message)
 
     def _index_if_due(self, idle: bool) -> None:
         waited = time.monotonic() - self._last_index

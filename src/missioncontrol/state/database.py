@@ -91,6 +91,14 @@ crash_deletions = sa.Table(
     sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False, index=True),
     sa.Column("done_at", sa.DateTime(timezone=True)),
 )
+crash_recounts = sa.Table(
+    "crash_recounts",
+    metadata,
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("hour", sa.Integer, primary_key=True),
+    sa.Column("stamp", sa.Text, nullable=False),
+)
+crash_days_gone = sa.Table("crash_days_gone", metadata, sa.Column("before", sa.Date, primary_key=True))
 symbol_changes = sa.Table(
     "symbol_changes",
     metadata,
@@ -195,6 +203,12 @@ class Database:
             hint = "Is the data folder writable, and the file a database?"
             raise StorageError("state_unavailable", f"State database {url!r}: {error}", hint) from None
         return engine
+
+
+def write_first(connection: sa.Connection) -> None:
+    """Take SQLite's write lock before the first look, or two that looked at once cannot both write."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _tell_full(context: sa.engine.ExceptionContext) -> None:
