@@ -1,4 +1,4 @@
-"""A worker: takes crashes from the queue, processes them, makes them searchable, and takes them out.
+"""A worker: takes crashes from the queue, processes them, stores them, makes them searchable, and takes them out.
 
 In this order, so that a worker that dies anywhere leaves a crash that the next one processes again to the same end. A
 crash that fails is tried again later, by whoever; after some attempts it is set aside with the reason.
@@ -11,9 +11,11 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import structlog
 
+from missioncontrol.blobs.crash_objects import pack_processed_crash
 from missioncontrol.crashes.fields import Fields
 from missioncontrol.crashes.index import CrashIndex, Row, crash_row
 from missioncontrol.crashes.work import CrashWork
@@ -24,13 +26,21 @@ from missioncontrol.state.crash_queue import CrashQueue
 LEASE_S = 180.0
 """How long a crash is held; longer than a walk may take, with all its dumps started anew."""
 _HOLD_EVERY_S = 10.0
-_AT_ONCE = 4
+_AT_ONCE = 8
 _INDEX_EVERY_S = 0.5
 _INDEX_ROWS = 200
 _IDLE_S = 0.2
 _FULL_PAUSE_S = 5.0
 
 logger = structlog.get_logger()
+
+
+class _Ready(NamedTuple):
+    """A processed crash that is neither stored nor searchable yet."""
+
+    crash_id: str
+    packed: bytes
+    row: Row
 
 
 class Worker:
@@ -46,7 +56,7 @@ class Worker:
     ) -> None:
         self._queue, self._work, self._index, self._fields, self._now = queue, work, index, fields, now
         self._name = uuid.uuid4().hex
-        self._ready: list[tuple[str, Row]] = []
+        self._ready: list[_Ready] = []
         self._last_index = time.monotonic()
 
     def run(self, stop: threading.Event) -> None:
@@ -79,6 +89,8 @@ class Worker:
 
     def _process(self, leased: Sequence[Leased], stop: threading.Event) -> None:
         held_at = time.monotonic()
+        if leased:
+            self._work.learn()
         for number, crash in enumerate(leased):
             if stop.is_set():
                 self._queue.release([c.crash_id for c in leased[number:]], self._name, self._now())
@@ -86,12 +98,18 @@ class Worker:
             if time.monotonic() - held_at > _HOLD_EVERY_S:
                 held_at = time.monotonic()
                 self._queue.hold([c.crash_id for c in leased[number:]], self._name, LEASE_S, self._now())
-            self._process_one(crash)
+            try:
+                self._process_one(crash)
+                self._index_if_due(idle=False)  # others must not wait for dumps that are slow
+            except StorageFull:
+                self._queue.release([c.crash_id for c in leased[number + 1 :]], self._name, self._now())
+                raise
 
     def _process_one(self, crash: Leased) -> None:
         try:
             document = self._work.process(crash.crash_id)
-            self._ready.append((crash.crash_id, crash_row(document, self._fields(), self._index.columns)))
+            row = crash_row(document, self._fields(), self._index.columns)
+            self._ready.append(_Ready(crash.crash_id, pack_processed_crash(document), row))
         except NotFound:
             self._queue.forget(crash.crash_id)  # deleted while it waited
         except StorageFull:
@@ -112,9 +130,20 @@ class Worker:
             self._index_now()
 
     def _index_now(self) -> None:
-        """Make what is ready searchable, then done. What fails here is processed again when its lease ends."""
+        """Store what is ready and make it searchable, then it is done.
+
+        What fails here is processed again when its lease ends, at once when there was no room.
+        """
         ready, self._ready = self._ready, []
         self._last_index = time.monotonic()
-        if ready:
-            self._index.add([row for _, row in ready], self._now())
-            self._queue.done([crash_id for crash_id, _ in ready], self._name, self._now())
+        if not ready:
+            return
+        try:
+            gone = self._work.store({r.crash_id: r.packed for r in ready})
+            self._index.add([r.row for r in ready if r.crash_id not in gone], self._now())
+        except StorageFull:
+            self._queue.release([r.crash_id for r in ready], self._name, self._now())
+            raise
+        for crash_id in gone:
+            self._queue.forget(crash_id)
+        self._queue.done([r.crash_id for r in ready], self._name, self._now())
