@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from typing import NamedTuple
 
@@ -58,6 +59,8 @@ class Worker:
         self._name = uuid.uuid4().hex
         self._ready: list[_Ready] = []
         self._last_index = time.monotonic()
+        self._indexer = ThreadPoolExecutor(1, thread_name_prefix="crash index")
+        self._indexing: Future[None] | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; what is processed by then is searchable."""
@@ -101,7 +104,7 @@ class Worker:
             try:
                 self._process_one(crash)
                 self._index_if_due(idle=False)  # others must not wait for dumps that are slow
-            except StorageFull:
+            except MissionControlError:
                 self._queue.release([c.crash_id for c in leased[number + 1 :]], self._name, self._now())
                 raise
 
@@ -125,19 +128,38 @@ class Worker:
             self._queue.failed(crash, self._name, reason, self._now())
 
     def _index_if_due(self, idle: bool) -> None:
+        """Index what is ready in the thread for it, which waits for the disk while the next crashes are processed.
+
+        Raises what the round before failed with.
+        """
+        full = len(self._ready) >= _INDEX_ROWS
+        if self._indexing is not None and (full or self._indexing.done()):
+            self._end_index()
         waited = time.monotonic() - self._last_index
-        if self._ready and (idle or waited > _INDEX_EVERY_S or len(self._ready) >= _INDEX_ROWS):
-            self._index_now()
+        if self._indexing is None and (idle or full or waited > _INDEX_EVERY_S):
+            self._begin_index()
 
     def _index_now(self) -> None:
+        self._end_index()
+        self._begin_index()
+        self._end_index()
+
+    def _begin_index(self) -> None:
+        ready, self._ready = self._ready, []
+        self._last_index = time.monotonic()
+        if ready:
+            self._indexing = self._indexer.submit(self._index_all, ready)
+
+    def _end_index(self) -> None:
+        indexing, self._indexing = self._indexing, None
+        if indexing is not None:
+            indexing.result()
+
+    def _index_all(self, ready: Sequence[_Ready]) -> None:
         """Store what is ready and make it searchable, then it is done.
 
         What fails here is processed again when its lease ends, at once when there was no room.
         """
-        ready, self._ready = self._ready, []
-        self._last_index = time.monotonic()
-        if not ready:
-            return
         try:
             gone = self._work.store({r.crash_id: r.packed for r in ready})
             self._index.add([r.row for r in ready if r.crash_id not in gone], self._now())
