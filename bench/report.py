@@ -109,7 +109,8 @@ def section(part: Part) -> Iterator[str]:
         yield from (part.checked, "")
     for lack in part.unmeasured:
         yield from (f"Not measured: {lack.name}. {lack.needs}", "")
-    yield from ("| | median | low to high |", "|---|---|---|", *map(row, part.ratios), "")
+    if part.ratios:
+        yield from ("| | median | low to high |", "|---|---|---|", *map(row, part.ratios), "")
     if part.absolute:
         yield from ("On that machine:", "", "| | median | low to high |", "|---|---|---|")
         yield from (*map(row, part.absolute), "")
