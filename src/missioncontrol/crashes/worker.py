@@ -27,7 +27,8 @@ from missioncontrol.state.crash_queue import CrashQueue
 LEASE_S = 180.0
 """How long a crash is held; longer than a walk may take, with all its dumps started anew."""
 _HOLD_EVERY_S = 10.0
-_AT_ONCE = 8
+_AT_ONCE = 32
+"""Taking some waits for whoever writes to the database, which on a busy disk is long."""
 _INDEX_EVERY_S = 0.5
 _INDEX_ROWS = 200
 _IDLE_S = 0.2
