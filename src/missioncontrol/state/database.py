@@ -236,6 +236,8 @@ def _migrate(engine: sa.Engine) -> None:
     config.set_main_option("script_location", str(_MIGRATIONS))
     with _migrating, engine.begin() as connection:
         if engine.dialect.name == "sqlite":
-            connection.exec_driver_sql("BEGIN IMMEDIATE") if not connection.in_transaction() else None
+            # Python's sqlite3 begins no transaction before CREATE TABLE: two that open a new database would both make
+            # its tables, and one that dies in the middle would leave some.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
