@@ -52,8 +52,11 @@ class CrashWork:
         if self._watch is not None:
             self._watch.look()
 
-    def process(self, crash_id: str) -> Document:
-        """Process a crash; raises `NotFound` (`unknown_object`) when it was deleted."""
+    def process(self, crash_id: str, attempt: int = 1) -> Document:
+        """Process a crash; raises `NotFound` (`unknown_object`) when it was deleted.
+
+        The revision is above those of earlier attempts, whose workers may have been slow and not dead.
+        """
         raw = read_raw_crash(self._blobs, crash_id)
         earlier = self.earlier(crash_id)
         report = self._memory_report(crash_id, raw)
@@ -64,7 +67,7 @@ class CrashWork:
             raw, walked, self._settings(), processed_at=self._now(), earlier=earlier, memory_report=report
         )
         document = done.document
-        document[REVISION] = int(earlier.get(REVISION) or 0) + 1 if earlier else 0
+        document[REVISION] = (int(earlier.get(REVISION) or 0) + 1 if earlier else 0) + attempt - 1
         return document
 
     def store(self, packed: Mapping[str, bytes]) -> set[str]:

@@ -116,7 +116,7 @@ class Worker:
 
     def _process_one(self, crash: Leased) -> None:
         try:
-            document = self._work.process(crash.crash_id)
+            document = self._work.process(crash.crash_id, crash.attempts)
             row = crash_row(document, self._fields(), self._index.columns)
             self._ready.append(_Ready(crash.crash_id, pack_processed_crash(document), row))
         except NotFound:
@@ -171,8 +171,11 @@ class Worker:
     def _index_all(self, ready: Sequence[_Ready]) -> None:
         """Store what is ready and make it searchable, then it is done.
 
-        What fails here is processed again when its lease ends, at once when there was no room.
+        What is held by another meanwhile is that one's. What fails here is processed again when its lease ends, at once
+        when there was no room.
         """
+        held = self._queue.hold([r.crash_id for r in ready], self._name, LEASE_S, self._now())
+        ready = [r for r in ready if r.crash_id in held]
         try:
             gone = self._work.store({r.crash_id: r.packed for r in ready})
             self._index.add([r.row for r in ready if r.crash_id not in gone], self._now())

@@ -124,9 +124,14 @@ class CrashQueue:
             )
         return [Leased(row.crash_id, row.attempts + 1) for row in rows]
 
-    def hold(self, crash_ids: Sequence[str], holder: str, lease_s: float, now: datetime) -> None:
-        """Hold what is still held for longer."""
-        self._update(crash_ids, holder, {"due_at": now + timedelta(seconds=lease_s)})
+    def hold(self, crash_ids: Sequence[str], holder: str, lease_s: float, now: datetime) -> set[str]:
+        """Hold what is still held for longer; which that is."""
+        held = sa.and_(crash_queue.c.crash_id.in_(list(crash_ids)), crash_queue.c.holder == holder)
+        with self._unsynced() as connection:
+            connection.execute(
+                sa.update(crash_queue).where(held).values(due_at=now + timedelta(seconds=lease_s))
+            )
+            return set(connection.execute(sa.select(crash_queue.c.crash_id).where(held)).scalars())
 
     def done(self, crash_ids: Sequence[str], holder: str, now: datetime) -> None:
         """Take processed crashes out; one that was wanted again meanwhile waits again."""
