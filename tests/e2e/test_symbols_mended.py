@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.support.crash_flow import PATIENCE_S, processed, send_dump
-from tests.support.crashes import Crash, let_crash, make_crash
+from tests.support.crashes import Crash, dump_symbols, make_crash, run_program
 from tests.support.server import RunningServer, running_server
 from tests.support.signing_in import make_token
 
@@ -58,8 +58,7 @@ def test_a_program_that_was_renamed_has_the_symbols_of_its_build(
     built = make_crash(tmp_path, name="electron", build=11)
     renamed = tmp_path / "notes-app"
     shutil.copy(built.binary, renamed)
-    crash = let_crash(renamed)
-    crash_id = send_dump(server, crash.dump)
+    crash_id = send_dump(server, run_program(renamed, tmp_path / "renamed.crashpad"))
     assert processed(server, crash_id)["signature"] == "notes-app"
     lost = missing(server, "notes-app")
     assert not lost["arrived"]
@@ -119,8 +118,6 @@ def test_symbols_too_large_for_the_walker_name_the_setting_and_are_used_with_it(
 
 def _inflated(folder: Path, crash: Crash, size_bytes: int) -> Path:
     """The real symbols of the crash, and functions after them that make the file as large as that."""
-    from tests.support.crashes import dump_symbols
-
     dump_symbols(folder / "made", crash.binary)
     (made,) = (folder / "made").rglob("*.sym")
     target = folder / "giant.sym"
@@ -196,7 +193,7 @@ def test_the_stack_on_the_command_line_is_the_one_of_the_page(server: RunningSer
     binary = tmp_path / "inlined"
     subprocess.run(["cc", "-g", "-O1", "-fno-omit-frame-pointer", "-o", binary, source], check=True)
     server.run("symbols", "upload", str(binary))
-    crash_id = send_dump(server, let_crash(binary).dump)
+    crash_id = send_dump(server, run_program(binary, tmp_path / "crashpad"))
     assert processed(server, crash_id)["signature"] == "poke_widget"
     told = server.run("crash", "show", crash_id).stdout.partition("Crashing thread:\n")[2].splitlines()
     assert told[0].startswith("      inlined poke_widget  ") and told[0].endswith("(inlined)")
