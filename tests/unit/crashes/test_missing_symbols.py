@@ -74,7 +74,7 @@ def test_symbols_that_were_there_before_have_not_arrived_since() -> None:
 def test_symbols_that_are_too_large_name_the_setting_that_mends_it(module: str, stored_at: datetime) -> None:
     found = advice(module, "Linux", (stored_at, 100 << 20))
     assert not found.arrived
-    assert "memory_limit_mb = 564 " in found.hint and "(200 MB)" in found.hint
+    assert "memory_limit_mb = 764 " in found.hint and "(200 MB)" in found.hint
 
 
 def test_symbols_that_did_not_fit_and_should_by_now_are_never_said_to_have_arrived() -> None:

@@ -24,5 +24,7 @@ def test_this_machine_has_memory() -> None:
 def test_what_no_setting_can_mend_says_so() -> None:
     assert room.too_large(1 << 30, 0) == ""
     assert room.too_large(1 << 20, 100) == ""
-    assert "set memory_limit_mb = 164 " in room.too_large(20 << 20, 100)
+    assert "set memory_limit_mb = 204 " in room.too_large(20 << 20, 100)
+    assert room.too_large(20 << 20, 190) == ""
+    assert "set memory_limit_mb = 204 " in room.too_large(20 << 20, 190, tried=True)
     assert "give the server more" in room.too_large(1 << 50, 100)

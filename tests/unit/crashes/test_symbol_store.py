@@ -279,7 +279,7 @@ def test_of_a_file_that_the_walker_cannot_read_it_is_said_at_once(
 ) -> None:
     store = SymbolStore(LocalBlobs(tmp_path / "b"), changes, 1 << 30, lambda: datetime.now(UTC), 100)
     large = SYM + b"INFO x\n" * (2 << 20)
-    assert "memory_limit_mb = 134 " in add(store, large).message
+    assert "memory_limit_mb = 162 " in add(store, large).message
     assert add(store, SYM).message == ""
 
 

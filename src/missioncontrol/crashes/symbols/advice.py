@@ -70,7 +70,7 @@ def mending(lacking: Lacking, stored: StoredSymbols | None, memory_limit_mb: int
     again = f"missioncontrol crash reprocess --missing {lacking.debug_id}"
     if stored is None or lacking.processed_at is None:
         return Mending(False, *_advice(lacking))
-    if says := room.too_large(stored.size_bytes, memory_limit_mb):
+    if says := room.too_large(stored.size_bytes, memory_limit_mb, lacking.status == "too_large"):
         return Mending(False, again, f"{says} Then process those crashes again.")
     if lacking.status == "too_large":
         hint = (

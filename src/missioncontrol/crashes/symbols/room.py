@@ -6,8 +6,11 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-_NEEDED_RATIO = 5
-"""Memory by bytes of file: what parsing takes, and as much again while it sorts what it parsed."""
+_USUAL_RATIO, _SURE_RATIO = 5, 7
+"""Memory by bytes of file: what parsing takes, and as much again while it sorts what it parsed.
+
+The second is for files of many short functions.
+"""
 _BESIDE_MB = 64
 _SHARE = 0.75
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
@@ -16,7 +19,7 @@ _MB = 1 << 20
 
 def needed_mb(size_bytes: int) -> int:
     """The `stackwalk.memory_limit_mb` with which a .sym file of this size can be read."""
-    return _NEEDED_RATIO * size_bytes // _MB + _BESIDE_MB
+    return _SURE_RATIO * size_bytes // _MB + _BESIDE_MB
 
 
 def limit_mb(wanted_mb: int, machine_mb: int | None = None) -> int:
@@ -38,10 +41,13 @@ def memory_mb() -> int:
     return min(found, default=0)
 
 
-def too_large(size_bytes: int, limit: int) -> str:
-    """What is said of symbols that cannot be read within `limit` MB; empty when they can, or when there is none."""
-    needed = needed_mb(size_bytes)
-    if not limit or needed <= limit:
+def too_large(size_bytes: int, limit: int, tried: bool = False) -> str:
+    """What is said of symbols that cannot be read within `limit` MB; empty when they can, or when there is no limit.
+
+    `tried`: the walker could not read them, under this limit or another.
+    """
+    ratio, needed = _SURE_RATIO if tried else _USUAL_RATIO, needed_mb(size_bytes)
+    if not limit or ratio * size_bytes // _MB + _BESIDE_MB <= limit:
         return ""
     machine = memory_mb()
     if machine and needed > machine * _SHARE:
