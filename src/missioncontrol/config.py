@@ -220,8 +220,8 @@ class Stackwalk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory_limit_mb: int = 8192
     """Most that it may take, but never more than three quarters of the machine's memory; 0: no limit.
 
-    Bounds, and reserves nothing. Symbols that need more are left out (`too_large`): five to seven times the file's size. A
-    dump that needs more is recorded as failed.
+    Bounds, and reserves nothing. Symbols that need more are left out (`too_large`): five to seven times the file's
+    size. A dump that needs more is recorded as failed.
     """
     timeout_s: float = 60.0
     """A dump that takes longer is recorded as failed."""
