@@ -44,7 +44,7 @@ def build_crash_pages(sources: CrashSources, renderer: Renderer) -> APIRouter:
             builtin = {"products": products, "queue": backlog, "set_aside": aside}
             return JSONResponse(msgspec.to_builtins(builtin))
         return renderer.page(
-            request, "crashes.html", products=products, backlog=backlog, aside=aside, now=now,
+            request, "crashes.html", products=products, backlog=backlog, aside=aside, now=now, takes=sources.takes,
             base_url=visit_of(request).base_url or str(request.base_url).rstrip("/"),
         )  # fmt: skip
 

@@ -19,6 +19,7 @@ from missioncontrol.crashes.fields import Fields
 from missioncontrol.errors import NotFound
 from missioncontrol.query.crash_reports import CrashReports
 from missioncontrol.web.auth.visit import Record
+from missioncontrol.web.pipeline import Takes
 
 if TYPE_CHECKING:
     from missioncontrol.crashes.processing import Settings
@@ -182,3 +183,4 @@ class CrashSources(msgspec.Struct, frozen=True):
     """Addresses of sources by product, see `config.Crashes.sources`."""
     record: Record
     now: Callable[[], datetime]
+    takes: Takes = "all"
