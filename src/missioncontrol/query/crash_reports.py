@@ -1,7 +1,7 @@
 """What the pages of crashes ask of the table `crashes`: typed questions and answers.
 
 Every question is answered from the rows that count (the newest of a crash, none of a deleted one), so an answer is as
-new as the table. Only `comments()` touches a protected column. Calls block: run them in threads.
+new as the table. Only `comments()` hands out a protected column. Calls block: run them in threads.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Ranked(msgspec.Struct, frozen=True):
     count: float
     count_before: float
     installs: int
-    """Distinct install times: at least so many installations."""
+    """Distinct ids of clients, or install times where there are none: at least so many installations. 0: not known."""
     startup: float
     """Of `count`, those that came while starting."""
     garbage: float
@@ -141,6 +141,8 @@ BREAKDOWNS = {
     "signature": "signature",
 }
 """What crashes can be broken down by -> SQL."""
+_INSTALLATION = "coalesce(client_guid, CAST(install_time AS VARCHAR))"
+"""Crashpad's clients have an id, Firefox's a time of installation. The ids are protected: they are only counted."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FLAGGED = "coalesce({}, false)"
 _STARTUP, _GARBAGE = _FLAGGED.format("startup_crash"), _FLAGGED.format("is_garbage_collecting")
@@ -157,13 +159,13 @@ class CrashReports:
         condition, parameters = where(selection.before())
         sql = f"""
             WITH w AS (
-                SELECT signature, {moment_of(selection.by)} >= ? AS now, {weight_of(selection)} AS weight, install_time,
+                SELECT signature, {moment_of(selection.by)} >= ? AS now, {weight_of(selection)} AS weight, {_INSTALLATION} AS installation,
                     {_STARTUP} AS startup, {_GARBAGE} AS garbage, throttle_rate
                 FROM {{crashes}} WHERE {condition}
             ), s AS (
                 SELECT signature, coalesce(sum(weight) FILTER (now), 0) AS count,
                     coalesce(sum(weight) FILTER (NOT now), 0) AS before,
-                    count(DISTINCT install_time) FILTER (now) AS installs,
+                    count(DISTINCT installation) FILTER (now) AS installs,
                     coalesce(sum(weight) FILTER (now AND startup), 0) AS startup,
                     coalesce(sum(weight) FILTER (now AND garbage), 0) AS garbage,
                     count(*) FILTER (now) AS reports,
@@ -194,7 +196,7 @@ class CrashReports:
         condition, parameters = where(selection)
         weight = weight_of(selection)
         sql = f"""
-            SELECT coalesce(sum({weight}), 0), count(*), count(DISTINCT install_time),
+            SELECT coalesce(sum({weight}), 0), count(*), count(DISTINCT {_INSTALLATION}),
                 coalesce(sum({weight}) FILTER ({_STARTUP}), 0), coalesce(sum({weight}) FILTER ({_GARBAGE}), 0),
                 count(*) FILTER (throttle_rate > 0 AND throttle_rate < 1)
             FROM {{crashes}} WHERE {condition}"""

@@ -43,7 +43,7 @@ class Selection(msgspec.Struct, frozen=True):
     """Whether the span is of the receipt of the report or of the day in the build id."""
     conditions: tuple[Condition, ...] = ()
     versions: tuple[str, ...] = ()
-    """Any of them; `4.0b` stands for all versions that begin like that."""
+    """Any of them; `4.0b` stands for all versions that begin with it or with `4.0-beta`."""
     weighted: bool = False
     """Count a report as 1 / throttle_rate crashes."""
 
@@ -101,7 +101,9 @@ def _one(condition: Condition) -> tuple[str, list[str | datetime | list[str]]]:
         texts = [f"contains(lower({column}), lower(?))" for _ in condition.values]
         return f"({' OR '.join(texts)})", list(condition.values)
     if condition.how == "starts":
-        # `4.0b` is every beta of 4.0; a version that ends with a number is itself.
-        each = [f"starts_with({column}, ?)" if v.endswith("b") else f"{column} = ?" for v in condition.values]
-        return f"({' OR '.join(each)})", list(condition.values)
+        # `4.0b` is every beta of 4.0, also as semantic versions name it; a version that ends with a number is itself.
+        betas = [t for v in condition.values if v.endswith("b") for t in (v, f"{v[:-1]}-beta")]
+        exact = [v for v in condition.values if not v.endswith("b")]
+        each = [*(f"starts_with({column}, ?)" for _ in betas), *(f"{column} = ?" for _ in exact)]
+        return f"({' OR '.join(each)})", [*betas, *exact]
     return f"list_contains(?, {column})", [list(condition.values)]

@@ -214,3 +214,28 @@ def test_comments_are_those_that_somebody_wrote(lake: Lake) -> None:
 
 def test_made_up_crash_ids_are_of_their_day() -> None:
     assert crash_id(NOW, random.Random(1)).endswith("0261126")
+
+
+def test_installations_are_told_apart_by_client_id_else_by_install_time(lake: Lake) -> None:
+    clients = ("a", "a", "b", None, None, None)
+    times = (1, 2, 3, 3, 3, None)
+    lake.add(
+        *(
+            lake.crash("s", client_guid=c, install_time=t)
+            for c, t in zip(clients, times, strict=True)
+        )
+    )
+    assert lake.reports.totals(WEEK).installs == lake.reports.ranking(WEEK, 1).rows[0].installs == 3
+
+
+def test_the_betas_of_a_version_are_found_however_they_are_written(lake: Lake) -> None:
+    for version in ("4.0b1", "4.0-beta.2", "4.0-rc.1", "4.0", "3.9"):
+        lake.add(lake.crash("s", version=version))
+
+    def found(*versions: str) -> set[str | None]:
+        selection = msgspec.structs.replace(WEEK, versions=versions)
+        return set(counts(lake.reports.breakdowns(selection, ["version"], 9)["version"]))
+
+    assert found("4.0b") == {"4.0b1", "4.0-beta.2"}
+    assert found("4.0b", "3.9") == {"4.0b1", "4.0-beta.2", "3.9"}
+    assert found("4.0-rc.1") == {"4.0-rc.1"}
