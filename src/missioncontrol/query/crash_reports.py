@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from missioncontrol.query.crash_selection import Selection, moment_of, span_of, weight_of, where
+from missioncontrol.query.crash_selection import Intervals, Selection, moment_of, span_of, weight_of, where
 from missioncontrol.query.engine import Engine
 
 
@@ -53,7 +53,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Bucket(msgspec.Struct, frozen=True):
-    """Crashes of one group in one interval, numbered from the start of the span."""
+    """Crashes of one group in one interval, numbered from 0."""
 
     group: str | None
     number: int
@@ -159,7 +159,8 @@ class CrashReports:
         condition, parameters = where(selection.before())
         sql = f"""
             WITH w AS (
-                SELECT signature, {moment_of(selection.by)} >= ? AS now, {weight_of(selection)} AS weight, {_INSTALLATION} AS installation,
+                SELECT signature, {moment_of(selection.by)} >= ? AS now, {weight_of(selection)} AS weight,
+                    {_INSTALLATION} AS installation,
                     {_STARTUP} AS startup, {_GARBAGE} AS garbage, throttle_rate
                 FROM {{crashes}} WHERE {condition}
             ), s AS (
@@ -202,16 +203,16 @@ class CrashReports:
             FROM {{crashes}} WHERE {condition}"""
         return Totals(*self._rows(selection, sql, parameters)[0])
 
-    def over_time(self, selection: Selection, by: str, buckets: int) -> list[Bucket]:
-        """Crashes by a name of `BREAKDOWNS`, in so many equal parts of the span."""
+    def over_time(self, selection: Selection, by: str, intervals: Intervals) -> list[Bucket]:
+        """Crashes by a name of `BREAKDOWNS`, in intervals that cover the span."""
         condition, parameters = where(selection)
-        width = selection.length / buckets
         since = f"epoch({moment_of(selection.by)}) - CAST(? AS DOUBLE)"
         number = f"CAST(floor(({since}) / CAST(? AS DOUBLE)) AS INTEGER)"
         sql = f"""
-            SELECT {BREAKDOWNS[by]} AS name, least({number}, {int(buckets) - 1}) AS number, sum({weight_of(selection)})
+            SELECT {BREAKDOWNS[by]} AS name, least({number}, {int(intervals.number) - 1}) AS number,
+                sum({weight_of(selection)})
             FROM {{crashes}} WHERE {condition} GROUP BY ALL ORDER BY ALL"""
-        bound = [str(selection.start.timestamp()), str(width.total_seconds())]
+        bound = [str(intervals.start.timestamp()), str(intervals.width.total_seconds())]
         return [Bucket(*row) for row in self._rows(selection, sql, [*bound, *parameters])]
 
     def systems(self, selection: Selection, signatures: Sequence[str | None]) -> dict[str | None, list[Part]]:

@@ -57,6 +57,18 @@ class Selection(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, start=self.start - self.length)
 
 
+class Intervals(msgspec.Struct, frozen=True):
+    """Parts of equal length, one after the other."""
+
+    start: datetime
+    width: timedelta
+    number: int
+
+    def starts(self) -> list[datetime]:
+        """When each begins."""
+        return [self.start + n * self.width for n in range(self.number)]
+
+
 def span_of(selection: Selection) -> Span:
     """The days of receipt that can hold such crashes: a build is not older than its crashes."""
     last = selection.end.astimezone(UTC).date() if selection.by == "report" else date.max

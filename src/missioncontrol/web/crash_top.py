@@ -13,7 +13,7 @@ import msgspec
 from missioncontrol.query.crash_reports import CrashReports, Part, Ranked, Ranking
 from missioncontrol.query.crash_selection import Selection
 from missioncontrol.web.crash_address import CrashState
-from missioncontrol.web.crash_charts import Spark, buckets_of, filled, spark
+from missioncontrol.web.crash_charts import Spark, filled, intervals_of, spark
 
 ON_A_PAGE = 50
 MOST_IN_A_FILE = 10_000
@@ -99,8 +99,9 @@ def build_top(state: CrashState, reports: CrashReports, now: datetime, limit: in
     names = [row.signature for row in ranking.rows]
     systems = reports.systems(selection, names)
     seen = reports.first_seen(names, state.product or None) if names else {}
-    number = buckets_of(selection)
-    courses = filled(reports.over_time(selection, "signature", number), number)
+    intervals = intervals_of(selection)
+    number = intervals.number
+    courses = filled(reports.over_time(selection, "signature", intervals), number)
     columns = _columns(systems.values())
     rows = [
         _row(row, ranking, state, systems.get(row.signature, []), columns, seen, courses, selection, number)

@@ -305,7 +305,13 @@ def test_a_pre_release_tells_the_channel_where_the_client_does_not(
 
 
 def test_of_an_electron_application_the_platform_is_electron() -> None:
-    electron = {"_productName": "Notes", "_version": "2.3.1", "_companyName": "ACME", "prod": "Electron", "ver": "33.2.0"}
+    electron = {
+        "_productName": "Notes",
+        "_version": "2.3.1",
+        "_companyName": "ACME",
+        "prod": "Electron",
+        "ver": "33.2.0",
+    }
     sent = raw(ProductName=None, Version=None, Vendor=None, **electron)
     document = run(sent).document
     found = {k: document.get(k) for k in ("product", "version", "vendor", "platform_version")}

@@ -93,7 +93,12 @@ def test_filters_become_conditions() -> None:
 
 
 def test_a_process_may_be_called_as_chromium_does() -> None:
-    for name, meant in (("renderer", "content"), ("browser", "parent"), ("gpu", "gpu"), ("utility", "utility")):
+    for name, meant in (
+        ("renderer", "content"),
+        ("browser", "parent"),
+        ("gpu", "gpu"),
+        ("utility", "utility"),
+    ):
         state = read_crash_state("/search", [("process", name)])
         assert (state.process, state.url()) == (meant, f"/search?process={meant}")
         assert Condition("process_type", (meant,)) in state.selection(NOW).conditions
