@@ -104,3 +104,14 @@ def test_a_wrong_part_is_answered_with_what_the_parts_are(tmp_path: Path) -> Non
     assert said.returncode == 2
     assert "no part 'crash'" in said.stderr
     assert "workers that process crash reports" in said.stderr
+
+
+def test_the_documentation_has_an_index_that_leads_to_the_guide(tmp_path: Path) -> None:
+    with running(tmp_path, "web") as server:
+        for address in ("/docs", "/docs/"):
+            answer = server.get(address)
+            assert answer.status_code == 200
+            assert '<a href="/docs/how-to/electron-crashes">' in answer.text
+        guide = server.get("/docs/how-to/electron-crashes")
+        assert "serve --only crashes,web" in guide.text
+        assert '<a href="/docs/how-to/electron-crashes">' in server.get("/crashes").text
