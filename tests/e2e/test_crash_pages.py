@@ -310,7 +310,7 @@ def test_without_crashes_the_page_says_how_to_send_one(tmp_path: Path) -> None:
         assert f"{server.url}/submit" in shown
         assert "crashReporter.start" in shown
         for path in ("/topcrashers", "/search", "/signature?signature=x"):
-            assert "No crash is like that" in page(server, path)
+            assert "No crash received yet" in page(server, path)
     finally:
         server.stop()
 

@@ -192,6 +192,10 @@ class CrashReports:
             [Ranked(*row[:8]) for row in rows], signatures, now, before, int(reports), int(sampled)
         )
 
+    def any(self) -> bool:
+        """Whether there is any crash at all."""
+        return bool(self._engine.over_crashes("SELECT 1 FROM {crashes} LIMIT 1", []))
+
     def totals(self, selection: Selection) -> Totals:
         """Sums over the selection."""
         condition, parameters = where(selection)

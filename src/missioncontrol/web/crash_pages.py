@@ -66,6 +66,7 @@ def build_crash_pages(sources: CrashSources, renderer: Renderer) -> APIRouter:
             state=state,
             menus=read_menus(sources.reports, state, now),
             days=DAYS,
+            none_yet=not view.rows and not sources.reports.any(),
         )
 
     @router.get("/signature")
@@ -87,8 +88,9 @@ def build_crash_pages(sources: CrashSources, renderer: Renderer) -> APIRouter:
             return JSONResponse(msgspec.to_builtins(view))
         menus = read_menus(sources.reports, state, now)
         return renderer.page(
-            request, "signature.html", view=view, state=state, menus=menus, days=DAYS, protected=protected
-        )
+            request, "signature.html", view=view, state=state, menus=menus, days=DAYS, protected=protected,
+            none_yet=not view.totals.reports and not sources.reports.any(),
+        )  # fmt: skip
 
     @router.get("/search")
     def search(request: Request, format: Format = "html") -> Response:
@@ -112,6 +114,7 @@ def build_crash_pages(sources: CrashSources, renderer: Renderer) -> APIRouter:
             days=DAYS,
             fields=TEXT_FIELDS,
             facets=FACETS,
+            none_yet=not view.totals.reports and not sources.reports.any(),
         )
 
     return router

@@ -67,6 +67,7 @@ def test_a_lake_without_crashes_answers_with_nothing(lake: Lake) -> None:
     reports = lake.reports
     assert reports.ranking(WEEK, 10).rows == []
     assert reports.totals(WEEK).count == 0
+    assert not reports.any()
     assert (
         reports.reports(WEEK, 10)
         == reports.comments(WEEK, 10)
@@ -219,6 +220,12 @@ def test_comments_are_those_that_somebody_wrote(lake: Lake) -> None:
 
 def test_made_up_crash_ids_are_of_their_day() -> None:
     assert crash_id(NOW, random.Random(1)).endswith("0261126")
+
+
+def test_a_crash_of_long_ago_is_a_crash(lake: Lake) -> None:
+    lake.add(lake.crash("a", 500))
+    assert lake.reports.any()
+    assert lake.reports.totals(WEEK).reports == 0
 
 
 def test_installations_are_told_apart_by_client_id_else_by_install_time(lake: Lake) -> None:
