@@ -17,6 +17,7 @@ from missioncontrol.query.crash_selection import Intervals, Selection
 SPARK_WIDTH, SPARK_HEIGHT = 96, 20
 WIDTH, HEIGHT = 960, 180
 _MOST_LAYERS = 6
+_MINUTE = timedelta(minutes=1)
 _MOST_BARS = 60
 
 
@@ -122,7 +123,7 @@ def time_chart(selection: Selection, buckets: Sequence[Bucket], intervals: Inter
         _label(selection.end - timedelta(microseconds=1), intervals.width),
         top,
         _words(intervals.width),
-        f"{selection.start:%m-%d %H:%M}" if selection.start > intervals.start else "",
+        f"{selection.start:%m-%d %H:%M}" if selection.start - intervals.start >= _MINUTE else "",
     )
 
 
