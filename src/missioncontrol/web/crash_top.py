@@ -174,7 +174,7 @@ def csv_rows(view: TopView) -> list[list[object]]:
         seen = f"{r.first_seen:%Y-%m-%dT%H:%M:%SZ}" if r.first_seen else ""
         rows.append(
             [r.rank, change, r.signature or "", _plain(r.count), round(r.share, 6), moved, _plain(r.startup),
-             _plain(r.garbage), r.installs, seen, "true" if r.new else "false", *map(_plain, r.systems)]
+             _plain(r.garbage), r.installs or "", seen, "true" if r.new else "false", *map(_plain, r.systems)]
         )  # fmt: skip
     return rows
 
