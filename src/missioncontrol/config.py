@@ -73,6 +73,16 @@ class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """By ProductName."""
 
 
+class BugTracker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where bugs of crashes are kept."""
+
+    url: str
+    """Address of a bug, as in https://bugs.example.com/show_bug.cgi?id={id}."""
+    new: str = ""
+    """Address of a form that files one, with what fills it in: {title}, {body}, {signature}, {product}, {version},
+    {crash_id}, {report} (address of the crash), {frames}. Empty: none is offered."""
+
+
 class Crashes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How crashes are processed."""
 
@@ -99,6 +109,8 @@ class Crashes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     https://code.example.com/{version}/{path}#L{line}. Also {file} (the path as it is), {revision} and {build}."""
     profiles: dict[str, str] = {}
     """Profile by product (`general`, `firefox`); `default` for those not named."""
+    bug_trackers: dict[str, BugTracker] = {}
+    """Where bugs of signatures are kept, by a name that they are called by: `bugzilla`, `github`."""
 
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -19,6 +19,7 @@ from missioncontrol.registry.watch import RegistryWatcher
 if TYPE_CHECKING:
     from missioncontrol.access.accounts import Accounts
     from missioncontrol.blobs.local import LocalBlobs
+    from missioncontrol.crashes.bug_trackers import BugTrackers
     from missioncontrol.crashes.deletion import CrashDeletion
     from missioncontrol.crashes.fields import FieldsWatcher
     from missioncontrol.crashes.processing import Settings as ProcessingSettings
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from missioncontrol.state.database import Database
     from missioncontrol.state.releases import Releases
     from missioncontrol.state.runs import Runs
+    from missioncontrol.state.signature_bugs import SignatureBugs
     from missioncontrol.state.symbol_changes import SymbolChanges
     from missioncontrol.telemetry.backfill_job import BackfillJob
     from missioncontrol.telemetry.import_pings import PingImport
@@ -231,6 +233,20 @@ class Services:
         from missioncontrol.state.crash_deletions import CrashDeletions
 
         return CrashDeletions(self._database)
+
+    @cached_property
+    def signature_bugs(self) -> SignatureBugs:
+        """Which bugs signatures have."""
+        from missioncontrol.state.signature_bugs import SignatureBugs
+
+        return SignatureBugs(self._database)
+
+    @cached_property
+    def bug_trackers(self) -> BugTrackers:
+        """Where bugs are kept; raises `ConfigError` for wrong settings of trackers."""
+        from missioncontrol.crashes.bug_trackers import BugTrackers
+
+        return BugTrackers(self.config.crashes.bug_trackers)
 
     def crash_deletion(self) -> CrashDeletion:
         """Deletes crashes."""

@@ -100,6 +100,20 @@ symbol_changes = sa.Table(
     sa.Column("at", sa.DateTime(timezone=True), nullable=False),
     sqlite_autoincrement=True,
 )
+signature_bugs = sa.Table(
+    "signature_bugs",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("signature", sa.Text, nullable=False),
+    sa.Column("tracker", sa.Text, nullable=False),
+    sa.Column("bug", sa.Text, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+    sa.UniqueConstraint("signature", "tracker", "bug", name="signature_bugs_once"),
+    sa.Index("signature_bugs_by_bug", "bug", "tracker"),
+    sqlite_autoincrement=True,
+)
 users = sa.Table(
     "users",
     metadata,

@@ -19,6 +19,7 @@ from missioncontrol.crashes.fields import Fields
 from missioncontrol.errors import NotFound
 from missioncontrol.query.crash_reports import CrashReports
 from missioncontrol.web.auth.visit import Record
+from missioncontrol.web.crash_bugs import CrashBugs
 from missioncontrol.web.pipeline import Takes
 
 if TYPE_CHECKING:
@@ -98,6 +99,11 @@ class CrashStore:
             raw = fields.raw_public(raw) if raw is not None else None
             processed = fields.processed_public(processed) if processed is not None else None
         return StoredCrash(crash_id, raw, processed, files, standing, protected)
+
+    def public(self, crash_id: str) -> Document | None:
+        """What everybody may see of a processed crash; None when it is not kept."""
+        processed = self._document(read_processed_crash, crash_id)
+        return self._fields().processed_public(processed) if processed is not None else None
 
     def hurry(self, crash_id: str) -> None:
         """Move a crash up that waits; one that was set aside or tried already keeps its time."""
@@ -181,6 +187,7 @@ class CrashSources(msgspec.Struct, frozen=True):
     """What crashes are processed by."""
     templates: dict[str, str]
     """Addresses of sources by product, see `config.Crashes.sources`."""
+    bugs: CrashBugs
     record: Record
     now: Callable[[], datetime]
     takes: Takes = "all"
