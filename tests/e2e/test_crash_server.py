@@ -68,7 +68,9 @@ def test_without_the_stream_the_pipeline_page_says_so(tmp_path: Path) -> None:
             == 200
         )
         assert pipeline(server)["stream_runs"] is False
-        assert "data-no-stream" in server.get("/pipeline").text
+        page = server.get("/pipeline").text
+        assert "data-no-stream" in page
+        assert "Not known: the part stream does not run." in page
         first = server.get("/").text
         assert '<a href="/crashes">1 crash report came in the last 24 hours.</a>' in first
         assert "Point a client here" in first
