@@ -140,8 +140,8 @@ class Services:
 
     def _search_fields(self) -> SearchFields:
         """The searchable fields in force, as the query layer knows them."""
-        from missioncontrol.crashes.index import CRASHES, KEYS, home_of
-        from missioncontrol.lake.tables import lake_tables
+        from missioncontrol.crashes.index import KEYS, home_of
+        from missioncontrol.lake.tables import CRASHES, lake_tables
         from missioncontrol.query.supersearch import SearchField, SearchFields
 
         columns = {c.name: c for c in lake_tables(self.registry())[CRASHES].columns}
@@ -176,7 +176,12 @@ class Services:
         from missioncontrol.crashes.processing import Settings as ProcessingSettings
 
         profiles = {**MOZILLA_PRODUCTS, **self.config.crashes.profiles}
-        return ProcessingSettings(self.crash_fields(), self.signatures, profiles)
+        return ProcessingSettings(
+            self.crash_fields(),
+            self.signatures,
+            profiles,
+            rule_timeout_s=self.config.crashes.rule_timeout_s,
+        )
 
     @contextmanager
     def crash_worker(self) -> Iterator[Worker]:
@@ -254,8 +259,9 @@ class Services:
 
         from missioncontrol.clock import system_clock, utc
         from missioncontrol.crashes.deletion import CrashDeletion
-        from missioncontrol.crashes.index import CRASHES, CrashIndex
+        from missioncontrol.crashes.index import CrashIndex
         from missioncontrol.lake.removal import RowRemoval
+        from missioncontrol.lake.tables import CRASHES
 
         return CrashDeletion(
             self.blobs,

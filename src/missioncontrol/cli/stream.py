@@ -47,8 +47,9 @@ def run_forever(
     begins: bool = False,
     ready: Callable[[Services], None] = lambda services: None,
 ) -> None:
-    """Run the stream with the care of the lake, jobs and crash workers, until a signal or the end of the server that
-    started it. `ready` is called when the settings are known to be usable.
+    """Run the stream, jobs and crash workers, until a signal or the end of the server that started it. Whichever of
+    them runs, the lake is cared for and what is too old leaves. `ready` is called when the settings are
+    known to be usable.
     """
     import signal
     import threading
@@ -62,8 +63,7 @@ def run_forever(
     end_with_parent(stop.set)
     with open_services(settings, begins) as services:
         jobs = threading.Thread(target=_jobs, args=(settings, services, stop), name="jobs", daemon=True)
-        if with_jobs:
-            daily_time(services.config.jobs)  # a wrong setting is told before anything runs
+        daily_time(services.config.jobs)  # a wrong setting is told before anything runs
         ready(services)
         if with_jobs:
             jobs.start()
@@ -72,6 +72,12 @@ def run_forever(
         )
         if with_crashes:
             workers.start()
+        keeping = [
+            threading.Thread(target=task, args=(services, stop), name=name, daemon=True)
+            for name, task in (("care", _care), ("expiry", _expiry))
+        ]
+        for thread in keeping:
+            thread.start()
         if with_stream:
             _stream(services, stop)
         else:
@@ -80,11 +86,12 @@ def run_forever(
             jobs.join(20)
         if with_crashes:
             workers.join(30)
+        for thread in keeping:
+            thread.join(10)
 
 
 def _stream(services: Services, stop: threading.Event) -> None:
     import os
-    import threading
 
     from missioncontrol.telemetry.runner import run_stream, wait_for_lock
     from missioncontrol.telemetry.status import StatusFile
@@ -92,11 +99,23 @@ def _stream(services: Services, stop: threading.Event) -> None:
     lock = wait_for_lock(services.config, stop)
     if lock is None:
         return
-    care = threading.Thread(target=services.care().run, args=(stop,), name="care", daemon=True)
-    care.start()
     run_stream(services.stream(), services.config, stop, StatusFile(services.config.data, os.getpid()))
-    care.join(10)
     lock.release()
+
+
+def _care(services: Services, stop: threading.Event) -> None:
+    services.config.data.mkdir(parents=True, exist_ok=True)
+    services.care().run(stop)
+
+
+def _expiry(services: Services, stop: threading.Event) -> None:
+    """Once the rest has begun: what it loads would hold that up."""
+    if stop.wait(_JOBS_AFTER_S):
+        return
+    from missioncontrol.jobs.expiry import Expiry
+
+    services.config.data.mkdir(parents=True, exist_ok=True)
+    Expiry(services).run(stop)
 
 
 def _jobs(settings: Settings, services: Services, stop: threading.Event) -> None:

@@ -17,12 +17,10 @@ import pyarrow as pa
 from missioncontrol.blobs.crash_keys import day_of
 from missioncontrol.crashes.fields import Field, Fields
 from missioncontrol.lake.parquet import ARROW_TYPES
-from missioncontrol.lake.tables import DELETED, Column, lake_tables
+from missioncontrol.lake.tables import CRASHES, DELETED, REVISIONS, Column, lake_tables
 from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.registry.model import Registry
 
-CRASHES = "crashes"
-REVISIONS = "crash_revisions"
 REVISION = "processing_revision"
 """Key of a processed crash: how often it had been processed before."""
 KEYS = ("submission_date", "uuid", "revision", "fields", "protected_fields")

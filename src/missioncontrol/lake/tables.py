@@ -234,6 +234,8 @@ _CRASH_REVISIONS = (
     Column("revision", "int64", "The row of `crashes` that counts; -1: none, the crash was deleted."),
     Column("at", "timestamp", "When that was so, UTC."),
 )
+CRASHES = "crashes"
+REVISIONS = "crash_revisions"
 DELETED = -1
 """Revision of a crash that was deleted."""
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from missioncontrol.lake.tables import CRASH_STATS, Column, LakeTable, lake_tables
+from missioncontrol.lake.tables import CRASH_STATS, REVISIONS, Column, LakeTable, lake_tables
 from missioncontrol.query import dialect
-from missioncontrol.query.crash_rows import NEWEST, REVISIONS
+from missioncontrol.query.crash_rows import NEWEST
 from missioncontrol.query.relation import view
 from missioncontrol.registry.model import Registry
 

@@ -99,8 +99,8 @@ def shipped_files() -> list[SourceFile]:
     return [SourceFile(name, (folder / name).read_text(encoding="utf-8")) for name in SHIPPED]
 
 
-def user_files(paths: Iterable[Path]) -> list[SourceFile]:
-    """The user's files; one that does not exist is passed over."""
+def user_files(paths: Iterable[Path], code: str = "registry_unreadable") -> list[SourceFile]:
+    """The user's files; one that does not exist is passed over. Raises `ConfigError` (`code`)."""
     found = []
     for path in paths:
         try:
@@ -108,9 +108,7 @@ def user_files(paths: Iterable[Path]) -> list[SourceFile]:
         except FileNotFoundError:
             continue
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(
-                "registry_unreadable", f"{path}: {error}", "The file must be UTF-8 text."
-            ) from None
+            raise ConfigError(code, f"{path}: {error}", "The file must be UTF-8 text.") from None
     return found
 
 
@@ -146,17 +144,7 @@ def parse_registry(files: Sequence[SourceFile], reserved: Collection[str] = RESE
 def _merge(files: Sequence[SourceFile]) -> list[Block]:
     blocks: dict[tuple[str, str], Block] = {}
     for file in files:
-        try:
-            content = tomllib.loads(file.text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError("registry_invalid", f"{file.name}: no TOML: {_placed(error, file)}") from None
-        for section, entries in content.items():
-            if section not in _SECTIONS or not isinstance(entries, dict):
-                hint = (
-                    _suggest(section, _SECTIONS) or f"Blocks: {', '.join(f'[{s}.NAME]' for s in _SECTIONS)}."
-                )
-                line = next((i for i, t in enumerate(file.text.splitlines(), 1) if section in t), 1)
-                raise ConfigError("registry_invalid", f"{file.name}:{line}: unknown block [{section}]", hint)
+        for section, entries in sections(file, _SECTIONS, Block.code).items():
             for name, values in entries.items():
                 block = blocks.setdefault((section, name), Block(section, name))
                 if not isinstance(values, dict):
@@ -166,9 +154,21 @@ def _merge(files: Sequence[SourceFile]) -> list[Block]:
     return list(blocks.values())
 
 
-def _placed(error: tomllib.TOMLDecodeError, file: SourceFile) -> str:
-    """What the parser says, with a line also where it only says that the document ended."""
-    return str(error).replace("at end of document", f"at line {len(file.text.splitlines())}, the last one")
+def sections(file: SourceFile, known: Collection[str], code: str) -> dict[str, dict[str, Any]]:
+    """What a file declares, by section and name. Raises `ConfigError` (`code`) for no TOML and for other sections."""
+    try:
+        content = tomllib.loads(file.text)
+    except tomllib.TOMLDecodeError as error:
+        # With a line also where the parser only says that the document ended.
+        last = f"at line {len(file.text.splitlines())}, the last one"
+        placed = str(error).replace("at end of document", last)
+        raise ConfigError(code, f"{file.name}: no TOML: {placed}") from None
+    for section, entries in content.items():
+        if section not in known or not isinstance(entries, dict):
+            hint = _suggest(section, known) or f"Blocks: {', '.join(f'[{s}.NAME]' for s in known)}."
+            line = next((i for i, t in enumerate(file.text.splitlines(), 1) if section in t), 1)
+            raise ConfigError(code, f"{file.name}:{line}: unknown block [{section}]", hint)
+    return content
 
 
 def _suggest(word: str, known: Iterable[str]) -> str:

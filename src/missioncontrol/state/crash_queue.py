@@ -2,8 +2,8 @@
 
 At least once: a crash leaves the queue only when its worker says that it is done. A worker holds a crash for a while
 (`due_at` is when that ends); one that dies lets it go. A crash that fails is tried again later and later, then set
-aside with the reason. Asked for again while a worker holds it, it is processed once more. Never touches the crash
-itself.
+aside with the reason; so is one with which worker after worker ended. Asked for again while a worker holds it, it is
+processed once more. Never touches the crash itself.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from missioncontrol.state.database import Database, crash_queue, crash_uploads
 from missioncontrol.state.moments import aware
 
 ATTEMPTS = 5
+WORKER_LOST = "worker_lost: each worker that had it ended, or did not come back, before it was processed."
 _PAUSE = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(minutes=10)
 _LONGEST_REASON = 1000
@@ -102,6 +103,15 @@ class CrashQueue:
             _write_first(connection)
             query = sa.select(crash_queue).where(due).order_by(*order).limit(limit)
             rows = connection.execute(query.with_for_update(skip_locked=True)).all()
+            lost = [row.crash_id for row in rows if row.attempts >= ATTEMPTS]
+            if lost:
+                values = {"holder": "", "reason": WORKER_LOST, "set_aside": True}
+                connection.execute(
+                    sa.update(crash_queue).where(crash_queue.c.crash_id.in_(lost)).values(values)
+                )
+            rows = [row for row in rows if row.attempts < ATTEMPTS]
+            # What was begun before is held alone: those beside it would share its fate, and its attempts.
+            rows = rows[:1] if rows and rows[0].attempts else [row for row in rows if not row.attempts]
             if not rows:
                 return []
             ids = [row.crash_id for row in rows]
@@ -191,9 +201,10 @@ class CrashQueue:
             sa.func.count().filter(held),
             sa.func.count().filter(crash_queue.c.set_aside.is_(True)),
             sa.func.min(crash_queue.c.wanted_at).filter(live),
+            sa.func.count().filter(sa.and_(live, crash_queue.c.priority >= USUAL)),
         )
         with self._database.engine().connect() as connection:
-            all_live, now_held, aside, oldest = connection.execute(query).one()
+            all_live, now_held, aside, oldest, reports = connection.execute(query).one()
         age = (
             (
                 now - aware(datetime.fromisoformat(oldest) if isinstance(oldest, str) else oldest)
@@ -201,7 +212,14 @@ class CrashQueue:
             if oldest
             else 0.0
         )
-        return Backlog(all_live - now_held, now_held, aside, max(0.0, age))
+        return Backlog(all_live - now_held, now_held, aside, max(0.0, age), reports)
+
+    def reports_waiting(self, most: int) -> int:
+        """How many new reports are not processed yet, counted up to `most`; what is processed anew is none."""
+        new = sa.and_(crash_queue.c.set_aside.is_(False), crash_queue.c.priority >= USUAL)
+        some = sa.select(sa.literal(1)).where(new).limit(most).subquery()
+        with self._database.engine().connect() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one())
 
     def set_aside(self, limit: int = 100) -> list[SetAside]:
         """Crashes that could not be processed, the latest first."""

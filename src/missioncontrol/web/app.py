@@ -85,6 +85,7 @@ def create_app(services: Services, edge: Edge | None = None, takes: Takes = "all
         services.crash_settings,
         services.config.crashes.sources,
         bugs,
+        services.config.ingest.crash_backlog_max,
         sources.record,
         sources.now,
         takes,

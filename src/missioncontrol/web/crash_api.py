@@ -18,7 +18,8 @@ from missioncontrol.blobs.crash_keys import MINIDUMP, dump_key, parsed_crash_id,
 from missioncontrol.blobs.protocol import Blobs
 from missioncontrol.crashes.fields import Fields
 from missioncontrol.errors import BadRequest, NotFound
-from missioncontrol.web.crash_route import CrashAccess, CrashRoute, as_json
+from missioncontrol.web.api_route import as_json
+from missioncontrol.web.crash_route import CrashAccess, CrashRoute
 
 CrashId = Annotated[str, Query(description="The id that the client was given, with or without `bp-`.")]
 _FORMAT = Query(description="`meta`: the annotations; `raw`: the bytes of a file.")

@@ -35,10 +35,16 @@ def build_crash_pages(sources: CrashSources, renderer: Renderer) -> APIRouter:
         products = sources.reports.products(now - WEEK, now)
         backlog, aside = queue.backlog(now), queue.set_aside(_MOST_ASIDE)
         if format != "html":
-            builtin = {"products": products, "queue": backlog, "set_aside": aside}
+            builtin = {
+                "products": products,
+                "queue": backlog,
+                "most_waiting": sources.most_waiting,
+                "set_aside": aside,
+            }
             return JSONResponse(msgspec.to_builtins(builtin))
         return renderer.page(
-            request, "crashes.html", products=products, backlog=backlog, aside=aside, now=now, takes=sources.takes,
+            request, "crashes.html", products=products, backlog=backlog, aside=aside, now=now,
+            most_waiting=sources.most_waiting, takes=sources.takes,
             base_url=visit_of(request).base_url or str(request.base_url).rstrip("/"),
         )  # fmt: skip
 

@@ -188,6 +188,8 @@ class CrashSources(msgspec.Struct, frozen=True):
     templates: dict[str, str]
     """Addresses of sources by product, see `config.Crashes.sources`."""
     bugs: CrashBugs
+    most_waiting: int
+    """New reports that may wait, see `config.Ingest.crash_backlog_max`."""
     record: Record
     now: Callable[[], datetime]
     takes: Takes = "all"
