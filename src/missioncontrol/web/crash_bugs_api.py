@@ -12,7 +12,8 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from missioncontrol.errors import BadRequest
-from missioncontrol.web.crash_route import CrashRoute, as_json
+from missioncontrol.web.api_route import as_json
+from missioncontrol.web.crash_route import CrashRoute
 
 if TYPE_CHECKING:
     from missioncontrol.state.signature_bugs import SignatureBug, SignatureBugs
