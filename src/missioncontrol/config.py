@@ -167,6 +167,7 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     usage_by_activity: Days = 0
     crash_aggregates: Days = 0
     crashes: Days = 0
+    crash_signature_counts: Days = 0
     discards: Days = 0
     notes: Days = 0
     pings: Days = 0

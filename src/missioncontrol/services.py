@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from missioncontrol.access.accounts import Accounts
     from missioncontrol.blobs.local import LocalBlobs
     from missioncontrol.crashes.bug_trackers import BugTrackers
+    from missioncontrol.crashes.counts import CrashCounts
     from missioncontrol.crashes.deletion import CrashDeletion
     from missioncontrol.crashes.fields import FieldsWatcher
     from missioncontrol.crashes.processing import Settings as ProcessingSettings
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from missioncontrol.state.access_log import AccessLog
     from missioncontrol.state.crash_deletions import CrashDeletions
     from missioncontrol.state.crash_queue import CrashQueue
+    from missioncontrol.state.crash_recounts import CrashRecounts
     from missioncontrol.state.database import Database
     from missioncontrol.state.releases import Releases
     from missioncontrol.state.runs import Runs
@@ -170,6 +172,22 @@ class Services:
 
         return Signatures(self.config.signature_lists_path)
 
+    @cached_property
+    def crash_recounts(self) -> CrashRecounts:
+        """The hours of crashes that are to be counted again."""
+        from missioncontrol.state.crash_recounts import CrashRecounts
+
+        return CrashRecounts(self._database)
+
+    def crash_counts(self) -> CrashCounts:
+        """Counts crashes in the aggregates."""
+        from missioncontrol.crashes.counts import CrashCounts
+
+        config = self.config
+        return CrashCounts(
+            config.lake_path, config.cache_path, self.writer, self.registry, self.crash_recounts
+        )
+
     def crash_settings(self) -> ProcessingSettings:
         """What crashes are processed by, as it is now."""
         from missioncontrol.crashes.processing import MOZILLA_PRODUCTS
@@ -203,7 +221,7 @@ class Services:
         servers = make_servers(self.config.crashes, self.config.fetched_symbols_path)
         roots = [self.config.symbols_path, *map(Path, self.config.crashes.symbol_paths)]
         roots += [self.config.fetched_symbols_path] if servers is not None else []
-        index = CrashIndex(self.writer, self.registry(), uuid.uuid4().hex)
+        index = CrashIndex(self.writer, self.registry(), uuid.uuid4().hex, self.crash_recounts)
         with Stackwalker(
             Path(settings.program) if settings.program else None,
             roots,
@@ -214,7 +232,7 @@ class Services:
         ) as walker:
             watch = SymbolWatch(self.symbol_changes, walker)
             work = CrashWork(self.blobs, walker, self.crash_settings, now, watch, servers)
-            yield Worker(self.crash_queue, work, index, self.crash_fields, now)
+            yield Worker(self.crash_queue, work, index, self.crash_fields, now, self.crash_counts())
 
     @cached_property
     def symbol_changes(self) -> SymbolChanges:
@@ -266,10 +284,13 @@ class Services:
         return CrashDeletion(
             self.blobs,
             self.crash_queue,
-            lambda: CrashIndex(self.writer, self.registry(), f"deletion-{uuid.uuid4().hex}"),
+            lambda: CrashIndex(
+                self.writer, self.registry(), f"deletion-{uuid.uuid4().hex}", self.crash_recounts
+            ),
             RowRemoval(self.config.lake_path, self.config.cache_path, CRASHES, "uuid"),
             self.crash_deletions,
             lambda: utc(system_clock()),
+            lambda: self.crash_counts().run(),
         )
 
     def expire(self, as_of: date | None = None, dry_run: bool = False) -> list[Expired]:
@@ -286,8 +307,12 @@ class Services:
 
         config, now = self.config, utc(system_clock())
         today = as_of or now.date()
+        why = "" if as_of or dry_run else clock_doubt(config.lake_path, config.cache_path)
+        if config.retention.crashes and not dry_run and not why:
+            # Before the rows leave: nobody shall count those that are left.
+            self.crash_recounts.let_go(today - timedelta(days=config.retention.crashes))
         gone = expire(config.lake_path, config.cache_path, config.retention, as_of=as_of, dry_run=dry_run)
-        if as_of is None and not dry_run and (why := clock_doubt(config.lake_path, config.cache_path)):
+        if why:
             if expire_parts(self.blobs, config.retention, today, dry_run=True):
                 raise clock_refusal(why, today)
             return gone

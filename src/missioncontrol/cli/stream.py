@@ -138,8 +138,9 @@ def _crashes(settings: Settings, services: Services, stop: threading.Event) -> N
     services.config.data.mkdir(parents=True, exist_ok=True)
     file = ["--config", settings.file] if settings.file else []
     command = ["--data", str(services.config.data), *file, "crash", "process", "--follow"]
+    workers = services.config.crashes.workers
     pool = WorkerPool(
-        services.crash_queue, command, services.config.crashes.workers, lambda: utc(system_clock())
+        services.crash_queue, services.crash_recounts, command, workers, lambda: utc(system_clock())
     )
     pool.run(stop)
 

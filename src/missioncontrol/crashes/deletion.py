@@ -2,7 +2,7 @@
 
 In this order, so that whoever dies in the middle leaves a deletion that the next one ends: the record, the queue and
 the identity of the upload, the objects (the raw crash first: a worker that has the crash in its hands looks for it
-last), the row for readers, the row in the files. A copy of the same upload that comes later is a new crash.
+last), the row for readers, the row in the files, the counts. A copy of the same upload that comes later is a new crash.
 """
 
 from __future__ import annotations
@@ -43,8 +43,10 @@ class CrashDeletion:
         rows: RowRemoval,
         record: CrashDeletions,
         now: Callable[[], datetime],
+        recount: Callable[[], object],
     ) -> None:
-        """`rows` are those of the table `crashes`, by crash id."""
+        """`rows` are those of the table `crashes`, by crash id; `recount` counts the hours that are marked."""
+        self._recount = recount
         self._blobs, self._queue, self._index, self._rows = blobs, queue, index, rows
         self._record, self._now = record, now
 
@@ -78,6 +80,7 @@ class CrashDeletion:
         if hide:
             self._index().delete(crash_ids, self._now())
         removed = self._rows.remove(_by_day(crash_ids))
+        self._recount()
         self._record.finish(crash_ids, self._now())
         return Deleted(len(crash_ids), objects, removed.rows)
 

@@ -19,6 +19,7 @@ import msgspec
 
 from missioncontrol.errors import ConfigError
 from missioncontrol.registry.model import (
+    CRASH_REPORT,
     Application,
     Dimension,
     Document,
@@ -28,8 +29,9 @@ from missioncontrol.registry.model import (
     Registry,
 )
 from missioncontrol.registry.paths import check_path
+from missioncontrol.registry.report_checks import dimension_fault, document_fault, measure_fault
 
-SHIPPED = ("firefox.toml", "glean.toml")
+SHIPPED = ("firefox.toml", "glean.toml", "crash_reports.toml")
 _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "application": Application,
     "document": Document,
@@ -206,6 +208,8 @@ def _paths(block: Block, paths: Iterable[str], key: str) -> None:
 
 def _document(block: Block) -> Document:
     document = _convert(block, Document)
+    if fault := document_fault(document, block.values):
+        block.refuse(*fault)
     for entry in document.required:
         _paths(block, [entry] if isinstance(entry, str) else entry, "required")
     for key in ("client", "session"):
@@ -230,6 +234,8 @@ def _dimension(block: Block, documents: dict[str, Document], families: set[str])
         if name not in documents and name not in families:
             block.refuse(f"`from.{name}` names no document", "from", _suggest(name, [*documents, *families]))
         _paths(block, paths, "from")
+    if fault := dimension_fault(dimension):
+        block.refuse(*fault)
     return dimension
 
 
@@ -241,10 +247,14 @@ def _measure(block: Block, documents: dict[str, Document]) -> Measure:
         block.refuse("give either `sources` or the keys of one source", "sources")
     entries = values.pop("sources", None) or [single]
     sources = [_source(block, entry, documents) for entry in entries]
-    if any(s.scale != 1 or s.divide != 1 for s in sources):
-        values["column_type"] = "float64"
+    of_reports = any(CRASH_REPORT in s.documents for s in sources)
+    if of_reports or any(s.scale != 1 or s.divide != 1 for s in sources):
+        values["column_type"] = "float64"  # a report stands for 1 / throttle_rate crashes
     measure = _convert(block, Measure, {"title": block.name.replace("_", " "), **values, "sources": []})
-    return msgspec.structs.replace(measure, sources=sources)
+    measure = msgspec.structs.replace(measure, sources=sources)
+    if fault := measure_fault(measure):
+        block.refuse(*fault)
+    return measure
 
 
 def _source(block: Block, entry: dict[str, Any], documents: dict[str, Document]) -> MeasureSource:

@@ -243,7 +243,7 @@ def _kept(state: MeasureState) -> list[tuple[str, str]]:
     return msgspec.structs.replace(state, series=(), zoom="").pairs()
 
 
-_HEADINGS = {"crash": "Crashes", "usage": "Usage", "error": "Errors"}
+_HEADINGS = {"crash": "Crashes", "crash_report": "Crash reports", "usage": "Usage", "error": "Errors"}
 
 
 def _measure_groups(registry: Registry) -> list[tuple[str, list[tuple[str, str]]]]:
