@@ -116,7 +116,7 @@ def _print_one(one: Received) -> None:
         click.echo(f"refused        {one.file}: {one.message} [{one.reason}]")
         return
     has = " ".join(one.has) or "nothing"
-    size = f"{one.size_bytes / 1e6:,.1f} MB"
+    size = f"{one.size_bytes / 1e6:,.1f} MB" if one.size_bytes >= 1e6 else f"{one.size_bytes / 1e3:,.1f} kB"
     more = f" {one.message}" if one.message else ""
     click.echo(f"{one.outcome:<14} {one.debug_file} {one.debug_id} ({has}; {size}) {one.file}{more}")
 

@@ -20,6 +20,7 @@ from missioncontrol.errors import NotFound
 from missioncontrol.query.crash_reports import CrashReports
 from missioncontrol.web.auth.visit import Record
 from missioncontrol.web.crash_bugs import CrashBugs
+from missioncontrol.web.pipeline import Takes
 
 if TYPE_CHECKING:
     from missioncontrol.crashes.processing import Settings
@@ -191,3 +192,4 @@ class CrashSources(msgspec.Struct, frozen=True):
     """New reports that may wait, see `config.Ingest.crash_backlog_max`."""
     record: Record
     now: Callable[[], datetime]
+    takes: Takes = "all"

@@ -54,3 +54,9 @@ def test_what_dumps_call_modules_harms_no_terminal_and_no_shell() -> None:
     assert "\x1b" not in found.filename and "\n" not in found.command
     assert "'?[2J$(reboot)?'" in found.command
     assert missing_modules([MissingRow("nonsense", None, 1, 1.0, 1)], ()) == []
+
+
+def test_a_module_without_a_version_is_not_given_one() -> None:
+    for version in ("None", "0.0.0.0"):
+        assert advice(f"app/{version}/{ID}", "Linux").version == ""
+    assert advice(f"app/1.0.0.0/{ID}", "Linux").version == "1.0.0.0"

@@ -57,6 +57,10 @@ class MissingRow(msgspec.Struct, frozen=True):
     last_seen: str | None = None
 
 
+_NO_VERSIONS = ("None", "0.0.0.0")
+"""What dumps say of modules that have none."""
+
+
 class MissingModule(msgspec.Struct, frozen=True):
     """A module without symbols."""
 
@@ -96,7 +100,7 @@ def _module(row: MissingRow, present: Collection[str]) -> MissingModule:
     arrived = debug_id in present
     command, hint = _reprocess(module) if arrived else _advice(owner, filename, os_name, code_id)
     return MissingModule(
-        filename, "" if version == "None" else version, debug_id, code_id, os_name, row.crashes,
+        filename, "" if version in _NO_VERSIONS else version, debug_id, code_id, os_name, row.crashes,
         round(row.weighted_crashes, 1), row.signatures, row.last_seen or "", owner, arrived, command, hint,
     )  # fmt: skip
 
