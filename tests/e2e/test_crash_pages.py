@@ -243,7 +243,7 @@ def test_a_signature_has_its_course_breakdowns_and_reports(server: RunningServer
     view = server.get(f"{path}&format=json").json()
     for one in view["breakdowns"]:
         assert sum(v["count"] for v in one["values"]) <= view["totals"]["count"]
-    assert sum(line["total"] for line in view["chart"]["lines"]) == view["totals"]["count"]
+    assert sum(layer["total"] for layer in view["chart"]["layers"]) == view["totals"]["count"]
     listed = list(csv.DictReader(io.StringIO(server.get(f"{path}&format=csv").text)))
     assert len(listed) == view["totals"]["reports"]
     assert {row["signature"] for row in listed} == {TAIL}
@@ -310,7 +310,7 @@ def test_without_crashes_the_page_says_how_to_send_one(tmp_path: Path) -> None:
         assert f"{server.url}/submit" in shown
         assert "crashReporter.start" in shown
         for path in ("/topcrashers", "/search", "/signature?signature=x"):
-            assert "No crash is like that" in page(server, path)
+            assert "No crash received yet" in page(server, path)
     finally:
         server.stop()
 

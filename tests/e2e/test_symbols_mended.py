@@ -69,13 +69,13 @@ def test_a_program_that_was_renamed_has_the_symbols_of_its_build(
     assert "Arrived since" in shown and "press Process again" in shown and there["command"] in shown
     assert "Arrived since" in page(server, "/symbols")
 
-    assert "1 wanted" in again(server, lost["debug_id"])
+    assert "1 crash queued" in again(server, lost["debug_id"])
     done = processed(server, crash_id, after=0)
     assert done["signature"] == "poke_widget"
     [module] = [m for m in done["json_dump"]["modules"] if m["filename"] == "notes-app"]
     assert module["symbol_status"] == "loaded"
     server.wait_until(lambda: gone(server, "notes-app"), PATIENCE_S, pause_s=0.5)
-    assert "0 wanted" in again(server, lost["debug_id"])
+    assert "0 crashes queued" in again(server, lost["debug_id"])
     assert server.run("crash", "reprocess", "--missing", "x'", check=False).returncode == 2
 
 

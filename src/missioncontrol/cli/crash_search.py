@@ -101,8 +101,10 @@ def reprocess(
             click.echo(f"{len(known):,} would be processed again.", err=True)
             return
         services.crash_queue.want(known, AGAIN, utc(system_clock()))
+    one = len(known) == 1
     click.echo(
-        f"{len(known):,} wanted. A running server processes them; so does `missioncontrol crash process`.",
+        f"{len(known):,} crash{'' if one else 'es'} queued; a running server processes {'it' if one else 'them'} in a "
+        f"second or two{'' if one else ' each'}. Without one: `missioncontrol crash process`.",
         err=True,
     )
 

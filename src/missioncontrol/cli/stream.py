@@ -10,6 +10,7 @@ from missioncontrol.cli.context import Settings, open_services, with_settings
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable
 
     from missioncontrol.services import Services
 
@@ -44,9 +45,11 @@ def run_forever(
     with_jobs: bool = False,
     with_crashes: bool = False,
     begins: bool = False,
+    ready: Callable[[Services], None] = lambda services: None,
 ) -> None:
     """Run the stream, jobs and crash workers, until a signal or the end of the server that started it. Whichever of
-    them runs, the lake is cared for and what is too old leaves.
+    them runs, the lake is cared for and what is too old leaves. `ready` is called when the settings are
+    known to be usable.
     """
     import signal
     import threading
@@ -61,6 +64,7 @@ def run_forever(
     with open_services(settings, begins) as services:
         jobs = threading.Thread(target=_jobs, args=(settings, services, stop), name="jobs", daemon=True)
         daily_time(services.config.jobs)  # a wrong setting is told before anything runs
+        ready(services)
         if with_jobs:
             jobs.start()
         workers = threading.Thread(

@@ -1,7 +1,7 @@
 """What the pages of crashes ask of the table `crashes`: typed questions and answers.
 
 Every question is answered from the rows that count (the newest of a crash, none of a deleted one), so an answer is as
-new as the table. Only `comments()` touches a protected column. Calls block: run them in threads.
+new as the table. Only `comments()` hands out a protected column. Calls block: run them in threads.
 """
 
 from __future__ import annotations
@@ -12,7 +12,15 @@ from typing import Any
 
 import msgspec
 
-from missioncontrol.query.crash_selection import EMPTY, Selection, moment_of, span_of, weight_of, where
+from missioncontrol.query.crash_selection import (
+    EMPTY,
+    Intervals,
+    Selection,
+    moment_of,
+    span_of,
+    weight_of,
+    where,
+)
 from missioncontrol.query.engine import Engine
 
 
@@ -26,7 +34,7 @@ class Ranked(msgspec.Struct, frozen=True):
     count: float
     count_before: float
     installs: int
-    """Distinct install times: at least so many installations."""
+    """Distinct ids of clients, or install times where there are none: at least so many installations. 0: not known."""
     startup: float
     """Of `count`, those that came while starting."""
     garbage: float
@@ -57,7 +65,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Bucket(msgspec.Struct, frozen=True):
-    """Crashes of one group in one interval, numbered from the start of the span."""
+    """Crashes of one group in one interval, numbered from 0."""
 
     group: str | None
     number: int
@@ -149,6 +157,8 @@ BREAKDOWNS = {
     "signature": "signature",
 }
 """What crashes can be broken down by -> SQL."""
+_INSTALLATION = "coalesce(client_guid, CAST(install_time AS VARCHAR))"
+"""Crashpad's clients have an id, Firefox's a time of installation. The ids are protected: they are only counted."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FLAGGED = "coalesce({}, false)"
 _EMPTY = f"starts_with(signature, '{EMPTY}')"
@@ -166,13 +176,14 @@ class CrashReports:
         condition, parameters = where(selection.before())
         sql = f"""
             WITH w AS (
-                SELECT signature, {moment_of(selection.by)} >= ? AS now, {weight_of(selection)} AS weight, install_time,
+                SELECT signature, {moment_of(selection.by)} >= ? AS now, {weight_of(selection)} AS weight,
+                    {_INSTALLATION} AS installation,
                     {_STARTUP} AS startup, {_GARBAGE} AS garbage, throttle_rate
                 FROM {{crashes}} WHERE {condition}
             ), s AS (
                 SELECT signature, coalesce(sum(weight) FILTER (now), 0) AS count,
                     coalesce(sum(weight) FILTER (NOT now), 0) AS before,
-                    count(DISTINCT install_time) FILTER (now) AS installs,
+                    count(DISTINCT installation) FILTER (now) AS installs,
                     coalesce(sum(weight) FILTER (now AND startup), 0) AS startup,
                     coalesce(sum(weight) FILTER (now AND garbage), 0) AS garbage,
                     count(*) FILTER (now) AS reports,
@@ -200,12 +211,16 @@ class CrashReports:
         ranked = [Ranked(*row[:8]) for row in rows]
         return Ranking(ranked, signatures, now, before, int(reports), int(sampled), empty, null)
 
+    def any(self) -> bool:
+        """Whether there is any crash at all."""
+        return bool(self._engine.over_crashes("SELECT 1 FROM {crashes} LIMIT 1", []))
+
     def totals(self, selection: Selection) -> Totals:
         """Sums over the selection."""
         condition, parameters = where(selection)
         weight = weight_of(selection)
         sql = f"""
-            SELECT coalesce(sum({weight}), 0), count(*), count(DISTINCT install_time),
+            SELECT coalesce(sum({weight}), 0), count(*), count(DISTINCT {_INSTALLATION}),
                 coalesce(sum({weight}) FILTER ({_STARTUP}), 0), coalesce(sum({weight}) FILTER ({_GARBAGE}), 0),
                 count(*) FILTER (throttle_rate > 0 AND throttle_rate < 1),
                 coalesce(sum({weight}) FILTER ({_EMPTY}), 0),
@@ -213,16 +228,16 @@ class CrashReports:
             FROM {{crashes}} WHERE {condition}"""
         return Totals(*self._rows(selection, sql, parameters)[0])
 
-    def over_time(self, selection: Selection, by: str, buckets: int) -> list[Bucket]:
-        """Crashes by a name of `BREAKDOWNS`, in so many equal parts of the span."""
+    def over_time(self, selection: Selection, by: str, intervals: Intervals) -> list[Bucket]:
+        """Crashes by a name of `BREAKDOWNS`, in intervals that cover the span."""
         condition, parameters = where(selection)
-        width = selection.length / buckets
         since = f"epoch({moment_of(selection.by)}) - CAST(? AS DOUBLE)"
         number = f"CAST(floor(({since}) / CAST(? AS DOUBLE)) AS INTEGER)"
         sql = f"""
-            SELECT {BREAKDOWNS[by]} AS name, least({number}, {int(buckets) - 1}) AS number, sum({weight_of(selection)})
+            SELECT {BREAKDOWNS[by]} AS name, least({number}, {int(intervals.number) - 1}) AS number,
+                sum({weight_of(selection)})
             FROM {{crashes}} WHERE {condition} GROUP BY ALL ORDER BY ALL"""
-        bound = [str(selection.start.timestamp()), str(width.total_seconds())]
+        bound = [str(intervals.start.timestamp()), str(intervals.width.total_seconds())]
         return [Bucket(*row) for row in self._rows(selection, sql, [*bound, *parameters])]
 
     def systems(self, selection: Selection, signatures: Sequence[str | None]) -> dict[str | None, list[Part]]:

@@ -48,7 +48,7 @@ class Selection(msgspec.Struct, frozen=True):
     """Whether the span is of the receipt of the report or of the day in the build id."""
     conditions: tuple[Condition, ...] = ()
     versions: tuple[str, ...] = ()
-    """Any of them; `4.0b` stands for all versions that begin like that."""
+    """Any of them; `4.0b` stands for all versions that begin with it or with `4.0-beta`."""
     weighted: bool = False
     """Count a report as 1 / throttle_rate crashes."""
 
@@ -60,6 +60,18 @@ class Selection(msgspec.Struct, frozen=True):
     def before(self) -> Selection:
         """The same, with the equally long span before put in front."""
         return msgspec.structs.replace(self, start=self.start - self.length)
+
+
+class Intervals(msgspec.Struct, frozen=True):
+    """Parts of equal length, one after the other."""
+
+    start: datetime
+    width: timedelta
+    number: int
+
+    def starts(self) -> list[datetime]:
+        """When each begins."""
+        return [self.start + n * self.width for n in range(self.number)]
 
 
 def span_of(selection: Selection) -> Span:
@@ -110,7 +122,9 @@ def _one(condition: Condition) -> tuple[str, list[str | datetime | list[str]]]:
             condition.values
         )
     if condition.how == "starts":
-        # `4.0b` is every beta of 4.0; a version that ends with a number is itself.
-        each = [f"starts_with({column}, ?)" if v.endswith("b") else f"{column} = ?" for v in condition.values]
-        return f"({' OR '.join(each)})", list(condition.values)
+        # `4.0b` is every beta of 4.0, also as semantic versions name it; a version that ends with a number is itself.
+        betas = [t for v in condition.values if v.endswith("b") for t in (v, f"{v[:-1]}-beta")]
+        exact = [v for v in condition.values if not v.endswith("b")]
+        each = [*(f"starts_with({column}, ?)" for _ in betas), *(f"{column} = ?" for _ in exact)]
+        return f"({' OR '.join(each)})", [*betas, *exact]
     return f"list_contains(?, {column})", [list(condition.values)]

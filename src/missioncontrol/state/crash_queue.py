@@ -235,6 +235,12 @@ class CrashQueue:
             rows = connection.execute(query).all()
         return [SetAside(r.crash_id, r.attempts, r.reason, aware(r.wanted_at)) for r in rows]
 
+    def received(self, since: datetime) -> int:
+        """How many uploads were received since then, processed or not; copies of known ones do not count."""
+        query = sa.select(sa.func.count()).select_from(crash_uploads)
+        with self._database.engine().connect() as connection:
+            return int(connection.execute(query.where(crash_uploads.c.received_at >= since)).scalar_one())
+
     def forget_uploads(self, before: datetime) -> int:
         """Forget identities of uploads received before; a resend of those is a crash of its own."""
         with self._database.engine().begin() as connection:

@@ -34,6 +34,7 @@ from missioncontrol.web.headers import SecureHeaders
 from missioncontrol.web.history_api import build_history_api
 from missioncontrol.web.history_pages import build_history_pages
 from missioncontrol.web.pages import PageSources, build_pages, build_pipeline_api
+from missioncontrol.web.pipeline import Takes
 from missioncontrol.web.refusals import install_refusals
 from missioncontrol.web.rendering import Renderer
 from missioncontrol.web.signature_bugs_api import build_signature_bugs
@@ -47,8 +48,8 @@ if TYPE_CHECKING:
     from missioncontrol.state.releases import Release
 
 
-def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
-    """The web application of one installation; `edge` counts submissions in this process."""
+def create_app(services: Services, edge: Edge | None = None, takes: Takes = "all") -> FastAPI:
+    """The web application of one installation; `edge` counts submissions in this process, which takes `takes`."""
     from missioncontrol.query.crash_reports import CrashReports
     from missioncontrol.web.api import build_api
     from missioncontrol.web.engine_lookup import EngineLookup
@@ -60,15 +61,17 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
     def releases(application: str | None, channel: str | None) -> list[Release]:
         return services.releases.list(application, channel)
 
-    lookup = EngineLookup(services.engine)
+    lookup, pipeline = EngineLookup(services.engine), LakePipeline(services)
     sources = PageSources(
         services.registry,
         lookup,
         releases,
-        LakePipeline(services),
+        pipeline,
         LakeHistory(services),
         Record(lambda seen: services.access_log.add(seen)),
         lambda: datetime.now(UTC),
+        pipeline.crash_reports,
+        takes,
     )
     api = build_api(services.engine, services.sql, services.registry, services.config, sources.record)
     store = CrashStore(
@@ -88,6 +91,7 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
         sources.now,
         lambda: services.symbol_folders,
         services.missing_symbols,
+        takes,
     )
     access = CrashAccess(
         lambda request: reader_of(request).may("protected"),

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from missioncontrol.errors import BadRequest
+from missioncontrol.ingest.crash.annotations import PROCESSES
 from missioncontrol.query.crash_selection import EMPTY, By, Condition, How, Selection
 from missioncontrol.web.address import decode_part, encode_part
 
@@ -34,6 +35,7 @@ TEXT_FIELDS = {
 }
 """What the search form can look for in, beside its own fields."""
 _MENUS = {"process": "process_type", "os": "os_name", "channel": "release_channel"}
+_PROCESS_TITLES = {"content": "content (renderer)", "parent": "parent (browser)"}
 _LONGEST = 1000
 Pairs = Sequence[tuple[str, str]]
 Operator = Literal["contains", "is"]
@@ -124,6 +126,16 @@ class CrashState(msgspec.Struct, frozen=True):
         return tuple(found)
 
 
+def process_title(kind: str | None) -> str:
+    """A kind of process, with the other name that some know it by."""
+    return _PROCESS_TITLES.get(kind or "", kind or "")
+
+
+def system_version(version: str | None) -> str:
+    """Version of a system without the build of a Linux kernel: `6.1.0-18 #1 SMP ...` is `6.1.0-18`."""
+    return (version or "").split(" ")[0]
+
+
 def signature_href(signature: str | None, product: str = "", **more: str) -> str:
     """Address of a signature's page; without a signature that of all crashes that have none."""
     pairs = {"signature": encode_part(signature), "product": product, **more}
@@ -144,7 +156,7 @@ def read_crash_state(path: str, pairs: Pairs) -> CrashState:
         path,
         asked.get("product", ""),
         tuple(dict.fromkeys(v[:100] for v in versions if v))[:20],
-        asked.get("process", ""),
+        PROCESSES.get(asked.get("process", ""), asked.get("process", "")),
         asked.get("os", ""),
         asked.get("channel", ""),
         _number("days", asked, 7, MOST_DAYS),

@@ -44,7 +44,7 @@ def build_crash_pages(sources: CrashSources, renderer: Renderer) -> APIRouter:
             return JSONResponse(msgspec.to_builtins(builtin))
         return renderer.page(
             request, "crashes.html", products=products, backlog=backlog, aside=aside, now=now,
-            most_waiting=sources.most_waiting,
+            most_waiting=sources.most_waiting, takes=sources.takes,
             base_url=visit_of(request).base_url or str(request.base_url).rstrip("/"),
         )  # fmt: skip
 
@@ -68,6 +68,7 @@ def build_crash_pages(sources: CrashSources, renderer: Renderer) -> APIRouter:
             state=state,
             menus=read_menus(sources.reports, state, now),
             days=DAYS,
+            none_yet=not view.rows and not sources.reports.any(),
         )
 
     @router.get("/search")
@@ -92,6 +93,7 @@ def build_crash_pages(sources: CrashSources, renderer: Renderer) -> APIRouter:
             days=DAYS,
             fields=TEXT_FIELDS,
             facets=FACETS,
+            none_yet=not view.totals.reports and not sources.reports.any(),
         )
 
     return router

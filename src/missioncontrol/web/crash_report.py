@@ -16,7 +16,7 @@ from missioncontrol.crashes.fields import Field, Fields
 from missioncontrol.crashes.fields.model import COLLECTED
 from missioncontrol.crashes.processing.reading import integer_at, object_at, objects_at, text_at
 from missioncontrol.crashes.symbols.folders import SymbolFolders
-from missioncontrol.web.crash_address import signature_href
+from missioncontrol.web.crash_address import process_title, signature_href, system_version
 from missioncontrol.web.crash_frames import SourceLinks, Thread, links_of, registers_of, threads_of
 from missioncontrol.web.crash_modules import ModuleLine, modules_of, stack_order, worst_first
 from missioncontrol.web.crash_store import File, Standing, StoredCrash
@@ -136,7 +136,7 @@ def _text(value: Any) -> str:
 _FACTS = (
     ("Channel", "release_channel"), ("Build", "build"), ("Vendor", "vendor"), ("Reason", "reason"),
     ("Address", "address"), ("Crash reason", "moz_crash_reason"), ("Abort message", "abort_message"),
-    ("Process", "process_type"), ("Kind of report", "report_type"),
+    ("Kind of report", "report_type"),
 )  # fmt: skip
 _PRIVATE = (("URL", "url"), ("Comments", "user_comments"), ("E-mail", "email"))
 
@@ -146,6 +146,8 @@ def _facts(document: Mapping[str, Any], links: SourceLinks) -> list[Fact]:
         Fact("Product", text_at(document, "product")),
         Fact("Version", text_at(document, "version")),
         *(Fact(label, _plain(document.get(name))) for label, name in _FACTS),
+        Fact("Process", process_title(text_at(document, "process_type"))),
+        Fact("Framework", _framework(document)),
         _top_source(document, links),
         Fact("System", _system(document)),
         Fact("Processor", _processor(document)),
@@ -180,7 +182,14 @@ def _top_source(document: Mapping[str, Any], links: SourceLinks) -> Fact:
 
 def _system(document: Mapping[str, Any]) -> str:
     name, pretty, version = (text_at(document, n) for n in ("os_name", "os_pretty_version", "os_version"))
-    return " ".join(t for t in (pretty or name, version if version != pretty else "") if t)
+    shown = system_version(version) if name == "Linux" else version
+    return " ".join(t for t in (pretty or name, shown if shown != pretty else "") if t)
+
+
+def _framework(document: Mapping[str, Any]) -> str:
+    """Of an Electron application `Electron 33.2.0`."""
+    name, version = text_at(document, "handler_product"), text_at(document, "platform_version")
+    return f"{name} {version}".strip() if version and name != text_at(document, "product") else ""
 
 
 def _processor(document: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from missioncontrol.query.crash_reports import Comment, CrashReports, Part, ReportRow, Totals
 from missioncontrol.web.crash_address import TEXT_FIELDS, CrashState
-from missioncontrol.web.crash_charts import TimeChart, buckets_of, time_chart
+from missioncontrol.web.crash_charts import TimeChart, intervals_of, time_chart
 
 ON_A_PAGE = 50
 _MOST_VALUES = 10
@@ -105,14 +105,14 @@ def _view(
 ) -> CrashesView:
     selection = state.selection(now)
     totals = reports.totals(selection)
-    number = buckets_of(selection)
-    chart = time_chart(selection, reports.over_time(selection, over_time, number), number)
+    intervals = intervals_of(selection)
+    chart = time_chart(selection, reports.over_time(selection, over_time, intervals), intervals)
     found = reports.breakdowns(selection, names, _MOST_VALUES + 1)
     broken = [_breakdown(name, found[name], totals.count, state) for name in names]
     listed = reports.reports(selection, ON_A_PAGE, (state.page - 1) * ON_A_PAGE)
     return CrashesView(
         totals, chart, [b for b in broken if b.values], listed, [], None, selection.start, selection.end,
-        state.page, -(-totals.reports // ON_A_PAGE), number <= 62,
+        state.page, -(-totals.reports // ON_A_PAGE), intervals.number <= 62,
     )  # fmt: skip
 
 

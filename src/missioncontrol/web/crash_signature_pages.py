@@ -131,6 +131,7 @@ def _page(
         new_bugs=_new_bugs(sources, request, state, view),
         trackers=sources.bugs.trackers.names,
         form=form,
+        none_yet=not view.totals.reports and not sources.reports.any(),
     )
 
 

@@ -20,6 +20,7 @@ from missioncontrol.errors import NotFound
 from missioncontrol.query.crash_reports import CrashReports
 from missioncontrol.web.auth.visit import Record
 from missioncontrol.web.crash_bugs import CrashBugs
+from missioncontrol.web.pipeline import Takes
 
 if TYPE_CHECKING:
     from missioncontrol.crashes.processing import Settings
@@ -196,3 +197,4 @@ class CrashSources(msgspec.Struct, frozen=True):
     symbols: Callable[[], SymbolFolders]
     missing: Callable[[int, int], list[MissingModule]]
     """Modules that crashes of so many days met without symbols, and how many of them at most."""
+    takes: Takes = "all"

@@ -14,7 +14,7 @@ from missioncontrol.query.crash_reports import CrashReports, Part, Ranked, Ranki
 from missioncontrol.query.crash_selection import EMPTY, Selection
 from missioncontrol.web.crash_address import CrashState
 from missioncontrol.web.crash_bugs import BugLink, CrashBugs
-from missioncontrol.web.crash_charts import Spark, buckets_of, filled, spark
+from missioncontrol.web.crash_charts import Spark, filled, intervals_of, spark
 
 ON_A_PAGE = 50
 MOST_IN_A_FILE = 10_000
@@ -105,8 +105,9 @@ def build_top(
     names = [row.signature for row in ranking.rows]
     systems = reports.systems(selection, names)
     seen = reports.first_seen(names, state.product or None) if names else {}
-    number = buckets_of(selection)
-    courses = filled(reports.over_time(selection, "signature", number), number)
+    intervals = intervals_of(selection)
+    number = intervals.number
+    courses = filled(reports.over_time(selection, "signature", intervals), number)
     columns = _columns(systems.values())
     linked = bugs.of_signatures(names)
     rows = [
@@ -192,7 +193,7 @@ def csv_rows(view: TopView) -> list[list[object]]:
         seen = f"{r.first_seen:%Y-%m-%dT%H:%M:%SZ}" if r.first_seen else ""
         rows.append(
             [r.rank, change, r.signature or "", _plain(r.count), round(r.share, 6), moved, _plain(r.startup),
-             _plain(r.garbage), r.installs, seen, "true" if r.new else "false",
+             _plain(r.garbage), r.installs or "", seen, "true" if r.new else "false",
              " ".join(bug.url or bug.label for bug in r.bugs), *map(_plain, r.systems)]
         )  # fmt: skip
     return rows

@@ -33,7 +33,7 @@ from missioncontrol.web.history import HistorySource
 from missioncontrol.web.lookup import ChannelRef, Lookup
 from missioncontrol.web.measure_question import find_measure
 from missioncontrol.web.overview import build_overview, shown_measures
-from missioncontrol.web.pipeline import Pipeline, PipelineStatus, SampleBody
+from missioncontrol.web.pipeline import Accepted, Pipeline, PipelineStatus, SampleBody, Takes
 from missioncontrol.web.rendering import Renderer
 
 CHANNEL_LOOKBACK = timedelta(days=30)
@@ -49,6 +49,9 @@ class PageSources(msgspec.Struct, frozen=True):
     history: HistorySource
     record: Record
     now: Callable[[], datetime]
+    crash_reports: Callable[[datetime], Accepted]
+    """Crash reports that came lately; blocks."""
+    takes: Takes
 
 
 class Navigation(msgspec.Struct, frozen=True):
@@ -73,10 +76,13 @@ def build_pages(sources: PageSources, renderer: Renderer) -> APIRouter:
     def overview(request: Request) -> Response:
         registry = sources.registry()
         view = build_overview(registry, sources.lookup, sources.now())
+        if sources.takes == "crashes" and not view.applications:
+            return RedirectResponse("/crashes", 303)
         return renderer.page(
             request,
             "overview.html",
             view=view,
+            crash_reports=0 if view.applications else sources.crash_reports(sources.now()).last_day,
             navigation=top_bar(sources, registry),
             base_url=str(request.base_url).rstrip("/"),
             build_id=f"{sources.now():%Y%m%d%H0000}",

@@ -8,9 +8,12 @@ handed out as they came, bounded, and for download.
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
+
+Takes = Literal["all", "crashes", "nothing"]
+"""What a server takes from clients: pings and crash reports, crash reports alone, or nothing."""
 
 
 class TableSize(msgspec.Struct, frozen=True):
@@ -100,9 +103,13 @@ class PipelineStatus(msgspec.Struct, frozen=True):
     last_commit: datetime | None = None
     stream_error: str = ""
     """Why the newest attempt to commit failed; empty when it did not."""
+    stream_runs: bool = True
+    """Whether any process moves the log into the lake; without one nothing here changes."""
     duplicates_last_hour: int = 0
     duplicates_last_day: int = 0
     accepted: tuple[Accepted, ...] = ()
+    crash_reports: Accepted | None = None
+    """Crash reports that were stored, processed or not."""
     discards: tuple[Discard, ...] = ()
     notes: tuple[Discard, ...] = ()
     """Pings that were counted, but not wholly."""

@@ -24,7 +24,7 @@ from missioncontrol.query.relation import Span
 from missioncontrol.services import Services
 from missioncontrol.telemetry.discards import NOTES, REASONS, Discard
 from missioncontrol.telemetry.inflate import content
-from missioncontrol.telemetry.status import read_status
+from missioncontrol.telemetry.status import read_status, stream_runs
 from missioncontrol.web import pipeline
 
 SAMPLES = 20
@@ -75,9 +75,11 @@ class LakePipeline:
             lag_p99_s=stream.lag_p99_s if stream else None,
             last_commit=utc(stream.written_ns) if stream else None,
             stream_error=stream.error if stream else "",
+            stream_runs=stream_runs(config.data),
             duplicates_last_hour=duplicates.last_hour if duplicates else 0,
             duplicates_last_day=duplicates.last_day if duplicates else 0,
             accepted=self._accepted(now),
+            crash_reports=self.crash_reports(now),
             discards=tuple(d for d in discards if d.reason != "duplicate"),
             notes=tuple(self._reasons("notes", now)),
             tables=self._tables(),
@@ -118,6 +120,12 @@ class LakePipeline:
         day = now - timedelta(days=1)
         rows = self._services.engine.over("pings", _SAMPLES, (day, SAMPLES), Span(first=day))
         return tuple(_sample(row) for row in rows)
+
+    def crash_reports(self, now: datetime) -> pipeline.Accepted:
+        """Crash reports that were stored lately."""
+        queue = self._services.crash_queue
+        hour, day = (queue.received(now - timedelta(hours=hours)) for hours in (1, 24))
+        return pipeline.Accepted("crash report", hour, day)
 
     def _refused(self, now: datetime) -> tuple[pipeline.Sample, ...]:
         """Crash reports that were refused in the last day, a few of each reason."""

@@ -103,7 +103,8 @@ def build_symbols(services: Services) -> APIRouter:
             )
         return _json(received, 200 if received.outcome == "already_there" else 201)
 
-    @router.api_route("/symbols" + _PATH, methods=["GET", "HEAD"], summary="Download symbols")
+    @router.get("/symbols" + _PATH, summary="Download symbols")
+    @router.head("/symbols" + _PATH, summary="Whether there are symbols of a build")
     @router.api_route(_PATH, methods=["GET", "HEAD"], include_in_schema=False)
     def download(debug_file: str, debug_id: str, file: str) -> Response:
         """A .sym file; 404 when there is none of this build."""

@@ -60,8 +60,8 @@ def test_a_field_is_one_block_and_protected_unless_it_says_otherwise() -> None:
 
 
 def test_a_later_file_changes_the_keys_it_gives() -> None:
-    field = parse('[field.product]\nfacet = false\naccess = "protected"\n')["product"]
-    assert (field.facet, field.access, field.annotation) == (False, "protected", ("ProductName",))
+    field = parse('[field.build]\nfacet = false\naccess = "protected"\n')["build"]
+    assert (field.facet, field.access, field.annotation) == (False, "protected", ("BuildID",))
 
 
 @pytest.mark.parametrize(

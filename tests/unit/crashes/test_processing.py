@@ -302,3 +302,38 @@ def test_breadcrumbs(crumbs: Any) -> None:
 def test_breadcrumbs_that_are_none(crumbs: Any) -> None:
     processed = run(raw(Breadcrumbs=crumbs))
     assert "breadcrumbs" not in processed.document and processed.notes[0].startswith("Breadcrumbs")
+
+
+@pytest.mark.parametrize(
+    ("version", "sent", "channel"),
+    [
+        ("2.4.0-beta.1", None, "beta"),
+        ("2.4.0-RC1", "", "rc"),
+        ("v1.2-alpha", None, "alpha"),
+        ("2.4.0-nightly.20261126+abc", None, "nightly"),
+        ("2.4.0-beta.1", "insiders", "insiders"),
+        ("2.4.0", None, None),
+        ("2.4.0-betamax", None, None),
+        ("2.4.0-3", None, None),
+    ],
+)
+def test_a_pre_release_tells_the_channel_where_the_client_does_not(
+    version: str, sent: str | None, channel: str | None
+) -> None:
+    assert run(raw(Version=version, ReleaseChannel=sent)).document.get("release_channel") == channel
+
+
+def test_of_an_electron_application_the_platform_is_electron() -> None:
+    electron = {
+        "_productName": "Notes",
+        "_version": "2.3.1",
+        "_companyName": "ACME",
+        "prod": "Electron",
+        "ver": "33.2.0",
+    }
+    sent = raw(ProductName=None, Version=None, Vendor=None, **electron)
+    document = run(sent).document
+    found = {k: document.get(k) for k in ("product", "version", "vendor", "platform_version")}
+    assert found == {"product": "Notes", "version": "2.3.1", "vendor": "ACME", "platform_version": "33.2.0"}
+    assert "platform_version" not in run(raw(prod="Pad", ver="9")).document
+    assert run(raw(PlatformVersion="1", **electron)).document["platform_version"] == "1"

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from missioncontrol.errors import BadRequest
 from missioncontrol.query.crash_selection import Condition
-from missioncontrol.web.crash_address import TEXT_FIELDS, CrashState, read_crash_state, signature_href
+from missioncontrol.web.crash_address import (
+    TEXT_FIELDS,
+    CrashState,
+    process_title,
+    read_crash_state,
+    signature_href,
+    system_version,
+)
 
 NOW = datetime(2026, 11, 26, 12, 30, tzinfo=UTC)
 _texts = st.text(st.characters(exclude_categories=("C", "Z")), max_size=20)
@@ -88,3 +95,22 @@ def test_filters_become_conditions() -> None:
         Condition("signature", (), "null"),
         Condition("reason", ("SEG",), "is"),
     )
+
+
+def test_a_process_may_be_called_as_chromium_does() -> None:
+    for name, meant in (
+        ("renderer", "content"),
+        ("browser", "parent"),
+        ("gpu", "gpu"),
+        ("utility", "utility"),
+    ):
+        state = read_crash_state("/search", [("process", name)])
+        assert (state.process, state.url()) == (meant, f"/search?process={meant}")
+        assert Condition("process_type", (meant,)) in state.selection(NOW).conditions
+    assert process_title("content") == "content (renderer)"
+    assert process_title("gpu") == "gpu"
+
+
+def test_the_version_of_a_linux_is_its_kernel_without_the_build() -> None:
+    assert system_version("6.1.0-18-amd64 #1 SMP PREEMPT_DYNAMIC") == "6.1.0-18-amd64"
+    assert system_version(None) == ""

@@ -121,6 +121,38 @@ def test_facts_are_those_that_are_known() -> None:
     assert [f.label for f in seen.facts if f.protected] == ["URL"]
 
 
+def test_an_electron_application_is_told_by_its_framework_and_both_names_of_its_process() -> None:
+    electron = {"handler_product": "Electron", "platform_version": "33.2.0", "product": "Notes"}
+    system = {
+        "os_name": "Linux",
+        "os_pretty_version": "Otter Linux 12",
+        "os_version": "6.1.0-18 #1 SMP PREEMPT",
+    }
+    facts = {f.label: f.value for f in view({**electron, **system, "process_type": "content"}).facts}
+    assert (facts["Framework"], facts["Process"]) == ("Electron 33.2.0", "content (renderer)")
+    assert facts["System"] == "Otter Linux 12 6.1.0-18"
+    assert "Framework" not in {f.label for f in view({"handler_product": "Pad", "product": "Pad"}).facts}
+
+
+def test_electrons_annotations_are_declared() -> None:
+    names = [
+        "_productName",
+        "_version",
+        "_companyName",
+        "prod",
+        "product",
+        "ver",
+        "platform",
+        "osarch",
+        "lsb-release",
+        "process_type",
+        "guid",
+    ]
+    seen = view({}, dict.fromkeys(names, "x"))
+    assert {a.name for a in seen.annotations if a.declared} == set(names)
+    assert [a.name for a in seen.annotations if a.protected] == ["guid"]
+
+
 @pytest.mark.parametrize(
     ("status", "says"),
     [

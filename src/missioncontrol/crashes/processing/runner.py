@@ -41,6 +41,8 @@ GENERAL_RULES: tuple[Rule, ...] = (
     stack.find_inconsistencies,
     stack.find_guard_page_access,
     report.find_major_version,
+    report.find_channel,
+    report.find_platform_version,
     report.default_process_type,
     times.date_report,
     times.reckon_times,
