@@ -26,6 +26,7 @@ RESERVED = frozenset({"dump_names", "raw_crash", "processed_crash"})
 _GZIP = 31
 _PIECE = 256 * 1024
 _JSON = "application/json"
+_EXTENDED_FILENAME = re.compile(rb";\s*filename\*", re.IGNORECASE)
 _UNSAFE = re.compile(r"[^A-Za-z0-9_]")
 _NAME_LENGTH = 30
 _BOUNDARY_LENGTH = 256
@@ -179,12 +180,14 @@ class ReportReader:
 
     def _headers_finished(self) -> None:
         part = self._part
-        _, options = parse_options_header(part.headers.get(b"content-disposition"))
+        disposition = part.headers.get(b"content-disposition", b"")
+        _, options = parse_options_header(disposition)
         kind, _ = parse_options_header(part.headers.get(b"content-type"))
         media = kind.decode("latin-1").lower()
         part.name = options.get(b"name", b"").decode("utf-8", "replace").replace("\x00", "")
         part.json = part.name == EXTRA and media.startswith(_JSON)
-        text = part.json or (b"filename" not in options and (not media or media.startswith(("text/", _JSON))))
+        file = b"filename" in options or _has_extended_filename(disposition)
+        text = part.json or (not file and (not media or media.startswith(("text/", _JSON))))
         if not part.name:
             self._leave_out("a part without a name")
         elif not text:
@@ -268,6 +271,12 @@ class ReportReader:
 
     def _end(self) -> None:
         self._ended = True
+
+
+def _has_extended_filename(disposition: bytes) -> bool:
+    """Whether it names a file as `filename*=` (RFC 5987), which the parser passes over; what is quoted is a value."""
+    unquoted = b"".join(disposition.replace(b'\\"', b"").split(b'"')[::2])
+    return _EXTENDED_FILENAME.search(unquoted) is not None
 
 
 def _text(value: bytes) -> str:

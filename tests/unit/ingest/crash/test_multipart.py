@@ -123,6 +123,26 @@ def test_a_part_twice_and_a_part_without_a_name() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("disposition", "file"),
+    [
+        ("name=\"d\"; filename*=UTF-8''Absturz%C3%A4.dmp", True),
+        ("name=\"d\";FileName*=utf-8''x", True),
+        ("filename*0*=UTF-8''a; filename*1=b; name=d", True),
+        ('name="d"; filename=""', True),
+        ('name="d"', False),
+        ('name="d; filename*=x"', False),
+        ('name="d\\"; filename*=x"', False),
+        ('name="d"; x="; filename*=x"', False),
+    ],
+)
+def test_a_part_with_any_kind_of_file_name_is_a_file(disposition: str, file: bool) -> None:
+    value = b"MDMP\x00\xff\x93"
+    found = read(multipart([f"Content-Disposition: form-data; {disposition}\r\n\r\n".encode() + value]))
+    assert contents(found) == ({"d": value} if file else {})
+    assert len(found.annotations) == (0 if file else 1)
+
+
 def test_identity_is_of_what_is_said_not_how() -> None:
     one = read(report({"a": "1", "b": "2"}, f=b"x"))
     other = read(multipart([part("f", b"x", "q"), part("b", b"2"), part("a", b"1")]))
