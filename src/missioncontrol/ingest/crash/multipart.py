@@ -261,6 +261,8 @@ class ReportReader:
             raise CrashRefused(reasons.INVALID_JSON_VALUE)
         self._payload = "json"
         for name, value in found.items():
+            if value is None:
+                continue  # as if it had not been sent
             if len(self._extra) >= self._limits.annotations:
                 self._notes[f"left out: annotations beyond the first {self._limits.annotations}"] = None
                 break

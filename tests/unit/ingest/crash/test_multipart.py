@@ -143,6 +143,12 @@ def test_a_part_with_any_kind_of_file_name_is_a_file(disposition: str, file: boo
     assert len(found.annotations) == (0 if file else 1)
 
 
+def test_a_null_of_extra_is_as_if_it_were_absent() -> None:
+    extra = b'{"Comments": null, "a": {"b": null}, "c": "null", "d": false}'
+    found = read(multipart([part("Comments", b"help"), part("extra", extra, "e.json", "application/json")]))
+    assert found.annotations == {"Comments": "help", "a": '{"b":null}', "c": "null", "d": "false"}
+
+
 def test_identity_is_of_what_is_said_not_how() -> None:
     one = read(report({"a": "1", "b": "2"}, f=b"x"))
     other = read(multipart([part("f", b"x", "q"), part("b", b"2"), part("a", b"1")]))
