@@ -94,6 +94,7 @@ class ReportReader:
         self._extra: dict[str, str] = {}
         self._files: dict[str, UploadedFile] = {}
         self._notes: dict[str, None] = {}
+        self._left_out: hashlib._Hash | None = None
         try:
             self._parser = MultipartParser(
                 boundary,
@@ -128,7 +129,8 @@ class ReportReader:
         if not self._ended:
             raise CrashRefused(reasons.INVALID_STRUCTURE)
         annotations = {**self._annotations, **self._extra}
-        return Report(annotations, tuple(self._files.values()), tuple(self._notes), self._payload)
+        left_out = self._left_out.hexdigest() if self._left_out is not None else ""
+        return Report(annotations, tuple(self._files.values()), tuple(self._notes), self._payload, left_out)
 
     def discard(self) -> None:
         """Give up all files."""
@@ -215,9 +217,10 @@ class ReportReader:
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         part = self._part
-        if not part.kept:
-            return
         piece = memoryview(data)[start:end]
+        if not part.kept:
+            part.digest.update(piece)
+            return
         if part.draft is not None:
             part.digest.update(piece)
             part.draft.write(piece)
@@ -229,6 +232,8 @@ class ReportReader:
         ):
             if part.json:
                 raise CrashRefused(reasons.INVALID_JSON, "It is too large.")
+            part.digest.update(part.text)
+            part.digest.update(piece)
             part.text = bytearray()
             self._leave_out(f"annotation {_printable(part.name)}, which is too large")
             return
@@ -237,8 +242,8 @@ class ReportReader:
     def _end_part(self) -> None:
         part, self._part = self._part, _Part()
         if not part.kept:
-            return
-        if part.draft is not None:
+            self._add_left_out(part.name, part.digest)
+        elif part.draft is not None:
             self._add_file(part)
         elif part.json:
             self._add_extra(bytes(part.text))
@@ -263,13 +268,20 @@ class ReportReader:
         for name, value in found.items():
             if value is None:
                 continue  # as if it had not been sent
-            if len(self._extra) >= self._limits.annotations:
-                self._notes[f"left out: annotations beyond the first {self._limits.annotations}"] = None
-                break
             if not isinstance(value, str):
                 value = msgspec.json.encode(value).decode()
                 self._notes["values of extra that are no text are kept as JSON"] = None
+            if len(self._extra) >= self._limits.annotations:
+                self._notes[f"left out: annotations beyond the first {self._limits.annotations}"] = None
+                self._add_left_out(name, hashlib.sha256(value.encode("utf-8", "surrogatepass")))
+                continue
             self._extra[name.replace("\x00", "")] = value.replace("\x00", "")
+
+    def _add_left_out(self, name: str, digest: hashlib._Hash) -> None:
+        if self._left_out is None:
+            self._left_out = hashlib.sha256()
+        named = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
+        self._left_out.update(named + digest.digest())
 
     def _end(self) -> None:
         self._ended = True

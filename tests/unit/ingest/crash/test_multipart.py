@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import itertools
+import json
 import random
 from collections.abc import Iterator, Sequence
 
@@ -155,6 +156,41 @@ def test_identity_is_of_what_is_said_not_how() -> None:
     assert one.identity() == other.identity()
     assert len({read(report(a, f=f)).identity() for a in ({"a": "1"}, {"a": "2"}) for f in (b"x", b"y")}) == 4
     assert read(report({"a": "bc"})).identity() != read(report({"ab": "c"})).identity()
+
+
+def test_what_is_left_out_is_part_of_the_identity() -> None:
+    small = Limits(annotations=2, annotation_bytes=10)
+
+    def as_form(**annotations: str) -> Report:
+        return read(report(annotations), range(0, 5000, 7), limits=small)
+
+    def as_json(**annotations: str) -> Report:
+        body = json.dumps(annotations).encode()
+        return read(
+            multipart([part("extra", body, "e.json", "application/json")]), limits=Limits(annotations=2)
+        )
+
+    large = [
+        as_form(a="1", L="x" * 15),
+        as_form(a="1", L="x" * 14 + "y"),
+        as_form(a="1", M="x" * 15),
+        as_form(a="1"),
+    ]
+    assert {found.annotations["a"] for found in large} == {"1"}
+    assert len({found.identity() for found in large}) == 4
+    assert (
+        as_form(a="1", L="x" * 15).identity()
+        == read(report({"a": "1", "L": "x" * 15}), limits=small).identity()
+    )
+    for many in (as_form, as_json):
+        found = [
+            many(a="1", b="2", c="3"),
+            many(a="1", b="2", c="4"),
+            many(a="1", b="2", d="3"),
+            many(a="1", b="2"),
+        ]
+        assert {tuple(one.annotations) for one in found} == {("a", "b")}
+        assert len({one.identity() for one in found}) == 4
 
 
 @pytest.mark.parametrize(
