@@ -31,8 +31,17 @@ def scopes(request: Request) -> str:
     return request.headers.get("x-scopes", "")
 
 
+Seen = list[tuple[str, str]]
+
+
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+def seen() -> Seen:
+    """What was recorded as seen: kind and thing."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory, seen: Seen) -> Iterator[TestClient]:
     lake = CrashLake(tmp_path_factory.mktemp("access") / "data")
     lake.add({**PROCESSED, "url": "https://example.org/"})
     blobs = lake.services.blobs
@@ -40,7 +49,10 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     blobs.put(processed_key(CRASH), gzip.compress(json.dumps(PROCESSED).encode()))
     blobs.put(dump_key(CRASH, "upload_file_minidump"), b"MDMP")
     app = FastAPI()
-    access = CrashAccess(lambda r: "protected" in scopes(r), lambda r: "reprocess" in scopes(r))
+    access = CrashAccess(
+        lambda r: "protected" in scopes(r), lambda r: "reprocess" in scopes(r),
+        lambda _, kind, thing: seen.append((kind, thing)),
+    )  # fmt: skip
     for router in build_crash_routers(lake.services, access):
         app.include_router(router)
     yield TestClient(app)
@@ -89,6 +101,31 @@ def test_protected_fields_are_refused_alike(client: TestClient, name: str) -> No
     assert get(client, path + "~example", "protected").json()["total"] == 1
     assert get(client, f"/api/{name}/?date=%3E=2026-01-01").json()["total"] == 1
     assert get(client, f"/api/{name}/?date=%3E=2026-01-01&_facets=user_comments").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("query", "fields"),
+    [
+        ("_columns=url&_columns=user_comments&_facets=url", "url, user_comments"),
+        ("url=~zebra", "url"),
+        ("_sort=-url", "url"),
+        ("_aggs.product=url", "url"),
+        ("_facets=_cardinality.user_comments", "user_comments"),
+        ("_columns=uuid&_facets=product", None),
+        ("_columns=url&_return_query=1", None),
+        ("_facets=url&_facets_size=0", None),
+    ],
+)
+@pytest.mark.parametrize("name", ["SuperSearch", "SuperSearchUnredacted"])
+def test_a_search_that_reads_protected_fields_is_recorded(
+    client: TestClient, seen: Seen, name: str, query: str, fields: str | None
+) -> None:
+    seen.clear()
+    assert get(client, f"/api/{name}/?{query}", "protected").status_code == 200
+    assert seen == ([("search", fields)] if fields else [])
+    seen.clear()
+    assert get(client, f"/api/{name}/?{query}").status_code == (403 if "url" in query or fields else 200)
+    assert not seen
 
 
 def test_processing_again_needs_its_scope(client: TestClient) -> None:
