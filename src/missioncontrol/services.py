@@ -174,7 +174,9 @@ class Services:
         from missioncontrol.crashes.processing import Settings as ProcessingSettings
 
         profiles = {**MOZILLA_PRODUCTS, **self.config.crashes.profiles}
-        return ProcessingSettings(self.crash_fields(), self.signatures, profiles)
+        return ProcessingSettings(
+            self.crash_fields(), self.signatures, profiles, lambda *build: self.releases.version_of(*build)
+        )
 
     @contextmanager
     def crash_worker(self) -> Iterator[Worker]:
