@@ -114,8 +114,9 @@ def test_electron_and_crashpad_names_are_understood(server: RunningServer) -> No
 def test_sentry_clients_are_answered_with_an_event_id(server: RunningServer) -> None:
     fields = {"sentry": json.dumps({"release": "notes@2.3.1", "environment": "beta"})}
     answer = send(server.url, report(fields, upload_file_minidump=DUMP), "/api/42/minidump/?sentry_key=abc")
-    assert re.fullmatch(r"[0-9a-f]{32}", answer.text), answer.text
+    assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", answer.text), answer.text
     found = raw(server, answer.text)
+    assert raw(server, answer.text.replace("-", "")) == found
     assert (found["ProductName"], found["Version"], found["ReleaseChannel"]) == ("notes", "2.3.1", "beta")
 
 

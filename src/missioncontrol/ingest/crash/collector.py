@@ -167,7 +167,7 @@ class Collector:
         stored = await self._stored(request, report, named, identity, crash_id, decision, wire_bytes)
         self._count(stored, wire_bytes)
         if request.sentry:
-            return 200, stored.crash_id.replace("-", "").encode()
+            return 200, accepted(stored.crash_id, "bare")
         return 200, accepted(stored.crash_id, shape)
 
     async def _stored(
