@@ -247,7 +247,9 @@ def test_strange_names_and_many_annotations(server: RunningServer) -> None:
     assert any("big, which is too large" in note for note in large["metadata"]["collector_notes"])
 
 
-@pytest.mark.parametrize("wrong", ["", "x", "de1bb258-cbbf-4589-a673-34f800269999", "../../x", "bp-"])
+@pytest.mark.parametrize(
+    "wrong", ["", "x", "de1bb258cb269999", "de1bb258-cbbf-4589-a673-34f800269999", "../../x", "bp-"]
+)
 def test_ids_that_are_none(server: RunningServer, wrong: str) -> None:
     assert httpx.get(f"{server.url}/api/RawCrash/", params={"crash_id": wrong}).status_code == 400
     unknown = {"crash_id": "de1bb258-cbbf-4589-a673-34f800261126"}
@@ -264,7 +266,16 @@ def test_products_have_their_own_answers_keys_and_rates(tmp_path: Path) -> None:
     with running_server(tmp_path) as server:
         bare = send(server.url, report({"ProductName": "Bare"})).text
         assert raw(server, bare)["ProductName"] == "Bare"
-        assert re.fullmatch(r"[0-9a-f]{16}", send(server.url, report({"ProductName": "Old"})).text)
+        short = send(server.url, report({"ProductName": "Old"})).text
+        assert re.fullmatch(r"[0-9a-f]{16}", short)
+        found = raw(server, short)
+        assert found["ProductName"] == "Old"
+        for form in (found["uuid"].replace("-", ""), f"bp-{found['uuid']}", f"bp-{short}", short.upper()):
+            assert raw(server, form) == found
+        page = server.get(f"/report/{short}")
+        assert (page.status_code, page.headers["location"]) == (303, f"/report/{found['uuid']}")
+        assert json.loads(server.run("crash", "show", "--raw", short).stdout)["uuid"] == found["uuid"]
+        assert server.get(f"/api/RawCrash/?crash_id=0000000000{short[-6:]}").status_code == 404
         refused = send(server.url, report({"ProductName": "Keyed"}))
         assert (refused.status_code, refused.text) == (401, "Discarded=unauthorized_key")
         crash_id(send(server.url, report({"ProductName": "Keyed"}), "/submit?key=sesame"))

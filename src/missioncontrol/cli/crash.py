@@ -118,11 +118,10 @@ def show(settings: Settings, as_json: bool, raw: bool, crash_id: str) -> None:
     """
     import json
 
-    from missioncontrol.blobs.crash_keys import parsed_crash_id
+    from missioncontrol.blobs.crash_objects import find_crash_id
 
-    known = parsed_crash_id(crash_id)
     with open_services(settings) as services:
-        document = _document(services, known, raw)
+        document = _document(services, find_crash_id(services.blobs, crash_id), raw)
     if as_json or raw:
         click.echo(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False))
     else:
