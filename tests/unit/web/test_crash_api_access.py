@@ -19,10 +19,14 @@ from missioncontrol.web.crash_route import CrashAccess
 CRASH = crash_id(1)
 RAW: dict[str, Any] = {
     "uuid": CRASH, "ProductName": "Notes", "Comments": "it broke", "URL": "https://example.org/", "Mood": "blue",
-    "metadata": {"dump_checksums": {"upload_file_minidump": "0"}, "user_agent": "x", "address": "192.0.2.1"},
+    "metadata": {
+        "dump_checksums": {"upload_file_minidump": "0"}, "throttle_rule": "accept_all", "user_agent": "x",
+        "collector_notes": ["left out: annotation Mood, which is too large"], "address": "192.0.2.1",
+    },
 }  # fmt: skip
 PROCESSED: dict[str, Any] = {
     "uuid": CRASH, "signature": "A", "product": "Notes", "user_comments": "it broke", "mood": "blue",
+    "user_agent": "x", "collector_notes": ["left out: annotation Mood, which is too large"],
     "json_dump": {"crash_info": {"type": "SIGSEGV", "memory_accesses": []}},
 }  # fmt: skip
 
@@ -69,7 +73,7 @@ def test_raw_crashes_are_reduced(client: TestClient) -> None:
     public = get(client, path).json()
     assert public == {
         "uuid": CRASH, "ProductName": "Notes",
-        "metadata": {"dump_checksums": {"upload_file_minidump": "0"}, "user_agent": "x"},
+        "metadata": {"dump_checksums": {"upload_file_minidump": "0"}, "throttle_rule": "accept_all"},
     }  # fmt: skip
 
 
@@ -114,6 +118,7 @@ def test_protected_fields_are_refused_alike(client: TestClient, name: str) -> No
         ("_columns=uuid&_facets=product", None),
         ("_columns=url&_return_query=1", None),
         ("_facets=url&_facets_size=0", None),
+        ("_facets=user_agent", "user_agent"),
     ],
 )
 @pytest.mark.parametrize("name", ["SuperSearch", "SuperSearchUnredacted"])
