@@ -30,7 +30,7 @@ COLLECTED_METADATA = (
     "throttle_rule",
     "throttle_rate",
 )
-"""Keys of `metadata` that are public: not what comes out of headers, nor notes that name annotations as the client did."""
+"""Keys of `metadata` that are public: nothing out of headers, no notes, which name annotations as the client did."""
 
 
 class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
