@@ -8,8 +8,10 @@ the map of annotations; every other part is one annotation. Never waits, and nev
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from isal import isal_zlib
@@ -24,6 +26,8 @@ from missioncontrol.ingest.crash.report import Report, UploadedFile
 EXTRA = "extra"
 RESERVED = frozenset({"dump_names", "raw_crash", "processed_crash"})
 _GZIP = 31
+_GZIP_FIRST_BYTE = 0x1F
+_MOST_MEMBERS = 100
 _PIECE = 256 * 1024
 _JSON = "application/json"
 _EXTENDED_FILENAME = re.compile(rb";\s*filename\*", re.IGNORECASE)
@@ -84,7 +88,7 @@ class ReportReader:
         self._limits = limits or Limits()
         self._new_draft = new_draft
         self._inflater = isal_zlib.decompressobj(_GZIP) if gzipped else None
-        self._inflated = self._text_bytes = 0
+        self._inflated = self._text_bytes = self._members = 0
         self._part = _Part()
         self._delimiter = b"--" + boundary
         self._preamble: bytearray | None = bytearray()
@@ -116,9 +120,11 @@ class ReportReader:
             self._parse(chunk)
             return
         try:
-            while chunk and not self._inflater.eof:
+            while chunk:
+                if self._inflater.eof and not self._begins_member(chunk):
+                    return
                 self._parse(self._inflater.decompress(chunk, _PIECE))
-                chunk = self._inflater.unconsumed_tail
+                chunk = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
         except isal_zlib.error:  # type: ignore[misc]
             raise CrashRefused(reasons.BAD_GZIP) from None
 
@@ -137,6 +143,15 @@ class ReportReader:
         for draft in (self._part.draft, *(file.draft for file in self._files.values())):
             if draft is not None:
                 draft.discard()
+
+    def _begins_member(self, chunk: bytes) -> bool:
+        """Whether another gzip member follows the one that is over (RFC 1952, 2.2); anything else there is nothing."""
+        self._members += 1
+        if self._members >= _MOST_MEMBERS or chunk[0] != _GZIP_FIRST_BYTE:
+            self._members = _MOST_MEMBERS
+            return False
+        self._inflater = isal_zlib.decompressobj(_GZIP)
+        return True
 
     def _parse(self, data: bytes) -> None:
         self._inflated += len(data)
@@ -259,8 +274,8 @@ class ReportReader:
 
     def _add_extra(self, text: bytes) -> None:
         try:
-            found = msgspec.json.decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            found = _decoded(text)
+        except (ValueError, RecursionError):
             raise CrashRefused(reasons.INVALID_JSON) from None
         if not isinstance(found, dict):
             raise CrashRefused(reasons.INVALID_JSON_VALUE)
@@ -269,13 +284,13 @@ class ReportReader:
             if value is None:
                 continue  # as if it had not been sent
             if not isinstance(value, str):
-                value = msgspec.json.encode(value).decode()
+                value = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
                 self._notes["values of extra that are no text are kept as JSON"] = None
             if len(self._extra) >= self._limits.annotations:
                 self._notes[f"left out: annotations beyond the first {self._limits.annotations}"] = None
                 self._add_left_out(name, hashlib.sha256(value.encode("utf-8", "surrogatepass")))
                 continue
-            self._extra[name.replace("\x00", "")] = value.replace("\x00", "")
+            self._extra[_whole(name)] = _whole(value)
 
     def _add_left_out(self, name: str, digest: hashlib._Hash) -> None:
         if self._left_out is None:
@@ -291,6 +306,21 @@ def _has_extended_filename(disposition: bytes) -> bool:
     """Whether it names a file as `filename*=` (RFC 5987), which the parser passes over; what is quoted is a value."""
     unquoted = b"".join(disposition.replace(b'\\"', b"").split(b'"')[::2])
     return _EXTENDED_FILENAME.search(unquoted) is not None
+
+
+def _decoded(text: bytes) -> Any:
+    """JSON of any writer: halves of characters and NaN, which some write, are no reason to lose a crash."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return json.loads(text.decode())
+
+
+def _whole(text: str) -> str:
+    """The text without NUL, and with U+FFFD for halves of characters."""
+    if not text.isascii():
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text.replace("\x00", "")
 
 
 def _text(value: bytes) -> str:

@@ -150,6 +150,41 @@ def test_a_null_of_extra_is_as_if_it_were_absent() -> None:
     assert found.annotations == {"Comments": "help", "a": '{"b":null}', "c": "null", "d": "false"}
 
 
+def test_json_that_only_some_read_is_read() -> None:
+    extra = (
+        b'{"a": "\\ud800x", "pair": "\\ud83d\\ude00", "n": NaN, "o": {"k": [Infinity, "\\udfff"]}, "\\udc00": "1",'
+        b' "big": 1e999, "plain": "x"}'
+    )
+    found = read(multipart([part("extra", extra, "e.json", "application/json")])).annotations
+    assert found == {
+        "a": "\ufffdx", "pair": "\U0001f600", "n": "NaN", "o": '{"k":[Infinity,"\ufffd"]}', "\ufffd": "1",
+        "big": "Infinity", "plain": "x",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "extra", [b"{", b'{"a": "\xff"}', b"{'a': 1}", b'{"a": ' + b"[" * 100_000, b"NaN{}", b""]
+)
+def test_what_is_no_json_is_refused(extra: bytes) -> None:
+    with pytest.raises(CrashRefused) as refused:
+        read(multipart([part("extra", extra, "e.json", "application/json")]))
+    assert refused.value.reason.word == "malformed_invalid_json"
+
+
+def test_a_body_of_several_gzip_members() -> None:
+    body = report({"a": "1", "b": "x" * 5000}, upload_file_minidump=bytes(range(256)) * 50)
+    members = b"".join(gzip.compress(body[at : at + 1000]) for at in range(0, len(body), 1000))
+    for cuts in ((), range(0, len(members), 1), range(0, len(members), 97)):
+        assert read(members, cuts, gzipped=True).identity() == read(body).identity()
+    for rest in (b"\0" * 10, b"rest \x1f\x8b"):
+        assert read(members + rest, range(0, len(members) + 20, 13), gzipped=True).annotations["a"] == "1"
+    with pytest.raises(CrashRefused) as refused:
+        read(members + gzip.compress(b"more")[:-3], gzipped=True)
+    assert refused.value.reason.word == "malformed_bad_gzip"
+    with pytest.raises(CrashRefused):
+        read(b"".join(gzip.compress(body[at : at + 1]) for at in range(len(body))), gzipped=True)
+
+
 def test_identity_is_of_what_is_said_not_how() -> None:
     one = read(report({"a": "1", "b": "2"}, f=b"x"))
     other = read(multipart([part("f", b"x", "q"), part("b", b"2"), part("a", b"1")]))
