@@ -109,6 +109,8 @@ def test_electron_and_crashpad_names_are_understood(server: RunningServer) -> No
     plain = report({"list_annotations": "a"}, upload_file_minidump=DUMP)
     found = raw(server, crash_id(send(server.url, plain, "/submit?product=Pad&version=9&guid=abc")))
     assert (found["ProductName"], found["Version"], found["guid"]) == ("Pad", "9", "abc")
+    assert found["version"] == 2
+    assert found["metadata"]["replaced_annotations"] == {"version": "9"}
 
 
 def test_sentry_clients_are_answered_with_an_event_id(server: RunningServer) -> None:
@@ -238,7 +240,7 @@ def test_strange_names_and_many_annotations(server: RunningServer) -> None:
         server, crash_id(send(server.url, report({**ANNOTATIONS, "../x": "1", "metadata": "mine", **many})))
     )
     assert found["../x"] == "1"
-    assert isinstance(found["metadata"], dict)
+    assert found["metadata"]["replaced_annotations"] == {"metadata": "mine"}
     assert "left out: annotations beyond the first 2000" in found["metadata"]["collector_notes"]
     crash = crash_id(send(server.url, report({**ANNOTATIONS, "n": "names"}, **{"../../etc/passwd": b"file"})))
     assert dump(server, crash, "etcpasswd") == b"file"
@@ -282,6 +284,10 @@ def test_products_have_their_own_answers_keys_and_rates(tmp_path: Path) -> None:
         answers = [send(server.url, report({"ProductName": "Loud", "n": str(n)})) for n in range(3)]
         assert [a.status_code for a in answers] == [200, 200, 429]
         assert answers[2].headers["retry-after"] == "60"
+        again = send(server.url, report({"ProductName": "Loud", "n": "0"}))
+        assert crash_id(again) == crash_id(answers[0]), (
+            "a resend is answered as the first time, over the rate too"
+        )
 
 
 def test_mozillas_rules_throttle_and_keep_the_rate(tmp_path: Path) -> None:

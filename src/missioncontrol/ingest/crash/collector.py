@@ -154,7 +154,7 @@ class Collector:
             raise CrashRefused(reasons.NO_ANNOTATIONS)
         named = understood(report.annotations, request.query)
         product = self._settings.products.get(named.get("ProductName", ""), config.CrashProduct())
-        self._admit(request, named.get("ProductName", ""), product)
+        await self._admit(request, named.get("ProductName", ""), product, identity)
         chosen = self._chosen_id(request, named)
         if chosen is not None and await asyncio.to_thread(self._store.is_taken, chosen, identity):
             raise CrashRefused(reasons.UUID_TAKEN)
@@ -192,7 +192,9 @@ class Collector:
         raw = raw_crash(report, annotations, crash_id, metadata, self._now())
         return await self._store.store(report, identity, crash_id, raw)
 
-    def _admit(self, request: _Request, name: str, product: config.CrashProduct) -> None:
+    async def _admit(
+        self, request: _Request, name: str, product: config.CrashProduct, identity: bytes
+    ) -> None:
         if product.key:
             given = parse_qs(request.query.decode("latin-1"), max_num_fields=100).get("key", [""])[0]
             if not hmac.compare_digest(given.encode(), product.key.encode()):
@@ -202,7 +204,9 @@ class Collector:
             try:
                 rate.take(name)
             except TooMany:
-                raise CrashRefused(reasons.RATE_LIMITED) from None
+                # A report that is here already is answered as the first time; else its client goes on sending it.
+                if not await asyncio.to_thread(self._store.is_known, identity):
+                    raise CrashRefused(reasons.RATE_LIMITED) from None
 
     def _chosen_id(self, request: _Request, named: Mapping[str, str]) -> str | None:
         chosen = named.get("uuid")
