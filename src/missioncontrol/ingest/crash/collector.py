@@ -166,6 +166,8 @@ class Collector:
             return self._throttled_answer(decision, crash_id, shape)
         stored = await self._stored(request, report, named, identity, crash_id, decision, wire_bytes)
         self._count(stored, wire_bytes)
+        if stored.resent and await asyncio.to_thread(self._store.is_gone, stored.crash_id):
+            self._refusals.add(reasons.DELETED.code)
         if request.sentry:
             return 200, accepted(stored.crash_id, "bare")
         return 200, accepted(stored.crash_id, shape)

@@ -71,6 +71,10 @@ class CrashStore:
         """Whether the report is a resend of one that is stored."""
         return bool(self._queue().known([identity]))
 
+    def is_gone(self, crash_id: str) -> bool:
+        """Whether nothing is stored (any more) of a report that was."""
+        return not self._blobs.exists(raw_key(crash_id))
+
     def start(self) -> None:
         """Start the thread."""
         self._thread = threading.Thread(target=self._run, name="crash store", daemon=True)
