@@ -65,7 +65,9 @@ UNAUTHORIZED_KEY = CrashReason(401, "unauthorized_key", "The product asks for a 
 RATE_LIMITED = CrashReason(429, "rate_limited", "The product sends more reports than it may.")
 NOT_STORED = CrashReason(507, "not_stored", "The report could not be stored. Send it again later.")
 DELETED = CrashReason(
-    200, "deleted", "The report is a copy of one that is here no more: it is answered as that one, and not kept."
+    200,
+    "deleted",
+    "The report is a copy of one that is here no more: it is answered as that one, and not kept.",
 )
 """Counted; its client is told the id that it was told before."""
 METHOD_NOT_ALLOWED = CrashReason(405, "method_not_allowed", "Crash reports are sent with POST.")
