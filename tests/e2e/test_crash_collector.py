@@ -191,7 +191,9 @@ def test_a_token_may_bring_a_crash_id(tmp_path: Path) -> None:
             server.run("token", "create", "--name", "move", "--scope", "ingest", "--json").stdout
         )
         other = json.loads(
-            server.run("token", "create", "--name", "look", "--scope", "read", "--json").stdout
+            server.run(
+                "token", "create", "--name", "look", "--scope", "read", "--scope", "protected", "--json"
+            ).stdout
         )
 
         def bring(uuid: str, token: str, **more: str) -> httpx.Response:
@@ -203,6 +205,23 @@ def test_a_token_may_bring_a_crash_id(tmp_path: Path) -> None:
         assert crash_id(bring(chosen, made["token"])) == chosen
         assert crash_id(bring(chosen, made["token"])) == chosen, "a resend"
         assert bring(chosen, made["token"], n="other").text == "Discarded=uuid_taken"
+        found = httpx.get(
+            f"{server.url}/api/RawCrash/",
+            params={"crash_id": chosen, "format": "raw", "name": "upload_file_minidump"},
+            headers={"authorization": f"Bearer {other['token']}"},
+        )
+        assert found.content == DUMP
+
+        for digit in "0123":  # several that bring the same id at once: one is taken and stays as it is
+            wanted = f"de1bb258-cbbf-4589-a673-34f81{digit}261126"
+            with ThreadPoolExecutor(8) as pool:
+                answers = list(
+                    pool.map(lambda n, w=wanted: bring(w, made["token"], Version=f"{n}.0"), range(8))
+                )
+            winners = [n for n, answer in enumerate(answers) if answer.status_code == 200]
+            assert len(winners) == 1
+            assert {a.text for n, a in enumerate(answers) if n not in winners} == {"Discarded=uuid_taken"}
+            assert raw(server, wanted)["Version"] == f"{winners[0]}.0"
 
 
 def test_other_methods_and_frames(server: RunningServer) -> None:

@@ -221,6 +221,24 @@ def test_bad_uploads_are_refused_by_name(
     assert (chunked.status_code, chunked.json()["code"]) == (status, code)
 
 
+def test_symupload_alone_takes_the_token_out_of_the_address(
+    server: RunningServer, token: dict[str, str]
+) -> None:
+    secret = token["auth-token"]
+
+    def post(path: str, **options: Any) -> int:
+        form = {"symbol_file": ("app.sym", SYM.replace(b" app", b" bysymupload"))}
+        return httpx.post(server.url + path, files=form, **options).status_code
+
+    assert [post("/symupload", auth=auth) for auth in (("me", secret), (secret, ""))] == [200, 200]
+    assert listed(server)["bysymupload"]["debug_id"] == ID
+    assert post("/symupload", headers=token) == 200
+    assert post("/symupload", auth=("me", "mc_wrong")) == 401
+    assert post("/symupload", headers={"authorization": "Basic ???"}) == 401
+    assert post("/symupload", auth=("me", secret), headers={"origin": server.url}) == 401, "no browser"
+    assert post("/upload/", auth=("me", secret)) == 401
+
+
 def test_forms_that_are_none_are_refused(server: RunningServer, token: dict[str, str]) -> None:
     url = f"{server.url}/upload/"
     for kind, body in (

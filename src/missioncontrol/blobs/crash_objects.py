@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from isal import igzip
 
 from missioncontrol.blobs.crash_keys import is_short_id, parsed_crash_id, processed_key, raw_key, short_id
-from missioncontrol.blobs.protocol import Blobs
+from missioncontrol.blobs.protocol import Blobs, Draft
 from missioncontrol.errors import BadRequest, NotFound
 
-_LEVEL = 6
+_LEVEL = 2
 Document = dict[str, Any]
 
 
@@ -49,6 +51,23 @@ def read_processed_crash(blobs: Blobs, crash_id: str) -> Document:
     return found
 
 
-def write_processed_crash(blobs: Blobs, crash_id: str, document: Document) -> None:
-    """Store what was made of a crash, in the place of what was there; raises `StorageError` and `StorageFull`."""
-    blobs.put(processed_key(crash_id), gzip.compress(msgspec.json.encode(document), _LEVEL, mtime=0))
+def pack_processed_crash(document: Document) -> bytes:
+    """What was made of a crash, as it is stored."""
+    packed: bytes = igzip.compress(msgspec.json.encode(document), _LEVEL, mtime=0)
+    return packed
+
+
+def write_processed_crashes(blobs: Blobs, packed: Mapping[str, bytes]) -> None:
+    """Store what was made of crashes, by id, in the place of what was there; all are flushed together.
+
+    Raises `StorageError` and `StorageFull`; some may be stored then.
+    """
+    drafts: list[Draft] = []
+    try:
+        for crash_id, data in packed.items():
+            drafts.append(blobs.draft(processed_key(crash_id)))
+            drafts[-1].write(data)
+        blobs.commit(drafts)
+    finally:
+        for draft in drafts:
+            draft.discard()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from missioncontrol.cli.context import Settings, open_services, with_settings
+from missioncontrol.cli.context import Settings, local_name, open_services, with_settings
+from missioncontrol.cli.crash_bug import bug
 from missioncontrol.cli.crash_search import reprocess, search
-
-if TYPE_CHECKING:
-    from missioncontrol.services import Services
+from missioncontrol.cli.crash_signature import signature
 
 
 @click.group("crash")
@@ -24,11 +23,14 @@ def command() -> None:
       missioncontrol crash show de1bb258-cbbf-4589-a673-34f800261126
       missioncontrol crash search product=Notes 'signature=~poke'
       missioncontrol crash reprocess --query 'signature=~poke'
+      missioncontrol crash signature explain de1bb258-cbbf-4589-a673-34f800261126
     """
 
 
+command.add_command(bug)
 command.add_command(search)
 command.add_command(reprocess)
+command.add_command(signature)
 
 
 @command.command("submit")
@@ -119,9 +121,11 @@ def show(settings: Settings, as_json: bool, raw: bool, crash_id: str) -> None:
     import json
 
     from missioncontrol.blobs.crash_objects import find_crash_id
+    from missioncontrol.cli.stored_crash import read_processed, read_raw
 
     with open_services(settings) as services:
-        document = _document(services, find_crash_id(services.blobs, crash_id), raw)
+        known = find_crash_id(services.blobs, crash_id)
+        document = (read_raw if raw else read_processed)(services, known)
     if as_json or raw:
         click.echo(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False))
     else:
@@ -142,7 +146,6 @@ def delete(settings: Settings, yes: bool, as_json: bool, crash_ids: tuple[str, .
     Example:
       missioncontrol crash delete --yes de1bb258-cbbf-4589-a673-34f800261126
     """
-    import getpass
     import sys
 
     import msgspec
@@ -155,12 +158,8 @@ def delete(settings: Settings, yes: bool, as_json: bool, crash_ids: tuple[str, .
         if not sys.stdin.isatty():
             raise BadRequest("not_confirmed", "There is no terminal to ask whether to delete.", "Say --yes.")
         click.confirm(f"Delete {len(known):,} crashes for ever?", abort=True, err=True)
-    try:
-        who = f"local:{getpass.getuser()}"
-    except (OSError, KeyError):
-        who = "local"
     with open_services(settings) as services:
-        done = services.crash_deletion().delete(known, who)
+        done = services.crash_deletion().delete(known, local_name())
     if as_json:
         click.echo(msgspec.json.encode(done))
     click.echo(
@@ -168,20 +167,6 @@ def delete(settings: Settings, yes: bool, as_json: bool, crash_ids: tuple[str, .
         "The former files of the lake go with the first vacuum after lake.vacuum_after_s.",
         err=True,
     )
-
-
-def _document(services: Services, crash_id: str, raw: bool) -> dict[str, Any]:
-    from missioncontrol.blobs.crash_objects import read_processed_crash, read_raw_crash
-    from missioncontrol.errors import NotFound
-
-    try:
-        return (read_raw_crash if raw else read_processed_crash)(services.blobs, crash_id)
-    except NotFound:
-        place = None if raw else services.crash_queue.place(crash_id)
-        hint = f"It waits to be processed; {place:,} are before it." if place is not None else ""
-        raise NotFound(
-            "unknown_crash", f"There is no {'' if raw else 'processed '}crash {crash_id} here.", hint
-        ) from None
 
 
 def _summary(document: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from missioncontrol.query.crash_selection import Selection, moment_of, span_of, weight_of, where
+from missioncontrol.query.crash_selection import EMPTY, Selection, moment_of, span_of, weight_of, where
 from missioncontrol.query.engine import Engine
 
 
@@ -43,6 +43,10 @@ class Ranking(msgspec.Struct, frozen=True):
     reports: int
     sampled: int
     """Reports that stand for more than one crash."""
+    empty: float
+    """Of `count`, those whose signature says that there is none: `EMPTY: ...`."""
+    null: float
+    """Of `count`, those without a signature."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -89,6 +93,10 @@ class Totals(msgspec.Struct, frozen=True):
     startup: float
     garbage: float
     sampled: int
+    empty: float
+    """Of `count`, those whose signature says that there is none: `EMPTY: ...`."""
+    null: float
+    """Of `count`, those without a signature."""
 
 
 class Comment(msgspec.Struct, frozen=True):
@@ -143,6 +151,7 @@ BREAKDOWNS = {
 """What crashes can be broken down by -> SQL."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FLAGGED = "coalesce({}, false)"
+_EMPTY = f"starts_with(signature, '{EMPTY}')"
 _STARTUP, _GARBAGE = _FLAGGED.format("startup_crash"), _FLAGGED.format("is_garbage_collecting")
 
 
@@ -174,20 +183,22 @@ class CrashReports:
                     row_number() OVER (ORDER BY before DESC, signature) AS rank_before,
                     count(*) FILTER (count > 0) OVER () AS signatures,
                     sum(count) OVER () AS all_now, sum(before) OVER () AS all_before,
-                    sum(reports) OVER () AS all_reports, sum(sampled) OVER () AS all_sampled
+                    sum(reports) OVER () AS all_reports, sum(sampled) OVER () AS all_sampled,
+                    sum(count) FILTER ({_EMPTY}) OVER () AS all_empty,
+                    sum(count) FILTER (signature IS NULL) OVER () AS all_null
                 FROM s
             )
             SELECT signature, rank, CASE WHEN before > 0 THEN rank_before END, count, before, installs, startup,
-                garbage, signatures, all_now, all_before, all_reports, all_sampled
+                garbage, signatures, all_now, all_before, all_reports, all_sampled, coalesce(all_empty, 0),
+                coalesce(all_null, 0)
             FROM r WHERE count > 0 ORDER BY rank LIMIT {int(limit)} OFFSET {int(offset)}"""
         rows = self._rows(selection.before(), sql, [selection.start, *parameters])
         if not rows:
-            totals = self.totals(selection) if offset else Totals(0, 0, 0, 0, 0, 0)
-            return Ranking([], 0, totals.count, 0, totals.reports, totals.sampled)
-        _, _, _, _, _, _, _, _, signatures, now, before, reports, sampled = rows[0]
-        return Ranking(
-            [Ranked(*row[:8]) for row in rows], signatures, now, before, int(reports), int(sampled)
-        )
+            t = self.totals(selection) if offset else Totals(0, 0, 0, 0, 0, 0, 0, 0)
+            return Ranking([], 0, t.count, 0, t.reports, t.sampled, t.empty, t.null)
+        signatures, now, before, reports, sampled, empty, null = rows[0][8:]
+        ranked = [Ranked(*row[:8]) for row in rows]
+        return Ranking(ranked, signatures, now, before, int(reports), int(sampled), empty, null)
 
     def totals(self, selection: Selection) -> Totals:
         """Sums over the selection."""
@@ -196,7 +207,9 @@ class CrashReports:
         sql = f"""
             SELECT coalesce(sum({weight}), 0), count(*), count(DISTINCT install_time),
                 coalesce(sum({weight}) FILTER ({_STARTUP}), 0), coalesce(sum({weight}) FILTER ({_GARBAGE}), 0),
-                count(*) FILTER (throttle_rate > 0 AND throttle_rate < 1)
+                count(*) FILTER (throttle_rate > 0 AND throttle_rate < 1),
+                coalesce(sum({weight}) FILTER ({_EMPTY}), 0),
+                coalesce(sum({weight}) FILTER (signature IS NULL), 0)
             FROM {{crashes}} WHERE {condition}"""
         return Totals(*self._rows(selection, sql, parameters)[0])
 
@@ -278,7 +291,7 @@ class CrashReports:
             v AS (SELECT product, list(version ORDER BY n DESC, version)[1:5] AS versions FROM
                 (SELECT product, version, count(*) AS n FROM w WHERE version IS NOT NULL GROUP BY ALL) GROUP BY product)
             SELECT w.product, count(*) AS n, count(*) FILTER ("date" >= ?), count(DISTINCT signature),
-                count(*) FILTER (starts_with(signature, 'EMPTY')),
+                count(*) FILTER ({_EMPTY}),
                 count(*) FILTER (signature IS NULL), epoch_us(max("date")), any_value(v.versions)
             FROM w LEFT JOIN v ON w.product = v.product GROUP BY w.product ORDER BY n DESC, w.product"""
         rows = self._rows(selection, sql, [*parameters, end - timedelta(days=1)])

@@ -14,7 +14,7 @@ from missioncontrol.query import dialect
 from missioncontrol.query.relation import Span
 
 By = Literal["report", "build"]
-How = Literal["is", "starts", "contains", "null"]
+How = Literal["is", "starts", "begins", "contains", "null"]
 
 COLUMNS = (
     "uuid", "product", "version", "release_channel", "build", "vendor", "signature", "proto_signature", "process_type",
@@ -23,11 +23,16 @@ COLUMNS = (
     "throttle_rule",
 )  # fmt: skip
 """Public columns of text that a condition may name."""
+EMPTY = "EMPTY"
+"""What signatures begin with that say why a crash could not be named."""
 _FIRST_DAY = date(2000, 1, 1)
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """What a column must be. Of several values one has to match; a value of `null` is not looked at."""
+    """What a column must be. Of several values one has to match; a value of `null` is not looked at.
+
+    `starts` is of versions: `4.0b` is all betas of 4.0. `begins` takes every value for a beginning.
+    """
 
     column: str
     values: tuple[str, ...] = ()
@@ -100,6 +105,10 @@ def _one(condition: Condition) -> tuple[str, list[str | datetime | list[str]]]:
     if condition.how == "contains":
         texts = [f"contains(lower({column}), lower(?))" for _ in condition.values]
         return f"({' OR '.join(texts)})", list(condition.values)
+    if condition.how == "begins":
+        return f"({' OR '.join(f'starts_with({column}, ?)' for _ in condition.values)})", list(
+            condition.values
+        )
     if condition.how == "starts":
         # `4.0b` is every beta of 4.0; a version that ends with a number is itself.
         each = [f"starts_with({column}, ?)" if v.endswith("b") else f"{column} = ?" for v in condition.values]

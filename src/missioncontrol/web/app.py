@@ -21,9 +21,12 @@ from missioncontrol.web.auth.login_pages import build_login
 from missioncontrol.web.auth.profile_pages import build_profile
 from missioncontrol.web.auth.visit import Record, reader_of
 from missioncontrol.web.crash_api import build_crash_api
+from missioncontrol.web.crash_bugs import CrashBugs
+from missioncontrol.web.crash_bugs_api import build_crash_bugs_api
 from missioncontrol.web.crash_pages import build_crash_pages
 from missioncontrol.web.crash_report_pages import build_report_pages
 from missioncontrol.web.crash_route import CrashAccess
+from missioncontrol.web.crash_signature_pages import build_signature_pages
 from missioncontrol.web.crash_store import CrashSources, CrashStore
 from missioncontrol.web.deleted_crashes_api import build_deleted_crashes
 from missioncontrol.web.guide import build_guide
@@ -33,6 +36,7 @@ from missioncontrol.web.history_pages import build_history_pages
 from missioncontrol.web.pages import PageSources, build_pages, build_pipeline_api
 from missioncontrol.web.refusals import install_refusals
 from missioncontrol.web.rendering import Renderer
+from missioncontrol.web.signature_bugs_api import build_signature_bugs
 
 if TYPE_CHECKING:
     from missioncontrol.access.accounts import Accounts
@@ -69,6 +73,7 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
     store = CrashStore(
         services.blobs, lambda: services.crash_queue, lambda: services.crash_fields(), sources.now
     )
+    bugs = CrashBugs(lambda: services.signature_bugs, services.bug_trackers)
     crashes = CrashSources(
         store,
         CrashReports(services.engine),
@@ -76,6 +81,8 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
         lambda: services.crash_fields(),
         services.crash_settings,
         services.config.crashes.sources,
+        bugs,
+        services.config.ingest.crash_backlog_max,
         sources.record,
         sources.now,
     )
@@ -91,6 +98,7 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
             build_metrics(services, edge),
             *build_crash_routers(services, access),
             build_deleted_crashes(lambda: services.crash_deletions),
+            build_signature_bugs(bugs),
             build_symbols(services),
         ],
         lambda: services.accounts,
@@ -107,6 +115,7 @@ def build_crash_routers(services: Services, access: CrashAccess = CrashAccess())
     return [
         build_crash_api(services.blobs, services.crash_fields, access),
         build_crash_search_api(services.crash_search, services.config, access),
+        build_crash_bugs_api(lambda: services.signature_bugs),
         build_crash_tools_api(
             services.blobs,
             lambda: services.crash_queue,
@@ -148,6 +157,7 @@ def compose(
     app.include_router(build_pages(sources, renderer))
     app.include_router(build_history_pages(sources, renderer))
     app.include_router(build_crash_pages(crashes, renderer))
+    app.include_router(build_signature_pages(crashes, renderer))
     app.include_router(build_report_pages(crashes, renderer))
     app.include_router(build_login(accounts, renderer))
     app.include_router(build_profile(accounts, renderer))

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from missioncontrol.errors import BadRequest
-from missioncontrol.query.crash_selection import By, Condition, How, Selection
+from missioncontrol.query.crash_selection import EMPTY, By, Condition, How, Selection
 from missioncontrol.web.address import decode_part, encode_part
 
 DAYS = (1, 3, 7, 14, 28)
@@ -58,6 +58,8 @@ class CrashState(msgspec.Struct, frozen=True):
     """None: the crashes that have none. Empty: any."""
     contains: str = ""
     """Part of the signature."""
+    empty: bool = False
+    """Only crashes whose signature says that there is none: `EMPTY: ...`."""
     field: str = ""
     text: str = ""
     operator: Operator = "contains"
@@ -76,6 +78,7 @@ class CrashState(msgspec.Struct, frozen=True):
             ("operator", self.operator if self.text and self.operator != "contains" else ""),
             ("days", "" if self.days == 7 or self.start else str(self.days)),
             ("start", str(self.start or "")), ("end", str(self.end or "")),
+            ("empty", "1" if self.empty else ""),
             ("by", self.by if self.by != "report" else ""), ("weighted", "1" if self.weighted else ""),
             ("page", str(self.page) if self.page > 1 else ""),
         ]  # fmt: skip
@@ -113,6 +116,8 @@ class CrashState(msgspec.Struct, frozen=True):
             found.append(Condition("signature", (self.signature,)))
         if self.contains:
             found.append(Condition("signature", (self.contains,), "contains"))
+        if self.empty:
+            found.append(Condition("signature", (EMPTY,), "begins"))
         if self.field and self.text:
             how: How = "is" if self.operator == "is" else "contains"
             found.append(Condition(self.field, (self.text,), how))
@@ -150,6 +155,7 @@ def read_crash_state(path: str, pairs: Pairs) -> CrashState:
         _choice("weighted", asked, ("", "0", "1")) == "1",
         decode_part(asked["signature"]) if asked.get("signature") else "",
         asked.get("contains", ""),
+        _choice("empty", asked, ("", "0", "1")) == "1",
         field,
         asked.get("text", ""),
         "is" if _choice("operator", asked, ("", "contains", "is")) == "is" else "contains",

@@ -19,7 +19,8 @@ from missioncontrol.blobs.crash_objects import find_crash_id
 from missioncontrol.blobs.protocol import Blobs
 from missioncontrol.crashes.fields import Fields
 from missioncontrol.errors import BadRequest, NotFound
-from missioncontrol.web.crash_route import CrashAccess, CrashRoute, as_json
+from missioncontrol.web.api_route import as_json
+from missioncontrol.web.crash_route import CrashAccess, CrashRoute
 
 CrashId = Annotated[str, Query(description="The id that the client was given, in any of its forms.")]
 _FORMAT = Query(description="`meta`: the annotations; `raw`: the bytes of a file.")

@@ -24,6 +24,7 @@ from missioncontrol.crashes.fields import Fields
 from missioncontrol.errors import NotFound
 from missioncontrol.query.crash_reports import CrashReports
 from missioncontrol.web.auth.visit import Record
+from missioncontrol.web.crash_bugs import CrashBugs
 
 if TYPE_CHECKING:
     from missioncontrol.crashes.processing import Settings
@@ -107,6 +108,11 @@ class CrashStore:
         """The crash id that somebody was told, in whatever form; raises as `find_crash_id()` does."""
         return find_crash_id(self._blobs, text)
 
+    def public(self, crash_id: str) -> Document | None:
+        """What everybody may see of a processed crash; None when it is not kept."""
+        processed = self._document(read_processed_crash, crash_id)
+        return self._fields().processed_public(processed) if processed is not None else None
+
     def hurry(self, crash_id: str) -> None:
         """Move a crash up that waits; one that was set aside or tried already keeps its time."""
         from missioncontrol.state.crash_jobs import URGENT
@@ -189,5 +195,8 @@ class CrashSources(msgspec.Struct, frozen=True):
     """What crashes are processed by."""
     templates: dict[str, str]
     """Addresses of sources by product, see `config.Crashes.sources`."""
+    bugs: CrashBugs
+    most_waiting: int
+    """New reports that may wait, see `config.Ingest.crash_backlog_max`."""
     record: Record
     now: Callable[[], datetime]

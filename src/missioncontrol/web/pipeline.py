@@ -59,7 +59,7 @@ class Sample(msgspec.Struct, frozen=True):
 
     reason: str
     log_offset: int
-    """Names the sample; its body is at `/pipeline/samples/<log_offset>`."""
+    """Place in the log; 0: it was in none."""
     received: datetime
     address: str
     """The path that it was posted to, as far as known."""
@@ -68,6 +68,18 @@ class Sample(msgspec.Struct, frozen=True):
     """Of the whole body as it was sent."""
     preview: str
     """The first characters of the decoded body."""
+    download: str = ""
+    """Address of the body as it was sent; empty: there is none."""
+
+
+class CrashBacklog(msgspec.Struct, frozen=True):
+    """Crash reports that are stored and not processed yet."""
+
+    reports: int
+    most: int
+    """So many may wait; further ones are refused (`backlog_full`)."""
+    oldest_s: float
+    """Seconds since the one was wanted that waits longest; 0 when none does."""
 
 
 class PipelineStatus(msgspec.Struct, frozen=True):
@@ -95,6 +107,7 @@ class PipelineStatus(msgspec.Struct, frozen=True):
     notes: tuple[Discard, ...] = ()
     """Pings that were counted, but not wholly."""
     tables: tuple[TableSize, ...] = ()
+    crashes: CrashBacklog | None = None
     samples: tuple[Sample, ...] = ()
     samples_withheld: bool = False
     """The samples need the scope `protected`, which the reader does not have."""
@@ -103,7 +116,7 @@ class PipelineStatus(msgspec.Struct, frozen=True):
 class SampleBody(msgspec.Struct, frozen=True):
     """The body of a sample as it was sent (still encoded, if it came so)."""
 
-    log_offset: int
+    name: str
     encoding: str
     body: bytes
 
@@ -116,3 +129,6 @@ class Pipeline(Protocol):
 
     def sample(self, log_offset: int) -> SampleBody | None:
         """The kept body of a discarded submission; None when there is none of that offset."""
+
+    def refused(self, day: str, name: str) -> SampleBody | None:
+        """The first bytes of a refused crash report; None when there is none of that day (YYYYMMDD) and name."""

@@ -15,7 +15,9 @@ from typing import Any
 from missioncontrol.clock import system_clock, utc
 from missioncontrol.errors import MissionControlError
 from missioncontrol.ingest.country import CountryLookup
+from missioncontrol.ingest.crash.admission import Admission
 from missioncontrol.ingest.crash.collector import Collector
+from missioncontrol.ingest.crash.samples import RefusedSamples
 from missioncontrol.ingest.crash.store import CrashStore
 from missioncontrol.ingest.crash.throttle import load_throttle
 from missioncontrol.ingest.edge import Edge
@@ -102,7 +104,15 @@ def _collector(services: Services, edge: Edge) -> tuple[Collector, CrashStore]:
             return False
 
     throttle = load_throttle(settings.throttle)
-    return Collector(settings, store, throttle, edge.refusals, _now, may_choose_id), store
+    admission = Admission(
+        services.config.blobs_path,
+        settings.crash_free_bytes,
+        settings.crash_backlog_max,
+        lambda most: services.crash_queue.reports_waiting(most),
+    )
+    samples = RefusedSamples(services.blobs, _now)
+    collector = Collector(settings, store, throttle, edge.refusals, _now, admission, samples, may_choose_id)
+    return collector, store
 
 
 def _now() -> datetime:

@@ -110,6 +110,15 @@ def test_symbols_that_hold_less_do_not_replace_those_that_hold_more(store: Symbo
     assert store.path(symbol_name("app", ID)).read_bytes() == SYM
 
 
+def test_functions_without_names_are_no_symbols(store: SymbolStore) -> None:
+    """As they are made of a PE file without its PDB."""
+    nameless = f"MODULE windows x86_64 {ID} app.pdb\nFUNC 1000 11 0 <unknown in app.exe>\n".encode()
+    nameless += b"PUBLIC m 1040 0 <unknown in app.pdb>\n"
+    assert add(store, nameless).has == ()
+    assert add(store, nameless + b"FUNC m 1020 2a 0 main\n").has == ("symbols",)
+    assert add(store, nameless + b"STACK CFI INIT 1000 11 .cfa: $rsp 8 +\n").has == ("unwind",)
+
+
 @pytest.mark.parametrize(
     ("content", "code"),
     [

@@ -74,6 +74,19 @@ def test_a_lake_without_crashes_answers_with_nothing(lake: Lake) -> None:
     assert reports.breakdowns(WEEK, list(BREAKDOWNS), 5) == {name: [] for name in BREAKDOWNS}
 
 
+def test_crashes_without_a_name_are_counted_wherever_they_rank(lake: Lake) -> None:
+    lake.add(*(lake.crash("std::vector::empty") for _ in range(3)), lake.crash(None), lake.crash(None, 10))
+    lake.add(lake.crash(EMPTY, throttle_rate=0.1), lake.crash("EMPTY: no frame data available"))
+    ranking, totals = lake.reports.ranking(WEEK, 1), lake.reports.totals(WEEK)
+    assert len(ranking.rows) == 1
+    assert (ranking.empty, ranking.null) == (totals.empty, totals.null) == (2, 1)
+    weighted = msgspec.structs.replace(WEEK, weighted=True)
+    assert lake.reports.ranking(weighted, 1, 9).empty == lake.reports.totals(weighted).empty == 11
+    named = msgspec.structs.replace(WEEK, conditions=(Condition("signature", ("EMPTY",), "begins"),))
+    assert {r.signature for r in lake.reports.reports(named, 9)} == {EMPTY, "EMPTY: no frame data available"}
+    assert lake.reports.totals(named).count == 2
+
+
 def test_signatures_are_ranked_against_the_span_before(lake: Lake) -> None:
     lake.add(*(lake.crash("a") for _ in range(3)), *(lake.crash("b") for _ in range(2)), lake.crash(None))
     lake.add(

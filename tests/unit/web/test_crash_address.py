@@ -27,7 +27,7 @@ def read(url: str) -> CrashState:
     st.builds(
         CrashState, st.just("/search"), _texts, _versions, _texts, _texts, _texts, st.integers(1, 366), st.none(),
         st.none(), st.sampled_from(["report", "build"]), st.booleans(), st.none() | _texts, _texts,
-        st.sampled_from(list(TEXT_FIELDS)), _texts.filter(bool), st.sampled_from(["contains", "is"]), _texts,
+        st.booleans(), st.sampled_from(list(TEXT_FIELDS)), _texts.filter(bool), st.sampled_from(["contains", "is"]), _texts,
         st.integers(1, 99),
     )
 )  # fmt: skip
@@ -47,7 +47,7 @@ def test_signatures_of_any_kind_have_an_address() -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["days=0", "days=x", "days=1e9", "page=-1", "by=week", "weighted=2", "field=user_comments", "operator=like",
+    ["days=0", "days=x", "days=1e9", "page=-1", "by=week", "weighted=2", "empty=2", "field=user_comments", "operator=like",
      "start=yesterday", "start=2026-02-30", "start=2026-02-02&end=2026-02-01", "start=2020-01-01&end=2026-01-01"],
 )  # fmt: skip
 def test_what_is_wrong_is_refused_by_name(query: str) -> None:
@@ -96,6 +96,11 @@ def test_days_by_name_are_inclusive_and_one_alone_is_a_week() -> None:
     both = read("/search?start=2026-11-01&end=2026-11-02").selection(NOW)
     assert (both.start.day, both.end.day) == (1, 3)
     assert read("/search?start=2026-11-01").end == date(2026, 11, 7)
+
+
+def test_crashes_that_say_that_they_have_no_name_are_found_by_how_their_signature_begins() -> None:
+    state = read("/search?empty=1")
+    assert state.selection(NOW).conditions == (Condition("signature", ("EMPTY",), "begins"),)
 
 
 def test_filters_become_conditions() -> None:

@@ -146,7 +146,8 @@ def test_the_description_names_every_route(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     names = {
         "RawCrash", "ProcessedCrash", "SuperSearch", "SuperSearchUnredacted", "SuperSearchFields",
-        "SignatureFirstDate", "CrashSignature", "VersionString", "Reprocessing",
+        "SignatureFirstDate", "CrashSignature", "VersionString", "Reprocessing", "Bugs",
+        "SignaturesByBugs",
     }  # fmt: skip
     assert set(paths) == {f"/api/{name}/" for name in names}
     described = {p["name"] for p in paths["/api/SuperSearch/"]["get"]["parameters"]}

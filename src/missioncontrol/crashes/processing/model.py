@@ -49,6 +49,8 @@ class Settings(msgspec.Struct, frozen=True):
     profiles: Mapping[str, str] = msgspec.field(default_factory=lambda: MOZILLA_PRODUCTS)
     """Profile by product; `default` for all others."""
     release_version: ReleaseVersion | None = None
+    rule_timeout_s: float = 20.0
+    """A rule that takes longer (by the user's signature lists, say) is given up."""
 
     def profile(self, product: object) -> str:
         """The profile of a product."""

@@ -2,6 +2,7 @@
 
 A column is read alone, an entry of a map only with all the others: that is a hundred times faster over a million
 crashes. Fields of the user's own declarations are entries of the maps, so that they need no change of the table.
+Measures and dimensions of crash reports name them.
 """
 
 from __future__ import annotations
@@ -44,3 +45,5 @@ PROTECTED_TEXTS = (
 )  # fmt: skip
 PROTECTED_LISTS = ("crash_report_keys",)
 PROTECTED_INTEGERS = ("phc_usable_size",)
+PUBLIC = frozenset((*TEXTS, *LISTS, *INTEGERS, *NUMBERS, *BOOLS))
+"""Columns that a measure or dimension of crash reports may name."""
