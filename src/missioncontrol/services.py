@@ -199,6 +199,7 @@ class Services:
             self.crash_fields(),
             self.signatures,
             profiles,
+            lambda *build: self.releases.version_of(*build),
             rule_timeout_s=self.config.crashes.rule_timeout_s,
         )
 

@@ -275,6 +275,16 @@ def test_search_finds_by_field_and_takes_a_crash_id(server: RunningServer, crash
     assert "No crash is like that" in page(server, "/search?contains=no-such-name")
 
 
+@pytest.mark.parametrize(
+    "query", ["product=Otter&url=~swim", "facet=url", "_facets=url", "product=Otter&product=SS"]
+)
+def test_search_refuses_what_it_would_leave_out(
+    server: RunningServer, olga: httpx.Client, query: str
+) -> None:
+    for answer in (server.get(f"/search?{query}"), olga.get(f"/search?{query}&format=json")):
+        assert answer.status_code == 400
+
+
 def test_pages_go_on_to_the_end(server: RunningServer) -> None:
     first = server.get("/search?product=Otter&days=28&format=json").json()
     last = server.get(f"/search?product=Otter&days=28&page={first['pages']}&format=json").json()

@@ -123,11 +123,11 @@ def show(settings: Settings, as_json: bool, raw: bool, crash_id: str) -> None:
     """
     import json
 
-    from missioncontrol.blobs.crash_keys import parsed_crash_id
+    from missioncontrol.blobs.crash_objects import find_crash_id
     from missioncontrol.cli.stored_crash import read_processed, read_raw
 
-    known = parsed_crash_id(crash_id)
     with open_services(settings) as services:
+        known = find_crash_id(services.blobs, crash_id)
         document = (read_raw if raw else read_processed)(services, known)
     if as_json or raw:
         click.echo(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False))

@@ -77,15 +77,16 @@ def reprocess(
       missioncontrol crash reprocess --query 'signature=~poke' --query 'date=>=2026-11-01' --dry-run
       missioncontrol crash reprocess --missing 4C1D7C5F2F41492B9369D6B9A05957720
     """
-    from missioncontrol.blobs.crash_keys import parsed_crash_id, raw_key
+    from missioncontrol.blobs.crash_keys import raw_key
+    from missioncontrol.blobs.crash_objects import find_crash_id
     from missioncontrol.clock import system_clock, utc
     from missioncontrol.errors import NotFound
     from missioncontrol.state.crash_jobs import AGAIN
 
     if not query and not missing and not crash_ids:
         raise click.UsageError("Give crash ids, or say which crashes with --query or --missing.")
-    known = [parsed_crash_id(c) for c in crash_ids]
     with open_services(settings) as services:
+        known = [find_crash_id(services.blobs, c) for c in crash_ids]
         for crash_id in known:
             if not services.blobs.exists(raw_key(crash_id)):
                 raise NotFound("unknown_crash", f"There is no crash {crash_id} here.")

@@ -1,8 +1,9 @@
 """Deletes crashes everywhere, with a record that it was done.
 
-In this order, so that whoever dies in the middle leaves a deletion that the next one ends: the record, the queue and
-the identity of the upload, the objects (the raw crash first: a worker that has the crash in its hands looks for it
-last), the row for readers, the row in the files, the counts. A copy of the same upload that comes later is a new crash.
+In this order, so that whoever dies in the middle leaves a deletion that the next one ends: the record, the queue, the
+objects (the raw crash first: a worker that has the crash in its hands looks for it last), the row for readers, the row
+in the files, the counts. The identity of the upload, which is a hash, stays known for `ingest.resend_days` from then:
+a client that sends its report again must not bring back what somebody had deleted.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class CrashDeletion:
         objects = 0
         for crash_id in crash_ids:
             self._queue.forget(crash_id)
-            self._queue.forget_upload(crash_id)
+            self._queue.remember_upload(crash_id, self._now())
             objects += sum(map(self._blobs.delete, self._keys(crash_id)))
         if hide:
             self._index().delete(crash_ids, self._now())

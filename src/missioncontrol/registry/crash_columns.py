@@ -21,7 +21,7 @@ TEXTS = (
     "js_large_allocation_failure", "js_out_of_memory", "last_error_value", "linux_memory_psi", "main_module",
     "main_thread_runnable_name", "mdsw_status_string", "minidump_sha256_hash", "platform_version", "plugin_filename",
     "plugin_name", "plugin_version", "processor_notes", "product_id", "profiler_child_shutdown_phase",
-    "quota_manager_shutdown_timeout", "shutdown_progress", "shutdown_reason", "theme", "user_agent",
+    "quota_manager_shutdown_timeout", "shutdown_progress", "shutdown_reason", "theme",
     "useragent_locale", "windows_package_family_name", "winsock_lsp", "xpcom_spin_event_loop_stack",
 )  # fmt: skip
 LISTS = ("addons", "crash_inconsistencies", "utility_actors_name")
@@ -42,7 +42,7 @@ BOOLS = (
 TIMES = ("client_crash_date",)
 PROTECTED_TEXTS = (
     "url", "user_comments", "email", "client_guid", "java_stack_trace_raw", "mac_boot_args", "moz_crash_reason_raw",
-    "phc_base_address", "phc_kind", "remote_type",
+    "phc_base_address", "phc_kind", "remote_type", "user_agent",
 )  # fmt: skip
 PROTECTED_LISTS = ("crash_report_keys",)
 PROTECTED_INTEGERS = ("phc_usable_size",)

@@ -159,10 +159,11 @@ class CrashQueue:
         with self._database.engine().begin() as connection:
             connection.execute(sa.delete(crash_queue).where(crash_queue.c.crash_id == crash_id))
 
-    def forget_upload(self, crash_id: str) -> None:
-        """Forget the upload that made a crash; a copy of it is a crash of its own."""
+    def remember_upload(self, crash_id: str, now: datetime) -> None:
+        """Know the upload that made a crash for as long as if it had come now."""
+        made_it = crash_uploads.c.crash_id == crash_id
         with self._database.engine().begin() as connection:
-            connection.execute(sa.delete(crash_uploads).where(crash_uploads.c.crash_id == crash_id))
+            connection.execute(sa.update(crash_uploads).where(made_it).values(received_at=now))
 
     def place(self, crash_id: str) -> int | None:
         """How many are before it; None when it is not in the queue or was set aside."""

@@ -143,7 +143,8 @@ def signature_href(signature: str | None, product: str = "", **more: str) -> str
 
 
 def read_crash_state(path: str, pairs: Pairs) -> CrashState:
-    """The state that an address asks for; raises `BadRequest` naming the parameter that is wrong."""
+    """The state that an address asks for; raises `BadRequest` naming the parameter that is wrong or unknown."""
+    _refuse_unknown(pairs)
     asked = {name: value.strip()[:_LONGEST] for name, value in pairs}
     versions = [v.strip() for name, value in pairs if name == "version" for v in value.split(",")]
     start, end = _day("start", asked), _day("end", asked)
@@ -173,6 +174,17 @@ def read_crash_state(path: str, pairs: Pairs) -> CrashState:
         asked.get("facet", ""),
         _number("page", asked, 1, 10_000),
     )
+
+
+def _refuse_unknown(pairs: Pairs) -> None:
+    known = {"format", "version", *CrashState.__struct_fields__} - {"path", "versions"}
+    once: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in known:
+            hint = "Known: " + ", ".join(sorted(known)) + ". /api/SuperSearch/ takes any field."
+            raise BadRequest("unknown_parameter", f"This page has no parameter `{name[:60]}`.", hint)
+        if name != "version" and once.setdefault(name, value) != value:
+            raise BadRequest("bad_parameter", f"`{name}` can have one value here.", "Take the others away.")
 
 
 def _choice(name: str, asked: dict[str, str], known: Sequence[str]) -> str:

@@ -34,15 +34,15 @@ def build_report_pages(sources: CrashSources, renderer: Renderer) -> APIRouter:
 
     @router.get("/crash/{crash_id}")
     def short(crash_id: str) -> Response:
-        return RedirectResponse(f"/report/{parsed_crash_id(crash_id)}", 303)
+        return RedirectResponse(f"/report/{store.find(crash_id)}", 303)
 
     @router.get("/report")
     def look_up(crash_id: Annotated[str, Query(alias="id")] = "") -> Response:
-        return RedirectResponse(f"/report/{parsed_crash_id(crash_id)}", 303)
+        return RedirectResponse(f"/report/{store.find(crash_id)}", 303)
 
     @router.get("/report/{crash_id}")
     def report(request: Request, crash_id: str, format: Format = "html") -> Response:
-        known = parsed_crash_id(crash_id)
+        known = store.find(crash_id)
         if known != crash_id:
             return RedirectResponse(f"/report/{known}" + ("?format=json" if format == "json" else ""), 303)
         crash = _seen(sources, request, known)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import msgspec
 
+from missioncontrol.errors import BadRequest
 from missioncontrol.query.crash_reports import Comment, CrashReports, Part, ReportRow, Totals
 from missioncontrol.web.crash_address import TEXT_FIELDS, CrashState
 from missioncontrol.web.crash_charts import TimeChart, intervals_of, time_chart
@@ -94,8 +95,11 @@ def build_signature(state: CrashState, reports: CrashReports, now: datetime, pro
 
 
 def build_search(state: CrashState, reports: CrashReports, now: datetime) -> CrashesView:
-    """The view of what the form asks for, cut up by the facet that it chooses."""
-    facet = state.facet if state.facet in FACETS else FACETS[0]
+    """The view of what the form asks for, cut up by the facet that it chooses; raises `BadRequest` for another."""
+    facet = state.facet or FACETS[0]
+    if facet not in FACETS:
+        hint = f"Known: {', '.join(FACETS)}. /api/SuperSearch/ counts by any field."
+        raise BadRequest("bad_parameter", f"`facet` cannot be `{facet[:60]}`.", hint)
     others = [name for name in ("product", "version", "os") if name != facet]
     return _view(state, reports, now, facet, (facet, *others))
 

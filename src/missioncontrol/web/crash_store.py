@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from missioncontrol.blobs.crash_keys import dump_key, raw_key
-from missioncontrol.blobs.crash_objects import Document, read_processed_crash, read_raw_crash
+from missioncontrol.blobs.crash_objects import (
+    Document,
+    find_crash_id,
+    read_processed_crash,
+    read_raw_crash,
+)
 from missioncontrol.blobs.protocol import Blobs
 from missioncontrol.crashes.fields import Fields
 from missioncontrol.errors import NotFound
@@ -101,6 +106,10 @@ class CrashStore:
             raw = fields.raw_public(raw) if raw is not None else None
             processed = fields.processed_public(processed) if processed is not None else None
         return StoredCrash(crash_id, raw, processed, files, standing, protected)
+
+    def find(self, text: str) -> str:
+        """The crash id that somebody was told, in whatever form; raises as `find_crash_id()` does."""
+        return find_crash_id(self._blobs, text)
 
     def public(self, crash_id: str) -> Document | None:
         """What everybody may see of a processed crash; None when it is not kept."""

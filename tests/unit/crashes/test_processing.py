@@ -73,6 +73,13 @@ def test_a_crash_with_a_dump() -> None:
     )
 
 
+def test_all_files_of_a_report_are_among_its_names() -> None:
+    sums = {MAIN: "ab" * 32, "memory_report": "cd" * 32, "upload_file_minidump_content": "ef" * 32}
+    report = raw(metadata={"dump_checksums": sums})
+    assert set(sums) < set(run(report, state(frames("a"))).document["crash_report_keys"])
+    assert "memory_report" not in run(raw(), state(frames("a"))).document["crash_report_keys"]
+
+
 def test_the_same_input_gives_the_same_and_stays_as_it_was() -> None:
     report, dump = raw(Hang="ui"), state([frame(f"f{i}") for i in range(600)])
     dump["modules"][0]["symbol_url"] = "https://symbols.example.org/a.sym?key=1"

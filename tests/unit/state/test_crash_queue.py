@@ -163,6 +163,13 @@ def test_forgetting(queue: CrashQueue) -> None:
     assert USUAL < URGENT
 
 
+def test_the_upload_of_a_deleted_crash_is_known_anew(queue: CrashQueue) -> None:
+    queue.accept([upload("a"), upload("b")], NOW)
+    queue.remember_upload("id-a", later(10))
+    assert queue.forget_uploads(later(5)) == 1
+    assert queue.known([b"a", b"b"]) == {b"a": "id-a"}
+
+
 def test_an_entry_says_how_a_crash_stands(queue: CrashQueue) -> None:
     assert queue.entry("id-a", NOW) is None
     queue.accept([upload("a")], NOW)

@@ -63,6 +63,32 @@ def test_what_is_wrong_is_refused_by_name(query: str) -> None:
     assert refused.value.code in ("bad_parameter", "bad_time")
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "product=SS&url=~zebra1",
+        "_facets=url",
+        "platform=Linux",
+        "path=/x",
+        "versions=1",
+        "date=%3E2026-01-01",
+        "url=",
+    ],
+)
+def test_what_is_unknown_is_refused_and_not_left_out(query: str) -> None:
+    for path in ("/search", "/topcrashers", "/signature"):
+        with pytest.raises(BadRequest) as refused:
+            read(f"{path}?{query}")
+        assert refused.value.code == "unknown_parameter"
+
+
+def test_one_value_but_for_versions() -> None:
+    with pytest.raises(BadRequest, match="product"):
+        read("/search?product=Otter&product=Beaver")
+    assert read("/search?product=Otter&product=Otter").product == "Otter"
+    assert read("/search?version=1&version=2&format=csv").versions == ("1", "2")
+
+
 def test_the_last_days_end_now_and_builds_are_of_whole_days() -> None:
     report = read("/topcrashers?days=3").selection(NOW)
     assert (report.start, report.end) == (NOW - timedelta(days=3), NOW)

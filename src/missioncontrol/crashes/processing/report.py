@@ -44,13 +44,16 @@ def clean_annotations(crash: Crash) -> None:
 
 
 def list_keys(crash: Crash) -> None:
-    """`crash_report_keys`: names of annotations and dumps, sorted."""
+    """`crash_report_keys`: names of annotations and files, sorted."""
+    files = object_at(crash.raw, "metadata", "dump_checksums")
     names = {
-        _OTHER.sub("", name)[:100] for name in [*crash.raw, *crash.walked] if name not in _NOT_ANNOTATIONS
+        _OTHER.sub("", name)[:100]
+        for name in [*crash.raw, *files, *crash.walked]
+        if name not in _NOT_ANNOTATIONS
     }
     keys = sorted(name for name in names if name)
     if len(keys) > _KEYS_LIMIT:
-        crash.note(f"{len(keys)} annotations; the first {_KEYS_LIMIT} names are listed")
+        crash.note(f"{len(keys)} annotations and files; the first {_KEYS_LIMIT} names are listed")
     crash.document["crash_report_keys"] = keys[:_KEYS_LIMIT]
 
 

@@ -167,7 +167,7 @@ class Collector:
             raise CrashRefused(reasons.NO_ANNOTATIONS)
         named = understood(report.annotations, request.query)
         product = self._settings.products.get(named.get("ProductName", ""), config.CrashProduct())
-        self._admit(request, named.get("ProductName", ""), product)
+        await self._admit(request, named.get("ProductName", ""), product, identity)
         chosen = self._chosen_id(request, named)
         if chosen is not None and await asyncio.to_thread(self._store.is_taken, chosen, identity):
             raise CrashRefused(reasons.UUID_TAKEN)
@@ -179,8 +179,10 @@ class Collector:
             return self._throttled_answer(decision, crash_id, shape)
         stored = await self._stored(request, report, named, identity, crash_id, decision, wire_bytes)
         self._count(stored, wire_bytes)
+        if stored.resent and await asyncio.to_thread(self._store.is_gone, stored.crash_id):
+            self._refusals.add(reasons.DELETED.code)
         if request.sentry:
-            return 200, stored.crash_id.replace("-", "").encode()
+            return 200, accepted(stored.crash_id, "bare")
         return 200, accepted(stored.crash_id, shape)
 
     async def _stored(
@@ -205,7 +207,9 @@ class Collector:
         raw = raw_crash(report, annotations, crash_id, metadata, self._now())
         return await self._store.store(report, identity, crash_id, raw)
 
-    def _admit(self, request: _Request, name: str, product: config.CrashProduct) -> None:
+    async def _admit(
+        self, request: _Request, name: str, product: config.CrashProduct, identity: bytes
+    ) -> None:
         if product.key:
             given = parse_qs(request.query.decode("latin-1"), max_num_fields=100).get("key", [""])[0]
             if not hmac.compare_digest(given.encode(), product.key.encode()):
@@ -215,7 +219,9 @@ class Collector:
             try:
                 rate.take(name)
             except TooMany:
-                raise CrashRefused(reasons.RATE_LIMITED) from None
+                # A report that is here already is answered as the first time; else its client goes on sending it.
+                if not await asyncio.to_thread(self._store.is_known, identity):
+                    raise CrashRefused(reasons.RATE_LIMITED) from None
 
     def _chosen_id(self, request: _Request, named: Mapping[str, str]) -> str | None:
         chosen = named.get("uuid")

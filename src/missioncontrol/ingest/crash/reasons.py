@@ -70,6 +70,13 @@ BACKLOG_FULL = CrashReason(
 )
 NO_ROOM = CrashReason(507, "no_room", "The disk is nearly full. Send the report again later.", False)
 NOT_STORED = CrashReason(507, "not_stored", "The report could not be stored. Send it again later.", False)
+DELETED = CrashReason(
+    200,
+    "deleted",
+    "The report is a copy of one that is here no more: it is answered as that one, and not kept.",
+    False,
+)
+"""Counted; its client is told the id that it was told before."""
 METHOD_NOT_ALLOWED = CrashReason(405, "method_not_allowed", "Crash reports are sent with POST.")
 
 

@@ -70,6 +70,14 @@ class CrashStore:
         """Whether the id is that of another report than this one."""
         return self._blobs.exists(raw_key(crash_id)) and identity not in self._queue().known([identity])
 
+    def is_known(self, identity: bytes) -> bool:
+        """Whether the report is a resend of one that is stored."""
+        return bool(self._queue().known([identity]))
+
+    def is_gone(self, crash_id: str) -> bool:
+        """Whether nothing is stored (any more) of a report that was."""
+        return not self._blobs.exists(raw_key(crash_id))
+
     def start(self) -> None:
         """Start the thread."""
         self._thread = threading.Thread(target=self._run, name="crash store", daemon=True)
@@ -190,16 +198,19 @@ def raw_crash(
 ) -> RawCrash:
     """The raw crash: annotations at the top level, and what the collector knows.
 
-    Annotations cannot take the place of what the collector adds.
+    Annotations cannot take the place of what the collector adds: those of such a name are kept beside it.
     """
     checksums = {_public_name(file.name): file.sha256 for file in report.files}
-    return {
-        **annotations,
+    added: RawCrash = {
         "uuid": crash_id,
         "submitted_timestamp": at.isoformat(),
         "version": 2,
         "metadata": {**metadata, "payload": report.payload, "dump_checksums": checksums},
     }
+    replaced = {n: v for n, v in annotations.items() if n in added and v != added[n]}
+    if replaced:
+        added["metadata"]["replaced_annotations"] = replaced
+    return {**annotations, **added}
 
 
 def _public_name(name: str) -> str:
