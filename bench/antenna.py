@@ -59,7 +59,7 @@ def running(folder: Path, files: Path) -> Iterator[tuple[int, int]]:
     port = free_port()
     command = [
         *(str(python), "-m", "gunicorn", "--workers", str(WORKERS), "--worker-class", "sync"),
-        *("--bind", f"127.0.0.1:{port}", "antenna.wsgi:application"),
+        *("--chdir", str(folder), "--bind", f"127.0.0.1:{port}", "antenna.wsgi:application"),
     ]
     settings = {**_SETTINGS, "CRASHMOVER_CRASHSTORAGE_FS_ROOT": str(files), "PYTHONPATH": str(folder)}
     with server(command, port, **settings) as pid:

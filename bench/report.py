@@ -1,7 +1,8 @@
-"""Results of the parts, kept between runs, and the page that is made of them. Names no machine and no folder."""
+"""Results of the parts, kept between runs, and the pages that are made of them. Names no machine and no folder."""
 
 from __future__ import annotations
 
+import os
 import platform
 import sqlite3
 import time
@@ -13,16 +14,39 @@ import msgspec
 from figures import Figure, Part
 from workspace import ROOT, SPARK_VERSION, WORK, BenchError, java
 
-PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
+PAGES = ROOT / "docs" / "reference"
 README = ROOT / "README.md"
-BEGIN, END = "<!-- figures: written by make bench -->", "<!-- end of figures -->"
-ORDER = (
-    "whole_job", "backfill", "extraction", "durable_post", "freshness", "query_48h", "memory", "idle", "archive",
-    "stackwalk", "crash_search", "crash_collector", "crash_line",
+END = "<!-- end of figures -->"
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page and the parts on it, in order. It is written when all of them were measured, and else stays as it is."""
+
+    file: str
+    title: str
+    parts: tuple[str, ...]
+
+    @property
+    def begin(self) -> str:
+        """Before its table in the README."""
+        return f"<!-- figures of {self.file}: written by make bench -->"
+
+
+PINGS = Page(
+    "benchmarks.md",
+    "Benchmarks: pings",
+    (
+        "whole_job", "backfill", "extraction", "durable_post", "freshness", "query_48h", "memory", "idle", "archive",
+    ),
 )  # fmt: skip
+CRASHES = Page(
+    "benchmarks-crashes.md",
+    "Benchmarks: crash reports",
+    ("crash_collector", "crash_line", "stackwalk", "crash_search"),
+)
 LIBRARIES = ("msgspec", "pyarrow", "deltalake", "duckdb", "uvicorn", "uvloop", "isal")
 
-HEAD = """# Benchmarks
+HEAD = """# {title}
 
 Made by `make bench`; do not edit. Each number is the median of its runs, with the lowest and the highest behind it.
 Ratios and promises come first, since they hold elsewhere too. Absolute numbers do not travel: they are from one machine
@@ -57,23 +81,31 @@ def write_results(results: Results) -> None:
     (WORK / "results.json").write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1))
 
 
-def write_page(results: Results) -> None:
-    """Write docs/reference/benchmarks.md, and its first table into the README."""
-    import os
-
-    text = HEAD.format(
-        cores=os.cpu_count(), versions=versions(), day=time.strftime("%Y-%m-%d", time.gmtime())
-    )
+def write_pages(results: Results) -> list[str]:
+    """Write the pages whose parts were all measured, and their tables into the README; which parts others lack."""
     parts = {part.name: part for part in results.parts}
-    lines = [text, *summary(parts)]
-    for name in ORDER:
-        if name in parts:
-            lines += section(parts[name])
-    PAGE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
-    before, rest = README.read_text(encoding="utf-8").split(BEGIN)
+    lacking = []
+    for page in (PINGS, CRASHES):
+        missing = [name for name in page.parts if name not in parts]
+        lacking += missing
+        if not missing:
+            _write(page, [parts[name] for name in page.parts])
+    return lacking
+
+
+def _write(page: Page, parts: list[Part]) -> None:
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    lines = [
+        HEAD.format(title=page.title, cores=os.cpu_count(), versions=versions(), day=day),
+        *summary(parts),
+    ]
+    for part in parts:
+        lines += section(part)
+    (PAGES / page.file).write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    before, rest = README.read_text(encoding="utf-8").split(page.begin)
     table = "\n".join(list(summary(parts))[2:])
-    README.write_text(f"{before}{BEGIN}\n{table}{END}{rest.split(END)[1]}", encoding="utf-8")
+    after = rest.split(END, 1)[1]
+    README.write_text(f"{before}{page.begin}\n{table}{END}{after}", encoding="utf-8")
 
 
 def versions() -> str:
@@ -86,18 +118,18 @@ def versions() -> str:
     return f"Python {platform.python_version()}, {own}, SQLite {sqlite3.sqlite_version}; {spark}"
 
 
-def summary(parts: dict[str, Part]) -> Iterator[str]:
+def summary(parts: list[Part]) -> Iterator[str]:
     yield from ("## What is promised, and what was measured", "")
     yield from ("| | | measured | promised | |", "|---|---|---|---|---|")
-    for name in ORDER:
-        title = parts[name].title if name in parts else ""
-        for figure in parts[name].ratios if name in parts else ():
+    for part in parts:
+        title = part.title
+        for figure in part.ratios:
             if figure.bar:
                 kept = "kept" if figure.ok else "**missed**"
                 measured = amount(figure.median, figure.unit)
                 yield f"| {title} | {figure.name} | {measured} | {figure.bar} | {kept} |"
                 title = ""
-        for lack in parts[name].unmeasured if name in parts else ():
+        for lack in part.unmeasured:
             yield f"| {title} | {lack.name} | not measured | {lack.bar} | |"
             title = ""
     yield ""

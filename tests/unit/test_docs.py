@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from missioncontrol.config import Config
 from missioncontrol.ingest.reasons import explanations
@@ -92,9 +93,9 @@ def test_guide_readme_and_page_show_one_electron_snippet() -> None:
         assert "rateLimit: false" in snippet
 
 
-def test_the_figures_in_the_readme_are_those_of_the_report() -> None:
+@pytest.mark.parametrize("page", ["benchmarks.md", "benchmarks-crashes.md"])
+def test_the_figures_in_the_readme_are_those_of_the_report(page: str) -> None:
     readme = (REFERENCE.parents[1] / "README.md").read_text()
-    table = (
-        readme.split("<!-- figures: written by make bench -->")[1].split("<!-- end of figures -->")[0].strip()
-    )
-    assert table.startswith("| | | measured |") and table in (REFERENCE / "benchmarks.md").read_text()
+    begin, end = f"<!-- figures of {page}: written by make bench -->", "<!-- end of figures -->"
+    table = readme.split(begin)[1].split(end)[0].strip()
+    assert table.startswith("| | | measured |") and table in (REFERENCE / page).read_text()
