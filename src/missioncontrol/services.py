@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -57,6 +58,7 @@ class Services:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self._missing_turns = threading.BoundedSemaphore(2)
 
     @cached_property
     def registry(self) -> RegistryWatcher:
@@ -348,10 +350,16 @@ class Services:
 
         from missioncontrol.clock import system_clock, utc
         from missioncontrol.crashes.symbols.missing import QUERY, MissingRow, debug_ids_of, missing_modules
+        from missioncontrol.errors import TooSlow
 
         since = utc(system_clock()) - timedelta(days=days)
         answer = io.BytesIO()
-        self.sql.run(QUERY.format(since=f"{since:%Y-%m-%d %H:%M:%S}", limit=limit), answer)
+        if not self._missing_turns.acquire(timeout=2):
+            raise TooSlow("busy", "Too many queries are running.", "Try again in a few seconds.")
+        try:
+            self.sql.run(QUERY.format(since=f"{since:%Y-%m-%d %H:%M:%S}", limit=limit), answer)
+        finally:
+            self._missing_turns.release()
         rows = msgspec.json.decode(answer.getvalue(), type=list[MissingRow])
         folders = self.symbol_folders
         return missing_modules(rows, folders.find(debug_ids_of(rows)), folders.memory_limit_mb)

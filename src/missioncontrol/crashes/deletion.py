@@ -76,7 +76,8 @@ class CrashDeletion:
         objects = 0
         for crash_id in crash_ids:
             self._queue.forget(crash_id)
-            self._queue.remember_upload(crash_id, self._now())
+            if hide:
+                self._queue.remember_upload(crash_id, self._now())
             objects += sum(map(self._blobs.delete, self._keys(crash_id)))
         if hide:
             self._index().delete(crash_ids, self._now())

@@ -128,7 +128,7 @@ class Worker:
             reason = (
                 error.message
                 if isinstance(error, MissionControlError)
-                else f"{type(error).__name__}: {error}"
+                else f"{type(error).__name__}. The server's log says more."
             )
             logger.exception("crash_failed", crash_id=crash.crash_id, attempt=crash.attempts)
             self._queue.failed(crash, self._name, reason, self._now())

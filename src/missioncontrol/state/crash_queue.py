@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from missioncontrol.state.crash_jobs import URGENT, USUAL, Backlog, Entry, Leased, SetAside, Upload
-from missioncontrol.state.database import Database, crash_queue, crash_uploads, write_first
+from missioncontrol.state.database import Database, crash_deletions, crash_queue, crash_uploads, write_first
 from missioncontrol.state.moments import aware
 
 ATTEMPTS = 5
@@ -237,10 +237,15 @@ class CrashQueue:
         return [SetAside(r.crash_id, r.attempts, r.reason, aware(r.wanted_at)) for r in rows]
 
     def received(self, since: datetime) -> int:
-        """How many uploads were received since then, processed or not; copies of known ones do not count."""
+        """How many uploads were received since then, processed or not.
+
+        Neither copies of known ones count, nor those whose crash was deleted: they are remembered anew by that.
+        """
+        kept = ~sa.exists().where(crash_deletions.c.crash_id == crash_uploads.c.crash_id)
         query = sa.select(sa.func.count()).select_from(crash_uploads)
+        query = query.where(crash_uploads.c.received_at >= since, kept)
         with self._database.engine().connect() as connection:
-            return int(connection.execute(query.where(crash_uploads.c.received_at >= since)).scalar_one())
+            return int(connection.execute(query).scalar_one())
 
     def forget_uploads(self, before: datetime) -> int:
         """Forget identities of uploads received before; a resend of those is a crash of its own."""

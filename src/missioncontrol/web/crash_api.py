@@ -44,9 +44,10 @@ def build_crash_api(
 
         Without the scope `protected`: the declared public annotations; files are refused.
         """
+        if format == "raw":  # first, so that it does not tell whether there is such a crash
+            access.require_protected(request, "Files of crash reports")
         known = find_crash_id(blobs, crash_id)
         if format == "raw":
-            access.require_protected(request, "Files of crash reports")
             access.note(request, "crash_file", f"{known} {name}"[:200])
             return _file(blobs, known, name)
         if access.may_read_protected(request):

@@ -109,7 +109,9 @@ class LakePipeline:
         hour, day = now - timedelta(hours=1), now - timedelta(days=1)
         rows = self._services.engine.over(table, _DISCARDS, (hour, day), Span(first=day))
         texts = self._explanations()
-        return [pipeline.Discard(r, h, d, utc(last * 1000), texts.get(r, "")) for r, h, d, last in rows]
+        return [
+            pipeline.Discard(r, h, d, utc(last * 1000), texts.get(r) or _of_rule(r)) for r, h, d, last in rows
+        ]
 
     def _accepted(self, now: datetime) -> tuple[pipeline.Accepted, ...]:
         hour, day = now - timedelta(hours=1), now - timedelta(days=1)
@@ -225,3 +227,9 @@ def _preview(body: bytes, encoding: str, packing: str | None) -> str:
     text = content(body, encoding, packing, _PREVIEW_INFLATED)
     shown = body if isinstance(text, Discard) else text
     return bytes(shown[:PREVIEW_CHARACTERS]).decode("utf-8", "replace")
+
+
+def _of_rule(reason: str) -> str:
+    """What a throttle rule's name means; the empty text for any other reason."""
+    rule = reason.removeprefix("edge_crash_rule_")
+    return "" if rule == reason else f"The throttle rule `{rule}` did not want these crash reports."

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 
 from missioncontrol.access.reader import Reader
 from missioncontrol.errors import BadRequest
+from missioncontrol.web.api_route import ApiRoute
 from missioncontrol.web.auth.guard import require
 from missioncontrol.web.auth.visit import reader_of
 from missioncontrol.web.crash_bugs import CrashBugs
@@ -30,7 +31,7 @@ class _Said(msgspec.Struct, forbid_unknown_fields=True):
 
 def build_signature_bugs(bugs: CrashBugs) -> APIRouter:
     """The routes. Reading needs `read`, and `protected` to see who linked a bug; changing needs `reprocess`."""
-    router = APIRouter(tags=["crashes"])
+    router = APIRouter(tags=["crashes"], route_class=ApiRoute)
 
     @router.get("/api/v1/signature-bugs", summary="Bugs of signatures")
     def get(

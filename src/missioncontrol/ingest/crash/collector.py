@@ -168,12 +168,12 @@ class Collector:
         named = understood(report.annotations, request.query)
         product = self._settings.products.get(named.get("ProductName", ""), config.CrashProduct())
         await self._admit(request, named.get("ProductName", ""), product, identity)
-        chosen = self._chosen_id(request, named)
+        chosen = await self._chosen_id(request, named)
         if chosen is not None and await asyncio.to_thread(self._store.is_taken, chosen, identity):
             raise CrashRefused(reasons.UUID_TAKEN)
         crash_id = chosen or crash_id
         decision = self._throttle.decide(named, identity, self._now())
-        shape: Shape = product.answer
+        shape: Shape = "bare" if request.sentry else product.answer
         if decision.result != "accept":
             report.discard()
             return self._throttled_answer(decision, crash_id, shape)
@@ -181,8 +181,6 @@ class Collector:
         self._count(stored, wire_bytes)
         if stored.resent and await asyncio.to_thread(self._store.is_gone, stored.crash_id):
             self._refusals.add(reasons.DELETED.code)
-        if request.sentry:
-            return 200, accepted(stored.crash_id, "bare")
         return 200, accepted(stored.crash_id, shape)
 
     async def _stored(
@@ -211,7 +209,10 @@ class Collector:
         self, request: _Request, name: str, product: config.CrashProduct, identity: bytes
     ) -> None:
         if product.key:
-            given = parse_qs(request.query.decode("latin-1"), max_num_fields=100).get("key", [""])[0]
+            try:
+                given = parse_qs(request.query.decode("latin-1"), max_num_fields=100).get("key", [""])[0]
+            except ValueError:
+                given = ""
             if not hmac.compare_digest(given.encode(), product.key.encode()):
                 raise CrashRefused(reasons.UNAUTHORIZED_KEY)
         rate = self._rates.get(name)
@@ -223,11 +224,11 @@ class Collector:
                 if not await asyncio.to_thread(self._store.is_known, identity):
                     raise CrashRefused(reasons.RATE_LIMITED) from None
 
-    def _chosen_id(self, request: _Request, named: Mapping[str, str]) -> str | None:
+    async def _chosen_id(self, request: _Request, named: Mapping[str, str]) -> str | None:
         chosen = named.get("uuid")
         if chosen is None:
             return None
-        if not self._may_choose_id(request.authorization):
+        if not await asyncio.to_thread(self._may_choose_id, request.authorization):
             raise CrashRefused(reasons.UNAUTHORIZED_UUID)
         try:
             return parsed_crash_id(chosen)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from missioncontrol.errors import MissionControlError
+from missioncontrol.ingest.reasons import CONTENT_LENGTH_INVALID, TRANSFER_ENCODING_UNKNOWN
 
 
 class CrashReason(msgspec.Struct, frozen=True):
@@ -82,4 +83,6 @@ METHOD_NOT_ALLOWED = CrashReason(405, "method_not_allowed", "Crash reports are s
 
 def explanations() -> dict[str, str]:
     """What each reason means, by its name in the table `discards`."""
-    return {f"edge_{r.code}": r.message for r in globals().values() if isinstance(r, CrashReason)}
+    own = {f"edge_{r.code}": r.message for r in globals().values() if isinstance(r, CrashReason)}
+    framing = (CONTENT_LENGTH_INVALID, TRANSFER_ENCODING_UNKNOWN)
+    return own | {f"edge_crash_malformed_{r.code}": f"{r.message} {r.hint}".strip() for r in framing}

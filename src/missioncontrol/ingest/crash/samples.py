@@ -31,6 +31,9 @@ _HEADERS = ("content-type", "content-length", "content-encoding", "transfer-enco
 _HEADER_CHARACTERS = 500
 _FORBIDDEN = re.compile("|".join(NEVER_STORED).encode(), re.IGNORECASE)
 _GZIP = 31
+_GZIP_MAGIC = b"\x1f\x8b"
+_UNREADABLE_BYTES = 16
+"""Of what cannot be looked through: enough to see what it is."""
 
 logger = structlog.get_logger()
 
@@ -46,9 +49,12 @@ class RefusedSamples:
         self._kept: Counter[str] = Counter()
 
     def wants(self, reason: CrashReason) -> bool:
-        """Whether a report that is refused for this reason is to be kept."""
-        last = self._last.get(reason.code)
-        return reason.sampled and (last is None or self._clock() - last >= _EVERY_S)
+        """Whether a report that is refused for this reason is to be kept; then no other one is for a while."""
+        now, last = self._clock(), self._last.get(reason.code)
+        if not reason.sampled or (last is not None and now - last < _EVERY_S):
+            return False
+        self._last[reason.code] = now
+        return True
 
     async def keep(
         self,
@@ -59,14 +65,14 @@ class RefusedSamples:
         size_bytes: int,
     ) -> None:
         """Keep a report of which `start` are the first bytes as sent."""
-        self._last[reason.code] = self._clock()
         slot, self._kept[reason.code] = self._kept[reason.code], self._kept[reason.code] + 1
         shown = {
             name: value.decode("latin-1")[:_HEADER_CHARACTERS]
             for raw, value in headers
             if (name := raw.decode("latin-1").lower()) in _HEADERS
         }
-        body, cut = _storable(start[:SAMPLE_BYTES], shown)
+        start = start[:SAMPLE_BYTES]
+        body, cut = _storable(start, shown)
         report = RefusedReport(
             self._now(), f"edge_{reason.code}", reason.message, address[:200], shown, body, size_bytes, cut
         )
@@ -93,7 +99,13 @@ def readable(body: bytes, headers: Mapping[str, str]) -> bytes:
 
 
 def _storable(start: bytes, headers: Mapping[str, str]) -> tuple[bytes, bool]:
-    """What may be kept, and whether something had to be left out."""
+    """What may be kept, only ever what could be looked through, and whether it is other than what was sent."""
     plain = readable(start, headers)
-    found = _FORBIDDEN.search(plain)
-    return (plain[: found.start()], True) if found else (start, False)
+    if found := _FORBIDDEN.search(plain):
+        return plain[: found.start()], True
+    if plain is not start:
+        return plain, True
+    encoding = headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity") or start.startswith(_GZIP_MAGIC):
+        return start[:_UNREADABLE_BYTES], True
+    return start, False

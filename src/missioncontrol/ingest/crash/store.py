@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from missioncontrol.blobs.crash_keys import MINIDUMP, dump_key, new_crash_id, raw_key
+from missioncontrol.blobs.crash_keys import MINIDUMP, dump_key, new_crash_id, processed_key, raw_key
 from missioncontrol.blobs.protocol import Blobs, Draft
 from missioncontrol.errors import StorageFull
 from missioncontrol.ingest.crash.reasons import UUID_TAKEN, CrashRefused
@@ -76,7 +76,7 @@ class CrashStore:
 
     def is_gone(self, crash_id: str) -> bool:
         """Whether nothing is stored (any more) of a report that was."""
-        return not self._blobs.exists(raw_key(crash_id))
+        return not any(self._blobs.exists(key(crash_id)) for key in (raw_key, processed_key))
 
     def start(self) -> None:
         """Start the thread."""
@@ -149,7 +149,9 @@ class CrashStore:
         return [
             CrashRefused(UUID_TAKEN)
             if job.identity in taken
-            else Stored(ids[job.identity], ids[job.identity] != job.crash_id)
+            else Stored(
+                ids[job.identity], new.get(job.identity) is not job or ids[job.identity] != job.crash_id
+            )
             for job in jobs
         ]
 

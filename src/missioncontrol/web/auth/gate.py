@@ -132,6 +132,8 @@ def _token(request: Request) -> str | None:
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() in ("bearer", "token") and value.strip():
         return value.strip()
+    if sent := request.headers.get("auth-token", "").strip():
+        return sent
     if (
         scheme.lower() == "basic"
         and request.url.path == _TOKEN_IN_ADDRESS
@@ -139,7 +141,7 @@ def _token(request: Request) -> str | None:
     ):
         # Browsers would go on sending it for pages of others too, so they have no use of it.
         return _in_address(value)
-    return request.headers.get("auth-token", "").strip() or None
+    return None
 
 
 def _in_address(credentials: str) -> str | None:
