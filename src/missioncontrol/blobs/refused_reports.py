@@ -33,7 +33,7 @@ class RefusedReport(msgspec.Struct, frozen=True):
     size_bytes: int
     """Of what had arrived when it was refused."""
     cut: bool = False
-    """The body ends where something began that is never stored."""
+    """The body is not what was sent: inflated, or cut where something began that is never stored or not to be read."""
 
 
 class Kept(msgspec.Struct, frozen=True):
