@@ -1,0 +1,73 @@
+"""What moves all versions at once: every other version against its own level (a concurrent control)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Floats
+
+_WINDOWS_HOURS = (24.0, 12.0, 6.0, 3.0, 1.5)
+_NOISE, _SHOCK = 0.05, 0.5
+_PRIOR_SHOCK, _PRIOR_SHORT = 0.01, 0.003
+_SHORT_HOURS = 6.0
+_FEWEST, _FEWEST_SHORT = 8.0, 20.0
+_SURE, _LARGE = 0.9, 0.2
+_EXTRA_VARIANCE = 0.02**2
+LONGEST_TICKS = int(_WINDOWS_HOURS[0] * TICKS_PER_HOUR)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """By tick: the `factor` common to all versions, whether a `shock` is flagged, and the chance that there is one."""
+
+    factor: Floats
+    shock: Bools
+    chance: Floats
+    expected: Floats
+
+
+def environment(counts: Floats, expected: Floats, phi: float) -> Environment:
+    """The common factor of the other versions over time.
+
+    counts, expected: [LONGEST_TICKS + ticks] events of the other versions and what their own levels let expect; the
+    answer is for the last `ticks`. A spike-and-slab estimate in five trailing windows: normal noise (sd 0.05) or a
+    shock (sd 0.5); the 24 h estimate holds unless a window is sure of a large shift.
+    """
+    ticks = len(counts) - LONGEST_TICKS
+    end = np.arange(LONGEST_TICKS + 1, LONGEST_TICKS + 1 + ticks)
+    sum_counts = np.concatenate([[0.0], np.cumsum(counts)])
+    sum_expected = np.concatenate([[0.0], np.cumsum(expected)])
+    log_factor = np.zeros(ticks)
+    shock = np.zeros(ticks, bool)
+    chance = np.zeros(ticks)
+    loudest = np.zeros(ticks)
+    seen = np.zeros(ticks)
+    for hours in _WINDOWS_HOURS:
+        width = int(hours * TICKS_PER_HOUR)
+        o = sum_counts[end] - sum_counts[end - width]
+        m = sum_expected[end] - sum_expected[end - width]
+        short = hours < _SHORT_HOURS
+        speaks = m >= (_FEWEST_SHORT if short else _FEWEST)
+        y = np.log((o + 0.5) / (m + 0.5))
+        variance = phi / (np.maximum(o, m) + 1) + _EXTRA_VARIANCE
+        prior = _PRIOR_SHORT if short else _PRIOR_SHOCK
+        of_noise = _density(y, _NOISE**2 + variance) * (1 - prior)
+        of_shock = _density(y, _SHOCK**2 + variance) * prior
+        p = np.where(speaks, of_shock / np.maximum(of_noise + of_shock, 1e-300), 0.0)
+        shrunk = (1 - p) * y * _NOISE**2 / (_NOISE**2 + variance) + p * y * _SHOCK**2 / (_SHOCK**2 + variance)
+        shrunk = np.where(speaks, shrunk, 0.0)
+        if width == LONGEST_TICKS:
+            log_factor, seen = shrunk.copy(), m
+        size = np.abs(y) / np.sqrt(_NOISE**2 + variance)
+        taken = (p > _SURE) & (np.abs(y) > _LARGE) & (size > loudest)
+        log_factor = np.where(taken, shrunk, log_factor)
+        loudest = np.where(taken, size, loudest)
+        shock |= taken
+        chance = np.maximum(chance, p)
+    return Environment(np.exp(log_factor), shock, chance, seen)
+
+
+def _density(y: Floats, variance: Floats) -> Floats:
+    return np.exp(-0.5 * y * y / variance) / np.sqrt(variance)
