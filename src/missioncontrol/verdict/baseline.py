@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from missioncontrol.verdict.grid import KNOT_HOURS, KNOTS, smooth
-from missioncontrol.verdict.lives import Control, Curves, Life, control, curves, decline, live, surroundings
+from missioncontrol.verdict.lives import Control, Curves, Leaving, Life, control, curves, leaving, live, surroundings
 from missioncontrol.verdict.nowcast import FINE, Complete, complete
 from missioncontrol.verdict.spread import dispersion, release_spread, settled_prior, slice_spread
 from missioncontrol.verdict.strata import Slice, slices, stratum_rates
@@ -20,6 +20,7 @@ _LEVEL_SD = 0.08
 _PSEUDO_SLICE = 20.0
 _DAY = 24 * TICKS_PER_HOUR
 _PHI_HOURS = (6, 48)
+_PHI_CELL = 3 * TICKS_PER_HOUR
 _FAR, _FAR_MADS = 0.20, 4 * 1.4826
 RECENT_TICKS = _DAY
 _RECENT_PRIOR, _RECENT_FLOOR = 0.06, 0.04
@@ -54,7 +55,7 @@ class Baseline:
     recent: Shape
     slice_tau: Floats
     history: Complete | None
-    leaving: Floats
+    leaving: Leaving
     adoption: Floats
     mix: Floats
     countries: Floats
@@ -86,13 +87,13 @@ def learn(
         control(life, rates, lives[place + 1].published) for place, life in enumerate(lives[:-1])
     ]
     successors = [life.published for life in lives[1:]]
-    leaving = decline(list(zip(controls, successors, strict=True))) if controls else np.ones(len(KNOTS))
-    phi = dispersion([_hourly(life, rates) for life in used], phi0)
+    phi = dispersion([_cells(life, rates) for life in used], phi0)
+    gone = leaving(list(zip(controls, successors, strict=True)), phi)
     before: dict[str, Control] = {
         lives[place + 1].release.version: each for place, each in enumerate(controls)
     }
-    at_knots = [_curves(life, rates, history, before.get(life.release.version), leaving, phi, KNOTS) for life in used]
-    halves = [_curves(life, rates, history, before.get(life.release.version), leaving, phi, np.maximum(KNOTS // 2, 1)) for life in used]
+    at_knots = [_curves(life, rates, history, before.get(life.release.version), gone, phi, KNOTS) for life in used]
+    halves = [_curves(life, rates, history, before.get(life.release.version), gone, phi, np.maximum(KNOTS // 2, 1)) for life in used]
     known = np.stack([(KNOTS <= life.ticks).astype(float) for life in used])
 
     parts = slices(strata, sum(each.hours[-1] for each in at_knots))
@@ -129,7 +130,7 @@ def learn(
         recent=recent,
         slice_tau=slice_tau,
         history=history,
-        leaving=leaving,
+        leaving=gone,
         adoption=np.log(np.maximum(hours, 1e-9) / before_pings[:, None]),
         mix=np.stack([shares(each.hours, countries) for each in at_knots]),
         countries=countries,
@@ -167,9 +168,9 @@ def _raw_by_slice(each: Curves, rates: Floats, members: Floats) -> Floats:
 
 
 def _curves(
-    life: Life, rates: Floats, history: Complete | None, before: Control | None, leaving: Floats, phi: float, ticks: Floats
+    life: Life, rates: Floats, history: Complete | None, before: Control | None, gone: Leaving, phi: float, ticks: Floats
 ) -> Curves:
-    around = surroundings([before], life.published, life.ticks, leaving, phi) if before else None
+    around = surroundings([before], life.published, life.ticks, gone, phi) if before else None
     return curves(life, rates, history, around, np.minimum(ticks, life.ticks))
 
 
@@ -202,13 +203,13 @@ def _plausible(lives: list[Life], strata: Strata, phi: float) -> tuple[list[Life
     return kept, left
 
 
-def _hourly(life: Life, rates: Floats) -> tuple[Floats, Floats]:
-    """Counts and expectations [hours of age 6 to 48, strata]."""
+def _cells(life: Life, rates: Floats) -> tuple[Floats, Floats]:
+    """Counts and expectations [3 hours of age from 6 to 48, strata]."""
     start, end = (hours * TICKS_PER_HOUR for hours in _PHI_HOURS)
-    end = min(end, life.ticks // TICKS_PER_HOUR * TICKS_PER_HOUR)
+    end = start + max(0, min(end, life.ticks) - start) // _PHI_CELL * _PHI_CELL
     if end <= start:
         return np.zeros((0, len(rates))), np.zeros((0, len(rates)))
-    edges = np.arange(start, end, TICKS_PER_HOUR)
+    edges = np.arange(start, end, _PHI_CELL)
     counts = np.add.reduceat(life.release.counts[:end], edges, axis=0).astype(float)
     hours = np.add.reduceat(life.hours[:end], edges, axis=0, dtype=np.float64)
     return counts, hours * rates

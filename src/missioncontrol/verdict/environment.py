@@ -28,11 +28,11 @@ class Environment:
     expected: Floats
 
 
-def environment(counts: Floats, expected: Floats, phi: float) -> Environment:
+def environment(counts: Floats, expected: Floats, phi: float, spread: Floats) -> Environment:
     """The common factor of the other versions over time.
 
     counts, expected: [LONGEST_TICKS + ticks] events of the other versions and what their own levels let expect; the
-    answer is for the last `ticks`. A spike-and-slab estimate in five trailing windows: normal noise (sd 0.05) or a
+    answer is for the last `ticks`; spread [ticks] is the sd of the level that is expected. A spike-and-slab estimate in five trailing windows: normal noise (sd 0.05) or a
     shock (sd 0.5); the 24 h estimate holds unless a window is sure of a large shift.
     """
     ticks = len(counts) - LONGEST_TICKS
@@ -51,7 +51,7 @@ def environment(counts: Floats, expected: Floats, phi: float) -> Environment:
         short = hours < _SHORT_HOURS
         speaks = m >= (_FEWEST_SHORT if short else _FEWEST)
         y = np.log((o + 0.5) / (m + 0.5))
-        variance = phi / (np.maximum(o, m) + 1) + _EXTRA_VARIANCE
+        variance = phi / (np.maximum(o, m) + 1) + _EXTRA_VARIANCE + spread**2
         prior = _PRIOR_SHORT if short else _PRIOR_SHOCK
         of_noise = _density(y, _NOISE**2 + variance) * (1 - prior)
         of_shock = _density(y, _SHOCK**2 + variance) * prior

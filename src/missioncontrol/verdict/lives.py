@@ -10,9 +10,12 @@ from missioncontrol.verdict.environment import LONGEST_TICKS, Environment, envir
 from missioncontrol.verdict.grid import KNOTS, at, cumulative, smooth
 from missioncontrol.verdict.nowcast import Complete, by_cell, inflation
 from missioncontrol.verdict.outage import Health, ping_health
+from missioncontrol.verdict.spread import excess_squares
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Channel, Floats, Ints, Release
 
 SETTLED_TICKS = 48 * TICKS_PER_HOUR
+_PROFILE_PSEUDO = 20.0
+_SPREAD_PRIOR, _SPREAD_PRIOR_RELEASES, _SPREAD_UNKNOWN = 0.04, 4.0, 0.2
 
 
 @dataclass(frozen=True)
@@ -107,33 +110,57 @@ class Control:
 
 
 def control(life: Life, rates: Floats, successor: int) -> Control:
-    """A version measured by its own level from 48 h of age on to the successor's publication (tick)."""
+    """A version measured by its own level from 48 h of age on to the successor's publication (tick).
+
+    The level has a profile by hour of the day: crashes arrive while sessions run, hours when they end.
+    """
     counts = life.release.counts[: life.ticks].sum(axis=1)
     expected = (life.hours * rates).sum(axis=1)
     settled = slice(SETTLED_TICKS, max(successor - life.published, SETTLED_TICKS))
-    level = (counts[settled].sum() + 1.0) / (expected[settled].sum() + 1.0)
-    return Control(life.published, counts, expected * level)
+    expected = expected * (counts[settled].sum() + 1.0) / (expected[settled].sum() + 1.0)
+    hour = (life.published + np.arange(life.ticks)) // TICKS_PER_HOUR % 24
+    seen = np.bincount(hour[settled], counts[settled], 24)
+    wanted = np.bincount(hour[settled], expected[settled], 24)
+    profile = (seen + _PROFILE_PSEUDO) / (wanted + _PROFILE_PSEUDO)
+    return Control(life.published, counts, expected * profile[hour])
 
 
-def decline(pairs: list[tuple[Control, int]]) -> Floats:
-    """[knots] go(a): how a version's rate changes while its users leave, by the age of the successor.
+@dataclass(frozen=True)
+class Leaving:
+    """How a version's rate changes while its users leave, by the age of the successor [knots].
 
-    pairs: a control and the tick of its successor's publication.
+    level: go(a), factor of its own settled level; spread: sd of its logarithm from release to release.
     """
+
+    level: Floats
+    spread: Floats
+
+
+def leaving(pairs: list[tuple[Control, int]], phi: float) -> Leaving:
+    """Learn from pairs of a control and the tick of its successor's publication."""
     edges = np.concatenate([[0], KNOTS])
-    counts, expected = np.zeros(len(KNOTS)), np.zeros(len(KNOTS))
-    for each, successor in pairs:
-        known = max(0, min(KNOTS[-1], each.published + len(each.counts) - successor))
-        o, m = each.between(successor, successor + int(known))
+    counts, expected = np.zeros((len(pairs), len(KNOTS))), np.zeros((len(pairs), len(KNOTS)))
+    for row, (each, successor) in enumerate(pairs):
+        known = max(0, min(int(KNOTS[-1]), each.published + len(each.counts) - successor))
         ends = np.minimum(edges, known)
-        sums = np.stack([np.concatenate([[0.0], np.cumsum(o)]), np.concatenate([[0.0], np.cumsum(m)])])
-        counts += np.diff(sums[0][ends])
-        expected += np.diff(sums[1][ends])
-    return smooth((counts + 1.0) / (expected + 1.0), expected + 1.0)
+        for table, part in zip((counts, expected), each.between(successor, successor + known), strict=True):
+            table[row] = np.diff(np.concatenate([[0.0], np.cumsum(part)])[ends])
+    if not pairs:
+        return Leaving(np.ones(len(KNOTS)), np.full(len(KNOTS), _SPREAD_UNKNOWN))
+    all_counts, all_expected = counts.sum(axis=0), expected.sum(axis=0)
+    level = smooth((all_counts + 1.0) / (all_expected + 1.0), all_expected + 1.0)
+    wanted = expected * level
+    squares = excess_squares(counts, wanted, phi)
+    precision = 1 / (_SPREAD_PRIOR**2 + phi / np.maximum(wanted, 1e-9)) ** 2 * (expected > 0)
+    total = precision.sum(axis=0)
+    mean = smooth((squares * precision).sum(axis=0) / np.maximum(total, 1e-12), total)
+    sure = smooth(total, np.ones(len(KNOTS))) * _SPREAD_PRIOR**4
+    spread2 = (_SPREAD_PRIOR_RELEASES * _SPREAD_PRIOR**2 + sure * np.maximum(mean, 0)) / (_SPREAD_PRIOR_RELEASES + sure)
+    return Leaving(level, np.sqrt(spread2 * (1 + 1 / len(pairs))))
 
 
-def surroundings(others: list[Control], published: int, ticks: int, leaving: Floats, phi: float) -> Environment:
-    """The environment over a life of `ticks` from `published` on; `leaving` is `decline` [knots]."""
+def surroundings(others: list[Control], published: int, ticks: int, gone: Leaving, phi: float) -> Environment:
+    """The environment over a life of `ticks` from `published` on, against versions that are being left."""
     start = published - LONGEST_TICKS
     counts, expected = np.zeros(LONGEST_TICKS + ticks), np.zeros(LONGEST_TICKS + ticks)
     for other in others:
@@ -141,6 +168,7 @@ def surroundings(others: list[Control], published: int, ticks: int, leaving: Flo
         counts += o
         expected += m
     ages = np.arange(1, ticks + 1) / TICKS_PER_HOUR
-    if ticks:
-        expected[LONGEST_TICKS:] *= at(ages, leaving)
-    return environment(counts, expected, phi)
+    if not ticks:
+        return environment(counts, expected, phi, np.zeros(0))
+    expected[LONGEST_TICKS:] *= at(ages, gone.level)
+    return environment(counts, expected, phi, at(ages, gone.spread))
