@@ -15,9 +15,10 @@ from missioncontrol.verdict.tables import Floats
 
 THETAS = np.round(np.arange(-1.2, 2.4001, 0.05), 10)
 THRESHOLD = 100.0
-ACCEPTABLE = 1.05
+# The edge of what is acceptable is a point of the grid, so that the null is closed: e^0.05, five percent.
+ACCEPTABLE = float(np.exp(0.05))
 INTERVAL_RATIO = 50.0
-_SCALES = np.array([0.30, 0.35, 0.20, 0.10, 0.05])
+SCALES = np.array([0.30, 0.35, 0.20, 0.10, 0.05])
 _EXTRA_DEGREES = 3
 _TINY = 1e-12
 
@@ -25,7 +26,7 @@ _TINY = 1e-12
 def scales(tau: Floats, releases: int) -> Floats:
     """[..., 5] sds whose mixture with weights .30, .35, .20, .10, .05 is a t of releases + 3 degrees and scale tau."""
     degrees = releases + _EXTRA_DEGREES
-    middles = np.cumsum(_SCALES) - _SCALES / 2
+    middles = np.cumsum(SCALES) - SCALES / 2
     factors: Floats = np.sqrt(degrees / chdtri(degrees, middles))
     return tau[..., None] * factors
 
@@ -38,8 +39,8 @@ def log_likelihood(counts: Floats, expected: Floats, tau: Floats, phi: float, re
     o, m = counts / phi, np.maximum(expected, _TINY) / phi
     rates = np.exp(THETAS)[None, :] * m[:, None]
     kappa = 1 / scales(tau, releases) ** 2
-    parts = np.empty((len(_SCALES), *rates.shape))
-    for i, weight in enumerate(_SCALES):
+    parts = np.empty((len(SCALES), *rates.shape))
+    for i, weight in enumerate(SCALES):
         k = kappa[:, i]
         head = np.log(weight) + gammaln(k + o) - gammaln(k) + k * np.log(k) + o * np.log(m)
         parts[i] = head[:, None] + o[:, None] * THETAS - (k + o)[:, None] * np.log(k[:, None] + rates)
@@ -70,12 +71,12 @@ _ANY = _normals()
 
 
 def e_worse(logs: Floats) -> Floats:
-    """[n] e-values against "at most 1.05 times what was to be expected"."""
+    """[n] e-values against "at most e^0.05 times what was to be expected"."""
     return _e(logs, _WORSE, _NULL_WORSE)
 
 
 def e_better(logs: Floats) -> Floats:
-    """[n] e-values against "at least 1/1.05 of what was to be expected"."""
+    """[n] e-values against "at least e^-0.05 of what was to be expected"."""
     return _e(logs, _BETTER, _NULL_BETTER)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from missioncontrol.verdict.baseline import RECENT_TICKS, Baseline
 from missioncontrol.verdict.environment import Environment
-from missioncontrol.verdict.evidence import e_better, e_worse, interval, log_likelihood
+from missioncontrol.verdict.evidence import ACCEPTABLE, e_better, e_worse, interval, log_likelihood
 from missioncontrol.verdict.grid import at, at_each
 from missioncontrol.verdict.lives import Control, Curves, Life, curves, surroundings
 from missioncontrol.verdict.oddities import Oddities, oddities
@@ -65,7 +65,7 @@ def replay(
     e_all = e_worse(logs)
     e_slices = np.zeros(len(ticks))
     if counts.shape[1] > 1:
-        flat = quiet_counts[:, 1:] > quiet_expected[:, 1:] * 1.05
+        flat = quiet_counts[:, 1:] > quiet_expected[:, 1:] * ACCEPTABLE
         e_each = np.zeros(flat.shape)
         if flat.any():
             of_slices = log_likelihood(
