@@ -48,6 +48,28 @@ def log_likelihood(counts: Floats, expected: Floats, tau: Floats, phi: float, re
     return top + np.log(np.exp(parts - top).sum(axis=0))
 
 
+def blurred(logs: Floats, chances: Floats, shifts: Floats) -> Floats:
+    """[n, thetas] log likelihood when events may be moved by e^shift with `chances` [n, shifts] (a common cause).
+
+    shifts are multiples of the grid's step; beyond the grid its last value goes on.
+    """
+    spread = np.flatnonzero((chances > 0).sum(axis=1) > 1)
+    out = logs.copy()
+    if not len(spread):
+        return out
+    part, top = logs[spread], logs[spread].max(axis=1, keepdims=True)
+    likelihood = np.exp(part - top)
+    steps = np.rint(shifts / (THETAS[1] - THETAS[0])).astype(np.int64)
+    places = np.arange(len(THETAS))
+    total = np.zeros_like(likelihood)
+    for column, step in enumerate(steps):
+        weight = chances[spread, column]
+        if (weight > 0).any():
+            total += weight[:, None] * likelihood[:, np.clip(places + step, 0, len(THETAS) - 1)]
+    out[spread] = np.log(np.maximum(total, 1e-300)) + top
+    return out
+
+
 def _half_normals(edge: float) -> Floats:
     """Prior of the alternative: half-normals above the edge of what is acceptable (sd 0.5; 15 % sd 1.2)."""
     above = THETAS - edge

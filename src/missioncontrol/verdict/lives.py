@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from missioncontrol.verdict.environment import LONGEST_TICKS, Environment, environment
+from missioncontrol.verdict.environment import LONGEST_TICKS, WINDOWS_HOURS, Environment, environment
 from missioncontrol.verdict.grid import KNOTS, at, cumulative, smooth
 from missioncontrol.verdict.nowcast import Complete, by_cell, inflation
 from missioncontrol.verdict.outage import Health, ping_health
@@ -58,7 +58,8 @@ class Curves:
     """A life at some ages, cumulative: [ages, strata] hours and counts; the rest [ages].
 
     raw: expected events by rates, nowcast and environment; plain: the same without environment; inflation: factor of
-    the nowcast; reported: weighted hours; imputed: share of them that is imputed; factor: mean environment factor.
+    the nowcast; reported: weighted hours; imputed: share of them that is imputed; factor: mean environment factor;
+    recent: [windows, ages] share of the expected events that fell into each trailing window of `WINDOWS_HOURS`.
     """
 
     ticks: Ints
@@ -70,6 +71,7 @@ class Curves:
     reported: Floats
     imputed: Floats
     factor: Floats
+    recent: Floats
 
 
 def curves(life: Life, rates: Floats, history: Complete | None, around: Environment | None, ticks: Ints) -> Curves:
@@ -82,11 +84,16 @@ def curves(life: Life, rates: Floats, history: Complete | None, around: Environm
     )
     plain = grown * (hours * rates).sum(axis=1)
     factor = np.ones(len(ticks))
+    recent = np.zeros((len(WINDOWS_HOURS), len(ticks)))
     if around is not None:
         by_tick = (life.hours * rates).sum(axis=1)[: len(around.factor)]
         moved = cumulative(np.stack([by_tick * around.factor[: len(by_tick)], by_tick], axis=1), ticks)
         factor = np.where(moved[:, 1] > 0, moved[:, 0] / np.maximum(moved[:, 1], 1e-12), around.factor[ticks - 1])
-    return Curves(ticks, hours, counts, plain * factor, plain, grown, reported, imputed, factor)
+        sums = np.concatenate([[0.0], np.cumsum(by_tick)])
+        for place, hours_back in enumerate(WINDOWS_HOURS):
+            since = np.maximum(ticks - int(hours_back * TICKS_PER_HOUR), 0)
+            recent[place] = (sums[ticks] - sums[since]) / np.maximum(sums[ticks], 1e-12)
+    return Curves(ticks, hours, counts, plain * factor, plain, grown, reported, imputed, factor, recent)
 
 
 @dataclass(frozen=True)

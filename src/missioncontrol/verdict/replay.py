@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from missioncontrol.verdict.baseline import RECENT_TICKS, Baseline
-from missioncontrol.verdict.environment import Environment
-from missioncontrol.verdict.evidence import ACCEPTABLE, e_better, e_worse, interval, log_likelihood
+from missioncontrol.verdict.environment import SHIFTS, Environment, unseen_shock
+from missioncontrol.verdict.evidence import ACCEPTABLE, blurred, e_better, e_worse, interval, log_likelihood
 from missioncontrol.verdict.grid import at, at_each
 from missioncontrol.verdict.lives import Control, Curves, Life, curves, surroundings
 from missioncontrol.verdict.oddities import Oddities, oddities
@@ -60,7 +60,9 @@ def replay(
     slice_tau[:, 0] = np.sqrt(tau2)
     counts, expected, quiet_counts, quiet_expected = _sliced(baseline, now, odd.growth)
 
+    chances = unseen_shock(around, now.recent, ticks - 1)
     logs = log_likelihood(counts[:, 0], expected[:, 0], slice_tau[:, 0], phi, baseline.releases)
+    logs = blurred(logs, chances, SHIFTS)
     low, high = interval(logs)
     e_all = e_worse(logs)
     e_slices = np.zeros(len(ticks))
@@ -71,7 +73,7 @@ def replay(
             of_slices = log_likelihood(
                 quiet_counts[:, 1:][flat], quiet_expected[:, 1:][flat], slice_tau[:, 1:][flat], phi, baseline.releases
             )
-            e_each[flat] = e_worse(of_slices)
+            e_each[flat] = e_worse(blurred(of_slices, chances[np.nonzero(flat)[0]], SHIFTS))
         e_slices = e_each.mean(axis=1)
     e_recent = _recent(baseline, life, around, now, odd, phi)
     undisturbed = np.sqrt(np.maximum(tau2 - odd.shock, 1e-6))
@@ -112,7 +114,9 @@ def _sliced(baseline: Baseline, now: Curves, growth: Floats) -> tuple[Floats, Fl
     return counts, expected, quiet_counts, quiet_expected
 
 
-def _recent(baseline: Baseline, life: Life, around: Environment, now: Curves, odd: Oddities, phi: float) -> Floats:
+def _recent(
+    baseline: Baseline, life: Life, around: Environment, now: Curves, odd: Oddities, phi: float
+) -> Floats:
     """[looks] e-values of the last half of the life; 1 before a day of age and for windows that hold too little."""
     out = np.ones(len(now.ticks))
     old = now.ticks >= RECENT_TICKS
@@ -124,12 +128,14 @@ def _recent(baseline: Baseline, life: Life, around: Environment, now: Curves, od
     counts = now.counts[old].sum(axis=1) - half.counts.sum(axis=1)
     raw = np.maximum(now.raw[old] - half.raw, 0.0)
     expected = raw * baseline.bias[0] * at(ages, baseline.recent.growth)
+    part = now.raw[old] / np.maximum(raw, 1e-12)
+    chances = unseen_shock(around, np.minimum(now.recent[:, old] * part, 1.0), ticks - 1)
     usual = at(ages, baseline.recent_reported.mean(axis=0))
     enough = (expected >= _RECENT_FEWEST) & (now.reported[old] - half.reported >= _RECENT_SHARE * usual)
     if enough.any():
         tau = np.sqrt(at(ages, baseline.recent.tau) ** 2 + odd.variance[old])
         logs = log_likelihood(counts[enough], expected[enough], tau[enough], phi, baseline.releases)
         spoken = np.ones(len(ticks))
-        spoken[enough] = e_worse(logs)
+        spoken[enough] = e_worse(blurred(logs, chances[enough], SHIFTS))
         out[old] = spoken
     return out
