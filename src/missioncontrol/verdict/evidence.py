@@ -15,8 +15,8 @@ from missioncontrol.verdict.tables import Floats
 
 THETAS = np.round(np.arange(-1.2, 2.4001, 0.05), 10)
 THRESHOLD = 100.0
-# The edge of what is acceptable is a point of the grid, so that the null is closed: e^0.05, five percent.
-ACCEPTABLE = float(np.exp(0.05))
+# What counts as a regression begins here; the null ends at 1, and between them neither side gains.
+ACCEPTABLE = 1.05
 INTERVAL_RATIO = 50.0
 SCALES = np.array([0.30, 0.35, 0.20, 0.10, 0.05])
 _EXTRA_DEGREES = 3
@@ -71,7 +71,7 @@ def blurred(logs: Floats, chances: Floats, shifts: Floats) -> Floats:
 
 
 def _half_normals(edge: float) -> Floats:
-    """Prior of the alternative: half-normals above the edge of what is acceptable (sd 0.5; 15 % sd 1.2)."""
+    """Prior of the alternative: half-normals above 1.05 (sd 0.5; 15 % sd 1.2)."""
     above = THETAS - edge
     density = 0.85 * np.exp(-0.5 * (above / 0.5) ** 2) / 0.5 + 0.15 * np.exp(-0.5 * (above / 1.2) ** 2) / 1.2
     density[above <= 1e-9] = 0
@@ -85,20 +85,20 @@ def _normals() -> Floats:
 
 _EDGE = float(np.log(ACCEPTABLE))
 _WORSE = _half_normals(_EDGE)
-_NULL_WORSE = THETAS <= _EDGE + 1e-9
-_NULL_BETTER = THETAS >= -_EDGE - 1e-9
+_NULL_WORSE = THETAS <= 1e-9
+_NULL_BETTER = THETAS >= -1e-9
 _BETTER_PRIOR = np.interp(-THETAS, THETAS, _WORSE, left=0.0, right=0.0)
 _BETTER = _BETTER_PRIOR / _BETTER_PRIOR.sum()
 _ANY = _normals()
 
 
 def e_worse(logs: Floats) -> Floats:
-    """[n] e-values against "at most e^0.05 times what was to be expected"."""
+    """[n] e-values against "at most what was to be expected", harmless luck included."""
     return _e(logs, _WORSE, _NULL_WORSE)
 
 
 def e_better(logs: Floats) -> Floats:
-    """[n] e-values against "at least e^-0.05 of what was to be expected"."""
+    """[n] e-values against "at least what was to be expected", harmless luck included."""
     return _e(logs, _BETTER, _NULL_BETTER)
 
 

@@ -27,7 +27,7 @@ def drawn(rng: np.random.Generator, expected: np.ndarray, tau: float, phi: float
     return rng.poisson(expected / phi * luck) * phi
 
 
-@pytest.mark.parametrize("level", [1.0, float(np.exp(0.05))])
+@pytest.mark.parametrize("level", [0.9, 1.0])
 @pytest.mark.parametrize("expected", [3.0, 40.0, 900.0])
 def test_an_e_value_has_a_mean_of_at_most_one_where_nothing_is_worse(expected: float, level: float) -> None:
     rng = np.random.default_rng(7)
