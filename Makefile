@@ -19,7 +19,7 @@ help:
 	@echo "make demo      set up, then a simulated fleet with one bad release on http://127.0.0.1:8000"
 	@echo "make run       set up, then the server on http://127.0.0.1:8000"
 	@echo "make test      set up, then lint, types, layers and all tests that need no Debian package"
-	@echo "make test-all  the tests with real browsers and PostgreSQL too (apt: firefox-esr, chromium, postgresql-15)"
+	@echo "make test-all  the tests with real browsers, compilers and servers too (apt: the packages that .ci/run names)"
 	@echo "make fuzz      fuzz the multipart reader and the walker, FUZZ_S seconds each [600]"
 	@echo "make lint      ruff, mypy --strict, import-linter, cargo fmt and clippy"
 	@echo "make bench     benchmarks against the peers (installs PySpark; needs Java 17)"

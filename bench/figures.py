@@ -34,6 +34,14 @@ class Figure(msgspec.Struct, frozen=True):
         return f"at most {self.at_most:g}" if self.at_most is not None else ""
 
 
+class Unmeasured(msgspec.Struct, frozen=True):
+    """A bar that could not be tried here, and what it needs."""
+
+    name: str
+    bar: str
+    needs: str
+
+
 class Part(msgspec.Struct, frozen=True):
     """The report of one benchmark."""
 
@@ -47,6 +55,8 @@ class Part(msgspec.Struct, frozen=True):
     """What does not."""
     checked: str = ""
     """What was found to be identical on both sides."""
+    unmeasured: list[Unmeasured] = []
+    """What this machine lacked something for."""
 
 
 def figure(

@@ -71,6 +71,26 @@ def memory_mb(pid: int, field: str = "Rss") -> float:
     return total_kb / 1024
 
 
+def cpu_s(pid: int) -> float:
+    """Seconds of CPU that a process and all below it have used so far."""
+    ticks = 0
+    for each in tree(pid):
+        try:
+            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        ticks += sum(map(int, fields[11:15]))  # its own, and those of children that have ended
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def highest_mb(pid: int) -> float:
+    """The most memory that a process ever had; what it has now where the system does not tell."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return memory_mb(pid)
+
+
 def peak_mb(command: list[str], **settings: str) -> tuple[float, float]:
     """Run a command to its end; (largest sum of resident memory seen over its processes in MB, seconds)."""
     started = time.perf_counter()

@@ -18,6 +18,7 @@ README = ROOT / "README.md"
 BEGIN, END = "<!-- figures: written by make bench -->", "<!-- end of figures -->"
 ORDER = (
     "whole_job", "backfill", "extraction", "durable_post", "freshness", "query_48h", "memory", "idle", "archive",
+    "stackwalk", "crash_search", "crash_collector", "crash_line",
 )  # fmt: skip
 LIBRARIES = ("msgspec", "pyarrow", "deltalake", "duckdb", "uvicorn", "uvloop", "isal")
 
@@ -96,6 +97,9 @@ def summary(parts: dict[str, Part]) -> Iterator[str]:
                 measured = amount(figure.median, figure.unit)
                 yield f"| {title} | {figure.name} | {measured} | {figure.bar} | {kept} |"
                 title = ""
+        for lack in parts[name].unmeasured if name in parts else ():
+            yield f"| {title} | {lack.name} | not measured | {lack.bar} | |"
+            title = ""
     yield ""
 
 
@@ -103,7 +107,10 @@ def section(part: Part) -> Iterator[str]:
     yield from (f"## {part.title}", "", part.compared, "")
     if part.checked:
         yield from (part.checked, "")
-    yield from ("| | median | low to high |", "|---|---|---|", *map(row, part.ratios), "")
+    for lack in part.unmeasured:
+        yield from (f"Not measured: {lack.name}. {lack.needs}", "")
+    if part.ratios:
+        yield from ("| | median | low to high |", "|---|---|---|", *map(row, part.ratios), "")
     if part.absolute:
         yield from ("On that machine:", "", "| | median | low to high |", "|---|---|---|")
         yield from (*map(row, part.absolute), "")

@@ -19,7 +19,7 @@ from workspace import BENCH, BenchError, answer_of, corpus, java, sizes_from, sp
 
 PARTS = (
     "extraction", "whole_job", "backfill", "durable_post", "freshness", "query_48h", "memory", "idle", "archive",
-    "stackwalk", "crash_search",
+    "stackwalk", "crash_search", "crash_collector", "crash_line",
 )  # fmt: skip
 WITH_SPARK = ("whole_job", "backfill", "query_48h")
 
@@ -69,6 +69,8 @@ def run(name: str, quick: bool) -> Part:
         print(
             f"  {figure.name}: {figure.median:.3g} {figure.unit} {spread} {figure.bar}{mark}", file=sys.stderr
         )
+    for lack in part.unmeasured:
+        print(f"  {lack.name}: NOT MEASURED. {lack.needs}", file=sys.stderr)
     return part
 
 

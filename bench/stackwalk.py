@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from figures import Part, figure, publish, ratio
 from missioncontrol.crashes.stackwalk import Stackwalker, Walk, find_program
-from processes import memory_mb
+from processes import highest_mb
 from symbols import make_symbols
 from workspace import ROOT, WORK, BenchError, Sizes, scratch, sizes_from
 
@@ -119,16 +119,8 @@ def walk_builds(builds: list[Build], root: Path, rounds: int) -> tuple[list[floa
             shares.append(walk.cache.bytes / (CACHE_MB * 2**20))
             if walker.pid is None:
                 raise BenchError("The process was ended for its memory")
-            peaks.append(peak_mb(walker.pid))
+            peaks.append(highest_mb(walker.pid))
     return shares, peaks
-
-
-def peak_mb(pid: int) -> float:
-    """The most memory that the process ever had; what it has now where the system does not tell."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    return memory_mb(pid)
 
 
 def fine(walk: Walk) -> Walk:

@@ -47,10 +47,14 @@ class Sizes(msgspec.Struct, frozen=True):
     queries: int
     stream_pings: int
     crashes: int
+    reports: int
+    line_s: int
 
 
-FULL = Sizes("full", 20_000, 3, 2, 4_000, 7, 20_000, 60, 300, 20_000_000, 30, 60, 10_000, 1_000_000)
-QUICK = Sizes("quick", 4_000, 2, 1, 1_500, 3, 4_000, 10, 150, 600_000, 6, 20, 2_000, 50_000)
+FULL = Sizes(
+    "full", 20_000, 3, 2, 4_000, 7, 20_000, 60, 300, 20_000_000, 30, 60, 10_000, 1_000_000, 2_000, 300
+)
+QUICK = Sizes("quick", 4_000, 2, 1, 1_500, 3, 4_000, 10, 150, 600_000, 6, 20, 2_000, 50_000, 300, 20)
 
 
 def sizes_from(arguments: list[str]) -> Sizes:
@@ -109,25 +113,26 @@ def java() -> str:
 def spark_python() -> Path:
     """An interpreter with PySpark, installed at first use. Raises `BenchError`."""
     java()
-    venv = WORK / "venv"
-    stamp = venv / f"pyspark-{SPARK_VERSION}"
-    if not stamp.exists():
-        print(f"Installing PySpark {SPARK_VERSION} for the benchmark only.", file=sys.stderr)
+    return python_with("venv", f"pyspark-{SPARK_VERSION}", f"pyspark=={SPARK_VERSION}")
+
+
+def python_with(name: str, stamp: str, *wanted: str) -> Path:
+    """An interpreter with packages that only the benchmark needs, installed at first use. Raises `BenchError`.
+
+    `wanted` is as pip takes it; another `stamp` installs again.
+    """
+    venv = WORK / name
+    python = venv / "bin" / "python"
+    if not (venv / stamp).exists():
+        print(f"Installing {' '.join(wanted)} for the benchmark only.", file=sys.stderr)
         try:
             subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-            pip: list[str | Path] = [
-                venv / "bin" / "python",
-                "-m",
-                "pip",
-                "install",
-                "-q",
-                "--disable-pip-version-check",
-            ]
-            subprocess.run([*pip, f"pyspark=={SPARK_VERSION}"], check=True)
+            pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+            subprocess.run([*pip, *wanted], check=True)
         except subprocess.CalledProcessError:
-            raise BenchError("PySpark could not be installed; see the message above.") from None
-        stamp.touch()
-    return venv / "bin" / "python"
+            raise BenchError(f"{' '.join(wanted)} could not be installed; see the message above.") from None
+        (venv / stamp).touch()
+    return python
 
 
 def spark(script: str, request: dict[str, Any]) -> dict[str, Any]:

@@ -65,12 +65,26 @@ class Ingest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     crash_max_inflated_bytes: int = 104_857_600
     """Of a report once it is unpacked."""
     crash_body_timeout_s: float = 120.0
+    crash_backlog_max: Annotated[int, msgspec.Meta(ge=1)] = 1_000_000
+    """Reports that may wait to be processed; further ones are refused until workers have caught up."""
+    crash_free_bytes: Annotated[int, msgspec.Meta(ge=0)] = 256 << 20
+    """Of the disk of dumps so much is left free by reports, or a sixteenth of a small disk; 0: nothing."""
     throttle: str = "accept_all"
     """Which reports are kept: `accept_all`, `mozilla`, or the path of a TOML file of rules."""
     resend_days: int = 30
     """Days for which an upload is known, so that a second copy is answered as the first."""
     products: dict[str, CrashProduct] = {}
     """By ProductName."""
+
+
+class BugTracker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where bugs of crashes are kept."""
+
+    url: str
+    """Address of a bug, as in https://bugs.example.com/show_bug.cgi?id={id}."""
+    new: str = ""
+    """Address of a form that files one, with what fills it in: {title}, {body}, {signature}, {product}, {version},
+    {crash_id}, {report} (address of the crash), {frames}. Empty: none is offered."""
 
 
 class Crashes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,8 +111,13 @@ class Crashes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sources: dict[str, str] = {}
     """By product (`default` for those not named): address of a source file whose frame names no repository, as in
     https://code.example.com/{version}/{path}#L{line}. Also {file} (the path as it is), {revision} and {build}."""
+    rule_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 20.0
+    """A rule of processing that takes more seconds of a processor is given up and noted: naming by the user's signature
+    lists, above all."""
     profiles: dict[str, str] = {}
     """Profile by product (`general`, `firefox`); `default` for those not named."""
+    bug_trackers: dict[str, BugTracker] = {}
+    """Where bugs of signatures are kept, by a name that they are called by: `bugzilla`, `github`."""
 
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -148,7 +167,7 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     usage_by_activity: Days = 0
     crash_aggregates: Days = 0
     crashes: Days = 0
-    crash_revisions: Days = 0
+    crash_signature_counts: Days = 0
     discards: Days = 0
     notes: Days = 0
     pings: Days = 0
@@ -158,6 +177,8 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Minidumps and other files of crash reports."""
     raw_crashes: Days = 0
     """Annotations of crash reports as they came; without them a crash cannot be processed again."""
+    refused_reports: Days = 30
+    """The first bytes of crash reports that were refused, a few of each reason and day."""
     processed_crashes: Days = 0
     """Stacks and fields of single crashes; the table `crashes` is what is searched."""
 
@@ -196,8 +217,12 @@ class Stackwalk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Path of missioncontrol-stackwalk; empty: the one that is installed beside missioncontrol, or on PATH."""
     cache_mb: int = 512
     """Parsed symbols kept between dumps; a symbol file takes about 2.2 times its size."""
-    memory_limit_mb: int = 2048
-    """A dump that needs more is recorded as failed; 0: no limit."""
+    memory_limit_mb: int = 8192
+    """Most that it may take, but never more than three quarters of the machine's memory; 0: no limit.
+
+    Bounds, and reserves nothing. Symbols that need more are left out (`too_large`): five to seven times the file's
+    size. A dump that needs more is recorded as failed.
+    """
     timeout_s: float = 60.0
     """A dump that takes longer is recorded as failed."""
     missing_ttl_s: float = 60.0

@@ -23,6 +23,11 @@ _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 
 
+def is_child() -> bool:
+    """Whether this process was started as a `Child`."""
+    return PARENT in os.environ
+
+
 def end_with_parent(end: Callable[[], None]) -> None:
     """In a `Child`: call `end` when the parent is gone (on Linux SIGTERM may come first). Else does nothing."""
     parent = os.environ.get(PARENT)

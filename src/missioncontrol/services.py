@@ -19,10 +19,13 @@ from missioncontrol.registry.watch import RegistryWatcher
 if TYPE_CHECKING:
     from missioncontrol.access.accounts import Accounts
     from missioncontrol.blobs.local import LocalBlobs
+    from missioncontrol.crashes.bug_trackers import BugTrackers
+    from missioncontrol.crashes.counts import CrashCounts
     from missioncontrol.crashes.deletion import CrashDeletion
     from missioncontrol.crashes.fields import FieldsWatcher
     from missioncontrol.crashes.processing import Settings as ProcessingSettings
     from missioncontrol.crashes.signature import Signatures
+    from missioncontrol.crashes.symbols.folders import SymbolFolders
     from missioncontrol.crashes.symbols.missing import MissingModule
     from missioncontrol.crashes.symbols.store import SymbolStore
     from missioncontrol.crashes.worker import Worker
@@ -38,9 +41,11 @@ if TYPE_CHECKING:
     from missioncontrol.state.access_log import AccessLog
     from missioncontrol.state.crash_deletions import CrashDeletions
     from missioncontrol.state.crash_queue import CrashQueue
+    from missioncontrol.state.crash_recounts import CrashRecounts
     from missioncontrol.state.database import Database
     from missioncontrol.state.releases import Releases
     from missioncontrol.state.runs import Runs
+    from missioncontrol.state.signature_bugs import SignatureBugs
     from missioncontrol.state.symbol_changes import SymbolChanges
     from missioncontrol.telemetry.backfill_job import BackfillJob
     from missioncontrol.telemetry.import_pings import PingImport
@@ -138,8 +143,8 @@ class Services:
 
     def _search_fields(self) -> SearchFields:
         """The searchable fields in force, as the query layer knows them."""
-        from missioncontrol.crashes.index import CRASHES, KEYS, home_of
-        from missioncontrol.lake.tables import lake_tables
+        from missioncontrol.crashes.index import KEYS, home_of
+        from missioncontrol.lake.tables import CRASHES, lake_tables
         from missioncontrol.query.supersearch import SearchField, SearchFields
 
         columns = {c.name: c for c in lake_tables(self.registry())[CRASHES].columns}
@@ -168,13 +173,35 @@ class Services:
 
         return Signatures(self.config.signature_lists_path)
 
+    @cached_property
+    def crash_recounts(self) -> CrashRecounts:
+        """The hours of crashes that are to be counted again."""
+        from missioncontrol.state.crash_recounts import CrashRecounts
+
+        return CrashRecounts(self._database)
+
+    def crash_counts(self) -> CrashCounts:
+        """Counts crashes in the aggregates."""
+        from missioncontrol.crashes.counts import CrashCounts
+
+        config = self.config
+        return CrashCounts(
+            config.lake_path, config.cache_path, self.writer, self.registry, self.crash_recounts
+        )
+
     def crash_settings(self) -> ProcessingSettings:
         """What crashes are processed by, as it is now."""
         from missioncontrol.crashes.processing import MOZILLA_PRODUCTS
         from missioncontrol.crashes.processing import Settings as ProcessingSettings
 
         profiles = {**MOZILLA_PRODUCTS, **self.config.crashes.profiles}
-        return ProcessingSettings(self.crash_fields(), self.signatures, profiles)
+        return ProcessingSettings(
+            self.crash_fields(),
+            self.signatures,
+            profiles,
+            lambda *build: self.releases.version_of(*build),
+            rule_timeout_s=self.config.crashes.rule_timeout_s,
+        )
 
     @contextmanager
     def crash_worker(self) -> Iterator[Worker]:
@@ -184,6 +211,7 @@ class Services:
         from missioncontrol.clock import system_clock, utc
         from missioncontrol.crashes.index import CrashIndex
         from missioncontrol.crashes.stackwalk import Stackwalker
+        from missioncontrol.crashes.symbols.room import limit_mb
         from missioncontrol.crashes.symbols.servers import make_servers
         from missioncontrol.crashes.symbols.watch import SymbolWatch
         from missioncontrol.crashes.work import CrashWork
@@ -194,20 +222,18 @@ class Services:
 
         settings = self.config.stackwalk
         servers = make_servers(self.config.crashes, self.config.fetched_symbols_path)
-        roots = [self.config.symbols_path, *map(Path, self.config.crashes.symbol_paths)]
-        roots += [self.config.fetched_symbols_path] if servers is not None else []
-        index = CrashIndex(self.writer, self.registry(), uuid.uuid4().hex)
+        index = CrashIndex(self.writer, self.registry(), uuid.uuid4().hex, self.crash_recounts)
         with Stackwalker(
             Path(settings.program) if settings.program else None,
-            roots,
+            self._symbol_roots(),
             settings.cache_mb,
-            settings.memory_limit_mb,
+            limit_mb(settings.memory_limit_mb),
             settings.timeout_s,
             settings.missing_ttl_s,
         ) as walker:
             watch = SymbolWatch(self.symbol_changes, walker)
             work = CrashWork(self.blobs, walker, self.crash_settings, now, watch, servers)
-            yield Worker(self.crash_queue, work, index, self.crash_fields, now)
+            yield Worker(self.crash_queue, work, index, self.crash_fields, now, self.crash_counts())
 
     @cached_property
     def symbol_changes(self) -> SymbolChanges:
@@ -220,10 +246,26 @@ class Services:
     def symbols(self) -> SymbolStore:
         """The symbols that were uploaded."""
         from missioncontrol.clock import system_clock, utc
+        from missioncontrol.crashes.symbols.room import limit_mb
         from missioncontrol.crashes.symbols.store import SymbolStore
 
         most_bytes = self.config.crashes.symbol_max_bytes
-        return SymbolStore(self.blobs, self.symbol_changes, most_bytes, lambda: utc(system_clock()))
+        walks_with_mb = limit_mb(self.config.stackwalk.memory_limit_mb)
+        return SymbolStore(
+            self.blobs, self.symbol_changes, most_bytes, lambda: utc(system_clock()), walks_with_mb
+        )
+
+    @cached_property
+    def symbol_folders(self) -> SymbolFolders:
+        """Where walkers look for symbols."""
+        from missioncontrol.crashes.symbols.folders import SymbolFolders
+        from missioncontrol.crashes.symbols.room import limit_mb
+
+        return SymbolFolders(self._symbol_roots(), limit_mb(self.config.stackwalk.memory_limit_mb))
+
+    def _symbol_roots(self) -> list[Path]:
+        fetched = [self.config.fetched_symbols_path] if self.config.crashes.symbol_servers else []
+        return [self.config.symbols_path, *map(Path, self.config.crashes.symbol_paths), *fetched]
 
     @cached_property
     def crash_deletions(self) -> CrashDeletions:
@@ -232,22 +274,40 @@ class Services:
 
         return CrashDeletions(self._database)
 
+    @cached_property
+    def signature_bugs(self) -> SignatureBugs:
+        """Which bugs signatures have."""
+        from missioncontrol.state.signature_bugs import SignatureBugs
+
+        return SignatureBugs(self._database)
+
+    @cached_property
+    def bug_trackers(self) -> BugTrackers:
+        """Where bugs are kept; raises `ConfigError` for wrong settings of trackers."""
+        from missioncontrol.crashes.bug_trackers import BugTrackers
+
+        return BugTrackers(self.config.crashes.bug_trackers)
+
     def crash_deletion(self) -> CrashDeletion:
         """Deletes crashes."""
         import uuid
 
         from missioncontrol.clock import system_clock, utc
         from missioncontrol.crashes.deletion import CrashDeletion
-        from missioncontrol.crashes.index import CRASHES, CrashIndex
+        from missioncontrol.crashes.index import CrashIndex
         from missioncontrol.lake.removal import RowRemoval
+        from missioncontrol.lake.tables import CRASHES
 
         return CrashDeletion(
             self.blobs,
             self.crash_queue,
-            lambda: CrashIndex(self.writer, self.registry(), f"deletion-{uuid.uuid4().hex}"),
+            lambda: CrashIndex(
+                self.writer, self.registry(), f"deletion-{uuid.uuid4().hex}", self.crash_recounts
+            ),
             RowRemoval(self.config.lake_path, self.config.cache_path, CRASHES, "uuid"),
             self.crash_deletions,
             lambda: utc(system_clock()),
+            lambda: self.crash_counts().run(),
         )
 
     def expire(self, as_of: date | None = None, dry_run: bool = False) -> list[Expired]:
@@ -264,8 +324,12 @@ class Services:
 
         config, now = self.config, utc(system_clock())
         today = as_of or now.date()
+        why = "" if as_of or dry_run else clock_doubt(config.lake_path, config.cache_path)
+        if config.retention.crashes and not dry_run and not why:
+            # Before the rows leave: nobody shall count those that are left.
+            self.crash_recounts.let_go(today - timedelta(days=config.retention.crashes))
         gone = expire(config.lake_path, config.cache_path, config.retention, as_of=as_of, dry_run=dry_run)
-        if as_of is None and not dry_run and (why := clock_doubt(config.lake_path, config.cache_path)):
+        if why:
             if expire_parts(self.blobs, config.retention, today, dry_run=True):
                 raise clock_refusal(why, today)
             return gone
@@ -283,13 +347,29 @@ class Services:
         import msgspec
 
         from missioncontrol.clock import system_clock, utc
-        from missioncontrol.crashes.symbols.missing import QUERY, MissingRow, missing_modules
+        from missioncontrol.crashes.symbols.missing import QUERY, MissingRow, debug_ids_of, missing_modules
 
         since = utc(system_clock()) - timedelta(days=days)
         answer = io.BytesIO()
         self.sql.run(QUERY.format(since=f"{since:%Y-%m-%d %H:%M:%S}", limit=limit), answer)
         rows = msgspec.json.decode(answer.getvalue(), type=list[MissingRow])
-        return missing_modules(rows, {s.debug_id for s in self.symbols.list()})
+        folders = self.symbol_folders
+        return missing_modules(rows, folders.find(debug_ids_of(rows)), folders.memory_limit_mb)
+
+    def crashes_without(self, debug_id: str) -> list[str]:
+        """Ids of all crashes that were processed without the symbols of this build, those that are kept no longer too.
+
+        Raises `BadRequest` (`symbols_bad_id`), and as SQL does.
+        """
+        import io
+
+        import msgspec
+
+        from missioncontrol.crashes.symbols.missing import crashes_query
+
+        answer = io.BytesIO()
+        self.sql.run(crashes_query(debug_id), answer)
+        return [row["uuid"] for row in msgspec.json.decode(answer.getvalue(), type=list[dict[str, str]])]
 
     @cached_property
     def accounts(self) -> Accounts:

@@ -3,7 +3,11 @@
 //!
 //! An entry is known by the debug file's name and the debug id, never by the path of the code: two builds of one
 //! program are two entries. Symbols that a dump in progress uses are not dropped for others of the same dump.
+//!
+//! Where no folder has symbols under the module's name, any of the same debug id will do: packagers rename programs, and
+//! the id alone names the build.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use lru::LruCache;
 use serde::{Deserialize, Serialize};
 
+use crate::renamed;
 use crate::symbol_file::{Status, Symbols, load, usual_bytes};
 
 /// Where symbols lie: `<debug file>/<debug id>/<name>.sym` below each of the roots.
@@ -73,6 +78,7 @@ pub struct CacheStats {
 struct Loaded {
     symbols: Arc<Symbols>,
     root: PathBuf,
+    path: PathBuf,
     stamp: Stamp,
 }
 
@@ -134,23 +140,18 @@ impl Cache {
         self.read(lookup, roots)
     }
 
-    /// Forget what symbols that have arrived make untrue.
+    /// Forget what symbols that have arrived make untrue; named ones by their debug id, whatever a module is called.
     pub fn forget(&mut self, what: &Forget) {
-        let keys: Vec<Key> = match what {
-            Forget::Keys(pairs) => pairs
-                .iter()
-                .map(|(debug_file, debug_id)| Key {
-                    debug_file: debug_file.clone(),
-                    debug_id: debug_id.to_ascii_uppercase(),
-                })
-                .collect(),
-            Forget::Named(Named::Missing) => self
-                .entries
-                .iter()
-                .filter(|(_, entry)| matches!(entry, Entry::Absent(_)))
-                .map(|(key, _)| key.clone())
-                .collect(),
+        let ids: HashSet<String> = match what {
+            Forget::Keys(pairs) => pairs.iter().map(|(_, id)| id.to_ascii_uppercase()).collect(),
+            Forget::Named(Named::Missing) => HashSet::new(),
         };
+        let untrue = |key: &Key, entry: &Entry| match what {
+            Forget::Keys(_) => ids.contains(&key.debug_id),
+            Forget::Named(Named::Missing) => matches!(entry, Entry::Absent(_)),
+        };
+        let found = self.entries.iter().filter(|(key, entry)| untrue(key, entry));
+        let keys: Vec<Key> = found.map(|(key, _)| key.clone()).collect();
         for key in keys {
             self.remove(&key);
         }
@@ -166,7 +167,7 @@ impl Cache {
             Entry::Loaded(loaded) => {
                 let same_place = roots.contains(&loaded.root);
                 // A file that is gone now was right when it was read.
-                let current = stamp(&loaded.root.join(&lookup.path)).is_none_or(|s| s == loaded.stamp);
+                let current = stamp(&loaded.path).is_none_or(|s| s == loaded.stamp);
                 (same_place && current).then(|| Ok(Arc::clone(&loaded.symbols)))
             }
             Entry::Absent(absent) => {
@@ -178,12 +179,17 @@ impl Cache {
 
     fn read(&mut self, lookup: &Lookup, roots: &[PathBuf]) -> Found {
         let mut worst = Status::Missing;
-        for root in roots {
-            let path = root.join(&lookup.path);
+        let named = roots.iter().map(|root| (root, root.join(&lookup.path)));
+        let renamed = roots.iter().flat_map(|root| {
+            let paths = renamed::paths(root, lookup);
+            paths.into_iter().map(move |path| (root, path))
+        });
+        // The second half costs a look at each name there is, and is not taken where the first finds something.
+        for (root, path) in named.chain(renamed) {
             let Some(stamp) = stamp(&path) else { continue };
             self.make_room(usual_bytes(stamp.0));
             match self.load_with_room(&path, &lookup.key.debug_id) {
-                Ok(symbols) => return Ok(self.keep(lookup, root, stamp, symbols)),
+                Ok(symbols) => return Ok(self.keep(lookup, root, path, stamp, symbols)),
                 Err(Status::Missing) => {}
                 Err(status) if worst == Status::Missing => worst = status,
                 Err(_) => {}
@@ -213,12 +219,20 @@ impl Cache {
     }
 
     /// What is larger than the bound is used by this dump and dropped with it.
-    fn keep(&mut self, lookup: &Lookup, root: &Path, stamp: Stamp, symbols: Symbols) -> Arc<Symbols> {
+    fn keep(
+        &mut self,
+        lookup: &Lookup,
+        root: &Path,
+        path: PathBuf,
+        stamp: Stamp,
+        symbols: Symbols,
+    ) -> Arc<Symbols> {
         let symbols = Arc::new(symbols);
         if symbols.bytes <= self.bound_bytes {
             let loaded = Loaded {
                 symbols: Arc::clone(&symbols),
                 root: root.to_owned(),
+                path,
                 stamp,
             };
             self.insert(lookup.key.clone(), Entry::Loaded(loaded));
@@ -324,6 +338,68 @@ mod tests {
         }
         assert!(cache.entries.contains(&lookups[0].key));
         assert!(!cache.entries.contains(&lookups[1].key));
+    }
+
+    #[test]
+    fn a_renamed_module_has_the_symbols_of_its_debug_id() {
+        let root = tempfile::tempdir().unwrap();
+        let roots = [root.path().join("empty"), root.path().to_owned()];
+        store(root.path(), "app", "AAAA0", 1);
+        store(root.path(), "app.pdb", "CCCC1", 1);
+        fs::rename(
+            root.path().join("app.pdb/CCCC1/app.pdb.sym"),
+            root.path().join("app.pdb/CCCC1/app.sym"),
+        )
+        .unwrap();
+        store(root.path(), "none", "00000", 1);
+        let mut cache = cache(1 << 20);
+        for (name, id) in [("notes", "AAAA0"), ("notes.exe", "CCCC1")] {
+            let found = cache.get(&lookup(name, id).unwrap(), &roots).unwrap();
+            assert_eq!(found.file.module_id, id);
+        }
+        for (name, id) in [("notes", "BBBB0"), ("other", "00000")] {
+            let found = cache.get(&lookup(name, id).unwrap(), &roots);
+            assert_eq!(found.unwrap_err(), Status::Missing);
+        }
+    }
+
+    #[test]
+    fn symbols_under_the_own_name_come_before_those_of_the_same_id() {
+        let root = tempfile::tempdir().unwrap();
+        let roots = [root.path().to_owned()];
+        let own = store(root.path(), "notes", "AAAA0", 2);
+        store(root.path(), "app", "AAAA0", 1);
+        let found = cache(1 << 20).get(&own, &roots).unwrap();
+        assert!(found.file.functions.get(16).is_some());
+    }
+
+    #[test]
+    fn what_a_renamed_module_used_is_forgotten_by_its_debug_id() {
+        let root = tempfile::tempdir().unwrap();
+        let roots = [root.path().to_owned()];
+        let app = store(root.path(), "app", "AAAA0", 1);
+        let mut cache = cache(1 << 20);
+        let renamed = lookup("notes", "AAAA0").unwrap();
+        assert!(cache.get(&renamed, &roots).is_ok());
+        fs::remove_file(root.path().join(&app.path)).unwrap();
+        assert!(
+            cache.get(&renamed, &roots).is_ok(),
+            "it was right when it was read"
+        );
+        cache.forget(&Forget::Keys(vec![("app".into(), "AAAA0".into())]));
+        assert_eq!(cache.get(&renamed, &roots).unwrap_err(), Status::Missing);
+    }
+
+    #[test]
+    fn symbols_without_lines_are_told_from_those_with() {
+        let root = tempfile::tempdir().unwrap();
+        let roots = [root.path().to_owned()];
+        let stripped = store(root.path(), "stripped", "AAAA0", 0);
+        let text = "MODULE Linux x86_64 AAAA0 stripped\nPUBLIC 10 0 a\nFUNC 20 10 0 b\n";
+        fs::write(root.path().join(&stripped.path), text).unwrap();
+        let whole = store(root.path(), "whole", "AAAA0", 1);
+        assert!(!cache(1 << 20).get(&stripped, &roots).unwrap().lines);
+        assert!(cache(1 << 20).get(&whole, &roots).unwrap().lines);
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl<'a> DumpSymbols<'a> {
         let mut modules: Vec<_> = lock(&self.asked).values().map(|a| a.module.clone()).collect();
         modules.sort_by_key(|m| m.base_address);
         let count = |wanted: &[Status]| modules.iter().filter(|m| wanted.contains(&m.status)).count();
-        let loaded = count(&[Status::Loaded]);
+        let loaded = count(&[Status::Loaded, Status::NamesOnly]);
         let missing = count(&[Status::Missing, Status::Unidentified]);
         SymbolCounts {
             loaded,
@@ -87,7 +87,11 @@ impl<'a> DumpSymbols<'a> {
             Some(lookup) => lock(self.cache).get(&lookup, self.roots),
             None => Err(Status::Unidentified),
         };
-        let status = found.as_ref().err().copied().unwrap_or(Status::Loaded);
+        let status = match &found {
+            Ok(symbols) if symbols.lines => Status::Loaded,
+            Ok(_) => Status::NamesOnly,
+            Err(status) => *status,
+        };
         Asked {
             symbols: found.ok(),
             module: describe(module, status),
@@ -121,7 +125,7 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The marks that rust-minidump's JSON has for each module.
 pub fn marks(status: Status) -> SymbolStats {
     SymbolStats {
-        loaded_symbols: matches!(status, Status::Loaded | Status::Corrupt),
+        loaded_symbols: matches!(status, Status::Loaded | Status::NamesOnly | Status::Corrupt),
         corrupt_symbols: status == Status::Corrupt,
         ..SymbolStats::default()
     }

@@ -5,12 +5,15 @@
 //! the time of a job by ending the process; its memory it limits itself.
 
 mod arguments;
+mod binaries;
 mod cache;
 mod dump_symbols;
 mod jobs;
 mod memory;
 mod panics;
 mod parent;
+mod partner;
+mod renamed;
 mod symbol_dump;
 mod symbol_file;
 mod walk;

@@ -1,10 +1,11 @@
 //! `missioncontrol-stackwalk symbols FILE...`: Breakpad symbols out of ELF, PE, PDB and Mach-O files.
 //!
 //! Prints one JSON object a line for each file, or for each architecture of a Mach-O file with several. Never
-//! changes a file that it reads, and never fetches anything: a PE file's PDB is found beside it or not at all.
+//! changes a file that it reads, and never fetches anything: a PDB or a dSYM bundle is found beside its binary or not
+//! at all.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Component, Path, PathBuf};
 
@@ -13,7 +14,9 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use crate::arguments::SymbolsArguments;
+use crate::binaries::{self, Binary};
 use crate::panics;
+use crate::partner;
 
 /// What a file is and what it holds.
 #[derive(Debug, Default, Serialize)]
@@ -37,13 +40,8 @@ struct Failed<'a> {
     detail: String,
 }
 
-const FAT: [[u8; 4]; 4] = [
-    [0xca, 0xfe, 0xba, 0xbe],
-    [0xbe, 0xba, 0xfe, 0xca],
-    [0xca, 0xfe, 0xba, 0xbf],
-    [0xbf, 0xba, 0xfe, 0xca],
-];
-const FAT_ARCHITECTURES: [&str; 5] = ["x86_64", "arm64", "arm64e", "x86", "armv7"];
+/// The name that the library gives to functions of which it knows only where they are.
+const NAMELESS: &str = "<unknown in ";
 
 /// Dump each file; how many could not be dumped.
 pub fn run(arguments: &SymbolsArguments) -> io::Result<usize> {
@@ -69,48 +67,32 @@ pub fn run(arguments: &SymbolsArguments) -> io::Result<usize> {
 
 fn dump_file<'a>(file: &'a Path, output: Option<&Path>) -> Vec<Result<Dumped, Failed<'a>>> {
     let failed = |error, detail: String| Failed { file, error, detail };
-    match architectures(file) {
-        Err(error) => vec![Err(failed("IoError", error.to_string()))],
-        Ok(None) => {
-            let result = dump(file, None, output);
-            vec![result.map_err(|detail| failed("NotDumped", detail))]
+    let found = catch_unwind(|| binaries::at(file));
+    match found {
+        Err(_) => vec![Err(failed("NotDumped", panics::last()))],
+        Ok(Err(error)) => {
+            let read = error.kind() != io::ErrorKind::Other;
+            let name = if read { "IoError" } else { "NotDumped" };
+            vec![Err(failed(name, error.to_string()))]
         }
-        Ok(Some(names)) => {
-            let dumped: Vec<_> = names
-                .iter()
-                .filter_map(|name| dump(file, Some(name), output).ok())
-                .map(Ok)
-                .collect();
-            if dumped.is_empty() {
-                let detail = "Holds no architecture that can be dumped".to_owned();
-                return vec![Err(failed("NotDumped", detail))];
-            }
-            dumped
-        }
+        Ok(Ok(binaries)) => binaries
+            .iter()
+            .map(|binary| dump(binary, output).map_err(|detail| failed("NotDumped", detail)))
+            .collect(),
     }
 }
 
-/// The architectures to try, when the file is a Mach-O file with several.
-fn architectures(path: &Path) -> io::Result<Option<&'static [&'static str]>> {
-    if path.is_dir() {
-        // A dSYM bundle: what is in it is found by the library, in one architecture or in several.
-        return Ok(path
-            .join("Contents/Resources/DWARF")
-            .is_dir()
-            .then_some(&FAT_ARCHITECTURES[..]));
-    }
-    let mut magic = [0; 4];
-    let read = File::open(path)?.take(4).read(&mut magic)?;
-    Ok((read == 4 && FAT.contains(&magic)).then_some(&FAT_ARCHITECTURES[..]))
-}
-
-fn dump(path: &Path, architecture: Option<&str>, output: Option<&Path>) -> Result<Dumped, String> {
+fn dump(binary: &Binary, output: Option<&Path>) -> Result<Dumped, String> {
     let folder = output.map_or_else(std::env::temp_dir, Path::to_owned);
     fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
     let written = new_file(&folder).map_err(|e| e.to_string())?;
-    convert(path, architecture, written.path())?;
+    // The library panics on some files that it cannot read.
+    match catch_unwind(AssertUnwindSafe(|| convert(binary, written.path()))) {
+        Ok(result) => result?,
+        Err(_) => return Err(panics::last()),
+    }
     let mut dumped = describe(written.path()).map_err(|e| e.to_string())?;
-    dumped.file = path.to_owned();
+    binary.path.clone_into(&mut dumped.file);
     match output {
         None => print(written.path()).map_err(|e| e.to_string())?,
         Some(folder) => dumped.path = store(written, &dumped, folder)?,
@@ -126,18 +108,21 @@ fn new_file(folder: &Path) -> io::Result<NamedTempFile> {
     builder.prefix(".symbols-").tempfile_in(folder)
 }
 
-/// The library panics on some files that it cannot read.
-fn convert(path: &Path, architecture: Option<&str>, target: &Path) -> Result<(), String> {
-    let name = path.to_str().ok_or("The file's name is not UTF-8")?;
+fn convert(binary: &Binary, target: &Path) -> Result<(), String> {
+    let path = binary.path.to_str().ok_or("The file's name is not UTF-8")?;
+    // A partner that cannot be read is none.
+    if let Ok(Ok(Some(symbols))) = catch_unwind(|| partner::merged(binary)) {
+        let file = File::create(target).map_err(|e| e.to_string())?;
+        return symbols
+            .dump(BufWriter::new(file))
+            .map_err(|error| format!("{error:#}"));
+    }
     let mut config = Config::with_output(Output::File(FileOutput::Path(target.to_owned())));
     config.check_cfi = false;
-    if let Some(architecture) = architecture {
-        config.arch = architecture;
+    if let Some(architecture) = binary.architecture {
+        config.arch = architecture.name();
     }
-    match catch_unwind(AssertUnwindSafe(|| single_file(&config, name))) {
-        Ok(result) => result.map_err(|error| format!("{error:#}")),
-        Err(_) => Err(panics::last()),
-    }
+    single_file(&config, path).map_err(|error| format!("{error:#}"))
 }
 
 /// Read the head of a .sym file, and what kinds of records it has.
@@ -159,7 +144,7 @@ fn describe(symbols: &Path) -> io::Result<Dumped> {
             "INFO" if words.next() == Some("CODE_ID") => {
                 dumped.code_id = words.next().unwrap_or_default().to_owned();
             }
-            "FUNC" | "PUBLIC" => named = true,
+            "FUNC" | "PUBLIC" => named |= !text.contains(NAMELESS),
             "STACK" => unwind = true,
             "FILE" | "INFO" | "INLINE" | "INLINE_ORIGIN" => {}
             _ => lines = true,

@@ -16,6 +16,8 @@ use crate::memory;
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     Loaded,
+    /// Loaded, and it knows no lines of source: it was made without debug information.
+    NamesOnly,
     /// In none of the folders.
     Missing,
     /// Cannot be parsed, is no text, or ends in the middle of a line.
@@ -35,6 +37,8 @@ pub enum Status {
 pub struct Symbols {
     pub file: SymbolFile,
     pub bytes: usize,
+    /// Whether it knows a line of source of any function.
+    pub lines: bool,
 }
 
 /// Heap per byte of file, for a first guess: what `bench/stackwalk.py` measures for C++ with lines and unwind rules.
@@ -97,7 +101,8 @@ fn parse(file: File) -> Result<Symbols, Status> {
             file.files.shrink_to_fit();
             file.inline_origins.shrink_to_fit();
             let bytes = memory::taken_here().wrapping_sub(before);
-            Ok(Symbols { file, bytes })
+            let lines = file.functions.ranges_values().any(|(_, f)| !f.lines.is_empty());
+            Ok(Symbols { file, bytes, lines })
         }
         Err(_) => Err(reader.stopped.unwrap_or(Status::Corrupt)),
     }

@@ -109,13 +109,16 @@ def test_electron_and_crashpad_names_are_understood(server: RunningServer) -> No
     plain = report({"list_annotations": "a"}, upload_file_minidump=DUMP)
     found = raw(server, crash_id(send(server.url, plain, "/submit?product=Pad&version=9&guid=abc")))
     assert (found["ProductName"], found["Version"], found["guid"]) == ("Pad", "9", "abc")
+    assert found["version"] == 2
+    assert found["metadata"]["replaced_annotations"] == {"version": "9"}
 
 
 def test_sentry_clients_are_answered_with_an_event_id(server: RunningServer) -> None:
     fields = {"sentry": json.dumps({"release": "notes@2.3.1", "environment": "beta"})}
     answer = send(server.url, report(fields, upload_file_minidump=DUMP), "/api/42/minidump/?sentry_key=abc")
-    assert re.fullmatch(r"[0-9a-f]{32}", answer.text), answer.text
+    assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", answer.text), answer.text
     found = raw(server, answer.text)
+    assert raw(server, answer.text.replace("-", "")) == found
     assert (found["ProductName"], found["Version"], found["ReleaseChannel"]) == ("notes", "2.3.1", "beta")
 
 
@@ -188,7 +191,9 @@ def test_a_token_may_bring_a_crash_id(tmp_path: Path) -> None:
             server.run("token", "create", "--name", "move", "--scope", "ingest", "--json").stdout
         )
         other = json.loads(
-            server.run("token", "create", "--name", "look", "--scope", "read", "--json").stdout
+            server.run(
+                "token", "create", "--name", "look", "--scope", "read", "--scope", "protected", "--json"
+            ).stdout
         )
 
         def bring(uuid: str, token: str, **more: str) -> httpx.Response:
@@ -200,6 +205,23 @@ def test_a_token_may_bring_a_crash_id(tmp_path: Path) -> None:
         assert crash_id(bring(chosen, made["token"])) == chosen
         assert crash_id(bring(chosen, made["token"])) == chosen, "a resend"
         assert bring(chosen, made["token"], n="other").text == "Discarded=uuid_taken"
+        found = httpx.get(
+            f"{server.url}/api/RawCrash/",
+            params={"crash_id": chosen, "format": "raw", "name": "upload_file_minidump"},
+            headers={"authorization": f"Bearer {other['token']}"},
+        )
+        assert found.content == DUMP
+
+        for digit in "0123":  # several that bring the same id at once: one is taken and stays as it is
+            wanted = f"de1bb258-cbbf-4589-a673-34f81{digit}261126"
+            with ThreadPoolExecutor(8) as pool:
+                answers = list(
+                    pool.map(lambda n, w=wanted: bring(w, made["token"], Version=f"{n}.0"), range(8))
+                )
+            winners = [n for n, answer in enumerate(answers) if answer.status_code == 200]
+            assert len(winners) == 1
+            assert {a.text for n, a in enumerate(answers) if n not in winners} == {"Discarded=uuid_taken"}
+            assert raw(server, wanted)["Version"] == f"{winners[0]}.0"
 
 
 def test_other_methods_and_frames(server: RunningServer) -> None:
@@ -237,7 +259,7 @@ def test_strange_names_and_many_annotations(server: RunningServer) -> None:
         server, crash_id(send(server.url, report({**ANNOTATIONS, "../x": "1", "metadata": "mine", **many})))
     )
     assert found["../x"] == "1"
-    assert isinstance(found["metadata"], dict)
+    assert found["metadata"]["replaced_annotations"] == {"metadata": "mine"}
     assert "left out: annotations beyond the first 2000" in found["metadata"]["collector_notes"]
     crash = crash_id(send(server.url, report({**ANNOTATIONS, "n": "names"}, **{"../../etc/passwd": b"file"})))
     assert dump(server, crash, "etcpasswd") == b"file"
@@ -246,7 +268,9 @@ def test_strange_names_and_many_annotations(server: RunningServer) -> None:
     assert any("big, which is too large" in note for note in large["metadata"]["collector_notes"])
 
 
-@pytest.mark.parametrize("wrong", ["", "x", "de1bb258-cbbf-4589-a673-34f800269999", "../../x", "bp-"])
+@pytest.mark.parametrize(
+    "wrong", ["", "x", "de1bb258cb269999", "de1bb258-cbbf-4589-a673-34f800269999", "../../x", "bp-"]
+)
 def test_ids_that_are_none(server: RunningServer, wrong: str) -> None:
     assert httpx.get(f"{server.url}/api/RawCrash/", params={"crash_id": wrong}).status_code == 400
     unknown = {"crash_id": "de1bb258-cbbf-4589-a673-34f800261126"}
@@ -263,13 +287,26 @@ def test_products_have_their_own_answers_keys_and_rates(tmp_path: Path) -> None:
     with running_server(tmp_path) as server:
         bare = send(server.url, report({"ProductName": "Bare"})).text
         assert raw(server, bare)["ProductName"] == "Bare"
-        assert re.fullmatch(r"[0-9a-f]{16}", send(server.url, report({"ProductName": "Old"})).text)
+        short = send(server.url, report({"ProductName": "Old"})).text
+        assert re.fullmatch(r"[0-9a-f]{16}", short)
+        found = raw(server, short)
+        assert found["ProductName"] == "Old"
+        for form in (found["uuid"].replace("-", ""), f"bp-{found['uuid']}", f"bp-{short}", short.upper()):
+            assert raw(server, form) == found
+        page = server.get(f"/report/{short}")
+        assert (page.status_code, page.headers["location"]) == (303, f"/report/{found['uuid']}")
+        assert json.loads(server.run("crash", "show", "--raw", short).stdout)["uuid"] == found["uuid"]
+        assert server.get(f"/api/RawCrash/?crash_id=0000000000{short[-6:]}").status_code == 404
         refused = send(server.url, report({"ProductName": "Keyed"}))
         assert (refused.status_code, refused.text) == (401, "Discarded=unauthorized_key")
         crash_id(send(server.url, report({"ProductName": "Keyed"}), "/submit?key=sesame"))
         answers = [send(server.url, report({"ProductName": "Loud", "n": str(n)})) for n in range(3)]
         assert [a.status_code for a in answers] == [200, 200, 429]
         assert answers[2].headers["retry-after"] == "60"
+        again = send(server.url, report({"ProductName": "Loud", "n": "0"}))
+        assert crash_id(again) == crash_id(answers[0]), (
+            "a resend is answered as the first time, over the rate too"
+        )
 
 
 def test_mozillas_rules_throttle_and_keep_the_rate(tmp_path: Path) -> None:

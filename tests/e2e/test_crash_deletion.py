@@ -1,4 +1,4 @@
-"""A crash that is deleted is nowhere, a copy of it is a new crash, and that it was done can be read."""
+"""A crash that is deleted is nowhere, a copy of it does not bring it back, and that it was done can be read."""
 
 from __future__ import annotations
 
@@ -81,9 +81,12 @@ def test_a_deleted_crash_is_nowhere(server: RunningServer) -> None:
     assert told["crash_id"] == gone and told["who"].startswith("local") and told["done_at"]
     assert server.get("/api/v1/crashes/deleted").status_code == 401
 
-    again = sent(server, mark)
-    assert again != gone
-    server.wait_until(lambda: in_lake(server) == {kept, again}, PATIENCE_S)
+    other = sent(server, mark + "2")
+    assert sent(server, mark) == gone  # its client has to stop, and is told what it was told before
+    server.wait_until(lambda: in_lake(server) == {kept, other}, PATIENCE_S)
+    assert blobs_of(server, gone) == []
+    counted = "SELECT sum(count) AS n FROM discards WHERE reason = 'edge_crash_deleted'"
+    server.wait_until(lambda: server.sql(counted) == [{"n": 1}], PATIENCE_S)
     assert server.run("crash", "delete", "--yes", gone).returncode == 0  # once more does no harm
 
 

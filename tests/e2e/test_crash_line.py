@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -95,6 +96,20 @@ def test_a_dump_that_is_none_ends_with_a_name(server: RunningServer, dump: bytes
     assert document["signature"].startswith("EMPTY: no crashing thread identified; ")
     assert document["signature"].endswith(status)
     assert document["success"] is True
+
+
+def test_betas_have_the_version_that_they_were_published_as(server: RunningServer, tmp_path: Path) -> None:
+    build = {"application": "Firefox", "channel": "beta", "build_id": "20231027000000"}
+    published = [
+        build | {"version": "120.0b3", "published_at": "2023-10-27T10:00:00Z"},
+        build | {"version": "120.0", "published_at": "2023-11-20T10:00:00Z"},
+    ]
+    (tmp_path / "releases.json").write_text(json.dumps(published))
+    server.run("import", "releases", str(tmp_path / "releases.json"))
+    for build_id, version in (("20231027000000", "120.0b3"), ("20231028000000", "120.0b0")):
+        beta = {**ANNOTATIONS, "ReleaseChannel": "beta", "Version": "120.0", "BuildID": build_id}
+        crash_id = send(server.url, report(beta)).text.removeprefix("CrashID=bp-").strip()
+        assert processed(server, crash_id)["version"] == version
 
 
 def test_a_truncated_real_dump_and_several_dumps(server: RunningServer, crash: Crash) -> None:

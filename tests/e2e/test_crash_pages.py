@@ -85,7 +85,7 @@ def test_a_report_names_functions_files_lines_and_how_each_frame_was_found(
     shown = page(server, f"/report/{crash_id}")
     for text in (*FUNCTIONS, "crash_program.c:", "SIGSEGV", "unwind info", "Firefox 153.0", "20261120093000"):
         assert text in shown
-    assert "missioncontrol symbols upload libc.so.6" in shown
+    assert "debuginfod-find debuginfo" in shown and "symbols upload libc.so.6" not in shown
 
 
 @pytest.mark.parametrize("prefix", ["/crash/", "/crash/bp-", "/report/bp-", "/report?id=bp-"])
@@ -243,7 +243,7 @@ def test_a_signature_has_its_course_breakdowns_and_reports(server: RunningServer
     view = server.get(f"{path}&format=json").json()
     for one in view["breakdowns"]:
         assert sum(v["count"] for v in one["values"]) <= view["totals"]["count"]
-    assert sum(line["total"] for line in view["chart"]["lines"]) == view["totals"]["count"]
+    assert sum(layer["total"] for layer in view["chart"]["layers"]) == view["totals"]["count"]
     listed = list(csv.DictReader(io.StringIO(server.get(f"{path}&format=csv").text)))
     assert len(listed) == view["totals"]["reports"]
     assert {row["signature"] for row in listed} == {TAIL}
@@ -273,6 +273,16 @@ def test_search_finds_by_field_and_takes_a_crash_id(server: RunningServer, crash
     answer = server.get(f"/search?contains=bp-{crash_id}")
     assert (answer.status_code, answer.headers["location"]) == (303, f"/report?id={crash_id}")
     assert "No crash is like that" in page(server, "/search?contains=no-such-name")
+
+
+@pytest.mark.parametrize(
+    "query", ["product=Otter&url=~swim", "facet=url", "_facets=url", "product=Otter&product=SS"]
+)
+def test_search_refuses_what_it_would_leave_out(
+    server: RunningServer, olga: httpx.Client, query: str
+) -> None:
+    for answer in (server.get(f"/search?{query}"), olga.get(f"/search?{query}&format=json")):
+        assert answer.status_code == 400
 
 
 def test_pages_go_on_to_the_end(server: RunningServer) -> None:
@@ -310,7 +320,7 @@ def test_without_crashes_the_page_says_how_to_send_one(tmp_path: Path) -> None:
         assert f"{server.url}/submit" in shown
         assert "crashReporter.start" in shown
         for path in ("/topcrashers", "/search", "/signature?signature=x"):
-            assert "No crash is like that" in page(server, path)
+            assert "No crash received yet" in page(server, path)
     finally:
         server.stop()
 

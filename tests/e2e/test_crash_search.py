@@ -153,7 +153,7 @@ def test_crashes_are_processed_again_by_id_and_by_query(crashed: Crashed) -> Non
     said = server.run(
         "crash", "reprocess", "--query", "product=Notes", "--query", "signature=~crasher"
     ).stderr
-    assert "1 wanted" in said
+    assert "1 crash queued" in said
     server.wait_until(lambda: completed() != before)
     server.wait_until(lambda: server.sql("SELECT max(revision) AS n FROM crashes") == [{"n": 2}])
     assert search(server, "product=Notes")["total"] == 1

@@ -51,10 +51,10 @@ class Application:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        self.edge.start()
+        self.edge.refusals.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await self.edge.stop()
+        await self.edge.refusals.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
     def count_refusal(self, code: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.support.crash_reports import ANNOTATIONS, report, send
+from tests.support.crash_flow import PATIENCE_S, processed, send_dump
 from tests.support.crashes import Crash, dump_symbols, make_crash
 from tests.support.server import RunningServer, running_server
 from tests.support.signing_in import make_token
 
-PATIENCE_S = 60.0
 ID = "4C1D7C5F2F41492B9369D6B9A05957720"
 SYM = f"MODULE Linux x86_64 {ID} app\nFUNC 10 20 0 main\n10 20 7 0\nSTACK CFI 10 .cfa: $rsp 8 +\n".encode()
 PATH = f"app/{ID}/app.sym"
@@ -57,26 +55,13 @@ def listed(server: RunningServer) -> dict[str, dict[str, Any]]:
     return {s["debug_file"]: s for s in json.loads(server.run("symbols", "list", "--json").stdout)}
 
 
-def processed(server: RunningServer, crash_id: str, after: int = -1) -> dict[str, Any]:
-    found: list[dict[str, Any]] = []
-
-    def there() -> bool:
-        answer = server.get("/api/ProcessedCrash/", crash_id=crash_id)
-        found[:] = [answer.json()] if answer.status_code == 200 else []
-        return bool(found) and found[0]["processing_revision"] > after
-
-    server.wait_until(there, PATIENCE_S)
-    return found[0]
-
-
 # ---- a crash and its symbols
 
 
 def test_symbols_that_are_uploaded_name_the_next_walk(
     server: RunningServer, crash: Crash, tmp_path: Path
 ) -> None:
-    body = report({**ANNOTATIONS, "n": os.urandom(8).hex()}, upload_file_minidump=crash.dump.read_bytes())
-    crash_id = send(server.url, body).text.removeprefix("CrashID=bp-").strip()
+    crash_id = send_dump(server, crash.dump)
     assert processed(server, crash_id)["signature"] == "crasher"
     missing = json.loads(_missing_once_there(server))
     [own] = [m for m in missing if m["filename"] == "crasher"]
@@ -92,9 +77,9 @@ def test_symbols_that_are_uploaded_name_the_next_walk(
     [there] = [
         m for m in json.loads(server.run("symbols", "missing", "--json").stdout) if m["filename"] == "crasher"
     ]
-    assert there["arrived"] and "crash reprocess" in there["command"]
+    assert there["arrived"] and "crash reprocess --missing" in there["command"]
 
-    server.run("crash", "reprocess", crash_id)
+    server.run("crash", "reprocess", "--missing", own["debug_id"])
     assert processed(server, crash_id, after=0)["signature"] == "poke_widget"
     again = server.run("symbols", "upload", str(crash.binary))
     assert again.stdout.startswith("already_there  crasher") and "1 already there." in again.stderr
@@ -127,7 +112,7 @@ def test_the_command_line_tells_what_became_of_each_file(server: RunningServer, 
     (folder / "cut.sym").write_bytes(SYM[:-3])
     done = server.run("symbols", "upload", str(folder), check=False)
     assert done.returncode == 1
-    assert f"new            byfolder {ID} (symbols unwind lines; 0.0 MB)" in done.stdout
+    assert f"new            byfolder {ID} (symbols unwind lines; 0.1 kB)" in done.stdout
     assert "symbols_cut" in done.stdout and "Traceback" not in done.stderr
     assert "1 new, 1 refused, 1 other files left alone." in done.stderr
     assert "byfolder" in server.run("symbols", "list").stdout
@@ -221,6 +206,24 @@ def test_bad_uploads_are_refused_by_name(
     assert (chunked.status_code, chunked.json()["code"]) == (status, code)
 
 
+def test_symupload_alone_takes_the_token_out_of_the_address(
+    server: RunningServer, token: dict[str, str]
+) -> None:
+    secret = token["auth-token"]
+
+    def post(path: str, **options: Any) -> int:
+        form = {"symbol_file": ("app.sym", SYM.replace(b" app", b" bysymupload"))}
+        return httpx.post(server.url + path, files=form, **options).status_code
+
+    assert [post("/symupload", auth=auth) for auth in (("me", secret), (secret, ""))] == [200, 200]
+    assert listed(server)["bysymupload"]["debug_id"] == ID
+    assert post("/symupload", headers=token) == 200
+    assert post("/symupload", auth=("me", "mc_wrong")) == 401
+    assert post("/symupload", headers={"authorization": "Basic ???"}) == 401
+    assert post("/symupload", auth=("me", secret), headers={"origin": server.url}) == 401, "no browser"
+    assert post("/upload/", auth=("me", secret)) == 401
+
+
 def test_forms_that_are_none_are_refused(server: RunningServer, token: dict[str, str]) -> None:
     url = f"{server.url}/upload/"
     for kind, body in (
@@ -259,12 +262,7 @@ def test_a_worker_fetches_what_it_lacks_from_another_server(
     server.run("symbols", "upload", str(other.binary))
     settings = {"MC_CRASHES__SYMBOL_SERVERS": f"http://127.0.0.1:9/,{server.url}/symbols/"}
     with running_server(tmp_path / "second", **settings) as second:
-        ids = []
-        for _ in range(2):
-            body = report(
-                {**ANNOTATIONS, "n": os.urandom(8).hex()}, upload_file_minidump=other.dump.read_bytes()
-            )
-            ids.append(send(second.url, body).text.removeprefix("CrashID=bp-").strip())
+        ids = [send_dump(second, other.dump) for _ in range(2)]
         assert [processed(second, i)["signature"] for i in ids] == ["poke_widget", "poke_widget"]
         (kept,) = (second.data / "cache" / "symbols").rglob("fetched.sym")
         assert kept.read_bytes().startswith(b"MODULE Linux")

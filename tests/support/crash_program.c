@@ -2,6 +2,7 @@
  *
  * Usage: program HANDLER DATABASE [URL]. Its SIGSEGV handler forks HANDLER, which traces this process as its
  * parent, and waits for it. With URL the handler also sends the report there, when uploads are enabled in DATABASE.
+ * Compiled with -DCRASH=function and a file that has `int function(void)`, it crashes in that function instead.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -25,6 +26,9 @@ static struct exception_information exception;
 static char *handler, *database, *url;
 #ifndef BUILD
 #define BUILD 0
+#endif
+#ifdef CRASH
+int CRASH(void);
 #endif
 static volatile uintptr_t nowhere = 0x10;
 volatile int build = BUILD;
@@ -72,5 +76,9 @@ int main(int count, char **arguments) {
   action.sa_sigaction = on_crash;
   action.sa_flags = SA_SIGINFO;
   sigaction(SIGSEGV, &action, NULL);
+#ifdef CRASH
+  return CRASH();
+#else
   return update_window(2);
+#endif
 }

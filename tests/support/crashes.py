@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import subprocess
 import uuid
@@ -35,13 +36,22 @@ def make_crash(folder: Path, name: str = "crasher", build: int = 0, url: str | N
     """
     folder.mkdir(parents=True, exist_ok=True)
     binary = folder / name
-    compile_ = ["cc", *_FLAGS, f"-DBUILD={build}", "-o", str(binary), str(SOURCE)]
-    subprocess.run(compile_, check=True)
-    database = folder / f"{name}.crashpad"
+    compile_program(binary, f"-DBUILD={build}")
+    return Crash(run_program(binary, folder / f"{name}.crashpad", url), binary, FUNCTIONS)
+
+
+def compile_program(binary: Path, *options: str) -> None:
+    """Compile the program; `options` are further ones of the compiler, or further sources."""
+    subprocess.run(["cc", *_FLAGS, "-o", str(binary), str(SOURCE), *options], check=True)
+
+
+def run_program(binary: Path, database: Path, url: str | None = None, **environment: str) -> Path:
+    """Let the program crash once; the minidump, in a Crashpad database that is made for it."""
     _make_database(database, uploads=url is not None)
-    subprocess.run([binary, HANDLER, database, *([url] if url else [])], capture_output=True)
+    command: list[str | Path] = [binary, HANDLER, database, *([url] if url else [])]
+    subprocess.run(command, capture_output=True, env={**os.environ, **environment})
     (dump,) = database.glob("*/*.dmp")
-    return Crash(dump, binary, FUNCTIONS)
+    return dump
 
 
 def dump_symbols(root: Path, *binaries: Path) -> list[dict[str, Any]]:

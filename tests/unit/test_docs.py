@@ -71,6 +71,27 @@ def test_every_page_of_the_documentation_is_a_page_of_the_server_and_its_links_l
                 assert guide_page(there, name), f"{path.name}: {there}/{name}"
 
 
+def test_the_index_of_the_server_lists_every_page_once() -> None:
+    from missioncontrol.web.guide import FOLDERS, guide_index
+
+    listed = [page.href for _, pages in guide_index() for page in pages]
+    docs = REFERENCE.parent
+    expected = {f"/docs/{f}/{path.stem}" for f in FOLDERS for path in (docs / f).glob("*.md")}
+    assert len(listed) == len(set(listed)) and set(listed) == expected
+    assert listed[0] == "/docs/how-to/electron-crashes"
+
+
+def test_guide_readme_and_page_show_one_electron_snippet() -> None:
+    from missioncontrol.web.rendering import TEMPLATES
+
+    root = REFERENCE.parents[1]
+    template = (TEMPLATES / "crash_start.html").read_text().replace("{{ base_url }}", "http://127.0.0.1:8000")
+    for page in (root / "docs" / "how-to" / "electron-crashes.md", root / "README.md"):
+        (snippet,) = (b for b in page.read_text().split("```") if b.startswith("js\n"))
+        assert snippet.removeprefix("js\n").strip() in template
+        assert "rateLimit: false" in snippet
+
+
 def test_the_figures_in_the_readme_are_those_of_the_report() -> None:
     readme = (REFERENCE.parents[1] / "README.md").read_text()
     table = (

@@ -148,18 +148,29 @@ class Accounts:
         expires_at: datetime | None = None,
         owner: str = "",
     ) -> NewToken:
-        """A new token, of a user or of nobody; raises `BadRequest` (`token_name`, `unknown_user`, `token_over`)."""
+        """A new token, of a user or of nobody.
+
+        Raises `BadRequest` (`token_name`, `unknown_user`, `token_over`, and `scope_beyond` for what its owner may not).
+        """
         if not _SHOWN_NAME.fullmatch(name) or not name.strip():
             raise BadRequest("token_name", "A token's name has 1 to 100 characters.", "Say what it is for.")
-        if owner and self.users.get(owner) is None:
-            raise BadRequest(
-                "unknown_user", f"There is no user {owner[:100]}.", "See `missioncontrol user list`."
-            )
+        if owner:
+            self._refuse_beyond(owner, scopes)
         if expires_at is not None and expires_at <= now:
             raise BadRequest("token_over", "The token would be over before it begins.")
         secret = new_token()
         self.tokens.add(Token(secret.id, name, owner, tuple(scopes), now, expires_at), secret.sha256)
         return NewToken(secret.id, secret.text, tuple(scopes), name, expires_at)
+
+    def _refuse_beyond(self, owner: str, scopes: Sequence[str]) -> None:
+        user = self.users.get(owner)
+        if user is None:
+            hint = "See `missioncontrol user list`."
+            raise BadRequest("unknown_user", f"There is no user {owner[:100]}.", hint)
+        beyond = [scope for scope in scopes if scope not in implied(user.scopes)]
+        if beyond:
+            hint = "A token can do no more than its owner: give the user the scope first, or leave it out."
+            raise BadRequest("scope_beyond", f"{owner} does not have the scope {beyond[0]}.", hint)
 
 
 def _refuse_dead(token: Token, now: datetime) -> None:

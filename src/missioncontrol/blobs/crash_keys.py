@@ -15,6 +15,7 @@ from missioncontrol.errors import BadRequest
 MINIDUMP = "upload_file_minidump"
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{6}(\d{6})")
 _PLAIN = re.compile(r"[0-9a-f]{26}\d{6}")
+_SHORT = re.compile(r"[0-9a-f]{10}\d{6}")
 _ACCEPTED = "0"
 
 
@@ -34,6 +35,17 @@ def parsed_crash_id(text: str) -> str:
         hint = "A crash id looks like de1bb258-cbbf-4589-a673-34f800261126; its last six digits are a day."
         raise BadRequest("bad_crash_id", f"{text[:80]!r} is no crash id.", hint) from None
     return candidate
+
+
+def short_id(crash_id: str) -> str:
+    """16 hexadecimal digits of an id, for clients that take nothing else: the first 10 and the day of receipt."""
+    plain = crash_id.replace("-", "")
+    return plain[:10] + plain[-6:]
+
+
+def is_short_id(text: str) -> bool:
+    """Whether it may be what `short_id()` gives."""
+    return _SHORT.fullmatch(text) is not None
 
 
 def day_of(crash_id: str) -> date:

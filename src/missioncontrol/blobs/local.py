@@ -32,6 +32,7 @@ class LocalDraft:
         self.key = key
         self.size_bytes = 0
         self.file = file
+        self._placed = False
         self._descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
 
     def write(self, data: bytes | memoryview) -> None:
@@ -50,11 +51,17 @@ class LocalDraft:
         finally:
             self._close()
 
+    def place(self, target: Path) -> None:
+        """Make the flushed file visible; durable when its folder is flushed."""
+        self.file.rename(target)
+        self._placed = True
+
     def discard(self) -> None:
         """Give it up; harmless after a commit."""
         self._close()
-        with suppress(OSError):
-            self.file.unlink()
+        if not self._placed:
+            with suppress(OSError):
+                self.file.unlink()
 
     def _close(self) -> None:
         if self._descriptor >= 0:
@@ -88,11 +95,12 @@ class LocalBlobs:
             if len(files) == 1:
                 files[0].flush()
             else:
-                list(self._pool().map(LocalDraft.flush, files))
+                shares = [files[n::_FLUSHERS] for n in range(min(_FLUSHERS, len(files)))]
+                list(self._pool().map(_flush_all, shares))
             for draft in files:
                 target = self._folder / draft.key
                 self._make(target.parent)
-                draft.file.rename(target)
+                draft.place(target)
                 folders[target.parent] = None
             for folder in folders:
                 _flush_folder(folder)
@@ -181,6 +189,11 @@ def storage_failures(key: str) -> Iterator[None]:
             raise StorageFull("blobs_full", f"There is no room left for {key}.", "Free disk space.") from None
         hint = "Is the data folder writable?"
         raise StorageError("blobs_unwritable", f"{key}: {error.strerror}.", hint) from None
+
+
+def _flush_all(drafts: Sequence[LocalDraft]) -> None:
+    for draft in drafts:
+        draft.flush()
 
 
 def _flush_folder(folder: Path) -> None:

@@ -20,6 +20,7 @@ class Draft(Protocol):
     """An object that is being written and is not visible yet."""
 
     key: str
+    """Where it will be; may be changed until the commit."""
     size_bytes: int
 
     def write(self, data: bytes | memoryview) -> None:

@@ -75,7 +75,8 @@ def command(
 
     Days are written YYYY-MM-DD or YYYYMMDD. Each day of a table is replaced in one commit; doing it twice changes
     nothing, and a server may run meanwhile. A backfill that was stopped goes on where it stood when it is started
-    again with the same options. A day without archived pings stays as it is.
+    again with the same options. A day without archived pings stays as it is. With error_aggregates the crash reports
+    of the days are counted again too.
 
     \b
     Examples:
@@ -120,9 +121,21 @@ def run(
         except KeyboardInterrupt:
             progress.stopped()
             raise SystemExit(1) from None
+    if "error_aggregates" in plan.tables:
+        count_reports(services, plan.first, plan.last)
     progress.summary()
     if not fine:
         raise SystemExit(1)
+
+
+def count_reports(services: Services, first: date, last: date) -> None:
+    """Count the crash reports of days again, which needs no archive; says of how many days. Raises as a commit does."""
+    counts = services.crash_counts()
+    days = counts.days(first, last)
+    if days:
+        counts.count_again(days)
+        plural = "s" * (len(days) != 1)
+        click.echo(f"error_aggregates: crash reports of {len(days):,} day{plural} counted.", err=True)
 
 
 def refuse_vague(incomplete: bool, first: date | None, last: date | None) -> None:

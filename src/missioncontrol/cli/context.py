@@ -64,6 +64,16 @@ def open_services(
         services.close()
 
 
+def local_name() -> str:
+    """Who runs the command, for records: `local:` and the name at this machine."""
+    import getpass
+
+    try:
+        return f"local:{getpass.getuser()}"
+    except (OSError, KeyError):
+        return "local"
+
+
 def with_settings(function: F) -> F:
     """Give a command `--data`, `--config` and, as its first argument, the `Settings`."""
 

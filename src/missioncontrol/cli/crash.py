@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from missioncontrol.cli.context import Settings, open_services, with_settings
+from missioncontrol.cli.context import Settings, local_name, open_services, with_settings
+from missioncontrol.cli.crash_bug import bug
 from missioncontrol.cli.crash_search import reprocess, search
+from missioncontrol.cli.crash_signature import signature
 
-if TYPE_CHECKING:
-    from missioncontrol.services import Services
+_MOST_LINES = 60
+"""Of the crashing stack that are shown."""
 
 
 @click.group("crash")
@@ -24,11 +26,14 @@ def command() -> None:
       missioncontrol crash show de1bb258-cbbf-4589-a673-34f800261126
       missioncontrol crash search product=Notes 'signature=~poke'
       missioncontrol crash reprocess --query 'signature=~poke'
+      missioncontrol crash signature explain de1bb258-cbbf-4589-a673-34f800261126
     """
 
 
+command.add_command(bug)
 command.add_command(search)
 command.add_command(reprocess)
+command.add_command(signature)
 
 
 @command.command("submit")
@@ -118,11 +123,12 @@ def show(settings: Settings, as_json: bool, raw: bool, crash_id: str) -> None:
     """
     import json
 
-    from missioncontrol.blobs.crash_keys import parsed_crash_id
+    from missioncontrol.blobs.crash_objects import find_crash_id
+    from missioncontrol.cli.stored_crash import read_processed, read_raw
 
-    known = parsed_crash_id(crash_id)
     with open_services(settings) as services:
-        document = _document(services, known, raw)
+        known = find_crash_id(services.blobs, crash_id)
+        document = (read_raw if raw else read_processed)(services, known)
     if as_json or raw:
         click.echo(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False))
     else:
@@ -143,7 +149,6 @@ def delete(settings: Settings, yes: bool, as_json: bool, crash_ids: tuple[str, .
     Example:
       missioncontrol crash delete --yes de1bb258-cbbf-4589-a673-34f800261126
     """
-    import getpass
     import sys
 
     import msgspec
@@ -156,12 +161,8 @@ def delete(settings: Settings, yes: bool, as_json: bool, crash_ids: tuple[str, .
         if not sys.stdin.isatty():
             raise BadRequest("not_confirmed", "There is no terminal to ask whether to delete.", "Say --yes.")
         click.confirm(f"Delete {len(known):,} crashes for ever?", abort=True, err=True)
-    try:
-        who = f"local:{getpass.getuser()}"
-    except (OSError, KeyError):
-        who = "local"
     with open_services(settings) as services:
-        done = services.crash_deletion().delete(known, who)
+        done = services.crash_deletion().delete(known, local_name())
     if as_json:
         click.echo(msgspec.json.encode(done))
     click.echo(
@@ -169,20 +170,6 @@ def delete(settings: Settings, yes: bool, as_json: bool, crash_ids: tuple[str, .
         "The former files of the lake go with the first vacuum after lake.vacuum_after_s.",
         err=True,
     )
-
-
-def _document(services: Services, crash_id: str, raw: bool) -> dict[str, Any]:
-    from missioncontrol.blobs.crash_objects import read_processed_crash, read_raw_crash
-    from missioncontrol.errors import NotFound
-
-    try:
-        return (read_raw_crash if raw else read_processed_crash)(services.blobs, crash_id)
-    except NotFound:
-        place = None if raw else services.crash_queue.place(crash_id)
-        hint = f"It waits to be processed; {place:,} are before it." if place is not None else ""
-        raise NotFound(
-            "unknown_crash", f"There is no {'' if raw else 'processed '}crash {crash_id} here.", hint
-        ) from None
 
 
 def _summary(document: dict[str, Any]) -> str:
@@ -195,18 +182,24 @@ def _summary(document: dict[str, Any]) -> str:
         value = document.get(name)
         if value not in (None, ""):
             lines.append(f"{title:>10}  {str(value).replace(chr(10), '; ')}")
-    dump = document.get("json_dump") or {}
-    thread = (dump.get("crashing_thread") or {}) if isinstance(dump, dict) else {}
-    frames = thread.get("frames") or []
-    if frames:
-        lines += ["", "Crashing thread:"]
-    for frame in frames[:40]:
-        where = frame.get("function") or "?"
-        source = f"  {frame['file']}:{frame.get('line')}" if frame.get("file") else ""
-        lines.append(
-            f"{frame.get('frame', ''):>4}  {frame.get('module') or ''} {where}{source} ({frame.get('trust')})"
-        )
-    return "\n".join(lines)
+    return "\n".join([*lines, *_crashing_stack(document)])
+
+
+def _crashing_stack(document: dict[str, Any]) -> list[str]:
+    """The stack as the page of the report shows it: inlined functions too, and how each was found in the same words."""
+    from missioncontrol.web.crash_frames import links_of, threads_of
+
+    thread = next((t for t in threads_of(document, links_of(document, {})) if t.crashing), None)
+    if thread is None or not thread.lines:
+        return []
+    lines = ["", "Crashing thread:"]
+    for line in thread.lines[:_MOST_LINES]:
+        source = f"  {line.file}" + (f":{line.line}" if line.line else "") if line.file else ""
+        function = line.function or (f"? {line.where}" if line.where else "?")
+        lines.append(f"{line.number:>4}  {line.module} {function}{source} ({line.trust})")
+    if more := len(thread.lines) - _MOST_LINES:
+        lines += [f"      {more:,} lines more; --json shows them all."] if more > 0 else []
+    return lines
 
 
 def _multipart(boundary: str, fields: dict[str, str], dump: Path | None) -> bytes:

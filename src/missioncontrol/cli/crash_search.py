@@ -57,37 +57,55 @@ def search(
 @click.option(
     "--query", multiple=True, metavar="NAME=VALUE", help="All crashes that match; may be repeated, as in `search`."
 )  # fmt: skip
+@click.option(
+    "--missing", multiple=True, metavar="DEBUG_ID", help="All crashes processed without the symbols of this build."
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Only say how many that are.")
 @click.argument("crash_ids", nargs=-1, metavar="[CRASH_ID...]")
-def reprocess(settings: Settings, query: tuple[str, ...], dry_run: bool, crash_ids: tuple[str, ...]) -> None:
+def reprocess(
+    settings: Settings,
+    query: tuple[str, ...],
+    missing: tuple[str, ...],
+    dry_run: bool,
+    crash_ids: tuple[str, ...],
+) -> None:
     """Process crashes again, with the symbols, rules and lists of now.
 
     \b
     Examples:
       missioncontrol crash reprocess de1bb258-cbbf-4589-a673-34f800261126
       missioncontrol crash reprocess --query 'signature=~poke' --query 'date=>=2026-11-01' --dry-run
+      missioncontrol crash reprocess --missing 4C1D7C5F2F41492B9369D6B9A05957720
     """
-    from missioncontrol.blobs.crash_keys import parsed_crash_id, raw_key
+    from missioncontrol.blobs.crash_keys import raw_key
+    from missioncontrol.blobs.crash_objects import find_crash_id
     from missioncontrol.clock import system_clock, utc
     from missioncontrol.errors import NotFound
     from missioncontrol.state.crash_jobs import AGAIN
 
-    if not query and not crash_ids:
-        raise click.UsageError("Give crash ids, or say which crashes with --query.")
-    known = [parsed_crash_id(c) for c in crash_ids]
+    if not query and not missing and not crash_ids:
+        raise click.UsageError("Give crash ids, or say which crashes with --query or --missing.")
     with open_services(settings) as services:
+        known = [find_crash_id(services.blobs, c) for c in crash_ids]
         for crash_id in known:
             if not services.blobs.exists(raw_key(crash_id)):
                 raise NotFound("unknown_crash", f"There is no crash {crash_id} here.")
         if query:
             known += _matching(services.crash_search, query)
+        without = [crash_id for debug_id in missing for crash_id in services.crashes_without(debug_id)]
+        kept = [crash_id for crash_id in without if services.blobs.exists(raw_key(crash_id))]
+        known += kept
+        if gone := len(set(without)) - len(set(kept)):
+            click.echo(f"{gone:,} more are not kept any longer as they were sent.", err=True)
         known = list(dict.fromkeys(known))
         if dry_run:
             click.echo(f"{len(known):,} would be processed again.", err=True)
             return
         services.crash_queue.want(known, AGAIN, utc(system_clock()))
+    one = len(known) == 1
     click.echo(
-        f"{len(known):,} wanted. A running server processes them; so does `missioncontrol crash process`.",
+        f"{len(known):,} crash{'' if one else 'es'} queued; a running server processes {'it' if one else 'them'} in a "
+        f"second or two{'' if one else ' each'}. Without one: `missioncontrol crash process`.",
         err=True,
     )
 

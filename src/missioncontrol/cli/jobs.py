@@ -9,6 +9,10 @@ import click
 from missioncontrol.cli.context import Settings, open_services, with_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from missioncontrol.state.runs import Runs
     from missioncontrol.web.history import RunRow
 
 _HEADINGS = ("run", "state", "what", "by", "tries", "started", "took")
@@ -62,15 +66,9 @@ def retry(settings: Settings, run_id: int, as_json: bool) -> None:
     Example:
       missioncontrol jobs retry 12
     """
-    import msgspec
-
-    from missioncontrol.clock import system_clock, utc
     from missioncontrol.web.history_runs import run_row
 
-    with open_services(settings) as services:
-        run = run_row(services.runs.retry(run_id, "command", utc(system_clock())))
-    if as_json:
-        click.echo(msgspec.json.encode(run))
+    run = _change(settings, as_json, lambda runs, now: run_row(runs.retry(run_id, "command", now)))
     doing = "runs" if run.status == "running" else "waits for the server"
     click.echo(f"Run {run.id} {doing}: {run.what}.", err=True)
 
@@ -86,16 +84,23 @@ def leave(settings: Settings, run_id: int, as_json: bool) -> None:
     Example:
       missioncontrol jobs leave 12
     """
+    from missioncontrol.web import history_runs
+
+    run = _change(settings, as_json, lambda runs, now: history_runs.leave(runs, run_id, now))
+    click.echo(f"Run {run.id} is left as it is: {run.what}.", err=True)
+
+
+def _change(settings: Settings, as_json: bool, change: Callable[[Runs, datetime], RunRow]) -> RunRow:
+    """Change a run now, and print it as JSON where that is wanted."""
     import msgspec
 
     from missioncontrol.clock import system_clock, utc
-    from missioncontrol.web import history_runs
 
     with open_services(settings) as services:
-        run = history_runs.leave(services.runs, run_id, utc(system_clock()))
+        run = change(services.runs, utc(system_clock()))
     if as_json:
         click.echo(msgspec.json.encode(run))
-    click.echo(f"Run {run.id} is left as it is: {run.what}.", err=True)
+    return run
 
 
 def _print(rows: tuple[RunRow, ...]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from missioncontrol.cli.backfill import Day, refuse_vague, run
+from missioncontrol.cli.backfill import Day, count_reports, refuse_vague, run
 from missioncontrol.cli.context import Settings, open_services, with_settings
 
 if TYPE_CHECKING:
@@ -54,17 +54,24 @@ def command(
         raise BadRequest("days_out_of_order", f"{since} comes after {until}.", "Swap the two days.")
     with open_services(settings) as services:
         tables = tables_with(name, services.registry())
+        if not tables:
+            return count_reports(services, since, until)
         run(services, Plan(tables, since, until, incomplete=incomplete), as_json, workers)
 
 
 def tables_with(name: str, registry: Registry) -> tuple[str, ...]:
-    """The tables of the stream that hold a measure or dimension. Raises `BadRequest` (`registry_unknown`)."""
+    """The tables to be made of pings that hold a measure or dimension; none for a measure of crash reports.
+
+    Raises `BadRequest` (`registry_unknown`).
+    """
     import difflib
 
     from missioncontrol.errors import BadRequest
     from missioncontrol.telemetry.backfill_plan import STREAM_TABLES
 
     measure, dimension = registry.measures.get(name), registry.dimensions.get(name)
+    if measure is not None and measure.of_reports:
+        return ()
     if measure is not None:
         held = {"error_aggregates", "experiment_aggregates"}
         held |= {"client_aggregates"} if measure.counts_clients else set()

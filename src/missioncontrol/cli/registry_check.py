@@ -29,7 +29,7 @@ def run_check(
             raise BadRequest("registry_missing", f"There is no file {file}.")
     config = settings.load()
     registry = load_registry([*config.registry_files, *files])
-    for document in registry.documents.values():
+    for document in registry.pings:
         compile_document(registry, document)
     if not as_json:
         _say_valid(registry)

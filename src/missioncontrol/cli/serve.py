@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from missioncontrol.cli.context import Settings, open_services, with_settings
+from missioncontrol.cli.parts import PARTS, Chosen, read_parts, told
 
 if TYPE_CHECKING:
     import socket
@@ -15,47 +16,54 @@ if TYPE_CHECKING:
     from missioncontrol.config import Config
     from missioncontrol.services import Services
 
-PARTS = ("edge", "web", "stream", "crashes", "jobs")
-
-
-def _parts(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
-    if value is None:
-        return PARTS
-    chosen = tuple(p.strip() for p in value.split(",") if p.strip())
-    for part in chosen:
-        if part not in PARTS:
-            raise click.BadParameter(f"there is no part '{part}'; parts: {', '.join(PARTS)}")
-    if not chosen:
-        raise click.BadParameter(f"name at least one of {', '.join(PARTS)}")
-    return chosen
-
 
 @click.command("serve")
 @with_settings
 @click.option("--host", metavar="ADDRESS", help="Address to listen on [127.0.0.1].")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on [8000].")
 @click.option(
-    "--only", "parts", callback=_parts, metavar="PARTS", help="Some of edge,web,stream,crashes,jobs [all]."
+    "--only", "chosen", callback=read_parts, metavar="PARTS", help=f"Some of {','.join(PARTS)} [all]."
 )
-def command(settings: Settings, host: str | None, port: int | None, parts: tuple[str, ...]) -> None:
-    """Run everything: edge, stream, crash workers, daily jobs, API and pages.
+def command(settings: Settings, host: str | None, port: int | None, chosen: Chosen) -> None:
+    """Run everything, or with --only some of these parts:
+
+    \b
+      edge       takes pings and crash reports at /submit
+      collector  takes crash reports only; the edge does that too
+      web        pages and API
+      stream     brings what was taken, and counts of what was refused, into the lake
+      crashes    workers that process crash reports
+      jobs       the daily batch, and days that are to be made again
+
+    Parts of one data folder may run in several processes. Crashes with web, without edge, are a server for crash
+    reports: collector and stream are added.
 
     \b
     Examples:
       missioncontrol serve
       missioncontrol serve --host 0.0.0.0 --port 8080
+      missioncontrol serve --only crashes,web   a server for crash reports
       missioncontrol serve --only edge          take submissions, nothing else
-      missioncontrol serve --only edge,crashes,web     a server for crash reports
     """
-    if not {"edge", "web"} & set(parts):
-        from missioncontrol.cli.stream import run_forever
-
-        run_forever(settings, "stream" in parts, "jobs" in parts, "crashes" in parts, begins=True)
-        return
-    serve(settings, host, port, parts)
+    if chosen.listening:
+        serve(settings, host, port, chosen)
+    else:
+        _run_behind(settings, chosen)
 
 
-def serve(settings: Settings, host: str | None, port: int | None, parts: tuple[str, ...]) -> None:
+def _run_behind(settings: Settings, chosen: Chosen) -> None:
+    from missioncontrol.cli.stream import run_forever
+    from missioncontrol.processes import is_child
+
+    def say(services: Services) -> None:
+        click.echo(f"{told(chosen)}\nNothing listens (data in {services.config.data}).", err=True)
+
+    parts = chosen.parts
+    told_by = (lambda _: None) if is_child() else say
+    run_forever(settings, "stream" in parts, "jobs" in parts, "crashes" in parts, begins=True, ready=told_by)
+
+
+def serve(settings: Settings, host: str | None, port: int | None, chosen: Chosen) -> None:
     """Listen until stopped; stream and jobs run in a child process that ends with this one."""
     import os
     import signal
@@ -70,14 +78,15 @@ def serve(settings: Settings, host: str | None, port: int | None, parts: tuple[s
         services.registry()  # a wrong registry, setting or folder is told before anything listens
         daily_time(services.config.jobs)
         services.config.data.mkdir(parents=True, exist_ok=True)
-        root = Root(services, "edge" in parts, "web" in parts)
+        parts = chosen.parts
+        root = Root(services, "edge" in parts, "web" in parts, "collector" in parts)
         listener = listen(services.config)
         if "web" in parts:
             _advise(services)
-        behind = [part for part in ("stream", "jobs", "crashes") if part in parts]
+        behind = chosen.behind
         child = Child(_arguments(settings, services.config, behind)) if behind else None
         try:
-            _run(make_server_config(root, services.config, root.refused), listener, services.config)
+            _run(make_server_config(root, services.config, root.refused), listener, services.config, chosen)
         finally:
             if child is not None:
                 child.stop()
@@ -121,7 +130,7 @@ def listen(config: Config) -> socket.socket:
     return listener
 
 
-def _run(server_config: object, listener: socket.socket, config: Config) -> None:
+def _run(server_config: object, listener: socket.socket, config: Config, chosen: Chosen) -> None:
     import signal
 
     import uvicorn
@@ -130,6 +139,7 @@ def _run(server_config: object, listener: socket.socket, config: Config) -> None
     port = listener.getsockname()[1]
     host = f"[{config.server.host}]" if ":" in config.server.host else config.server.host
     click.echo(f"Mission Control listens on http://{host}:{port} (data in {config.data}).", err=True)
+    click.echo(told(chosen), err=True)
     for number in (signal.SIGTERM, signal.SIGINT):
         # When uvicorn has shut down it raises the signal that stopped it once more, for the handler from before;
         # the default one would end the process before its child is stopped and its files are closed.

@@ -10,6 +10,7 @@ from missioncontrol.cli.context import Settings, open_services, with_settings
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable
 
     from missioncontrol.services import Services
 
@@ -44,9 +45,11 @@ def run_forever(
     with_jobs: bool = False,
     with_crashes: bool = False,
     begins: bool = False,
+    ready: Callable[[Services], None] = lambda services: None,
 ) -> None:
-    """Run the stream with the care of the lake, jobs and crash workers, until a signal or the end of the server that
-    started it.
+    """Run the stream, jobs and crash workers, until a signal or the end of the server that started it. Whichever of
+    them runs, the lake is cared for and what is too old leaves. `ready` is called when the settings are
+    known to be usable.
     """
     import signal
     import threading
@@ -60,14 +63,21 @@ def run_forever(
     end_with_parent(stop.set)
     with open_services(settings, begins) as services:
         jobs = threading.Thread(target=_jobs, args=(settings, services, stop), name="jobs", daemon=True)
+        daily_time(services.config.jobs)  # a wrong setting is told before anything runs
+        ready(services)
         if with_jobs:
-            daily_time(services.config.jobs)  # a wrong setting is told before anything runs
             jobs.start()
         workers = threading.Thread(
             target=_crashes, args=(settings, services, stop), name="crashes", daemon=True
         )
         if with_crashes:
             workers.start()
+        keeping = [
+            threading.Thread(target=task, args=(services, stop), name=name, daemon=True)
+            for name, task in (("care", _care), ("expiry", _expiry))
+        ]
+        for thread in keeping:
+            thread.start()
         if with_stream:
             _stream(services, stop)
         else:
@@ -76,11 +86,12 @@ def run_forever(
             jobs.join(20)
         if with_crashes:
             workers.join(30)
+        for thread in keeping:
+            thread.join(10)
 
 
 def _stream(services: Services, stop: threading.Event) -> None:
     import os
-    import threading
 
     from missioncontrol.telemetry.runner import run_stream, wait_for_lock
     from missioncontrol.telemetry.status import StatusFile
@@ -88,11 +99,23 @@ def _stream(services: Services, stop: threading.Event) -> None:
     lock = wait_for_lock(services.config, stop)
     if lock is None:
         return
-    care = threading.Thread(target=services.care().run, args=(stop,), name="care", daemon=True)
-    care.start()
     run_stream(services.stream(), services.config, stop, StatusFile(services.config.data, os.getpid()))
-    care.join(10)
     lock.release()
+
+
+def _care(services: Services, stop: threading.Event) -> None:
+    services.config.data.mkdir(parents=True, exist_ok=True)
+    services.care().run(stop)
+
+
+def _expiry(services: Services, stop: threading.Event) -> None:
+    """Once the rest has begun: what it loads would hold that up."""
+    if stop.wait(_JOBS_AFTER_S):
+        return
+    from missioncontrol.jobs.expiry import Expiry
+
+    services.config.data.mkdir(parents=True, exist_ok=True)
+    Expiry(services).run(stop)
 
 
 def _jobs(settings: Settings, services: Services, stop: threading.Event) -> None:
@@ -115,8 +138,9 @@ def _crashes(settings: Settings, services: Services, stop: threading.Event) -> N
     services.config.data.mkdir(parents=True, exist_ok=True)
     file = ["--config", settings.file] if settings.file else []
     command = ["--data", str(services.config.data), *file, "crash", "process", "--follow"]
+    workers = services.config.crashes.workers
     pool = WorkerPool(
-        services.crash_queue, command, services.config.crashes.workers, lambda: utc(system_clock())
+        services.crash_queue, services.crash_recounts, command, workers, lambda: utc(system_clock())
     )
     pool.run(stop)
 

@@ -15,7 +15,6 @@ from missioncontrol.cli.context import Settings, open_services, with_settings
 if TYPE_CHECKING:
     from missioncontrol.crashes.symbols.intake import SymbolSink
     from missioncontrol.crashes.symbols.store import Received
-    from missioncontrol.services import Services
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
@@ -46,8 +45,8 @@ def command() -> None:
 def upload(settings: Settings, url: str | None, token: str, as_json: bool, paths: tuple[Path, ...]) -> None:
     """Take symbols in: .sym files, zips of them, binaries (ELF, PE, PDB, Mach-O), dSYM bundles, and folders of these.
 
-    Prints for each file what became of it, debug id, and what it holds. Exit code 1 when one was refused, or when
-    there was none.
+    Prints for each file what became of it, debug id, what it holds, and what is wrong with it if something is. Exit
+    code 1 when one was refused, or when there was none. With --url no installation is needed here.
 
     \b
     Examples:
@@ -57,20 +56,31 @@ def upload(settings: Settings, url: str | None, token: str, as_json: bool, paths
     """
     import msgspec
 
-    with open_services(settings) as services, _sink(services, url, token) as sink:
-        results = _upload(services, sink, paths, None if as_json else _print_one)
+    with _sink(settings, url, token) as sink:
+        results = _upload(settings.load().stackwalk.program, sink, paths, None if as_json else _print_one)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(results), indent=2))
     _sum_up(results)
 
 
 @contextmanager
-def _sink(services: Services, url: str | None, token: str) -> Iterator[SymbolSink]:
+def _sink(settings: Settings, url: str | None, token: str) -> Iterator[SymbolSink]:
+    """The symbols of the installation, or those of a server: then there need be no installation here."""
+    from missioncontrol.cli.logs import configure_logs
+    from missioncontrol.errors import NotFound
+
     if url is None:
-        yield services.symbols
+        try:
+            settings.installation()
+        except NotFound as error:
+            hint = f"{error.hint} Or send them to a running server: --url http://127.0.0.1:8000"
+            raise NotFound(error.code, error.message, hint) from None
+        with open_services(settings) as services:
+            yield services.symbols
         return
     from missioncontrol.crashes.symbols.remote import RemoteStore
 
+    configure_logs()
     remote = RemoteStore(url, token)
     try:
         yield remote
@@ -79,7 +89,7 @@ def _sink(services: Services, url: str | None, token: str) -> Iterator[SymbolSin
 
 
 def _upload(
-    services: Services, sink: SymbolSink, paths: tuple[Path, ...], tell: Callable[[Received], None] | None
+    program: str, sink: SymbolSink, paths: tuple[Path, ...], tell: Callable[[Received], None] | None
 ) -> list[Received]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -88,7 +98,6 @@ def _upload(
     from missioncontrol.crashes.symbols.binaries import is_bundle
     from missioncontrol.crashes.symbols.intake import Intake, files_below
 
-    program = services.config.stackwalk.program
     intake = Intake(sink, lambda: find_program(Path(program) if program else None))
     files = [
         f for path in paths for f in (files_below(path) if path.is_dir() and not is_bundle(path) else [path])
@@ -116,9 +125,15 @@ def _print_one(one: Received) -> None:
         click.echo(f"refused        {one.file}: {one.message} [{one.reason}]")
         return
     has = " ".join(one.has) or "nothing"
-    size = f"{one.size_bytes / 1e6:,.1f} MB"
-    more = f" {one.message}" if one.message else ""
-    click.echo(f"{one.outcome:<14} {one.debug_file} {one.debug_id} ({has}; {size}) {one.file}{more}")
+    click.echo(
+        f"{one.outcome:<14} {one.debug_file} {one.debug_id} ({has}; {_size(one.size_bytes)}) {one.file}"
+    )
+    if one.message:
+        click.echo(f"{'':<14} {one.message}")
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:,.1f} kB"
 
 
 def _sum_up(results: list[Received]) -> None:
@@ -155,10 +170,9 @@ def list_symbols(settings: Settings, as_json: bool) -> None:
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
         return
     rows = [
-        (s.debug_file, s.debug_id, f"{s.size_bytes / 1e6:,.1f}", f"{s.stored_at:%Y-%m-%d %H:%M:%S}")
-        for s in found
+        (s.debug_file, s.debug_id, _size(s.size_bytes), f"{s.stored_at:%Y-%m-%d %H:%M:%S}") for s in found
     ]
-    print_rows(("debug file", "debug id", "MB", "stored"), rows)
+    print_rows(("debug file", "debug id", "size", "stored"), rows)
     if not rows:
         click.echo("No symbols yet: missioncontrol symbols upload PATH...", err=True)
 
@@ -175,7 +189,7 @@ def list_symbols(settings: Settings, as_json: bool) -> None:
 @click.option("--limit", type=click.IntRange(1, 10_000), default=30, show_default=True, help="Most modules.")
 @_JSON
 def missing(settings: Settings, days: int, limit: int, as_json: bool) -> None:
-    """List the modules that crashes met most often without symbols, each with the command that would mend it.
+    """List the modules that crashes met most often without symbols that could be used, and what would mend each.
 
     \b
     Examples:
@@ -193,6 +207,7 @@ def missing(settings: Settings, days: int, limit: int, as_json: bool) -> None:
         version = f" {one.version}" if one.version else ""
         click.echo(
             f"{one.crashes:>7,}  {one.filename}{version} {one.debug_id} ({one.os_name or 'unknown system'})"
+            + ("" if one.status == "missing" else f" [{one.status}]")
         )
         click.echo(f"         {one.hint}")
         if one.command:

@@ -154,9 +154,7 @@ def disable(settings: Settings, name: str) -> None:
     Example:
       missioncontrol user disable grace
     """
-    with open_services(settings) as services:
-        services.accounts.users.set_disabled(name, True)
-    click.echo(f"{name} is disabled.", err=True)
+    _set_disabled(settings, name, True)
 
 
 @command.command("enable")
@@ -169,9 +167,13 @@ def enable(settings: Settings, name: str) -> None:
     Example:
       missioncontrol user enable grace
     """
+    _set_disabled(settings, name, False)
+
+
+def _set_disabled(settings: Settings, name: str, disabled: bool) -> None:
     with open_services(settings) as services:
-        services.accounts.users.set_disabled(name, False)
-    click.echo(f"{name} is enabled.", err=True)
+        services.accounts.users.set_disabled(name, disabled)
+    click.echo(f"{name} is {'disabled' if disabled else 'enabled'}.", err=True)
 
 
 @command.command("seen")

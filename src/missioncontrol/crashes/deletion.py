@@ -1,8 +1,9 @@
 """Deletes crashes everywhere, with a record that it was done.
 
-In this order, so that whoever dies in the middle leaves a deletion that the next one ends: the record, the queue and
-the identity of the upload, the objects (the raw crash first: a worker that has the crash in its hands looks for it
-last), the row for readers, the row in the files. A copy of the same upload that comes later is a new crash.
+In this order, so that whoever dies in the middle leaves a deletion that the next one ends: the record, the queue, the
+objects (the raw crash first: a worker that has the crash in its hands looks for it last), the row for readers, the row
+in the files, the counts. The identity of the upload, which is a hash, stays known for `ingest.resend_days` from then:
+a client that sends its report again must not bring back what somebody had deleted.
 """
 
 from __future__ import annotations
@@ -43,8 +44,10 @@ class CrashDeletion:
         rows: RowRemoval,
         record: CrashDeletions,
         now: Callable[[], datetime],
+        recount: Callable[[], object],
     ) -> None:
-        """`rows` are those of the table `crashes`, by crash id."""
+        """`rows` are those of the table `crashes`, by crash id; `recount` counts the hours that are marked."""
+        self._recount = recount
         self._blobs, self._queue, self._index, self._rows = blobs, queue, index, rows
         self._record, self._now = record, now
 
@@ -73,11 +76,12 @@ class CrashDeletion:
         objects = 0
         for crash_id in crash_ids:
             self._queue.forget(crash_id)
-            self._queue.forget_upload(crash_id)
+            self._queue.remember_upload(crash_id, self._now())
             objects += sum(map(self._blobs.delete, self._keys(crash_id)))
         if hide:
             self._index().delete(crash_ids, self._now())
         removed = self._rows.remove(_by_day(crash_ids))
+        self._recount()
         self._record.finish(crash_ids, self._now())
         return Deleted(len(crash_ids), objects, removed.rows)
 

@@ -8,7 +8,7 @@ its column is public. Never decides who may see what: the marks of the columns d
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import msgspec
@@ -17,12 +17,11 @@ import pyarrow as pa
 from missioncontrol.blobs.crash_keys import day_of
 from missioncontrol.crashes.fields import Field, Fields
 from missioncontrol.lake.parquet import ARROW_TYPES
-from missioncontrol.lake.tables import DELETED, Column, lake_tables
+from missioncontrol.lake.tables import CRASHES, DELETED, REVISIONS, Column, lake_tables
 from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.registry.model import Registry
+from missioncontrol.state.crash_recounts import CrashRecounts
 
-CRASHES = "crashes"
-REVISIONS = "crash_revisions"
 REVISION = "processing_revision"
 """Key of a processed crash: how often it had been processed before."""
 KEYS = ("submission_date", "uuid", "revision", "fields", "protected_fields")
@@ -58,6 +57,7 @@ def crash_row(document: Mapping[str, Any], fields: Fields, columns: Sequence[Col
             row[home] = _typed(value, own[home].type)
         elif (text := _text(value)) is not None:
             row[home].append((field.name, text))
+    row.setdefault("date", datetime.combine(row["submission_date"], time(), UTC))
     return row
 
 
@@ -69,12 +69,23 @@ def home_of(field: Field, own: Column | None) -> str:
     return "protected_fields" if protected else "fields"
 
 
+def hour_of(moment: datetime | None, day: date) -> int:
+    """The hour of a day in which a crash received then counts; `day` is the one that its id says."""
+    if moment is None:
+        return 0
+    start = datetime.combine(day, time(), UTC)
+    return min(max(moment - start, timedelta()), timedelta(hours=23)) // timedelta(hours=1)
+
+
 class CrashIndex:
     """Writes rows of crashes. One writer for a process; several processes may write at once."""
 
-    def __init__(self, writer: LakeWriter, registry: Registry, name: str) -> None:
-        """`name` is unique among all writers there ever were."""
+    def __init__(
+        self, writer: LakeWriter, registry: Registry, name: str, recounts: CrashRecounts | None = None
+    ) -> None:
+        """`name` is unique among all writers there ever were; `recounts` hears of the hours that changed."""
         tables = lake_tables(registry)
+        self._recounts = recounts
         self._writer, self._app = writer, f"crashes:{name}"
         self._schemas = {t: _schema(tables[t].columns) for t in (CRASHES, REVISIONS)}
         self.columns = tables[CRASHES].columns
@@ -89,10 +100,17 @@ class CrashIndex:
         self._append(CRASHES, rows)
         again = [row for row in rows if row["revision"]]
         self._append(REVISIONS, [_revision(r["uuid"], r["revision"], now) for r in again])
+        if self._recounts is not None:
+            self._recounts.mark(
+                (r["submission_date"], hour_of(r.get("date"), r["submission_date"])) for r in rows
+            )
 
     def delete(self, crash_ids: Iterable[str], now: datetime) -> None:
         """Crashes count no more; their rows stay in the files until `lake.removal` takes them out."""
-        self._append(REVISIONS, [_revision(c, DELETED, now) for c in crash_ids])
+        deleted = list(crash_ids)
+        self._append(REVISIONS, [_revision(c, DELETED, now) for c in deleted])
+        if self._recounts is not None:
+            self._recounts.mark_days({day_of(c) for c in deleted})
 
     def _append(self, table: str, rows: Sequence[Row]) -> None:
         if not rows:

@@ -15,6 +15,7 @@ import structlog
 from missioncontrol.errors import MissionControlError
 from missioncontrol.processes import Child
 from missioncontrol.state.crash_queue import CrashQueue
+from missioncontrol.state.crash_recounts import CrashRecounts
 
 _LOOK_EVERY_S = 0.25
 _KEPT_S = 900.0
@@ -26,9 +27,15 @@ class WorkerPool:
     """Keeps up to `count` workers of the command `arguments`."""
 
     def __init__(
-        self, queue: CrashQueue, arguments: Sequence[str], count: int, now: Callable[[], datetime]
+        self,
+        queue: CrashQueue,
+        recounts: CrashRecounts,
+        arguments: Sequence[str],
+        count: int,
+        now: Callable[[], datetime],
     ) -> None:
         self._queue, self._arguments, self._count, self._now = queue, list(arguments), count, now
+        self._recounts = recounts
         self._children: list[Child] = []
         self._busy_at = 0.0
 
@@ -45,9 +52,10 @@ class WorkerPool:
             self._end()
 
     def _look(self) -> None:
-        if self._queue.any_due(self._now()):
+        due = self._queue.any_due(self._now())
+        if due or self._recounts.any_marked():
             self._busy_at = time.monotonic()
-            while len(self._children) < self._count:
+            while len(self._children) < (self._count if due else 1):
                 self._children.append(Child(self._arguments))
         elif self._children and time.monotonic() - self._busy_at > _KEPT_S:
             self._end()

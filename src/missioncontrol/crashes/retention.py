@@ -1,4 +1,5 @@
-"""Retention of the parts of crashes: dumps, raw and processed crashes go by the day on which they were received.
+"""Retention of the parts of crashes: dumps, raw and processed crashes, and what is kept of refused reports, go by the
+day on which they were received.
 
 Only the store of objects; rows are the lake's. Whoever calls this has made sure that the clock can be believed.
 """
@@ -9,11 +10,17 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
 from missioncontrol.blobs.protocol import Blobs
+from missioncontrol.blobs.refused_reports import PREFIX as REFUSED
 from missioncontrol.config import Retention
 from missioncontrol.errors import NotFound
 from missioncontrol.lake.retention import Expired
 
-PARTS = {"dumps": "dump", "raw_crashes": "raw_crash", "processed_crashes": "processed_crash"}
+PARTS = {
+    "dumps": "dump",
+    "raw_crashes": "raw_crash",
+    "processed_crashes": "processed_crash",
+    "refused_reports": REFUSED,
+}
 """Setting -> the first segment of its keys."""
 
 

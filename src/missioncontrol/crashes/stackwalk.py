@@ -39,7 +39,9 @@ class ModuleSymbols(msgspec.Struct, frozen=True):
     debug_id: str
     filename: str
     status: str
-    """`loaded`, `missing`, `corrupt`, `lying` (names another debug id), `too_large`, `unreadable`, `unidentified`."""
+    """`loaded`, `names_only` (loaded, without lines of source), `missing`, `corrupt`, `lying` (names another debug id),
+    `too_large` (for the memory that there is), `unreadable`, `unidentified`.
+    """
 
 
 class SymbolCounts(msgspec.Struct, frozen=True):

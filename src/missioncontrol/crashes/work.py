@@ -1,4 +1,4 @@
-"""One crash from the store to a processed crash: read, walk every dump, apply the rules, write.
+"""One crash from the store to a processed crash: read, walk every dump, apply the rules; then many are written at once.
 
 Twice gives the same processed crash but for its times and notes; whoever dies in the middle leaves the raw crash as it
 was. Never touches the queue.
@@ -16,9 +16,9 @@ from missioncontrol.blobs.crash_objects import (
     Document,
     read_processed_crash,
     read_raw_crash,
-    write_processed_crash,
+    write_processed_crashes,
 )
-from missioncontrol.blobs.protocol import Blobs, unknown
+from missioncontrol.blobs.protocol import Blobs
 from missioncontrol.crashes.index import REVISION
 from missioncontrol.crashes.processing import Settings, Walked, process
 from missioncontrol.crashes.stackwalk import Stackwalker, Walk
@@ -47,13 +47,19 @@ class CrashWork:
         self._blobs, self._walker, self._settings, self._now = blobs, walker, settings, now
         self._watch, self._servers = watch, servers
 
-    def process(self, crash_id: str) -> Document:
-        """Process a crash and store the result; raises `NotFound` (`unknown_object`) when it was deleted."""
+    def learn(self) -> None:
+        """Take notice of symbols that arrived; to be called when crashes were taken, before they are processed."""
+        if self._watch is not None:
+            self._watch.look()
+
+    def process(self, crash_id: str, attempt: int = 1) -> Document:
+        """Process a crash; raises `NotFound` (`unknown_object`) when it was deleted.
+
+        The revision is above those of earlier attempts, whose workers may have been slow and not dead.
+        """
         raw = read_raw_crash(self._blobs, crash_id)
         earlier = self.earlier(crash_id)
         report = self._memory_report(crash_id, raw)
-        if self._watch is not None:
-            self._watch.look()
         if self._servers is not None:
             self._servers.begin()
         walked = {name: self._walk(crash_id, name, raw) for name in _dump_names(raw)}
@@ -61,12 +67,19 @@ class CrashWork:
             raw, walked, self._settings(), processed_at=self._now(), earlier=earlier, memory_report=report
         )
         document = done.document
-        document[REVISION] = int(earlier.get(REVISION) or 0) + 1 if earlier else 0
-        write_processed_crash(self._blobs, crash_id, document)
-        if not self._blobs.exists(raw_key(crash_id)):  # deleted meanwhile: then everywhere
-            self._blobs.delete(processed_key(crash_id))
-            raise unknown(crash_id)
+        document[REVISION] = (int(earlier.get(REVISION) or 0) + 1 if earlier else 0) + attempt - 1
         return document
+
+    def store(self, packed: Mapping[str, bytes]) -> set[str]:
+        """Write processed crashes, by id, as `pack_processed_crash` makes them; the ids of those that were deleted.
+
+        Durable when it returns; raises `StorageError` and `StorageFull`.
+        """
+        write_processed_crashes(self._blobs, packed)
+        gone = {crash_id for crash_id in packed if not self._blobs.exists(raw_key(crash_id))}
+        for crash_id in gone:  # deleted meanwhile: then everywhere
+            self._blobs.delete(processed_key(crash_id))
+        return gone
 
     def earlier(self, crash_id: str) -> Document | None:
         """The processed crash as it is stored."""
@@ -90,7 +103,8 @@ class CrashWork:
             return Walked(error="DumpGone", detail="The dump was deleted")
         annotations = {k: v for k, v in raw.items() if isinstance(v, str)}
         walk = self._walk_with_servers(dump, annotations)
-        return Walked(walk.state, walk.error, walk.detail)
+        symbols = {(m.filename, m.debug_id): m.status for m in walk.symbols.modules}
+        return Walked(walk.state, walk.error, walk.detail, symbols)
 
     def _walk_with_servers(self, dump: Path, annotations: Mapping[str, str]) -> Walk:
         """Walk; again as long as other servers had symbols of what was met, since those lead further."""

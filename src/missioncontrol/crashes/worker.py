@@ -1,4 +1,4 @@
-"""A worker: takes crashes from the queue, processes them, makes them searchable, and takes them out.
+"""A worker: takes crashes from the queue, processes and stores them, makes them searchable, takes them out, counts.
 
 In this order, so that a worker that dies anywhere leaves a crash that the next one processes again to the same end. A
 crash that fails is tried again later, by whoever; after some attempts it is set aside with the reason.
@@ -10,10 +10,14 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
+from typing import NamedTuple
 
 import structlog
 
+from missioncontrol.blobs.crash_objects import pack_processed_crash
+from missioncontrol.crashes.counts import CrashCounts
 from missioncontrol.crashes.fields import Fields
 from missioncontrol.crashes.index import CrashIndex, Row, crash_row
 from missioncontrol.crashes.work import CrashWork
@@ -24,13 +28,22 @@ from missioncontrol.state.crash_queue import CrashQueue
 LEASE_S = 180.0
 """How long a crash is held; longer than a walk may take, with all its dumps started anew."""
 _HOLD_EVERY_S = 10.0
-_AT_ONCE = 4
+_AT_ONCE = 32
+"""Taking some waits for whoever writes to the database, which on a busy disk is long."""
 _INDEX_EVERY_S = 0.5
 _INDEX_ROWS = 200
 _IDLE_S = 0.2
 _FULL_PAUSE_S = 5.0
 
 logger = structlog.get_logger()
+
+
+class _Ready(NamedTuple):
+    """A processed crash that is neither stored nor searchable yet."""
+
+    crash_id: str
+    packed: bytes
+    row: Row
 
 
 class Worker:
@@ -43,11 +56,15 @@ class Worker:
         index: CrashIndex,
         fields: Callable[[], Fields],
         now: Callable[[], datetime],
+        counts: CrashCounts,
     ) -> None:
         self._queue, self._work, self._index, self._fields, self._now = queue, work, index, fields, now
+        self._counts = counts
         self._name = uuid.uuid4().hex
-        self._ready: list[tuple[str, Row]] = []
+        self._ready: list[_Ready] = []
         self._last_index = time.monotonic()
+        self._indexer = ThreadPoolExecutor(1, thread_name_prefix="crash index")
+        self._indexing: Future[None] | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; what is processed by then is searchable."""
@@ -56,6 +73,7 @@ class Worker:
                 leased = self._queue.lease(self._name, _AT_ONCE, LEASE_S, self._now())
                 self._process(leased, stop)
                 self._index_if_due(idle=not leased)
+                self._count_if_due()
             except StorageFull as error:
                 logger.error("crashes_wait_for_room", message=error.message)
                 stop.wait(_FULL_PAUSE_S)
@@ -65,7 +83,7 @@ class Worker:
             else:
                 if not leased:
                     stop.wait(_IDLE_S)
-        self._index_now()
+        self._index_now()  # what is not counted by then, the next worker counts
 
     def run_until_idle(self) -> int:
         """Process all that is due; how many crashes that were."""
@@ -75,10 +93,13 @@ class Worker:
             count += len(leased)
             self._index_if_due(idle=False)
         self._index_now()
+        self._counts.run()
         return count
 
     def _process(self, leased: Sequence[Leased], stop: threading.Event) -> None:
         held_at = time.monotonic()
+        if leased:
+            self._work.learn()
         for number, crash in enumerate(leased):
             if stop.is_set():
                 self._queue.release([c.crash_id for c in leased[number:]], self._name, self._now())
@@ -86,12 +107,18 @@ class Worker:
             if time.monotonic() - held_at > _HOLD_EVERY_S:
                 held_at = time.monotonic()
                 self._queue.hold([c.crash_id for c in leased[number:]], self._name, LEASE_S, self._now())
-            self._process_one(crash)
+            try:
+                self._process_one(crash)
+                self._index_if_due(idle=False)  # others must not wait for dumps that are slow
+            except MissionControlError:
+                self._queue.release([c.crash_id for c in leased[number + 1 :]], self._name, self._now())
+                raise
 
     def _process_one(self, crash: Leased) -> None:
         try:
-            document = self._work.process(crash.crash_id)
-            self._ready.append((crash.crash_id, crash_row(document, self._fields(), self._index.columns)))
+            document = self._work.process(crash.crash_id, crash.attempts)
+            row = crash_row(document, self._fields(), self._index.columns)
+            self._ready.append(_Ready(crash.crash_id, pack_processed_crash(document), row))
         except NotFound:
             self._queue.forget(crash.crash_id)  # deleted while it waited
         except StorageFull:
@@ -106,15 +133,55 @@ class Worker:
             logger.exception("crash_failed", crash_id=crash.crash_id, attempt=crash.attempts)
             self._queue.failed(crash, self._name, reason, self._now())
 
+    def _count_if_due(self) -> None:
+        """Counting that fails keeps nobody from processing; the marks stay."""
+        try:
+            self._counts.run_if_due()
+        except MissionControlError as error:
+            logger.error("crash_counts_failed", code=error.code, message=error.message)
+
     def _index_if_due(self, idle: bool) -> None:
+        """Index what is ready in the thread for it, which waits for the disk while the next crashes are processed.
+
+        Raises what the round before failed with.
+        """
+        full = len(self._ready) >= _INDEX_ROWS
+        if self._indexing is not None and (full or self._indexing.done()):
+            self._end_index()
         waited = time.monotonic() - self._last_index
-        if self._ready and (idle or waited > _INDEX_EVERY_S or len(self._ready) >= _INDEX_ROWS):
-            self._index_now()
+        if self._indexing is None and (idle or full or waited > _INDEX_EVERY_S):
+            self._begin_index()
 
     def _index_now(self) -> None:
-        """Make what is ready searchable, then done. What fails here is processed again when its lease ends."""
+        self._end_index()
+        self._begin_index()
+        self._end_index()
+
+    def _begin_index(self) -> None:
         ready, self._ready = self._ready, []
         self._last_index = time.monotonic()
         if ready:
-            self._index.add([row for _, row in ready], self._now())
-            self._queue.done([crash_id for crash_id, _ in ready], self._name, self._now())
+            self._indexing = self._indexer.submit(self._index_all, ready)
+
+    def _end_index(self) -> None:
+        indexing, self._indexing = self._indexing, None
+        if indexing is not None:
+            indexing.result()
+
+    def _index_all(self, ready: Sequence[_Ready]) -> None:
+        """Store what is ready and make it searchable, then it is done.
+
+        What is held by another meanwhile is that one's. What fails here is processed again when its lease ends, at once
+        when there was no room.
+        """
+        held = self._queue.hold([r.crash_id for r in ready], self._name, LEASE_S, self._now())
+        ready = [r for r in ready if r.crash_id in held]
+        try:
+            gone = self._work.store({r.crash_id: r.packed for r in ready})
+            self._index.add([r.row for r in ready if r.crash_id not in gone], self._now())
+        except StorageFull:
+            self._queue.release([r.crash_id for r in ready], self._name, self._now())
+            raise
+        for crash_id in gone:
+            self._queue.forget(crash_id)
+        self._queue.done([r.crash_id for r in ready], self._name, self._now())

@@ -83,14 +83,6 @@ class Edge:
         """A snapshot for the metrics."""
         return EdgeCounts(self._accepted, self._duplicates, self._body_bytes, self.refusals.totals)
 
-    def start(self) -> None:
-        """Begin to flush the counts of refusals; call it on the event loop that serves."""
-        self.refusals.start()
-
-    async def stop(self) -> None:
-        """Flush the counts of refusals a last time."""
-        await self.refusals.stop()
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one submission: 200 when it is stored, else `{code, message, hint}`."""
         body_read = False

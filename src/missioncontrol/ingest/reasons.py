@@ -28,6 +28,12 @@ UNKNOWN_ADDRESS = Reason(
     "Use /submit/telemetry/<docId>/<docType>/<app>/<version>/<channel>/<buildId>?v=4 "
     "or /submit/<namespace>/<docType>/<docVersion>/<docId>.",
 )
+PINGS_NOT_TAKEN = Reason(
+    404,
+    "pings_not_taken",
+    "This server takes crash reports only, at POST /submit.",
+    "Pings need the part edge: missioncontrol serve, or with --only: edge.",
+)
 MISSING_VERSION = Reason(
     400,
     "missing_version",

@@ -1,5 +1,4 @@
-"""The scheduler: looks every few seconds for runs that wait and for days that are due, and makes them one by one;
-once a day it takes out what the tables keep no longer.
+"""The scheduler: looks every few seconds for runs that wait and for days that are due, and makes them one by one.
 
 Each run is a process of its own (`missioncontrol backfill ...`), so that its memory is gone when it ends and a crash
 of it harms nobody. What it does, it notes itself; here only what it can no longer note. One scheduler an installation.
@@ -39,7 +38,6 @@ class Scheduler:
     def __init__(self, services: Services, command: list[str]) -> None:
         self._services, self._command = services, command
         self._settings = services.config.jobs
-        self._expired: date | None = None
         daily_time(self._settings)
 
     def run(self, stop: threading.Event) -> None:
@@ -54,7 +52,6 @@ class Scheduler:
                     self.run_waiting(stop)
                     if polls % _DUE_EVERY_POLLS == 0:
                         self.run_due(stop)
-                        self.expire(utc(system_clock()))
                 except MissionControlError as error:
                     logger.error("jobs_failed", code=error.code, message=error.message)
                 except Exception:
@@ -74,14 +71,6 @@ class Scheduler:
             if stop.is_set():
                 return
             self._make(plan_for(due), "schedule", stop)
-
-    def expire(self, now: datetime) -> None:
-        """Once a day, take out what the tables keep no longer."""
-        if now.date() == self._expired or now.time() < daily_time(self._settings):
-            return
-        self._expired = now.date()  # a failure is told and tried again tomorrow, or by `lake expire`
-        for gone in self._services.expire():
-            logger.info("expired", table=gone.table, rows=gone.rows, size_bytes=gone.size_bytes)
 
     def due(self, now: datetime) -> list[date]:
         """The days to make now, oldest first."""

@@ -1,4 +1,4 @@
-"""Care of the lake: compaction, sealing, rollups and vacuum in turn, in the background or on command.
+"""Care of the lake: compaction, folding, sealing, rollups and vacuum in turn, in the background or on command.
 
 Never changes what a query returns and never stops for one table's trouble: it is reported, and tried again
 next time.
@@ -19,13 +19,15 @@ from missioncontrol.clock import Clock, system_clock
 from missioncontrol.config import Lake, Retention
 from missioncontrol.errors import MissionControlError, StorageError
 from missioncontrol.lake.compaction import Compacted, Progress, compact
+from missioncontrol.lake.folding import Folding
+from missioncontrol.lake.locks import caring
 from missioncontrol.lake.plan import kept_days, oldest_day
 from missioncontrol.lake.rollup import TABLE, Rolled, refresh_rollups
 from missioncontrol.lake.seal import TABLE as ARCHIVE
 from missioncontrol.lake.seal import seal, sealings
 from missioncontrol.lake.seal_process import SealProcess
 from missioncontrol.lake.snapshot import LakeReader, Snapshot
-from missioncontrol.lake.tables import SHAPES, LakeTable, lake_tables
+from missioncontrol.lake.tables import CRASHES, SHAPES, LakeTable, lake_tables
 from missioncontrol.lake.vacuum import Vacuumed, vacuum
 from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.registry.model import Registry
@@ -82,20 +84,33 @@ class LakeCare:
         self._lake_path, self._cache_path = lake_path, cache_path
         self._registry_source, self._settings, self._clock = registry_source, settings, clock
         self._sealing = SealProcess(lake_path, cache_path, settings.target_file_bytes)
+        self._folding = Folding(lake_path, cache_path, clock)
 
     def run(self, stop: threading.Event) -> None:
-        """Take turns until `stop` is set, `compact_interval_s` apart."""
+        """Take turns until `stop` is set, `compact_interval_s` apart; waits while another process does."""
         while not stop.wait(self._settings.compact_interval_s):
+            try:
+                with caring(self._lake_path) as alone:
+                    if alone:
+                        self._run_alone(stop)
+            except MissionControlError as error:
+                _log.error("lake_care_failed", code=error.code, message=error.message)
+        self._sealing.stop()
+
+    def _run_alone(self, stop: threading.Event) -> None:
+        while not stop.is_set():
             try:
                 self.run_once(stop)
             except Exception:
                 _log.exception("lake_care_failed")
-        self._sealing.stop()
+            stop.wait(self._settings.compact_interval_s)
 
     def run_once(self, stop: threading.Event | None = None) -> CareReport:
         """One turn over all tables; what fails for one is in the report. `stop` ends it after the next merge."""
         turn = _Turn(stop or threading.Event())
         for table in lake_tables(self._registry_source()).values():
+            if table.name == CRASHES:
+                self._step(turn, table.name, partial(self._fold, turn))
             self._step(turn, table.name, partial(self._compact, turn, table))
             if table.name == ARCHIVE and self._settings.seal_archive:
                 self._step(turn, table.name, partial(self._seal, turn))
@@ -124,6 +139,9 @@ class LakeCare:
             stop=turn.stop,
             leave_settled=table.name == ARCHIVE and self._settings.seal_archive,
         )
+
+    def _fold(self, turn: _Turn) -> None:
+        turn.compacted += self._folding.run(stop=turn.stop)
 
     def _seal(self, turn: _Turn) -> None:
         """Hear what the child did since the last turn; start one when there is something to do."""
@@ -164,11 +182,11 @@ def compact_now(
     settings: Lake,
     progress: Progress | None = None,
 ) -> list[Compacted]:
-    """Merge every partition, today's too, as far as `target_file_bytes` allows; then make the rollups.
+    """Fold crashes, merge every partition, today's too, as far as `target_file_bytes` allows; then make the rollups.
 
     The archive is sealed instead, where the settings say that it is to be.
     """
-    done: list[Compacted] = []
+    done = Folding(lake_path, cache_path).run(full=True)
     tables = lake_tables(registry)
     for table in tables.values():
         target = settings.target_file_bytes

@@ -21,7 +21,7 @@ from missioncontrol.errors import StorageError
 from missioncontrol.lake.actions import StagedFile
 from missioncontrol.lake.delta import delta_failures
 from missioncontrol.lake.durability import flush
-from missioncontrol.lake.filenames import kind_of
+from missioncontrol.lake.filenames import Kind, kind_of
 from missioncontrol.lake.locks import rewriting
 from missioncontrol.lake.merge import merged, read, readable, slices
 from missioncontrol.lake.parquet import COMPACTED_LEVEL, PartFile
@@ -73,11 +73,15 @@ def compact(
     snapshot = LakeReader(lake_path, cache_path).snapshot(table.name)
     if snapshot is None:
         return []
-    snapshot = _unsealed(snapshot)
+    reports = _of_kind(snapshot, "reports")
+    snapshot = _of_kind(snapshot, "")  # what is sealed, only sealing merges
     settled = _settled(snapshot, clock, full)
     if leave_settled:
         snapshot = _without(snapshot, settled)
     merges = plan(snapshot, target_file_bytes, settled)
+    # Counts of an hour are made again while it goes on, so their files stay apart until the day is settled.
+    over = _settled(reports, clock, full)
+    merges += plan(_only(reports, over), target_file_bytes, over)
     done: list[Compacted] = []
     failure: StorageError | None = None
     for merge in merges:
@@ -99,9 +103,14 @@ def compact(
     return done
 
 
-def _unsealed(snapshot: Snapshot) -> Snapshot:
-    """Without the files that are sealed: only sealing merges those."""
-    return msgspec.structs.replace(snapshot, files=tuple(f for f in snapshot.files if not kind_of(f.path)))
+def _of_kind(snapshot: Snapshot, kind: Kind) -> Snapshot:
+    return msgspec.structs.replace(
+        snapshot, files=tuple(f for f in snapshot.files if kind_of(f.path) == kind)
+    )
+
+
+def _only(snapshot: Snapshot, kept: Collection[Partition]) -> Snapshot:
+    return msgspec.structs.replace(snapshot, files=tuple(f for f in snapshot.files if f.partition in kept))
 
 
 def _without(snapshot: Snapshot, left: Collection[Partition]) -> Snapshot:
@@ -177,7 +186,7 @@ def _write(
     paths = [file.path for file in files]
     large = table.sums and sum(file.rows for file in files) > _AT_ONCE_ROWS
     pieces = slices(table, paths, _AT_ONCE_ROWS) if large else [None]
-    with PartFile(lake_path, table.name, partition, COMPACTED_LEVEL) as part:
+    with PartFile(lake_path, table.name, partition, COMPACTED_LEVEL, kind_of(paths[0])) as part:
         for condition in pieces:
             part.write(merged(table, columns, [read(path, condition) for path in paths]))
         return part.staged()

@@ -1,4 +1,5 @@
-"""What the name of a data file says: a file of the archive that is sealed, or that holds discarded pings only.
+"""What the name of a data file says: a file of the archive that is sealed or holds discarded pings only, or counts of
+crash reports.
 
 A name is known without opening the file, and neither Delta nor anybody else takes it for more than a name.
 """
@@ -8,8 +9,10 @@ from __future__ import annotations
 import uuid
 from typing import Literal
 
-Kind = Literal["", "sealed", "discarded"]
-"""`sealed`: bodies are kept unpacked, no ping was discarded. `discarded`: the same of discarded pings only."""
+Kind = Literal["", "sealed", "discarded", "reports"]
+"""`sealed`: bodies are kept unpacked, no ping was discarded. `discarded`: the same of discarded pings only. `reports`:
+sums over the table `crashes`, which are made again as a whole."""
+_KINDS: tuple[Kind, ...] = ("sealed", "discarded", "reports")
 
 
 def new_path(partition: tuple[tuple[str, str], ...], kind: Kind = "") -> str:
@@ -21,9 +24,7 @@ def new_path(partition: tuple[tuple[str, str], ...], kind: Kind = "") -> str:
 def kind_of(path: str) -> Kind:
     """What the name says; the empty text: nothing."""
     words = path.rpartition("/")[2].split("-")
-    if len(words) == 3 and words[1] == "sealed":
-        return "sealed"
-    return "discarded" if len(words) == 3 and words[1] == "discarded" else ""
+    return next((kind for kind in _KINDS if len(words) == 3 and words[1] == kind), "")
 
 
 def _safe(value: str) -> str:

@@ -40,6 +40,13 @@ def rewriting(lake_path: Path, table: str, day: str, timeout_s: float = 0.0) -> 
 
 
 @contextmanager
+def caring(lake_path: Path) -> Iterator[bool]:
+    """Care for the whole lake, as long as the block lasts; False while another process does."""
+    with _locked(lake_path, "care", False, 0.0) as held:
+        yield held
+
+
+@contextmanager
 def _locked(lake_path: Path, name: str, shared: bool, timeout_s: float) -> Iterator[bool]:
     file = _open(lake_path / "_locks" / f"{name}.lock")
     try:

@@ -72,10 +72,15 @@ def write_partitions(
 
 
 def write_file(
-    lake_path: Path, table: str, partition: tuple[tuple[str, str], ...], rows: pa.Table, level: int
+    lake_path: Path,
+    table: str,
+    partition: tuple[tuple[str, str], ...],
+    rows: pa.Table,
+    level: int,
+    kind: Kind = "",
 ) -> StagedFile:
     """Write rows of one partition, without its columns, as one sorted file; after an error none is left."""
-    with PartFile(lake_path, table, partition, level) as part:
+    with PartFile(lake_path, table, partition, level, kind) as part:
         part.write(sort(table, rows))
         return part.staged()
 
@@ -95,7 +100,7 @@ class PartFile:
         kind: Kind = "",
     ) -> None:
         self._lake_path, self._table, self._partition, self._level = lake_path, table, partition, level
-        self._path, self._kind = new_path(partition, kind), kind
+        self._path, self._sealed = new_path(partition, kind), kind in ("sealed", "discarded")
         self._full = lake_path / table / self._path
         self._writer: pq.ParquetWriter | None = None
         self._stats = _Stats(0, {}, {}, {})
@@ -109,10 +114,10 @@ class PartFile:
         with self._failures():
             if self._writer is None:
                 self._full.parent.mkdir(parents=True, exist_ok=True)
-                page_bytes = 2 * SEALED_GROUP_BYTES if self._kind else _PAGE_BYTES
+                page_bytes = 2 * SEALED_GROUP_BYTES if self._sealed else _PAGE_BYTES
                 self._writer = open_parquet(rows.schema, self._full, self._level, page_bytes)
             # The pieces of a sealed file are its row groups.
-            size = rows.num_rows if self._kind else group_rows(rows)
+            size = rows.num_rows if self._sealed else group_rows(rows)
             self._writer.write_table(rows, row_group_size=max(1, size))
         self._stats = _with(self._stats, rows)
 

@@ -15,6 +15,7 @@ import msgspec
 
 from missioncontrol.config import Retention
 from missioncontrol.lake.snapshot import FileRef, Snapshot
+from missioncontrol.lake.tables import CRASHES, REVISIONS
 
 FANOUT = 8
 _SMALLEST_TIER_BYTES = 512 * 1024
@@ -93,8 +94,8 @@ def bins(files: Sequence[FileRef], target_bytes: int) -> list[list[FileRef]]:
 
 
 def kept_days(settings: Retention, table: str) -> int:
-    """How many days the table keeps; 0: for ever."""
-    days: int = getattr(settings, table, 0)
+    """How many days the table keeps; 0: for ever. Revisions stay as long as the rows that they are about."""
+    days: int = getattr(settings, CRASHES if table == REVISIONS else table, 0)
     return days
 
 

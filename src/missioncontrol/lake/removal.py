@@ -16,13 +16,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from missioncontrol.errors import StorageError
-from missioncontrol.lake.actions import StagedFile
-from missioncontrol.lake.delta import delta_failures
-from missioncontrol.lake.durability import flush
 from missioncontrol.lake.locks import rewriting
 from missioncontrol.lake.merge import readable
-from missioncontrol.lake.parquet import COMPACTED_LEVEL, PartFile
 from missioncontrol.lake.plan import day
+from missioncontrol.lake.sifting import sifted
 from missioncontrol.lake.snapshot import FileRef, LakeReader
 from missioncontrol.lake.swap import swap
 
@@ -104,25 +101,14 @@ class RowRemoval:
 
     def _rewrite(self, file: FileRef, wanted: Collection[str]) -> int:
         """How many rows left with this file; 0: another commit was faster."""
+        values = pa.array(list(wanted), pa.string())
+
+        def keeps(rows: pa.Table) -> pa.Array:
+            return pc.invert(pc.is_in(rows[self._column], values))
+
         try:
-            staged, removed = self._without(file, wanted)
+            staged, removed = sifted(self._lake_path, self._table, file, keeps)
         except FileNotFoundError:
             return 0
-        with delta_failures(self._lake_path / self._table):
-            flush([self._lake_path / self._table / one.path for one in staged])
         gone = swap(self._lake_path, self._table, staged, [file], data_change=True, attempts=_ATTEMPTS)
         return removed if gone else 0
-
-    def _without(self, ref: FileRef, wanted: Collection[str]) -> tuple[list[StagedFile], int]:
-        values = pa.array(list(wanted), pa.string())
-        kept = removed = 0
-        with PartFile(self._lake_path, self._table, ref.partition, COMPACTED_LEVEL) as part:
-            with readable(ref.path), pq.ParquetFile(ref.path) as file:
-                for number in range(file.num_row_groups):
-                    group = file.read_row_group(number, use_threads=False)
-                    rest = group.filter(pc.invert(pc.is_in(group[self._column], values)))
-                    removed += group.num_rows - rest.num_rows
-                    kept += rest.num_rows
-                    if rest.num_rows:
-                        part.write(rest)
-            return ([part.staged()] if kept else []), removed

@@ -20,17 +20,14 @@ import structlog
 from missioncontrol.clock import Clock, system_clock, utc_date
 from missioncontrol.config import Retention
 from missioncontrol.errors import StorageError
-from missioncontrol.lake.actions import StagedFile
 from missioncontrol.lake.calendar_guard import doubt
-from missioncontrol.lake.delta import delta_failures
-from missioncontrol.lake.durability import flush
 from missioncontrol.lake.filenames import kind_of
 from missioncontrol.lake.merge import readable
-from missioncontrol.lake.parquet import COMPACTED_LEVEL, PartFile
 from missioncontrol.lake.plan import day, kept_days
+from missioncontrol.lake.sifting import sifted
 from missioncontrol.lake.snapshot import FileRef, LakeReader, Snapshot
 from missioncontrol.lake.swap import swap
-from missioncontrol.lake.tables import SHAPES
+from missioncontrol.lake.tables import CRASHES, REVISIONS, SHAPES
 
 ARCHIVE = "pings"
 DISCARDED = "pings_discarded"
@@ -123,7 +120,17 @@ class _Lake:
         """Whole days of one table."""
         days = kept_days(self._settings, table)
         limit = _limit(days, today)
-        return self._remove(table, dry_run, lambda snapshot: _older(snapshot, limit), (table, days, limit))
+
+        def doomed(snapshot: Snapshot) -> list[FileRef]:
+            old = _older(snapshot, limit)
+            if table != REVISIONS or dry_run or not old:
+                return old
+            # Without its revisions every row that a crash ever had would count.
+            crashes = self._reader.snapshot(CRASHES)
+            needed = {day(f.partition) for f in crashes.files} if crashes is not None else set()
+            return [f for f in old if day(f.partition) not in needed]
+
+        return self._remove(table, dry_run, doomed, (table, days, limit))
 
     def _discarded(self, table: str, today: date, dry_run: bool) -> Expired | None:
         """Discarded pings that are older than they are kept, in days that stay."""
@@ -173,11 +180,9 @@ def _sift(lake_path: Path, file: FileRef, label: tuple[str, int, date], dry_run:
             return None
         if dry_run:
             return Expired(*label, 1, rows, file.size_bytes * rows // max(1, file.rows))
-        staged = _counted(lake_path, file)
+        staged, _ = sifted(lake_path, ARCHIVE, file, lambda pings: pc.is_null(pings["discarded"]))
     except FileNotFoundError:
         return None
-    with delta_failures(lake_path / ARCHIVE):
-        flush([lake_path / ARCHIVE / one.path for one in staged])
     if not swap(lake_path, ARCHIVE, staged, [file], data_change=True, attempts=_ATTEMPTS):
         return None
     return Expired(*label, 1, rows, file.size_bytes - sum(one.size_bytes for one in staged))
@@ -190,20 +195,6 @@ def discarded_rows(path: str) -> int:
             return 0
         column = file.read(columns=["discarded"], use_threads=False)["discarded"]
         return int(len(column) - column.null_count)
-
-
-def _counted(lake_path: Path, ref: FileRef) -> list[StagedFile]:
-    """The file again, a row group at a time, without discarded pings; nothing when it has no others."""
-    rows = 0
-    with PartFile(lake_path, ARCHIVE, ref.partition, COMPACTED_LEVEL) as part:
-        with readable(ref.path), pq.ParquetFile(ref.path) as file:
-            for number in range(file.num_row_groups):
-                group = file.read_row_group(number, use_threads=False)
-                counted = group.filter(pc.is_null(group["discarded"]))
-                if counted.num_rows:
-                    part.write(counted)
-                    rows += counted.num_rows
-        return [part.staged()] if rows else []
 
 
 def _limit(days: int, today: date) -> date:

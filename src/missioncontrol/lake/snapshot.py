@@ -33,7 +33,7 @@ class FileRef(msgspec.Struct, frozen=True):
     size_bytes: int
     rows: int
     first_window: datetime | None
-    """Smallest and largest `window_start` (`arrival`, `received` where there is none); None: not known."""
+    """Smallest and largest `window_start` (`arrival`, `received`, `date` where there is none); None: not known."""
     last_window: datetime | None
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from missioncontrol.lake import crash_columns
+from missioncontrol.registry import crash_columns
 from missioncontrol.registry.model import Dimension, Measure, Registry
 
 Type = Literal[
@@ -122,6 +122,12 @@ SHAPES: dict[str, Shape] = {
             sums=False,
         ),
         Shape(
+            "crash_signature_counts",
+            "Crash signature counts",
+            "Crash reports of an hour by signature, process type and few dimensions; from the table `crashes`.",
+            sort_by=("application", "channel", "version", "signature", "window_start"),
+        ),
+        Shape(
             "crash_revisions",
             "Crash revisions",
             "Which row of `crashes` counts, for crashes that were processed again or deleted.",
@@ -228,12 +234,29 @@ _CRASHES = (
     *(Column(name, "int64", protected=True) for name in crash_columns.PROTECTED_INTEGERS),
     Column("protected_fields", "text_map", "Other fields of the user's own declarations.", protected=True),
 )
+_SIGNATURE_KEYS = (
+    Column("window_start", "timestamp", "Start of the hour of receipt, UTC."),
+    _DATE,
+    Column("application", "string", "Product, as in error_aggregates."),
+    Column("channel", "string"),
+    Column("version", "string"),
+    Column("build_id", "string"),
+    Column("os_name", "string"),
+    Column("process_type", "string", "As in `crashes`: parent, content, gpu ..."),
+    Column("signature", "string", "As in `crashes`: the one that counts now."),
+)
+_SIGNATURE_COUNTS = (
+    Column("reports", "int64", "Reports that were kept."),
+    Column("crashes", "float64", "Crashes that they stand for: the sum of 1 / throttle_rate."),
+)
 _CRASH_REVISIONS = (
     Column("submission_date", "date", "UTC day of receipt of the crash."),
     Column("uuid", "string", "The crash id."),
     Column("revision", "int64", "The row of `crashes` that counts; -1: none, the crash was deleted."),
     Column("at", "timestamp", "When that was so, UTC."),
 )
+CRASHES = "crashes"
+REVISIONS = "crash_revisions"
 DELETED = -1
 """Revision of a crash that was deleted."""
 
@@ -277,6 +300,7 @@ def lake_tables(registry: Registry) -> dict[str, LakeTable]:
             (_WINDOW, _DATE, Column("reason", "string", "Why.")),
             (Column("count", "int64", "Pings."),),
         ),
+        _summing("crash_signature_counts", _SIGNATURE_KEYS, _SIGNATURE_COUNTS),
         _table("crash_revisions", _CRASH_REVISIONS, ()),
         _table("crashes", _CRASHES, ()),
         _table("pings", _PINGS, ()),

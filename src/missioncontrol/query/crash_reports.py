@@ -1,7 +1,7 @@
 """What the pages of crashes ask of the table `crashes`: typed questions and answers.
 
 Every question is answered from the rows that count (the newest of a crash, none of a deleted one), so an answer is as
-new as the table. Only `comments()` touches a protected column. Calls block: run them in threads.
+new as the table. Only `comments()` hands out a protected column. Calls block: run them in threads.
 """
 
 from __future__ import annotations
@@ -12,7 +12,15 @@ from typing import Any
 
 import msgspec
 
-from missioncontrol.query.crash_selection import Selection, moment_of, span_of, weight_of, where
+from missioncontrol.query.crash_selection import (
+    EMPTY,
+    Intervals,
+    Selection,
+    moment_of,
+    span_of,
+    weight_of,
+    where,
+)
 from missioncontrol.query.engine import Engine
 
 
@@ -26,7 +34,7 @@ class Ranked(msgspec.Struct, frozen=True):
     count: float
     count_before: float
     installs: int
-    """Distinct install times: at least so many installations."""
+    """Distinct ids of clients, or install times where there are none: at least so many installations. 0: not known."""
     startup: float
     """Of `count`, those that came while starting."""
     garbage: float
@@ -43,6 +51,10 @@ class Ranking(msgspec.Struct, frozen=True):
     reports: int
     sampled: int
     """Reports that stand for more than one crash."""
+    empty: float
+    """Of `count`, those whose signature says that there is none: `EMPTY: ...`."""
+    null: float
+    """Of `count`, those without a signature."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -53,7 +65,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Bucket(msgspec.Struct, frozen=True):
-    """Crashes of one group in one interval, numbered from the start of the span."""
+    """Crashes of one group in one interval, numbered from 0."""
 
     group: str | None
     number: int
@@ -89,6 +101,10 @@ class Totals(msgspec.Struct, frozen=True):
     startup: float
     garbage: float
     sampled: int
+    empty: float
+    """Of `count`, those whose signature says that there is none: `EMPTY: ...`."""
+    null: float
+    """Of `count`, those without a signature."""
 
 
 class Comment(msgspec.Struct, frozen=True):
@@ -141,8 +157,11 @@ BREAKDOWNS = {
     "signature": "signature",
 }
 """What crashes can be broken down by -> SQL."""
+_INSTALLATION = "coalesce(client_guid, CAST(install_time AS VARCHAR))"
+"""Crashpad's clients have an id, Firefox's a time of installation. The ids are protected: they are only counted."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FLAGGED = "coalesce({}, false)"
+_EMPTY = f"starts_with(signature, '{EMPTY}')"
 _STARTUP, _GARBAGE = _FLAGGED.format("startup_crash"), _FLAGGED.format("is_garbage_collecting")
 
 
@@ -157,13 +176,14 @@ class CrashReports:
         condition, parameters = where(selection.before())
         sql = f"""
             WITH w AS (
-                SELECT signature, {moment_of(selection.by)} >= ? AS now, {weight_of(selection)} AS weight, install_time,
+                SELECT signature, {moment_of(selection.by)} >= ? AS now, {weight_of(selection)} AS weight,
+                    {_INSTALLATION} AS installation,
                     {_STARTUP} AS startup, {_GARBAGE} AS garbage, throttle_rate
                 FROM {{crashes}} WHERE {condition}
             ), s AS (
                 SELECT signature, coalesce(sum(weight) FILTER (now), 0) AS count,
                     coalesce(sum(weight) FILTER (NOT now), 0) AS before,
-                    count(DISTINCT install_time) FILTER (now) AS installs,
+                    count(DISTINCT installation) FILTER (now) AS installs,
                     coalesce(sum(weight) FILTER (now AND startup), 0) AS startup,
                     coalesce(sum(weight) FILTER (now AND garbage), 0) AS garbage,
                     count(*) FILTER (now) AS reports,
@@ -174,42 +194,50 @@ class CrashReports:
                     row_number() OVER (ORDER BY before DESC, signature) AS rank_before,
                     count(*) FILTER (count > 0) OVER () AS signatures,
                     sum(count) OVER () AS all_now, sum(before) OVER () AS all_before,
-                    sum(reports) OVER () AS all_reports, sum(sampled) OVER () AS all_sampled
+                    sum(reports) OVER () AS all_reports, sum(sampled) OVER () AS all_sampled,
+                    sum(count) FILTER ({_EMPTY}) OVER () AS all_empty,
+                    sum(count) FILTER (signature IS NULL) OVER () AS all_null
                 FROM s
             )
             SELECT signature, rank, CASE WHEN before > 0 THEN rank_before END, count, before, installs, startup,
-                garbage, signatures, all_now, all_before, all_reports, all_sampled
+                garbage, signatures, all_now, all_before, all_reports, all_sampled, coalesce(all_empty, 0),
+                coalesce(all_null, 0)
             FROM r WHERE count > 0 ORDER BY rank LIMIT {int(limit)} OFFSET {int(offset)}"""
         rows = self._rows(selection.before(), sql, [selection.start, *parameters])
         if not rows:
-            totals = self.totals(selection) if offset else Totals(0, 0, 0, 0, 0, 0)
-            return Ranking([], 0, totals.count, 0, totals.reports, totals.sampled)
-        _, _, _, _, _, _, _, _, signatures, now, before, reports, sampled = rows[0]
-        return Ranking(
-            [Ranked(*row[:8]) for row in rows], signatures, now, before, int(reports), int(sampled)
-        )
+            t = self.totals(selection) if offset else Totals(0, 0, 0, 0, 0, 0, 0, 0)
+            return Ranking([], 0, t.count, 0, t.reports, t.sampled, t.empty, t.null)
+        signatures, now, before, reports, sampled, empty, null = rows[0][8:]
+        ranked = [Ranked(*row[:8]) for row in rows]
+        return Ranking(ranked, signatures, now, before, int(reports), int(sampled), empty, null)
+
+    def any(self) -> bool:
+        """Whether there is any crash at all."""
+        return bool(self._engine.over_crashes("SELECT 1 FROM {crashes} LIMIT 1", []))
 
     def totals(self, selection: Selection) -> Totals:
         """Sums over the selection."""
         condition, parameters = where(selection)
         weight = weight_of(selection)
         sql = f"""
-            SELECT coalesce(sum({weight}), 0), count(*), count(DISTINCT install_time),
+            SELECT coalesce(sum({weight}), 0), count(*), count(DISTINCT {_INSTALLATION}),
                 coalesce(sum({weight}) FILTER ({_STARTUP}), 0), coalesce(sum({weight}) FILTER ({_GARBAGE}), 0),
-                count(*) FILTER (throttle_rate > 0 AND throttle_rate < 1)
+                count(*) FILTER (throttle_rate > 0 AND throttle_rate < 1),
+                coalesce(sum({weight}) FILTER ({_EMPTY}), 0),
+                coalesce(sum({weight}) FILTER (signature IS NULL), 0)
             FROM {{crashes}} WHERE {condition}"""
         return Totals(*self._rows(selection, sql, parameters)[0])
 
-    def over_time(self, selection: Selection, by: str, buckets: int) -> list[Bucket]:
-        """Crashes by a name of `BREAKDOWNS`, in so many equal parts of the span."""
+    def over_time(self, selection: Selection, by: str, intervals: Intervals) -> list[Bucket]:
+        """Crashes by a name of `BREAKDOWNS`, in intervals that cover the span."""
         condition, parameters = where(selection)
-        width = selection.length / buckets
         since = f"epoch({moment_of(selection.by)}) - CAST(? AS DOUBLE)"
         number = f"CAST(floor(({since}) / CAST(? AS DOUBLE)) AS INTEGER)"
         sql = f"""
-            SELECT {BREAKDOWNS[by]} AS name, least({number}, {int(buckets) - 1}) AS number, sum({weight_of(selection)})
+            SELECT {BREAKDOWNS[by]} AS name, least({number}, {int(intervals.number) - 1}) AS number,
+                sum({weight_of(selection)})
             FROM {{crashes}} WHERE {condition} GROUP BY ALL ORDER BY ALL"""
-        bound = [str(selection.start.timestamp()), str(width.total_seconds())]
+        bound = [str(intervals.start.timestamp()), str(intervals.width.total_seconds())]
         return [Bucket(*row) for row in self._rows(selection, sql, [*bound, *parameters])]
 
     def systems(self, selection: Selection, signatures: Sequence[str | None]) -> dict[str | None, list[Part]]:
@@ -278,7 +306,7 @@ class CrashReports:
             v AS (SELECT product, list(version ORDER BY n DESC, version)[1:5] AS versions FROM
                 (SELECT product, version, count(*) AS n FROM w WHERE version IS NOT NULL GROUP BY ALL) GROUP BY product)
             SELECT w.product, count(*) AS n, count(*) FILTER ("date" >= ?), count(DISTINCT signature),
-                count(*) FILTER (starts_with(signature, 'EMPTY')),
+                count(*) FILTER ({_EMPTY}),
                 count(*) FILTER (signature IS NULL), epoch_us(max("date")), any_value(v.versions)
             FROM w LEFT JOIN v ON w.product = v.product GROUP BY w.product ORDER BY n DESC, w.product"""
         rows = self._rows(selection, sql, [*parameters, end - timedelta(days=1)])

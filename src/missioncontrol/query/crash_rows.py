@@ -11,15 +11,13 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
-from missioncontrol.lake.tables import Column
+from missioncontrol.lake.tables import CRASHES, REVISIONS, Column
 from missioncontrol.query import dialect
 from missioncontrol.query.relation import Span, scan
 
 if TYPE_CHECKING:
     from missioncontrol.lake.snapshot import FileRef, LakeReader
 
-CRASHES = "crashes"
-REVISIONS = "crash_revisions"
 _KEYS = (Column("uuid", "string"), Column("revision", "int64"))
 NEWEST = "min_by(revision, (revision >= 0, -revision))"
 """The revision that counts of one crash: -1 (deleted) before all others, then the largest."""

@@ -14,7 +14,7 @@ from missioncontrol.query import dialect
 from missioncontrol.query.relation import Span
 
 By = Literal["report", "build"]
-How = Literal["is", "starts", "contains", "null"]
+How = Literal["is", "starts", "begins", "contains", "null"]
 
 COLUMNS = (
     "uuid", "product", "version", "release_channel", "build", "vendor", "signature", "proto_signature", "process_type",
@@ -23,11 +23,16 @@ COLUMNS = (
     "throttle_rule",
 )  # fmt: skip
 """Public columns of text that a condition may name."""
+EMPTY = "EMPTY"
+"""What signatures begin with that say why a crash could not be named."""
 _FIRST_DAY = date(2000, 1, 1)
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """What a column must be. Of several values one has to match; a value of `null` is not looked at."""
+    """What a column must be. Of several values one has to match; a value of `null` is not looked at.
+
+    `starts` is of versions: `4.0b` is all betas of 4.0. `begins` takes every value for a beginning.
+    """
 
     column: str
     values: tuple[str, ...] = ()
@@ -43,7 +48,7 @@ class Selection(msgspec.Struct, frozen=True):
     """Whether the span is of the receipt of the report or of the day in the build id."""
     conditions: tuple[Condition, ...] = ()
     versions: tuple[str, ...] = ()
-    """Any of them; `4.0b` stands for all versions that begin like that."""
+    """Any of them; `4.0b` stands for all versions that begin with it or with `4.0-beta`."""
     weighted: bool = False
     """Count a report as 1 / throttle_rate crashes."""
 
@@ -55,6 +60,18 @@ class Selection(msgspec.Struct, frozen=True):
     def before(self) -> Selection:
         """The same, with the equally long span before put in front."""
         return msgspec.structs.replace(self, start=self.start - self.length)
+
+
+class Intervals(msgspec.Struct, frozen=True):
+    """Parts of equal length, one after the other."""
+
+    start: datetime
+    width: timedelta
+    number: int
+
+    def starts(self) -> list[datetime]:
+        """When each begins."""
+        return [self.start + n * self.width for n in range(self.number)]
 
 
 def span_of(selection: Selection) -> Span:
@@ -100,8 +117,14 @@ def _one(condition: Condition) -> tuple[str, list[str | datetime | list[str]]]:
     if condition.how == "contains":
         texts = [f"contains(lower({column}), lower(?))" for _ in condition.values]
         return f"({' OR '.join(texts)})", list(condition.values)
+    if condition.how == "begins":
+        return f"({' OR '.join(f'starts_with({column}, ?)' for _ in condition.values)})", list(
+            condition.values
+        )
     if condition.how == "starts":
-        # `4.0b` is every beta of 4.0; a version that ends with a number is itself.
-        each = [f"starts_with({column}, ?)" if v.endswith("b") else f"{column} = ?" for v in condition.values]
-        return f"({' OR '.join(each)})", list(condition.values)
+        # `4.0b` is every beta of 4.0, also as semantic versions name it; a version that ends with a number is itself.
+        betas = [t for v in condition.values if v.endswith("b") for t in (v, f"{v[:-1]}-beta")]
+        exact = [v for v in condition.values if not v.endswith("b")]
+        each = [*(f"starts_with({column}, ?)" for _ in betas), *(f"{column} = ?" for _ in exact)]
+        return f"({' OR '.join(each)})", [*betas, *exact]
     return f"list_contains(?, {column})", [list(condition.values)]

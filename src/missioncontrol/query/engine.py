@@ -15,10 +15,10 @@ import msgspec
 
 from missioncontrol.config import Query as Settings
 from missioncontrol.errors import StorageError
-from missioncontrol.lake.tables import lake_tables
+from missioncontrol.lake.tables import CRASHES, lake_tables
 from missioncontrol.query import sketch_functions
 from missioncontrol.query.aggregates import AggregateQuery, ValuesQuery, as_aggregate
-from missioncontrol.query.crash_rows import CRASHES, counting_rows
+from missioncontrol.query.crash_rows import counting_rows
 from missioncontrol.query.relation import Span, view
 from missioncontrol.query.rows import ARROW_BATCH_ROWS, Deadline, Rows, duckdb_failures
 from missioncontrol.query.statement import Compiler, Parameter, Statement

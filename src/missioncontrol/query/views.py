@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from missioncontrol.lake.tables import CRASH_STATS, Column, LakeTable, lake_tables
+from missioncontrol.lake.tables import CRASH_STATS, REVISIONS, Column, LakeTable, lake_tables
 from missioncontrol.query import dialect
-from missioncontrol.query.crash_rows import NEWEST, REVISIONS
+from missioncontrol.query.crash_rows import NEWEST
 from missioncontrol.query.relation import view
 from missioncontrol.registry.model import Registry
 
@@ -150,7 +150,10 @@ def _v2_branch(source: str, dimensions: Iterable[str], held: Mapping[str, str]) 
     """One row a key, whatever partial rows the lake holds; null where the source keeps no such dimension."""
     kept = [d for d in V2_DIMENSIONS if d in set(dimensions)]
     keys = ["window_start", "submission_date", *(dialect.name(d) for d in kept)]
-    inner = f"SELECT {', '.join([*keys, *_sums(held)])} FROM {source} WHERE {_APPLICATIONS} GROUP BY {_positions(keys)}"
+    where = f"{_APPLICATIONS} AND {_OF_PINGS}" if {"count", _REPORTS} <= held.keys() else _APPLICATIONS
+    inner = (
+        f"SELECT {', '.join([*keys, *_sums(held)])} FROM {source} WHERE {where} GROUP BY {_positions(keys)}"
+    )
     select = [
         "window_start",
         "make_timestamptz(epoch_us(window_start) + 300000000) AS window_end",
@@ -163,6 +166,9 @@ def _v2_branch(source: str, dimensions: Iterable[str], held: Mapping[str, str]) 
 
 
 _APPLICATIONS = "application IN ('Firefox', 'Fennec')"
+_REPORTS = "crash_reports"
+_OF_PINGS = f'("count" IS NOT NULL OR {_REPORTS} IS NULL)'
+"""The predecessor had no crash reports; keys that only they have would be rows without a number."""
 
 
 def _sums(held: Mapping[str, str]) -> list[str]:

@@ -40,7 +40,7 @@ class CompiledCheck(msgspec.Struct, frozen=True):
 
     def holds(self, value: Any) -> bool:
         """Whether a value other than an age passes."""
-        return _holds(self.check, value)
+        return check_holds(self.check, value)
 
 
 class DimensionPlan(msgspec.Struct, frozen=True):
@@ -221,7 +221,7 @@ def _source(source: MeasureSource, measure: Measure, document: Document, places:
 
     def when(values: Values) -> Number | Wrong | None:
         for index, check in checks:
-            if not _holds(check, values[index]):
+            if not check_holds(check, values[index]):
                 return absent
         return function(values)
 
@@ -340,7 +340,8 @@ _VALUES: dict[str, Callable[[MeasureSource, Measure, Document, _Places], Measure
 }
 
 
-def _holds(check: Check, value: Any) -> bool:
+def check_holds(check: Check, value: Any) -> bool:
+    """Whether a value (None: there is none) passes a check that is not about the age of a build."""
     if value is None:
         held = check.or_absent or check.absent
     elif check.absent:

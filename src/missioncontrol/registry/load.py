@@ -19,6 +19,7 @@ import msgspec
 
 from missioncontrol.errors import ConfigError
 from missioncontrol.registry.model import (
+    CRASH_REPORT,
     Application,
     Dimension,
     Document,
@@ -28,8 +29,9 @@ from missioncontrol.registry.model import (
     Registry,
 )
 from missioncontrol.registry.paths import check_path
+from missioncontrol.registry.report_checks import dimension_fault, document_fault, measure_fault
 
-SHIPPED = ("firefox.toml", "glean.toml")
+SHIPPED = ("firefox.toml", "glean.toml", "crash_reports.toml")
 _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "application": Application,
     "document": Document,
@@ -99,8 +101,8 @@ def shipped_files() -> list[SourceFile]:
     return [SourceFile(name, (folder / name).read_text(encoding="utf-8")) for name in SHIPPED]
 
 
-def user_files(paths: Iterable[Path]) -> list[SourceFile]:
-    """The user's files; one that does not exist is passed over."""
+def user_files(paths: Iterable[Path], code: str = "registry_unreadable") -> list[SourceFile]:
+    """The user's files; one that does not exist is passed over. Raises `ConfigError` (`code`)."""
     found = []
     for path in paths:
         try:
@@ -108,9 +110,7 @@ def user_files(paths: Iterable[Path]) -> list[SourceFile]:
         except FileNotFoundError:
             continue
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(
-                "registry_unreadable", f"{path}: {error}", "The file must be UTF-8 text."
-            ) from None
+            raise ConfigError(code, f"{path}: {error}", "The file must be UTF-8 text.") from None
     return found
 
 
@@ -146,17 +146,7 @@ def parse_registry(files: Sequence[SourceFile], reserved: Collection[str] = RESE
 def _merge(files: Sequence[SourceFile]) -> list[Block]:
     blocks: dict[tuple[str, str], Block] = {}
     for file in files:
-        try:
-            content = tomllib.loads(file.text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError("registry_invalid", f"{file.name}: no TOML: {_placed(error, file)}") from None
-        for section, entries in content.items():
-            if section not in _SECTIONS or not isinstance(entries, dict):
-                hint = (
-                    _suggest(section, _SECTIONS) or f"Blocks: {', '.join(f'[{s}.NAME]' for s in _SECTIONS)}."
-                )
-                line = next((i for i, t in enumerate(file.text.splitlines(), 1) if section in t), 1)
-                raise ConfigError("registry_invalid", f"{file.name}:{line}: unknown block [{section}]", hint)
+        for section, entries in sections(file, _SECTIONS, Block.code).items():
             for name, values in entries.items():
                 block = blocks.setdefault((section, name), Block(section, name))
                 if not isinstance(values, dict):
@@ -166,9 +156,21 @@ def _merge(files: Sequence[SourceFile]) -> list[Block]:
     return list(blocks.values())
 
 
-def _placed(error: tomllib.TOMLDecodeError, file: SourceFile) -> str:
-    """What the parser says, with a line also where it only says that the document ended."""
-    return str(error).replace("at end of document", f"at line {len(file.text.splitlines())}, the last one")
+def sections(file: SourceFile, known: Collection[str], code: str) -> dict[str, dict[str, Any]]:
+    """What a file declares, by section and name. Raises `ConfigError` (`code`) for no TOML and for other sections."""
+    try:
+        content = tomllib.loads(file.text)
+    except tomllib.TOMLDecodeError as error:
+        # With a line also where the parser only says that the document ended.
+        last = f"at line {len(file.text.splitlines())}, the last one"
+        placed = str(error).replace("at end of document", last)
+        raise ConfigError(code, f"{file.name}: no TOML: {placed}") from None
+    for section, entries in content.items():
+        if section not in known or not isinstance(entries, dict):
+            hint = _suggest(section, known) or f"Blocks: {', '.join(f'[{s}.NAME]' for s in known)}."
+            line = next((i for i, t in enumerate(file.text.splitlines(), 1) if section in t), 1)
+            raise ConfigError(code, f"{file.name}:{line}: unknown block [{section}]", hint)
+    return content
 
 
 def _suggest(word: str, known: Iterable[str]) -> str:
@@ -206,6 +208,8 @@ def _paths(block: Block, paths: Iterable[str], key: str) -> None:
 
 def _document(block: Block) -> Document:
     document = _convert(block, Document)
+    if fault := document_fault(document, block.values):
+        block.refuse(*fault)
     for entry in document.required:
         _paths(block, [entry] if isinstance(entry, str) else entry, "required")
     for key in ("client", "session"):
@@ -230,6 +234,8 @@ def _dimension(block: Block, documents: dict[str, Document], families: set[str])
         if name not in documents and name not in families:
             block.refuse(f"`from.{name}` names no document", "from", _suggest(name, [*documents, *families]))
         _paths(block, paths, "from")
+    if fault := dimension_fault(dimension):
+        block.refuse(*fault)
     return dimension
 
 
@@ -241,10 +247,14 @@ def _measure(block: Block, documents: dict[str, Document]) -> Measure:
         block.refuse("give either `sources` or the keys of one source", "sources")
     entries = values.pop("sources", None) or [single]
     sources = [_source(block, entry, documents) for entry in entries]
-    if any(s.scale != 1 or s.divide != 1 for s in sources):
-        values["column_type"] = "float64"
+    of_reports = any(CRASH_REPORT in s.documents for s in sources)
+    if of_reports or any(s.scale != 1 or s.divide != 1 for s in sources):
+        values["column_type"] = "float64"  # a report stands for 1 / throttle_rate crashes
     measure = _convert(block, Measure, {"title": block.name.replace("_", " "), **values, "sources": []})
-    return msgspec.structs.replace(measure, sources=sources)
+    measure = msgspec.structs.replace(measure, sources=sources)
+    if fault := measure_fault(measure):
+        block.refuse(*fault)
+    return measure
 
 
 def _source(block: Block, entry: dict[str, Any], documents: dict[str, Document]) -> MeasureSource:

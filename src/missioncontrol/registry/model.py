@@ -3,6 +3,9 @@
 A *path* is text: the object keys from the root of the ping, joined by dots; a key that holds dots is quoted
 (`metrics.string."crash.process_type"`). A path that starts with `@` names a part of the submission itself instead:
 `@application`, `@channel`, `@version`, `@build_id`, `@country`, `@submission_date`.
+
+Of crash reports (the document `crash_report`) a path is a public column of the table `crashes`, or `fields.NAME` for a
+field that the user declared.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ Scalar = str | int | float | bool
 Number = int | float
 Kind = Literal["histogram", "keyed_histogram", "threshold", "scalar", "predicate", "number"]
 ColumnType = Literal["int64", "float64"]
+CRASH_REPORT = "crash_report"
+"""The document that is no ping: a processed crash report, a row of the table `crashes`."""
 
 
 class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,6 +84,8 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Dimensions whose values are taken as they are, without the application's normalisation."""
     os_renames: bool = True
     """Whether the application's `os_renames` hold for it."""
+    renames: dict[str, dict[str, str]] = {}
+    """Of crash reports: dimension -> value -> what pings call it."""
 
 
 class Dimension(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -160,8 +167,15 @@ class Measure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether clients that had at least one are counted; else if `worse` is `up` and `group` not `slowness`."""
 
     @property
+    def of_reports(self) -> bool:
+        """Whether it counts crash reports, from the table `crashes`; then it counts nothing else."""
+        return any(CRASH_REPORT in source.documents for source in self.sources)
+
+    @property
     def counts_clients(self) -> bool:
-        """Whether client_aggregates has sketches of the clients that had at least one."""
+        """Whether client_aggregates has sketches of the clients that had at least one; reports name no client."""
+        if self.of_reports:
+            return False
         return (self.worse == "up" and self.group != "slowness") if self.clients is None else self.clients
 
 
@@ -194,6 +208,11 @@ class Registry(msgspec.Struct, frozen=True):
     applications: dict[str, Application]
     revision: str = ""
     """Changes when anything that is declared changes."""
+
+    @property
+    def pings(self) -> list[Document]:
+        """The documents that are pings."""
+        return [d for d in self.documents.values() if d.name != CRASH_REPORT]
 
     @property
     def keys(self) -> list[Dimension]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 from missioncontrol.registry.model import Application
@@ -85,6 +86,12 @@ TEXT_RULES: dict[str, Rule] = {
     "os_version": os_version,
     "country": country,
 }
+
+
+@lru_cache(maxsize=4096)
+def printable(value: str) -> str:
+    """Control characters, NUL and lone surrogates would break readers of the tables: they become U+FFFD."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in value)
 
 
 def text(value: object) -> str | None:

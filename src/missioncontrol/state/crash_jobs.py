@@ -57,3 +57,5 @@ class Backlog(msgspec.Struct, frozen=True):
     set_aside: int
     oldest_s: float
     """Seconds since the crash was wanted that waits longest; 0 when none does."""
+    reports: int = 0
+    """Of all that waits or is held, the new reports: what `ingest.crash_backlog_max` bounds."""

@@ -2,13 +2,16 @@
 
 At least once: a crash leaves the queue only when its worker says that it is done. A worker holds a crash for a while
 (`due_at` is when that ends); one that dies lets it go. A crash that fails is tried again later and later, then set
-aside with the reason. Asked for again while a worker holds it, it is processed once more. Never touches the crash
-itself.
+aside with the reason; so is one with which worker after worker ended. Asked for again while a worker holds it, it is
+processed once more. Never touches the crash itself.
+
+What comes in is durable at once. What workers say is not: after a loss of power they may do the last seconds again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,10 +19,11 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from missioncontrol.state.crash_jobs import URGENT, USUAL, Backlog, Entry, Leased, SetAside, Upload
-from missioncontrol.state.database import Database, crash_queue, crash_uploads
+from missioncontrol.state.database import Database, crash_queue, crash_uploads, write_first
 from missioncontrol.state.moments import aware
 
 ATTEMPTS = 5
+WORKER_LOST = "worker_lost: each worker that had it ended, or did not come back, before it was processed."
 _PAUSE = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(minutes=10)
 _LONGEST_REASON = 1000
@@ -54,7 +58,7 @@ class CrashQueue:
 
     def _accept(self, uploads: Sequence[Upload], now: datetime) -> list[str]:
         with self._database.engine().begin() as connection:
-            _write_first(connection)
+            write_first(connection)
             wanted = [u.identity for u in uploads]
             query = sa.select(crash_uploads.c.identity, crash_uploads.c.crash_id)
             found = connection.execute(query.where(crash_uploads.c.identity.in_(wanted)))
@@ -72,7 +76,7 @@ class CrashQueue:
     def want(self, crash_ids: Sequence[str], priority: int, now: datetime) -> None:
         """Process these (again); what waits already is only moved up, what was set aside gets another chance."""
         with self._database.engine().begin() as connection:
-            _write_first(connection)
+            write_first(connection)
             for crash_id in dict.fromkeys(crash_ids):
                 row = connection.execute(
                     sa.select(crash_queue).where(crash_queue.c.crash_id == crash_id)
@@ -98,10 +102,18 @@ class CrashQueue:
         until = now + timedelta(seconds=lease_s)
         due = sa.and_(crash_queue.c.set_aside.is_(False), crash_queue.c.due_at <= now)
         order = (crash_queue.c.priority.desc(), crash_queue.c.due_at, crash_queue.c.crash_id)
-        with self._database.engine().begin() as connection:
-            _write_first(connection)
+        with self._unsynced() as connection:
             query = sa.select(crash_queue).where(due).order_by(*order).limit(limit)
             rows = connection.execute(query.with_for_update(skip_locked=True)).all()
+            lost = [row.crash_id for row in rows if row.attempts >= ATTEMPTS]
+            if lost:
+                values = {"holder": "", "reason": WORKER_LOST, "set_aside": True}
+                connection.execute(
+                    sa.update(crash_queue).where(crash_queue.c.crash_id.in_(lost)).values(values)
+                )
+            rows = [row for row in rows if row.attempts < ATTEMPTS]
+            # What was begun before is held alone: those beside it would share its fate, and its attempts.
+            rows = rows[:1] if rows and rows[0].attempts else [row for row in rows if not row.attempts]
             if not rows:
                 return []
             ids = [row.crash_id for row in rows]
@@ -112,15 +124,19 @@ class CrashQueue:
             )
         return [Leased(row.crash_id, row.attempts + 1) for row in rows]
 
-    def hold(self, crash_ids: Sequence[str], holder: str, lease_s: float, now: datetime) -> None:
-        """Hold what is still held for longer."""
-        self._update(crash_ids, holder, {"due_at": now + timedelta(seconds=lease_s)})
+    def hold(self, crash_ids: Sequence[str], holder: str, lease_s: float, now: datetime) -> set[str]:
+        """Hold what is still held for longer; which that is."""
+        held = sa.and_(crash_queue.c.crash_id.in_(list(crash_ids)), crash_queue.c.holder == holder)
+        with self._unsynced() as connection:
+            connection.execute(
+                sa.update(crash_queue).where(held).values(due_at=now + timedelta(seconds=lease_s))
+            )
+            return set(connection.execute(sa.select(crash_queue.c.crash_id).where(held)).scalars())
 
     def done(self, crash_ids: Sequence[str], holder: str, now: datetime) -> None:
         """Take processed crashes out; one that was wanted again meanwhile waits again."""
         held = sa.and_(crash_queue.c.crash_id.in_(list(crash_ids)), crash_queue.c.holder == holder)
-        with self._database.engine().begin() as connection:
-            _write_first(connection)
+        with self._unsynced() as connection:
             connection.execute(sa.delete(crash_queue).where(held, crash_queue.c.again.is_(False)))
             again = {"holder": "", "again": False, "attempts": 0, "due_at": now, "wanted_at": now}
             connection.execute(sa.update(crash_queue).where(held).values(again))
@@ -143,10 +159,11 @@ class CrashQueue:
         with self._database.engine().begin() as connection:
             connection.execute(sa.delete(crash_queue).where(crash_queue.c.crash_id == crash_id))
 
-    def forget_upload(self, crash_id: str) -> None:
-        """Forget the upload that made a crash; a copy of it is a crash of its own."""
+    def remember_upload(self, crash_id: str, now: datetime) -> None:
+        """Know the upload that made a crash for as long as if it had come now."""
+        made_it = crash_uploads.c.crash_id == crash_id
         with self._database.engine().begin() as connection:
-            connection.execute(sa.delete(crash_uploads).where(crash_uploads.c.crash_id == crash_id))
+            connection.execute(sa.update(crash_uploads).where(made_it).values(received_at=now))
 
     def place(self, crash_id: str) -> int | None:
         """How many are before it; None when it is not in the queue or was set aside."""
@@ -191,9 +208,10 @@ class CrashQueue:
             sa.func.count().filter(held),
             sa.func.count().filter(crash_queue.c.set_aside.is_(True)),
             sa.func.min(crash_queue.c.wanted_at).filter(live),
+            sa.func.count().filter(sa.and_(live, crash_queue.c.priority >= USUAL)),
         )
         with self._database.engine().connect() as connection:
-            all_live, now_held, aside, oldest = connection.execute(query).one()
+            all_live, now_held, aside, oldest, reports = connection.execute(query).one()
         age = (
             (
                 now - aware(datetime.fromisoformat(oldest) if isinstance(oldest, str) else oldest)
@@ -201,7 +219,14 @@ class CrashQueue:
             if oldest
             else 0.0
         )
-        return Backlog(all_live - now_held, now_held, aside, max(0.0, age))
+        return Backlog(all_live - now_held, now_held, aside, max(0.0, age), reports)
+
+    def reports_waiting(self, most: int) -> int:
+        """How many new reports are not processed yet, counted up to `most`; what is processed anew is none."""
+        new = sa.and_(crash_queue.c.set_aside.is_(False), crash_queue.c.priority >= USUAL)
+        some = sa.select(sa.literal(1)).where(new).limit(most).subquery()
+        with self._database.engine().connect() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one())
 
     def set_aside(self, limit: int = 100) -> list[SetAside]:
         """Crashes that could not be processed, the latest first."""
@@ -211,6 +236,12 @@ class CrashQueue:
             rows = connection.execute(query).all()
         return [SetAside(r.crash_id, r.attempts, r.reason, aware(r.wanted_at)) for r in rows]
 
+    def received(self, since: datetime) -> int:
+        """How many uploads were received since then, processed or not; copies of known ones do not count."""
+        query = sa.select(sa.func.count()).select_from(crash_uploads)
+        with self._database.engine().connect() as connection:
+            return int(connection.execute(query.where(crash_uploads.c.received_at >= since)).scalar_one())
+
     def forget_uploads(self, before: datetime) -> int:
         """Forget identities of uploads received before; a resend of those is a crash of its own."""
         with self._database.engine().begin() as connection:
@@ -219,8 +250,24 @@ class CrashQueue:
 
     def _update(self, crash_ids: Sequence[str], holder: str, values: dict[str, Any]) -> None:
         held = sa.and_(crash_queue.c.crash_id.in_(list(crash_ids)), crash_queue.c.holder == holder)
-        with self._database.engine().begin() as connection:
+        with self._unsynced() as connection:
             connection.execute(sa.update(crash_queue).where(held).values(values))
+
+    @contextmanager
+    def _unsynced(self) -> Iterator[sa.Connection]:
+        """A transaction that does not wait for the disk: nothing but work is lost with it, and the file stays whole."""
+        with self._database.engine().connect() as connection:
+            sqlite = connection.dialect.name == "sqlite"
+            if sqlite:
+                connection.exec_driver_sql("PRAGMA synchronous = NORMAL")
+            try:
+                write_first(connection)
+                yield connection
+                connection.commit()
+            finally:
+                connection.rollback()
+                if sqlite:  # the connection goes back to the pool
+                    connection.exec_driver_sql("PRAGMA synchronous = FULL")
 
 
 def _row(crash_id: str, priority: int, now: datetime) -> dict[str, Any]:
@@ -228,9 +275,3 @@ def _row(crash_id: str, priority: int, now: datetime) -> dict[str, Any]:
         "crash_id": crash_id, "priority": priority, "wanted_at": now, "due_at": now, "attempts": 0, "holder": "",
         "again": False, "set_aside": False, "reason": "",
     }  # fmt: skip
-
-
-def _write_first(connection: sa.Connection) -> None:
-    """Take SQLite's write lock before the first look, or two that looked at once cannot both write."""
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -91,6 +91,14 @@ crash_deletions = sa.Table(
     sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False, index=True),
     sa.Column("done_at", sa.DateTime(timezone=True)),
 )
+crash_recounts = sa.Table(
+    "crash_recounts",
+    metadata,
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("hour", sa.Integer, primary_key=True),
+    sa.Column("stamp", sa.Text, nullable=False),
+)
+crash_days_gone = sa.Table("crash_days_gone", metadata, sa.Column("before", sa.Date, primary_key=True))
 symbol_changes = sa.Table(
     "symbol_changes",
     metadata,
@@ -98,6 +106,20 @@ symbol_changes = sa.Table(
     sa.Column("debug_file", sa.Text, nullable=False),
     sa.Column("debug_id", sa.Text, nullable=False),
     sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    sqlite_autoincrement=True,
+)
+signature_bugs = sa.Table(
+    "signature_bugs",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("signature", sa.Text, nullable=False),
+    sa.Column("tracker", sa.Text, nullable=False),
+    sa.Column("bug", sa.Text, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+    sa.UniqueConstraint("signature", "tracker", "bug", name="signature_bugs_once"),
+    sa.Index("signature_bugs_by_bug", "bug", "tracker"),
     sqlite_autoincrement=True,
 )
 users = sa.Table(
@@ -183,6 +205,12 @@ class Database:
         return engine
 
 
+def write_first(connection: sa.Connection) -> None:
+    """Take SQLite's write lock before the first look, or two that looked at once cannot both write."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
 def _tell_full(context: sa.engine.ExceptionContext) -> None:
     """SQLite says many things on a full disk, `disk I/O error` among them; raise the one that says what is wrong."""
     database = context.engine.url.database if context.engine is not None else None
@@ -208,6 +236,8 @@ def _migrate(engine: sa.Engine) -> None:
     config.set_main_option("script_location", str(_MIGRATIONS))
     with _migrating, engine.begin() as connection:
         if engine.dialect.name == "sqlite":
-            connection.exec_driver_sql("BEGIN IMMEDIATE") if not connection.in_transaction() else None
+            # Python's sqlite3 begins no transaction before CREATE TABLE: two that open a new database would both make
+            # its tables, and one that dies in the middle would leave some.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

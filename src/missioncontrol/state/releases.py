@@ -64,5 +64,17 @@ class Releases:
             rows = connection.execute(query).all()
         return [Release(r.application, r.channel, r.version, r.build_id, aware(r.published_at)) for r in rows]
 
+    def version_of(self, application: str, channel: str, build_id: str) -> str | None:
+        """The version that a build was first published as."""
+        query = (
+            sa.select(releases.c.version)
+            .where(releases.c.application == application, releases.c.channel == channel)
+            .where(releases.c.build_id == build_id)
+            .order_by(releases.c.published_at)
+        )
+        with self._database.engine().connect() as connection:
+            found: str | None = connection.execute(query.limit(1)).scalar()
+        return found
+
 
 _KEY = ("application", "channel", "version", "build_id")

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from missioncontrol.errors import BadRequest, StorageError
+from missioncontrol.lake.filenames import kind_of
 from missioncontrol.lake.merge import readable
 from missioncontrol.lake.plan import day as partition_day
 from missioncontrol.lake.retention import discarded_rows
@@ -28,8 +29,8 @@ def days_of(file: FileRef, plan: Plan) -> set[date]:
 
 
 def files_of(snapshot: Snapshot, day: date) -> list[FileRef]:
-    """The files of a day of a table."""
-    return [f for f in snapshot.files if partition_day(f.partition) == day]
+    """The files of a day of a table; counts of crash reports are none of what pings make."""
+    return [f for f in snapshot.files if partition_day(f.partition) == day and kind_of(f.path) != "reports"]
 
 
 def refuse_incomplete(plan: Plan, snapshot: Snapshot, day: date, archived: int) -> None:

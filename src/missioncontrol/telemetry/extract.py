@@ -64,7 +64,7 @@ class Extractor:
         keys = [d.name for d in registry.keys]
         measures = list(registry.measures.values())
         self._plan = _RegistryPlan(
-            {(d.namespace, d.type): compile_document(registry, d) for d in registry.documents.values()},
+            {(d.namespace, d.type): compile_document(registry, d) for d in registry.pings},
             keys,
             frozenset(i for i, m in enumerate(measures) if m.column_type == "float64"),
             next((i for i, m in enumerate(measures) if m.name == "usage_hours"), None),
@@ -267,7 +267,7 @@ def _dimension(
         raise _Refused(Discard("wrong_type", plan.dimension.name))
     if len(raw) > MAX_TEXT:
         raise _Refused(Discard("value_too_long", plan.dimension.name))
-    text = raw if raw.isprintable() else _printable(raw)
+    text = raw if raw.isprintable() else normalise.printable(raw)
     rule = normalise.TEXT_RULES.get(plan.normalise)
     return rule(text, application) if rule else text
 
@@ -277,12 +277,6 @@ def _activity_day(raw: Any, submission: Submission) -> str:
     if day is None:
         raise _Refused(Discard("activity_date", repr(raw)[:MAX_TEXT]))
     return day
-
-
-@lru_cache(maxsize=4096)
-def _printable(text: str) -> str:
-    """Control characters, NUL and lone surrogates would break readers of the tables: they become U+FFFD."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def _age_source(value: Any, build_id: str | None) -> Any:
@@ -335,7 +329,7 @@ def _add_pair(pairs: dict[tuple[str, str | None], None], experiment: str, branch
     if not experiment or len(experiment) > MAX_TEXT:
         return
     text = branch if isinstance(branch, str) and len(branch) <= MAX_TEXT else None
-    pairs[_printable(experiment), _printable(text) if text is not None else None] = None
+    pairs[normalise.printable(experiment), normalise.printable(text) if text is not None else None] = None
 
 
 @lru_cache(maxsize=16384)

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from missioncontrol.file_lock import try_lock
+
 if TYPE_CHECKING:
     from missioncontrol.telemetry.batch import BatchReport
 
 KEPT = 120
 """Batches that lags are taken from."""
+LOCK = "stream.lock"
+"""File in the data folder that the process which runs the stream holds locked."""
 
 
 class StreamStatus(msgspec.Struct, frozen=True):
@@ -74,6 +78,15 @@ class StatusFile:
             temporary.replace(self._path)
         except OSError:
             return  # a status that cannot be written must not stop the stream
+
+
+def stream_runs(data: Path) -> bool:
+    """Whether a process of this machine runs the stream of this data folder."""
+    try:
+        with (data / LOCK).open() as file:
+            return not try_lock(file, shared=True)
+    except OSError:
+        return False
 
 
 def read_status(data: Path) -> StreamStatus | None:

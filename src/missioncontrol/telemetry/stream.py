@@ -30,6 +30,7 @@ from missioncontrol.log.protocol import Kind, Log, Record
 from missioncontrol.registry import Registry
 from missioncontrol.telemetry.batch import Batch, BatchReport
 from missioncontrol.telemetry.extract import Extractor
+from missioncontrol.telemetry.status import LOCK
 from missioncontrol.telemetry.submission import from_record
 
 _ROOMY_BYTES = 256 * 1024 * 1024
@@ -42,7 +43,7 @@ class StreamLock:
 
     def __init__(self, data: Path) -> None:
         data.mkdir(parents=True, exist_ok=True)
-        self._file: IO[str] | None = (data / "stream.lock").open("w")
+        self._file: IO[str] | None = (data / LOCK).open("w")
 
     def acquire(self) -> bool:
         """Whether the lock could be had without waiting."""

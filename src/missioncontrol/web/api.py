@@ -8,20 +8,18 @@ on disk. Nothing is cached here or by the client: the next request sees what was
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, TypeVar, cast
 
 import anyio
 import anyio.to_thread
 import msgspec
 from fastapi import APIRouter, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response, StreamingResponse
-from fastapi.routing import APIRoute
 
 from missioncontrol.clock import system_clock, utc
 from missioncontrol.config import Config
-from missioncontrol.errors import BadRequest, MissionControlError, StorageFull, TooSlow
+from missioncontrol.errors import BadRequest, StorageFull, TooSlow
 from missioncontrol.query import formats
 from missioncontrol.query.aggregates import (
     FORMATS,
@@ -36,12 +34,11 @@ from missioncontrol.query.fence import MAX_QUERY_BYTES
 from missioncontrol.query.sql import SqlRunner
 from missioncontrol.registry.model import Registry
 from missioncontrol.web import api_docs
+from missioncontrol.web.api_route import ApiRoute, as_json
 from missioncontrol.web.auth.visit import Record, reader_of
-from missioncontrol.web.refusals import refusal_headers
 from missioncontrol.web.request_body import body_within
 
 T = TypeVar("T")
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 _IN_MEMORY_BYTES = 4 * 1024 * 1024
 _ANSWER_BYTES = 1024 * 1024 * 1024
@@ -65,30 +62,6 @@ class Answer(msgspec.Struct, frozen=True):
     body: BinaryIO
     form: str
     complete: bool
-
-
-class ApiRoute(APIRoute):
-    """Refuses with `{code, message, hint}`, and adds the headers that every answer of the API carries."""
-
-    def get_route_handler(self) -> Handler:
-        """FastAPI's handler, with refusals as answers."""
-        handle = super().get_route_handler()
-
-        async def answer(request: Request) -> Response:
-            try:
-                response = await handle(request)
-            except MissionControlError as error:
-                response = _json(error.as_dict(), error.status)
-                response.headers.update(refusal_headers(error))
-            except RequestValidationError as error:
-                response = _json(_invalid(error).as_dict(), 400)
-            response.headers["Cache-Control"] = "no-store"
-            if request.method in ("GET", "HEAD"):
-                response.headers["Access-Control-Allow-Origin"] = "*"
-                response.headers["Access-Control-Expose-Headers"] = "X-Complete"
-            return response
-
-        return answer
 
 
 class Paper(tempfile.SpooledTemporaryFile[bytes]):
@@ -194,7 +167,7 @@ def _add_experiment(router: APIRouter, desk: Desk, engine: Engine) -> None:
     async def experiment(request: Request) -> Response:
         given = dict(request.query_params)
         query = parse_experiment_query(given, engine.registry(), utc(system_clock()))
-        return _json({"measure_data": await desk.aggregate(lambda: branches(engine, query))})
+        return as_json({"measure_data": await desk.aggregate(lambda: branches(engine, query))})
 
 
 def _add_sql(router: APIRouter, desk: Desk, runner: SqlRunner, config: Config, record: Record | None) -> None:
@@ -227,12 +200,12 @@ def _add_declared(
 ) -> None:
     @router.get("/api/v1/registry", **api_docs.REGISTRY)
     async def registry(request: Request) -> Response:
-        return _json(api_docs.declared(registry_source()))
+        return as_json(api_docs.declared(registry_source()))
 
     @router.get("/api/v1/values", **api_docs.VALUES)
     async def values(request: Request) -> Response:
         query = parse_values_query(request.query_params.multi_items(), engine.registry())
-        return _json(await desk.aggregate(lambda: engine.values(query)))
+        return as_json(await desk.aggregate(lambda: engine.values(query)))
 
 
 def _sent(answer: Answer) -> Response:
@@ -262,13 +235,3 @@ def _sql_request(body: bytes) -> SqlRequest:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         hint = 'A JSON object: {"query": "SELECT ..."}.'
         raise BadRequest("bad_body", f"The body is not understood: {error}.", hint) from None
-
-
-def _json(content: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(content), status, media_type="application/json")
-
-
-def _invalid(error: RequestValidationError) -> BadRequest:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return BadRequest("bad_parameter", f"{where}: {first['msg']}.", "See /api/v1/openapi.json.")

@@ -21,9 +21,12 @@ from missioncontrol.web.auth.login_pages import build_login
 from missioncontrol.web.auth.profile_pages import build_profile
 from missioncontrol.web.auth.visit import Record, reader_of
 from missioncontrol.web.crash_api import build_crash_api
+from missioncontrol.web.crash_bugs import CrashBugs
+from missioncontrol.web.crash_bugs_api import build_crash_bugs_api
 from missioncontrol.web.crash_pages import build_crash_pages
 from missioncontrol.web.crash_report_pages import build_report_pages
 from missioncontrol.web.crash_route import CrashAccess
+from missioncontrol.web.crash_signature_pages import build_signature_pages
 from missioncontrol.web.crash_store import CrashSources, CrashStore
 from missioncontrol.web.deleted_crashes_api import build_deleted_crashes
 from missioncontrol.web.guide import build_guide
@@ -31,8 +34,11 @@ from missioncontrol.web.headers import SecureHeaders
 from missioncontrol.web.history_api import build_history_api
 from missioncontrol.web.history_pages import build_history_pages
 from missioncontrol.web.pages import PageSources, build_pages, build_pipeline_api
+from missioncontrol.web.pipeline import Takes
 from missioncontrol.web.refusals import install_refusals
 from missioncontrol.web.rendering import Renderer
+from missioncontrol.web.signature_bugs_api import build_signature_bugs
+from missioncontrol.web.symbols_page import build_symbols_page
 
 if TYPE_CHECKING:
     from missioncontrol.access.accounts import Accounts
@@ -42,8 +48,8 @@ if TYPE_CHECKING:
     from missioncontrol.state.releases import Release
 
 
-def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
-    """The web application of one installation; `edge` counts submissions in this process."""
+def create_app(services: Services, edge: Edge | None = None, takes: Takes = "all") -> FastAPI:
+    """The web application of one installation; `edge` counts submissions in this process, which takes `takes`."""
     from missioncontrol.query.crash_reports import CrashReports
     from missioncontrol.web.api import build_api
     from missioncontrol.web.engine_lookup import EngineLookup
@@ -55,20 +61,23 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
     def releases(application: str | None, channel: str | None) -> list[Release]:
         return services.releases.list(application, channel)
 
-    lookup = EngineLookup(services.engine)
+    lookup, pipeline = EngineLookup(services.engine), LakePipeline(services)
     sources = PageSources(
         services.registry,
         lookup,
         releases,
-        LakePipeline(services),
+        pipeline,
         LakeHistory(services),
         Record(lambda seen: services.access_log.add(seen)),
         lambda: datetime.now(UTC),
+        pipeline.crash_reports,
+        takes,
     )
     api = build_api(services.engine, services.sql, services.registry, services.config, sources.record)
     store = CrashStore(
         services.blobs, lambda: services.crash_queue, lambda: services.crash_fields(), sources.now
     )
+    bugs = CrashBugs(lambda: services.signature_bugs, services.bug_trackers)
     crashes = CrashSources(
         store,
         CrashReports(services.engine),
@@ -76,8 +85,13 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
         lambda: services.crash_fields(),
         services.crash_settings,
         services.config.crashes.sources,
+        bugs,
+        services.config.ingest.crash_backlog_max,
         sources.record,
         sources.now,
+        lambda: services.symbol_folders,
+        services.missing_symbols,
+        takes,
     )
     access = CrashAccess(
         lambda request: reader_of(request).may("protected"),
@@ -91,6 +105,7 @@ def create_app(services: Services, edge: Edge | None = None) -> FastAPI:
             build_metrics(services, edge),
             *build_crash_routers(services, access),
             build_deleted_crashes(lambda: services.crash_deletions),
+            build_signature_bugs(bugs),
             build_symbols(services),
         ],
         lambda: services.accounts,
@@ -107,6 +122,7 @@ def build_crash_routers(services: Services, access: CrashAccess = CrashAccess())
     return [
         build_crash_api(services.blobs, services.crash_fields, access),
         build_crash_search_api(services.crash_search, services.config, access),
+        build_crash_bugs_api(lambda: services.signature_bugs),
         build_crash_tools_api(
             services.blobs,
             lambda: services.crash_queue,
@@ -148,7 +164,9 @@ def compose(
     app.include_router(build_pages(sources, renderer))
     app.include_router(build_history_pages(sources, renderer))
     app.include_router(build_crash_pages(crashes, renderer))
+    app.include_router(build_signature_pages(crashes, renderer))
     app.include_router(build_report_pages(crashes, renderer))
+    app.include_router(build_symbols_page(crashes, renderer))
     app.include_router(build_login(accounts, renderer))
     app.include_router(build_profile(accounts, renderer))
     if oidc.issuer:

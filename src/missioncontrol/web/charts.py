@@ -47,6 +47,9 @@ def build_view(
     """
     question = ask(state, registry, now)
     lines = _lines(question, lookup)
+    no_per = _without(question, registry, lines)
+    if no_per:
+        question = msgspec.structs.replace(question, shows_rate=False)
     if state.time == "release":
         lines = _with_starts(lines, question, lookup, releases)
     drawn = sorted((line for line in lines if line.drawn), key=lambda line: line.index)
@@ -56,6 +59,8 @@ def build_view(
     else:
         found, x = _by_clock(question, lookup, drawn)
     chart = _chart(question, registry, drawn, found, x)
+    if no_per:
+        chart = msgspec.structs.replace(chart, per_title="")
     rows = _rows(question, chart)
     return MeasureView(
         measure=question.measure,
@@ -68,6 +73,7 @@ def build_view(
         chart=chart,
         rows=rows[:MAX_TABLE_ROWS],
         cut_rows=max(0, len(rows) - MAX_TABLE_ROWS),
+        no_per=no_per,
         csv_url=_api_url(question, drawn, "csv"),
         json_url=_api_url(question, drawn, "json"),
     )
@@ -80,10 +86,18 @@ def _lines(question: Question, lookup: Lookup) -> list[Line]:
     end = ceil(question.now, WINDOW) if state.time == "release" else question.end
     totals = lookup.totals(question.of, question.measure.name, question.per, state.group, start, end)
     totals = [total for total in totals if total.value or total.per]
+    if question.measure.of_reports and not any(total.value for total in totals):
+        return []  # usage without any report is no rate of 0: reports may not be sent here, or not say what is filtered
     totals.sort(key=lambda total: (total.group is not None, version_key(total.group or "")), reverse=True)
     wanted = [total.group for total in totals if total.group in state.series][:MAX_SERIES]
     usual = _usual(totals)
     return [_line(total, question, wanted or usual, total.group in usual) for total in totals]
+
+
+def _without(question: Question, registry: Registry, lines: Sequence[Line]) -> str:
+    """The title of what rates are per, if none of the lines has any; else the empty text."""
+    per = registry.measures.get(question.measure.per)
+    return per.title if per and lines and not any(line.per for line in lines) else ""
 
 
 def _usual(totals: Sequence[GroupTotal]) -> list[str | None]:

@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 import msgspec
 
 from missioncontrol.errors import BadRequest
-from missioncontrol.query.crash_selection import By, Condition, How, Selection
+from missioncontrol.ingest.crash.annotations import PROCESSES
+from missioncontrol.query.crash_selection import EMPTY, By, Condition, How, Selection
 from missioncontrol.web.address import decode_part, encode_part
 
 DAYS = (1, 3, 7, 14, 28)
@@ -34,6 +35,7 @@ TEXT_FIELDS = {
 }
 """What the search form can look for in, beside its own fields."""
 _MENUS = {"process": "process_type", "os": "os_name", "channel": "release_channel"}
+_PROCESS_TITLES = {"content": "content (renderer)", "parent": "parent (browser)"}
 _LONGEST = 1000
 Pairs = Sequence[tuple[str, str]]
 Operator = Literal["contains", "is"]
@@ -58,6 +60,8 @@ class CrashState(msgspec.Struct, frozen=True):
     """None: the crashes that have none. Empty: any."""
     contains: str = ""
     """Part of the signature."""
+    empty: bool = False
+    """Only crashes whose signature says that there is none: `EMPTY: ...`."""
     field: str = ""
     text: str = ""
     operator: Operator = "contains"
@@ -76,6 +80,7 @@ class CrashState(msgspec.Struct, frozen=True):
             ("operator", self.operator if self.text and self.operator != "contains" else ""),
             ("days", "" if self.days == 7 or self.start else str(self.days)),
             ("start", str(self.start or "")), ("end", str(self.end or "")),
+            ("empty", "1" if self.empty else ""),
             ("by", self.by if self.by != "report" else ""), ("weighted", "1" if self.weighted else ""),
             ("page", str(self.page) if self.page > 1 else ""),
         ]  # fmt: skip
@@ -113,10 +118,22 @@ class CrashState(msgspec.Struct, frozen=True):
             found.append(Condition("signature", (self.signature,)))
         if self.contains:
             found.append(Condition("signature", (self.contains,), "contains"))
+        if self.empty:
+            found.append(Condition("signature", (EMPTY,), "begins"))
         if self.field and self.text:
             how: How = "is" if self.operator == "is" else "contains"
             found.append(Condition(self.field, (self.text,), how))
         return tuple(found)
+
+
+def process_title(kind: str | None) -> str:
+    """A kind of process, with the other name that some know it by."""
+    return _PROCESS_TITLES.get(kind or "", kind or "")
+
+
+def system_version(version: str | None) -> str:
+    """Version of a system without the build of a Linux kernel: `6.1.0-18 #1 SMP ...` is `6.1.0-18`."""
+    return (version or "").split(" ")[0]
 
 
 def signature_href(signature: str | None, product: str = "", **more: str) -> str:
@@ -126,7 +143,8 @@ def signature_href(signature: str | None, product: str = "", **more: str) -> str
 
 
 def read_crash_state(path: str, pairs: Pairs) -> CrashState:
-    """The state that an address asks for; raises `BadRequest` naming the parameter that is wrong."""
+    """The state that an address asks for; raises `BadRequest` naming the parameter that is wrong or unknown."""
+    _refuse_unknown(pairs)
     asked = {name: value.strip()[:_LONGEST] for name, value in pairs}
     versions = [v.strip() for name, value in pairs if name == "version" for v in value.split(",")]
     start, end = _day("start", asked), _day("end", asked)
@@ -139,7 +157,7 @@ def read_crash_state(path: str, pairs: Pairs) -> CrashState:
         path,
         asked.get("product", ""),
         tuple(dict.fromkeys(v[:100] for v in versions if v))[:20],
-        asked.get("process", ""),
+        PROCESSES.get(asked.get("process", ""), asked.get("process", "")),
         asked.get("os", ""),
         asked.get("channel", ""),
         _number("days", asked, 7, MOST_DAYS),
@@ -149,12 +167,24 @@ def read_crash_state(path: str, pairs: Pairs) -> CrashState:
         _choice("weighted", asked, ("", "0", "1")) == "1",
         decode_part(asked["signature"]) if asked.get("signature") else "",
         asked.get("contains", ""),
+        _choice("empty", asked, ("", "0", "1")) == "1",
         field,
         asked.get("text", ""),
         "is" if _choice("operator", asked, ("", "contains", "is")) == "is" else "contains",
         asked.get("facet", ""),
         _number("page", asked, 1, 10_000),
     )
+
+
+def _refuse_unknown(pairs: Pairs) -> None:
+    known = {"format", "version", *CrashState.__struct_fields__} - {"path", "versions"}
+    once: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in known:
+            hint = "Known: " + ", ".join(sorted(known)) + ". /api/SuperSearch/ takes any field."
+            raise BadRequest("unknown_parameter", f"This page has no parameter `{name[:60]}`.", hint)
+        if name != "version" and once.setdefault(name, value) != value:
+            raise BadRequest("bad_parameter", f"`{name}` can have one value here.", "Take the others away.")
 
 
 def _choice(name: str, asked: dict[str, str], known: Sequence[str]) -> str:

@@ -14,13 +14,15 @@ import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from missioncontrol.blobs.crash_keys import MINIDUMP, dump_key, parsed_crash_id, processed_key, raw_key
+from missioncontrol.blobs.crash_keys import MINIDUMP, dump_key, processed_key, raw_key
+from missioncontrol.blobs.crash_objects import find_crash_id
 from missioncontrol.blobs.protocol import Blobs
 from missioncontrol.crashes.fields import Fields
 from missioncontrol.errors import BadRequest, NotFound
-from missioncontrol.web.crash_route import CrashAccess, CrashRoute, as_json
+from missioncontrol.web.api_route import as_json
+from missioncontrol.web.crash_route import CrashAccess, CrashRoute
 
-CrashId = Annotated[str, Query(description="The id that the client was given, with or without `bp-`.")]
+CrashId = Annotated[str, Query(description="The id that the client was given, in any of its forms.")]
 _FORMAT = Query(description="`meta`: the annotations; `raw`: the bytes of a file.")
 
 
@@ -42,7 +44,7 @@ def build_crash_api(
 
         Without the scope `protected`: the declared public annotations; files are refused.
         """
-        known = parsed_crash_id(crash_id)
+        known = find_crash_id(blobs, crash_id)
         if format == "raw":
             access.require_protected(request, "Files of crash reports")
             access.note(request, "crash_file", f"{known} {name}"[:200])
@@ -59,7 +61,7 @@ def build_crash_api(
 
         Without the scope `protected`: the fields that are declared public.
         """
-        known = parsed_crash_id(crash_id)
+        known = find_crash_id(blobs, crash_id)
         found = gzip.decompress(_bytes(blobs, processed_key(known), known))
         if access.may_read_protected(request):
             access.note(request, "processed_crash", known)

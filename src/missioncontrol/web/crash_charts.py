@@ -1,22 +1,24 @@
 """Small charts as the coordinates of SVG elements, made on the server so that they need no script.
 
-Pure. Numbers stand beside every chart; a line has a dash and a name beside its colour.
+Pure. Numbers stand beside every chart; layers of a bar stand in the order of its legend.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
 
 from missioncontrol.query.crash_reports import Bucket
-from missioncontrol.query.crash_selection import Selection
+from missioncontrol.query.crash_selection import Intervals, Selection
 
 SPARK_WIDTH, SPARK_HEIGHT = 96, 20
 WIDTH, HEIGHT = 960, 180
-_MOST_LINES = 6
-_MOST_BUCKETS = 60
+_MOST_LAYERS = 6
+_MINUTE = timedelta(minutes=1)
+_MOST_BARS = 60
 
 
 class Spark(msgspec.Struct, frozen=True):
@@ -28,35 +30,51 @@ class Spark(msgspec.Struct, frozen=True):
     """The same in words."""
 
 
-class Line(msgspec.Struct, frozen=True):
-    """One line of a chart."""
+class Layer(msgspec.Struct, frozen=True):
+    """One group of a chart: its part of every bar."""
 
     index: int
-    """Which dash and colour it has."""
+    """Which colour it has; 0 stands at the bottom."""
     name: str
-    points: str
+    path: str
+    """Data of an SVG path in a box of `WIDTH` x `HEIGHT`."""
     total: float
     counts: list[float]
 
 
-class TimeChart(msgspec.Struct, frozen=True):
-    """Counts of a few groups over time."""
+class Interval(msgspec.Struct, frozen=True):
+    """What one bar is about."""
 
-    lines: list[Line]
-    labels: list[str]
-    """Start of each interval."""
+    label: str
+    """Its day, or its hour; of a longer one where it begins."""
+    says: str
+    """Its counts in words."""
+
+
+class TimeChart(msgspec.Struct, frozen=True):
+    """Counts of a few groups over time, as bars of calendar days or hours (UTC)."""
+
+    layers: list[Layer]
+    intervals: list[Interval]
+    last: str
+    """The last day or hour of the span."""
     top: float
     """What the upper edge means."""
     every: str
     """Length of an interval in words."""
+    partial: str
+    """When the span begins, where that is within the first interval; else empty."""
 
 
-def buckets_of(selection: Selection) -> int:
-    """Into how many intervals a span is cut: hours of up to two days, else days, else longer ones."""
-    days = max(1, round(selection.length / timedelta(days=1)))
-    if selection.by == "report" and days <= 2:
-        return days * 24
-    return days if days <= _MOST_BUCKETS else _MOST_BUCKETS
+def intervals_of(selection: Selection) -> Intervals:
+    """Calendar days that cover the span, or hours of up to two days; of long spans several days each."""
+    if selection.by == "report" and selection.length <= timedelta(days=2):
+        start, width = selection.start.replace(minute=0, second=0, microsecond=0), timedelta(hours=1)
+    else:
+        start = selection.start.replace(hour=0, minute=0, second=0, microsecond=0)
+        days = math.ceil((selection.end - start) / timedelta(days=1))
+        width = timedelta(days=max(1, math.ceil(days / _MOST_BARS)))
+    return Intervals(start, width, max(1, math.ceil((selection.end - start) / width)))
 
 
 def filled(buckets: Sequence[Bucket], number: int) -> dict[str | None, list[float]]:
@@ -81,36 +99,55 @@ def spark(counts: Sequence[float]) -> Spark:
     return Spark("".join(bars), ", ".join(f"{count:,.0f}" for count in counts))
 
 
-def time_chart(selection: Selection, buckets: Sequence[Bucket], number: int) -> TimeChart:
-    """The groups with most crashes, a line each, and all others in one."""
-    by_group = filled(buckets, number)
+def time_chart(selection: Selection, buckets: Sequence[Bucket], intervals: Intervals) -> TimeChart:
+    """The groups with most crashes, a layer each, and all others in one."""
+    by_group = filled(buckets, intervals.number)
     ordered = sorted(by_group.items(), key=lambda item: (-sum(item[1]), item[0] or ""))
     named = [(name or "(none)", counts) for name, counts in ordered]
-    shown, rest = named[:_MOST_LINES], named[_MOST_LINES:]
+    shown, rest = named[:_MOST_LAYERS], named[_MOST_LAYERS:]
     if rest:
         others = [sum(column) for column in zip(*(counts for _, counts in rest), strict=True)]
         shown.append((f"{len(rest)} others", others))
-    top = max((max(counts) for _, counts in shown), default=0.0)
-    lines = [
-        Line(n, name, _points(counts, top or 1.0), sum(counts), counts)
-        for n, (name, counts) in enumerate(shown)
-    ]
-    width = selection.length / number
-    return TimeChart(lines, _labels(selection.start, width, number), top, _words(width))
+    heights = [sum(column) for column in zip(*(counts for _, counts in shown), strict=True)]
+    top = max(heights, default=0.0)
+    below = [0.0] * intervals.number
+    layers = []
+    for n, (name, counts) in enumerate(shown):
+        layers.append(Layer(n, name, _bars(counts, below, top), sum(counts), counts))
+        below = [under + count for under, count in zip(below, counts, strict=True)]
+    labels = [_label(start, intervals.width) for start in intervals.starts()]
+    says = [_says(label, n, shown) for n, label in enumerate(labels)]
+    return TimeChart(
+        layers,
+        [Interval(label, text) for label, text in zip(labels, says, strict=True)],
+        _label(selection.end - timedelta(microseconds=1), intervals.width),
+        top,
+        _words(intervals.width),
+        f"{selection.start:%m-%d %H:%M}" if selection.start - intervals.start >= _MINUTE else "",
+    )
 
 
-def _points(counts: Sequence[float], top: float) -> str:
-    """In the middle of each interval."""
-    step = WIDTH / max(1, len(counts))
-    room = HEIGHT - 6
-    return " ".join(f"{(n + 0.5) * step:.1f},{HEIGHT - 2 - room * c / top:.1f}" for n, c in enumerate(counts))
+def _bars(counts: Sequence[float], below: Sequence[float], top: float) -> str:
+    """A box for each count, on what stands below it."""
+    step = WIDTH / len(counts)
+    gap, wide = step * 0.1, step * 0.8
+    room = (HEIGHT - 4) / (top or 1.0)
+    return "".join(
+        f"M{n * step + gap:.1f} {HEIGHT - 1 - room * under:.1f}v-{room * count:.1f}h{wide:.1f}v{room * count:.1f}z"
+        for n, (count, under) in enumerate(zip(counts, below, strict=True))
+        if count > 0
+    )
 
 
-def _labels(start: datetime, width: timedelta, number: int) -> list[str]:
-    exact = width < timedelta(days=1) or start.hour or start.minute
-    return [f"{start + n * width:{'%m-%d %H:%M' if exact else '%Y-%m-%d'}}" for n in range(number)]
+def _label(start: datetime, width: timedelta) -> str:
+    return f"{start:%m-%d %H}:00" if width < timedelta(days=1) else f"{start:%Y-%m-%d}"
+
+
+def _says(label: str, number: int, shown: Sequence[tuple[str, Sequence[float]]]) -> str:
+    parts = [f"{name}: {counts[number]:,.0f}" for name, counts in shown if counts[number]]
+    return f"{label}: {', '.join(parts) or 'none'}"
 
 
 def _words(width: timedelta) -> str:
     hours = width.total_seconds() / 3600
-    return "hour" if hours == 1 else "day" if hours == 24 else f"{hours:.0f} hours"
+    return "hour" if hours == 1 else "day" if hours == 24 else f"{hours / 24:.0f} days"

@@ -1,6 +1,7 @@
 """The view of one crash report: facts, stacks, modules with what they lack, and annotations with their meaning.
 
-Pure. Shows what it is given: whoever calls has cut the crash down to what its reader may see.
+Shows what it is given: whoever calls has cut the crash down to what its reader may see. Asks nothing but which symbols
+have arrived since.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import msgspec
 from missioncontrol.crashes.fields import Field, Fields
 from missioncontrol.crashes.fields.model import COLLECTED
 from missioncontrol.crashes.processing.reading import integer_at, object_at, objects_at, text_at
-from missioncontrol.web.crash_address import signature_href
+from missioncontrol.crashes.symbols.folders import SymbolFolders
+from missioncontrol.web.crash_address import process_title, signature_href, system_version
 from missioncontrol.web.crash_frames import SourceLinks, Thread, links_of, registers_of, threads_of
-from missioncontrol.web.crash_modules import ModuleLine, modules_of, worst_first
+from missioncontrol.web.crash_modules import ModuleLine, modules_of, stack_order, worst_first
 from missioncontrol.web.crash_store import File, Standing, StoredCrash
 
 _LONG_TEXT = 200
@@ -75,12 +77,14 @@ class ReportView(msgspec.Struct, frozen=True):
     raw_kept: bool
 
 
-def build_report(crash: StoredCrash, fields: Fields, templates: Mapping[str, str]) -> ReportView:
-    """The view of a processed crash."""
+def build_report(
+    crash: StoredCrash, fields: Fields, templates: Mapping[str, str], folders: SymbolFolders | None = None
+) -> ReportView:
+    """The view of a processed crash; `folders` tell which symbols have arrived since."""
     document = crash.processed or {}
     links = links_of(document, templates)
     threads = threads_of(document, links)
-    modules = modules_of(document)
+    modules = modules_of(document, folders)
     shown = [m for m in modules if m.on_stack]
     signature = text_at(document, "signature") or None
     product = text_at(document, "product")
@@ -94,7 +98,7 @@ def build_report(crash: StoredCrash, fields: Fields, templates: Mapping[str, str
         notes=_notes(document),
         threads=threads,
         registers=registers_of(document),
-        modules=sorted(shown, key=worst_first),
+        modules=sorted(shown, key=stack_order),
         other_modules=sorted((m for m in modules if not m.on_stack), key=worst_first)[:_MOST_MODULES],
         annotations=annotations_of(crash.raw or {}, fields),
         files=crash.files,
@@ -132,7 +136,7 @@ def _text(value: Any) -> str:
 _FACTS = (
     ("Channel", "release_channel"), ("Build", "build"), ("Vendor", "vendor"), ("Reason", "reason"),
     ("Address", "address"), ("Crash reason", "moz_crash_reason"), ("Abort message", "abort_message"),
-    ("Process", "process_type"), ("Kind of report", "report_type"),
+    ("Kind of report", "report_type"),
 )  # fmt: skip
 _PRIVATE = (("URL", "url"), ("Comments", "user_comments"), ("E-mail", "email"))
 
@@ -142,6 +146,8 @@ def _facts(document: Mapping[str, Any], links: SourceLinks) -> list[Fact]:
         Fact("Product", text_at(document, "product")),
         Fact("Version", text_at(document, "version")),
         *(Fact(label, _plain(document.get(name))) for label, name in _FACTS),
+        Fact("Process", process_title(text_at(document, "process_type"))),
+        Fact("Framework", _framework(document)),
         _top_source(document, links),
         Fact("System", _system(document)),
         Fact("Processor", _processor(document)),
@@ -176,7 +182,14 @@ def _top_source(document: Mapping[str, Any], links: SourceLinks) -> Fact:
 
 def _system(document: Mapping[str, Any]) -> str:
     name, pretty, version = (text_at(document, n) for n in ("os_name", "os_pretty_version", "os_version"))
-    return " ".join(t for t in (pretty or name, version if version != pretty else "") if t)
+    shown = system_version(version) if name == "Linux" else version
+    return " ".join(t for t in (pretty or name, shown if shown != pretty else "") if t)
+
+
+def _framework(document: Mapping[str, Any]) -> str:
+    """Of an Electron application `Electron 33.2.0`."""
+    name, version = text_at(document, "handler_product"), text_at(document, "platform_version")
+    return f"{name} {version}".strip() if version and name != text_at(document, "product") else ""
 
 
 def _processor(document: Mapping[str, Any]) -> str:

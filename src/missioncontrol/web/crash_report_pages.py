@@ -17,8 +17,9 @@ from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Resp
 from missioncontrol.blobs.crash_keys import parsed_crash_id
 from missioncontrol.errors import NotFound
 from missioncontrol.web.auth.guard import require
-from missioncontrol.web.auth.visit import reader_of
+from missioncontrol.web.auth.visit import reader_of, visit_of
 from missioncontrol.web.crash_address import signature_href
+from missioncontrol.web.crash_bugs import BugLink
 from missioncontrol.web.crash_store import CrashSources, StoredCrash
 from missioncontrol.web.rendering import Renderer
 
@@ -33,20 +34,21 @@ def build_report_pages(sources: CrashSources, renderer: Renderer) -> APIRouter:
 
     @router.get("/crash/{crash_id}")
     def short(crash_id: str) -> Response:
-        return RedirectResponse(f"/report/{parsed_crash_id(crash_id)}", 303)
+        return RedirectResponse(f"/report/{store.find(crash_id)}", 303)
 
     @router.get("/report")
     def look_up(crash_id: Annotated[str, Query(alias="id")] = "") -> Response:
-        return RedirectResponse(f"/report/{parsed_crash_id(crash_id)}", 303)
+        return RedirectResponse(f"/report/{store.find(crash_id)}", 303)
 
     @router.get("/report/{crash_id}")
     def report(request: Request, crash_id: str, format: Format = "html") -> Response:
-        known = parsed_crash_id(crash_id)
+        known = store.find(crash_id)
         if known != crash_id:
             return RedirectResponse(f"/report/{known}" + ("?format=json" if format == "json" else ""), 303)
         crash = _seen(sources, request, known)
         if format == "json":
-            return JSONResponse(_twin(crash))
+            signature = str((crash.processed or {}).get("signature") or "")
+            return JSONResponse(_twin(crash, sources.bugs.of_signature(signature, crash.protected)))
         if crash.processed is None:
             store.hurry(known)
             crash = store.crash(known, crash.protected)
@@ -110,11 +112,16 @@ def _page(sources: CrashSources, renderer: Renderer, request: Request, crash: St
             request, "crash_waiting.html", crash=crash, facts=waiting_facts(raw, sources.now()),
             annotations=annotations_of(raw, sources.fields()), now=sources.now(),
         )  # fmt: skip
-    view = build_report(crash, sources.fields(), sources.templates)
-    return renderer.page(request, "crash_report.html", view=view)
+    view = build_report(crash, sources.fields(), sources.templates, sources.symbols())
+    # Whatever this reader may see: a new bug is told what everybody may.
+    public = sources.fields().processed_public(crash.processed)
+    return renderer.page(
+        request, "crash_report.html", view=view, bugs=sources.bugs.of_signature(view.signature, crash.protected),
+        new_bugs=sources.bugs.new_bugs(view.signature, public, visit_of(request).base_url),
+    )  # fmt: skip
 
 
-def _twin(crash: StoredCrash) -> dict[str, Any]:
+def _twin(crash: StoredCrash, bugs: list[BugLink]) -> dict[str, Any]:
     """What the page is made of."""
     standing = {k: v for k, v in msgspec.to_builtins(crash.standing).items() if v is not None}
     return {
@@ -123,5 +130,6 @@ def _twin(crash: StoredCrash) -> dict[str, Any]:
         "protected": crash.protected,
         "processed": crash.processed,
         "raw": crash.raw,
+        "bugs": msgspec.to_builtins(bugs),
         "files": msgspec.to_builtins(crash.files),
     }

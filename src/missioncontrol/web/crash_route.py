@@ -1,23 +1,17 @@
-"""What every route of the Crash Stats API has in common: who may what, how it refuses, and its headers.
+"""What every route of the Crash Stats API has in common: who may what, and how it refuses.
 
-A refusal has Socorro's `error` beside our code, message and hint. Nothing is kept by caches: the next request sees what
-was processed meanwhile.
+A refusal has Socorro's `error` beside our code, message and hint.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 import msgspec
 from fastapi import Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
-from fastapi.routing import APIRoute
 
-from missioncontrol.errors import BadRequest, Forbidden, MissionControlError
-
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+from missioncontrol.errors import Forbidden, MissionControlError
+from missioncontrol.web.api_route import ApiRoute
 
 
 def everyone(_: Request) -> bool:
@@ -50,35 +44,11 @@ class CrashAccess(msgspec.Struct, frozen=True):
             raise Forbidden("scope_missing", "Processing crashes again needs the scope `reprocess`.", hint)
 
 
-class CrashRoute(APIRoute):
+class CrashRoute(ApiRoute):
     """A route of the Crash Stats API."""
 
-    def get_route_handler(self) -> Handler:
-        """FastAPI's handler, with refusals as answers."""
-        handle = super().get_route_handler()
+    open_methods = ApiRoute.open_methods | {"POST"}
 
-        async def answer(request: Request) -> Response:
-            try:
-                response = await handle(request)
-            except MissionControlError as error:
-                response = _refusal(error)
-            except RequestValidationError as error:
-                first = error.errors()[0]
-                where = ".".join(str(part) for part in first["loc"][1:])
-                response = _refusal(
-                    BadRequest("bad_parameter", f"{where}: {first['msg']}.", "See /docs/api.")
-                )
-            response.headers["Cache-Control"] = "no-store"
-            response.headers["Access-Control-Allow-Origin"] = "*"
-            return response
-
-        return answer
-
-
-def as_json(content: Any, status: int = 200) -> Response:
-    """An answer in JSON."""
-    return Response(msgspec.json.encode(content), status, media_type="application/json")
-
-
-def _refusal(error: MissionControlError) -> Response:
-    return as_json({**error.as_dict(), "error": f"{error.message} {error.hint}".strip()}, error.status)
+    def refusal(self, error: MissionControlError) -> dict[str, str]:
+        """Ours, and Socorro's `error`."""
+        return {**error.as_dict(), "error": f"{error.message} {error.hint}".strip()}

@@ -12,10 +12,11 @@ from fastapi.responses import Response
 
 from missioncontrol.config import Config
 from missioncontrol.errors import BadRequest
-from missioncontrol.query.supersearch import CrashSearch, SearchField
+from missioncontrol.query.supersearch import CrashSearch, Found, SearchField
 from missioncontrol.query.supersearch.parse import Pairs
 from missioncontrol.web.api import Desk
-from missioncontrol.web.crash_route import CrashAccess, CrashRoute, as_json
+from missioncontrol.web.api_route import as_json
+from missioncontrol.web.crash_route import CrashAccess, CrashRoute
 
 _TYPES = {"keyword": "str", "text": "str", "number": "float", "bool": "bool", "date": "datetime"}
 _QUERIES = {"keyword": "string", "text": "string", "number": "number", "bool": "bool", "date": "date"}
@@ -60,7 +61,15 @@ def build_crash_search_api(
         wanted = search.parse(pairs, access.may_read_protected(request))
         if wanted.only_query:
             return as_json(search.query_of(wanted))
-        return as_json(await desk.aggregate(lambda: search.run(wanted)))
+        protected = sorted(field.name for field in wanted.fields if field.protected)
+
+        def run() -> Found:
+            if protected:
+                # A condition alone tells what is in a field, too.
+                access.note(request, "search", ", ".join(protected))
+            return search.run(wanted)
+
+        return as_json(await desk.aggregate(run))
 
     extra = {"parameters": _PARAMETERS}
 

@@ -9,9 +9,10 @@ from datetime import datetime
 
 import msgspec
 
+from missioncontrol.errors import BadRequest
 from missioncontrol.query.crash_reports import Comment, CrashReports, Part, ReportRow, Totals
 from missioncontrol.web.crash_address import TEXT_FIELDS, CrashState
-from missioncontrol.web.crash_charts import TimeChart, buckets_of, time_chart
+from missioncontrol.web.crash_charts import TimeChart, intervals_of, time_chart
 
 ON_A_PAGE = 50
 _MOST_VALUES = 10
@@ -94,8 +95,11 @@ def build_signature(state: CrashState, reports: CrashReports, now: datetime, pro
 
 
 def build_search(state: CrashState, reports: CrashReports, now: datetime) -> CrashesView:
-    """The view of what the form asks for, cut up by the facet that it chooses."""
-    facet = state.facet if state.facet in FACETS else FACETS[0]
+    """The view of what the form asks for, cut up by the facet that it chooses; raises `BadRequest` for another."""
+    facet = state.facet or FACETS[0]
+    if facet not in FACETS:
+        hint = f"Known: {', '.join(FACETS)}. /api/SuperSearch/ counts by any field."
+        raise BadRequest("bad_parameter", f"`facet` cannot be `{facet[:60]}`.", hint)
     others = [name for name in ("product", "version", "os") if name != facet]
     return _view(state, reports, now, facet, (facet, *others))
 
@@ -105,14 +109,14 @@ def _view(
 ) -> CrashesView:
     selection = state.selection(now)
     totals = reports.totals(selection)
-    number = buckets_of(selection)
-    chart = time_chart(selection, reports.over_time(selection, over_time, number), number)
+    intervals = intervals_of(selection)
+    chart = time_chart(selection, reports.over_time(selection, over_time, intervals), intervals)
     found = reports.breakdowns(selection, names, _MOST_VALUES + 1)
     broken = [_breakdown(name, found[name], totals.count, state) for name in names]
     listed = reports.reports(selection, ON_A_PAGE, (state.page - 1) * ON_A_PAGE)
     return CrashesView(
         totals, chart, [b for b in broken if b.values], listed, [], None, selection.start, selection.end,
-        state.page, -(-totals.reports // ON_A_PAGE), number <= 62,
+        state.page, -(-totals.reports // ON_A_PAGE), intervals.number <= 62,
     )  # fmt: skip
 
 

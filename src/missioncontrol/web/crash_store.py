@@ -13,15 +13,24 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from missioncontrol.blobs.crash_keys import dump_key, raw_key
-from missioncontrol.blobs.crash_objects import Document, read_processed_crash, read_raw_crash
+from missioncontrol.blobs.crash_objects import (
+    Document,
+    find_crash_id,
+    read_processed_crash,
+    read_raw_crash,
+)
 from missioncontrol.blobs.protocol import Blobs
 from missioncontrol.crashes.fields import Fields
 from missioncontrol.errors import NotFound
 from missioncontrol.query.crash_reports import CrashReports
 from missioncontrol.web.auth.visit import Record
+from missioncontrol.web.crash_bugs import CrashBugs
+from missioncontrol.web.pipeline import Takes
 
 if TYPE_CHECKING:
     from missioncontrol.crashes.processing import Settings
+    from missioncontrol.crashes.symbols.folders import SymbolFolders
+    from missioncontrol.crashes.symbols.missing import MissingModule
     from missioncontrol.state.crash_queue import CrashQueue
 
 State = Literal["processed", "waiting", "held", "set aside", "unknown"]
@@ -97,6 +106,15 @@ class CrashStore:
             raw = fields.raw_public(raw) if raw is not None else None
             processed = fields.processed_public(processed) if processed is not None else None
         return StoredCrash(crash_id, raw, processed, files, standing, protected)
+
+    def find(self, text: str) -> str:
+        """The crash id that somebody was told, in whatever form; raises as `find_crash_id()` does."""
+        return find_crash_id(self._blobs, text)
+
+    def public(self, crash_id: str) -> Document | None:
+        """What everybody may see of a processed crash; None when it is not kept."""
+        processed = self._document(read_processed_crash, crash_id)
+        return self._fields().processed_public(processed) if processed is not None else None
 
     def hurry(self, crash_id: str) -> None:
         """Move a crash up that waits; one that was set aside or tried already keeps its time."""
@@ -180,5 +198,12 @@ class CrashSources(msgspec.Struct, frozen=True):
     """What crashes are processed by."""
     templates: dict[str, str]
     """Addresses of sources by product, see `config.Crashes.sources`."""
+    bugs: CrashBugs
+    most_waiting: int
+    """New reports that may wait, see `config.Ingest.crash_backlog_max`."""
     record: Record
     now: Callable[[], datetime]
+    symbols: Callable[[], SymbolFolders]
+    missing: Callable[[int, int], list[MissingModule]]
+    """Modules that crashes of so many days met without symbols, and how many of them at most."""
+    takes: Takes = "all"

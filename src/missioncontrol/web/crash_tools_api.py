@@ -14,7 +14,8 @@ from fastapi.responses import Response
 from missioncontrol.blobs.crash_keys import parsed_crash_id, raw_key
 from missioncontrol.clock import system_clock, utc
 from missioncontrol.errors import BadRequest, NotFound
-from missioncontrol.web.crash_route import CrashAccess, CrashRoute, as_json
+from missioncontrol.web.api_route import as_json
+from missioncontrol.web.crash_route import CrashAccess, CrashRoute
 from missioncontrol.web.request_body import body_within
 
 if TYPE_CHECKING:

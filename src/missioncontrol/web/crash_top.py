@@ -1,6 +1,6 @@
 """The view of the top crashers: the signatures of a span, and what changed since the span before.
 
-Asks the table `crashes` through `CrashReports`; shows nothing protected.
+Asks the table `crashes` through `CrashReports`, and which bugs the signatures have; shows nothing protected.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from datetime import datetime
 import msgspec
 
 from missioncontrol.query.crash_reports import CrashReports, Part, Ranked, Ranking
-from missioncontrol.query.crash_selection import Selection
+from missioncontrol.query.crash_selection import EMPTY, Selection
 from missioncontrol.web.crash_address import CrashState
-from missioncontrol.web.crash_charts import Spark, buckets_of, filled, spark
+from missioncontrol.web.crash_bugs import BugLink, CrashBugs
+from missioncontrol.web.crash_charts import Spark, filled, intervals_of, spark
 
 ON_A_PAGE = 50
 MOST_IN_A_FILE = 10_000
@@ -43,11 +44,12 @@ class TopRow(msgspec.Struct, frozen=True):
     new: bool
     """Its first report that is kept came in this span."""
     spark: Spark
+    bugs: list[BugLink]
 
     @property
     def unnamed(self) -> bool:
         """Whether it stands for crashes that could not be named."""
-        return self.signature is None or self.signature.startswith("EMPTY")
+        return self.signature is None or self.signature.startswith(EMPTY)
 
     @property
     def mostly_startup(self) -> bool:
@@ -74,8 +76,10 @@ class TopView(msgspec.Struct, frozen=True):
     reports: int
     sampled: int
     """Reports that stand for more than one crash."""
-    unnamed: float
-    """Crashes without a real signature among the rows."""
+    empty: float
+    """Crashes whose signature says that there is none, whichever page they are on: `EMPTY: ...`."""
+    null: float
+    """Crashes without a signature."""
     start: datetime
     end: datetime
     page: int
@@ -92,23 +96,38 @@ class Menus(msgspec.Struct, frozen=True):
     channels: list[str]
 
 
-def build_top(state: CrashState, reports: CrashReports, now: datetime, limit: int = ON_A_PAGE) -> TopView:
+def build_top(
+    state: CrashState, reports: CrashReports, bugs: CrashBugs, now: datetime, limit: int = ON_A_PAGE
+) -> TopView:
     """The ranking that the address asks for."""
     selection = state.selection(now)
     ranking = reports.ranking(selection, limit, (state.page - 1) * limit)
     names = [row.signature for row in ranking.rows]
     systems = reports.systems(selection, names)
     seen = reports.first_seen(names, state.product or None) if names else {}
-    number = buckets_of(selection)
-    courses = filled(reports.over_time(selection, "signature", number), number)
+    intervals = intervals_of(selection)
+    number = intervals.number
+    courses = filled(reports.over_time(selection, "signature", intervals), number)
     columns = _columns(systems.values())
+    linked = bugs.of_signatures(names)
     rows = [
-        _row(row, ranking, state, systems.get(row.signature, []), columns, seen, courses, selection, number)
+        _row(
+            row,
+            ranking,
+            state,
+            systems.get(row.signature, []),
+            columns,
+            seen,
+            courses,
+            selection,
+            number,
+            linked,
+        )
         for row in ranking.rows
     ]
     return TopView(
         rows, [_SHORT.get(name, name) for name in columns], ranking.signatures, ranking.count,
-        ranking.count_before, ranking.reports, ranking.sampled, sum(r.count for r in rows if r.unnamed),
+        ranking.count_before, ranking.reports, ranking.sampled, ranking.empty, ranking.null,
         selection.start, selection.end, state.page, -(-ranking.signatures // limit),
     )  # fmt: skip
 
@@ -116,6 +135,7 @@ def build_top(state: CrashState, reports: CrashReports, now: datetime, limit: in
 def _row(
     row: Ranked, ranking: Ranking, state: CrashState, systems: Sequence[Part], columns: Sequence[str],
     seen: dict[str | None, datetime], courses: dict[str | None, list[float]], selection: Selection, number: int,
+    linked: dict[str, list[BugLink]],
 ) -> TopRow:  # fmt: skip
     share = row.count / ranking.count
     before = row.count_before / ranking.count_before if ranking.count_before else None
@@ -127,7 +147,7 @@ def _row(
         share - before if before is not None else None, [counts.get(name, 0.0) for name in columns],
         row.startup, row.garbage, row.installs, first,
         first is not None and first >= selection.start and row.count_before == 0,
-        spark(courses.get(row.signature, [0.0] * number)),
+        spark(courses.get(row.signature, [0.0] * number)), linked.get(row.signature or "", []),
     )  # fmt: skip
 
 
@@ -160,7 +180,7 @@ def _offered(parts: Sequence[Part], chosen: str) -> list[str]:
 
 CSV_HEAD = (
     "rank", "rank_change", "signature", "count", "share", "share_change", "startup", "garbage_collection", "installs",
-    "first_seen", "new",
+    "first_seen", "new", "bugs",
 )  # fmt: skip
 
 
@@ -173,7 +193,8 @@ def csv_rows(view: TopView) -> list[list[object]]:
         seen = f"{r.first_seen:%Y-%m-%dT%H:%M:%SZ}" if r.first_seen else ""
         rows.append(
             [r.rank, change, r.signature or "", _plain(r.count), round(r.share, 6), moved, _plain(r.startup),
-             _plain(r.garbage), r.installs, seen, "true" if r.new else "false", *map(_plain, r.systems)]
+             _plain(r.garbage), r.installs or "", seen, "true" if r.new else "false",
+             " ".join(bug.url or bug.label for bug in r.bugs), *map(_plain, r.systems)]
         )  # fmt: skip
     return rows
 

@@ -20,9 +20,19 @@ from missioncontrol.errors import NotFound
 from missioncontrol.web.pages import PageSources, top_bar
 from missioncontrol.web.rendering import Renderer
 
-FOLDERS = ("how-to", "reference", "adr")
+FOLDERS = {"how-to": "How to", "reference": "Reference", "adr": "Decisions"}
+"""Folder -> heading of its pages in the index."""
+FIRST = ("electron-crashes", "point-a-client-here")
+"""Where most begin: these come first of their folder."""
 _DOCS = Path(__file__).parent / "docs"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,80}", re.ASCII)
+
+
+class IndexEntry(msgspec.Struct, frozen=True):
+    """A page in the index."""
+
+    title: str
+    href: str
 
 
 class GuidePage(msgspec.Struct, frozen=True):
@@ -33,8 +43,14 @@ class GuidePage(msgspec.Struct, frozen=True):
 
 
 def build_guide(sources: PageSources, renderer: Renderer) -> APIRouter:
-    """The routes `/docs/<folder>/<name>`."""
+    """The routes `/docs/` and `/docs/<folder>/<name>`."""
     router = APIRouter(include_in_schema=False)
+
+    @router.get("/docs")
+    @router.get("/docs/")
+    def index(request: Request) -> Response:
+        navigation = top_bar(sources, sources.registry())
+        return renderer.page(request, "guides.html", sections=guide_index(), navigation=navigation)
 
     @router.get("/docs/{folder}/{name}")
     def guide(request: Request, folder: str, name: str) -> Response:
@@ -48,6 +64,24 @@ def build_guide(sources: PageSources, renderer: Renderer) -> APIRouter:
     return router
 
 
+@lru_cache(maxsize=1)
+def guide_index() -> list[tuple[str, list[IndexEntry]]]:
+    """Heading and pages of each folder; decisions in their order, others by title."""
+    found = []
+    for folder, heading in FOLDERS.items():
+        names = sorted(path.stem for path in (_DOCS / folder).glob("*.md"))
+        pages = [IndexEntry(guide_page(folder, name).title, f"/docs/{folder}/{name}") for name in names]
+        if folder != "adr":
+            pages.sort(key=lambda page: (_place(page.href), page.title.lower()))
+        found.append((heading, pages))
+    return found
+
+
+def _place(href: str) -> int:
+    name = href.rpartition("/")[2]
+    return FIRST.index(name) if name in FIRST else len(FIRST)
+
+
 @lru_cache(maxsize=64)
 def guide_page(folder: str, name: str) -> GuidePage:
     """A page by folder and name, without `.md`; raises `NotFound` (`unknown_guide`)."""
@@ -56,7 +90,7 @@ def guide_page(folder: str, name: str) -> GuidePage:
         if path.is_file():
             return _rendered(path.read_text(encoding="utf-8"), folder)
     raise NotFound(
-        "unknown_guide", f"There is no page {name[:80]!r} of the documentation.", "See /docs/how-to/history."
+        "unknown_guide", f"There is no page {name[:80]!r} of the documentation.", "/docs/ lists them."
     )
 
 

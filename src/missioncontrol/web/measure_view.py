@@ -81,6 +81,8 @@ class MeasureView(msgspec.Struct, frozen=True):
     chart: ChartData
     rows: list[Row]
     cut_rows: int
+    no_per: str
+    """Title of the measure that rates are per, when there is none of it to divide by: only counts are shown then."""
     csv_url: str
     json_url: str
 

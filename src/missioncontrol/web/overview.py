@@ -20,6 +20,8 @@ from missioncontrol.web.lookup import Lookup, VersionTotal
 NEWEST = 3
 SPAN = timedelta(hours=24)
 MAX_MEASURES = 4
+REPORTS = "crash_reports"
+"""The measure of all crash reports."""
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -37,6 +39,8 @@ class VersionRow(msgspec.Struct, frozen=True):
     pings: float | None
     usage_hours: float | None
     cells: list[Cell]
+    reports: Cell | None = None
+    """Crashes by crash reports, as a number; None when the measure is not declared."""
 
 
 class ChannelBlock(msgspec.Struct, frozen=True):
@@ -49,6 +53,8 @@ class ChannelBlock(msgspec.Struct, frozen=True):
     versions: list[VersionRow]
     other_versions: int
     href: str
+    reports: float = 0
+    """Crashes by crash reports."""
 
 
 class ApplicationBlock(msgspec.Struct, frozen=True):
@@ -56,6 +62,16 @@ class ApplicationBlock(msgspec.Struct, frozen=True):
 
     title: str
     channels: list[ChannelBlock]
+
+    @property
+    def pings(self) -> float:
+        """Pings of all channels."""
+        return sum(channel.pings for channel in self.channels)
+
+    @property
+    def reports(self) -> float:
+        """Crashes by crash reports, of all channels."""
+        return sum(channel.reports for channel in self.channels)
 
 
 class Overview(msgspec.Struct, frozen=True):
@@ -69,7 +85,9 @@ def build_overview(registry: Registry, lookup: Lookup, now: datetime) -> Overvie
     """The last 24 hours up to `now` (UTC)."""
     shown = shown_measures(registry)
     names = list(
-        dict.fromkeys(["count", "usage_hours", *(m.name for m in shown), *(m.per for m in shown if m.per)])
+        dict.fromkeys(
+            ["count", "usage_hours", REPORTS, *(m.name for m in shown), *(m.per for m in shown if m.per)]
+        )
     )
     names = [name for name in names if name in registry.measures]
     rows = lookup.versions(names, now - SPAN, now + timedelta(minutes=5))
@@ -78,9 +96,9 @@ def build_overview(registry: Registry, lookup: Lookup, now: datetime) -> Overvie
         channels = [
             _channel(list(part), names, shown) for _, part in _grouped(group, lambda row: row.channel)
         ]
-        channels.sort(key=lambda block: (block.usage_hours, block.pings), reverse=True)
+        channels.sort(key=lambda block: (block.usage_hours, block.pings, block.reports), reverse=True)
         blocks.append(ApplicationBlock(_title(application, registry), channels))
-    blocks.sort(key=lambda block: sum(c.pings for c in block.channels), reverse=True)
+    blocks.sort(key=lambda block: (block.pings, block.reports), reverse=True)
     return Overview(shown, blocks)
 
 
@@ -108,14 +126,18 @@ def _title(application: str | None, registry: Registry) -> str:
 def _channel(rows: list[VersionTotal], names: list[str], shown: list[Measure]) -> ChannelBlock:
     rows.sort(key=lambda row: (row.version is not None, version_key(row.version or "")), reverse=True)
     first = rows[0]
+    pings = sum(_value(row, names, "count") or 0 for row in rows)
+    reports = sum(_value(row, names, REPORTS) or 0 for row in rows)
+    usual = shown[0].name if shown else names[0]
     return ChannelBlock(
         application=encode_part(first.application),
         channel="unknown" if first.channel is None else first.channel or "(empty)",
-        pings=sum(_value(row, names, "count") or 0 for row in rows),
+        pings=pings,
         usage_hours=sum(_value(row, names, "usage_hours") or 0 for row in rows),
         versions=[_version(row, names, shown) for row in rows[:NEWEST]],
         other_versions=max(0, len(rows) - NEWEST),
-        href=measure_path(first.application, first.channel, shown[0].name if shown else names[0]),
+        href=measure_path(first.application, first.channel, REPORTS if reports and not pings else usual),
+        reports=reports,
     )
 
 
@@ -125,6 +147,9 @@ def _version(row: VersionTotal, names: list[str], shown: list[Measure]) -> Versi
         pings=_value(row, names, "count"),
         usage_hours=_value(row, names, "usage_hours"),
         cells=[_cell(row, names, measure) for measure in shown],
+        reports=Cell(_value(row, names, REPORTS), False, measure_path(row.application, row.channel, REPORTS))
+        if REPORTS in names
+        else None,
     )
 
 

@@ -33,7 +33,7 @@ from missioncontrol.web.history import HistorySource
 from missioncontrol.web.lookup import ChannelRef, Lookup
 from missioncontrol.web.measure_question import find_measure
 from missioncontrol.web.overview import build_overview, shown_measures
-from missioncontrol.web.pipeline import Pipeline, PipelineStatus
+from missioncontrol.web.pipeline import Accepted, Pipeline, PipelineStatus, SampleBody, Takes
 from missioncontrol.web.rendering import Renderer
 
 CHANNEL_LOOKBACK = timedelta(days=30)
@@ -49,6 +49,9 @@ class PageSources(msgspec.Struct, frozen=True):
     history: HistorySource
     record: Record
     now: Callable[[], datetime]
+    crash_reports: Callable[[datetime], Accepted]
+    """Crash reports that came lately; blocks."""
+    takes: Takes
 
 
 class Navigation(msgspec.Struct, frozen=True):
@@ -73,10 +76,13 @@ def build_pages(sources: PageSources, renderer: Renderer) -> APIRouter:
     def overview(request: Request) -> Response:
         registry = sources.registry()
         view = build_overview(registry, sources.lookup, sources.now())
+        if sources.takes == "crashes" and not view.applications:
+            return RedirectResponse("/crashes", 303)
         return renderer.page(
             request,
             "overview.html",
             view=view,
+            crash_reports=0 if view.applications else sources.crash_reports(sources.now()).last_day,
             navigation=top_bar(sources, registry),
             base_url=str(request.base_url).rstrip("/"),
             build_id=f"{sources.now():%Y%m%d%H0000}",
@@ -124,12 +130,17 @@ def build_pages(sources: PageSources, renderer: Renderer) -> APIRouter:
                 "unknown_sample", f"No discarded body {str(log_offset)[:20]} is kept.", "See /pipeline."
             )
         sources.record.note(request, "sample", str(log_offset))
-        file = f"discarded-{log_offset}.{'gz' if 'gzip' in found.encoding else 'bin'}"
-        headers = {
-            "content-disposition": f'attachment; filename="{file}"',
-            "content-security-policy": "sandbox",
-        }
-        return Response(found.body, media_type="application/octet-stream", headers=headers)
+        return _sample_file(found)
+
+    @router.get("/pipeline/refused/{day}/{name}", dependencies=[require("protected")])
+    def refused(request: Request, day: str, name: str) -> Response:
+        found = sources.pipeline.refused(day, name)
+        if found is None:
+            raise NotFound(
+                "unknown_sample", f"No refused report {name[:60]!r} of that day is kept.", "See /pipeline."
+            )
+        sources.record.note(request, "sample", f"{day}/{name}")
+        return _sample_file(found)
 
     @router.get("/docs/api")
     def api(request: Request) -> Response:
@@ -162,6 +173,16 @@ def seen_status(pipeline: Pipeline, record: Record, request: Request) -> Pipelin
     if found.samples:
         record.note(request, "samples", "pipeline", every=_RENEWED)
     return found
+
+
+def _sample_file(found: SampleBody) -> Response:
+    """What a client sent, in a way in which no browser makes more of it than bytes."""
+    file = f"discarded-{found.name}.{'gz' if 'gzip' in found.encoding else 'bin'}"
+    headers = {
+        "content-disposition": f'attachment; filename="{file}"',
+        "content-security-policy": "sandbox",
+    }
+    return Response(found.body, media_type="application/octet-stream", headers=headers)
 
 
 _RENEWED = timedelta(minutes=1)
@@ -222,7 +243,7 @@ def _kept(state: MeasureState) -> list[tuple[str, str]]:
     return msgspec.structs.replace(state, series=(), zoom="").pairs()
 
 
-_HEADINGS = {"crash": "Crashes", "usage": "Usage", "error": "Errors"}
+_HEADINGS = {"crash": "Crashes", "crash_report": "Crash reports", "usage": "Usage", "error": "Errors"}
 
 
 def _measure_groups(registry: Registry) -> list[tuple[str, list[tuple[str, str]]]]:

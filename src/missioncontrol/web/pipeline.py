@@ -8,9 +8,12 @@ handed out as they came, bounded, and for download.
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
+
+Takes = Literal["all", "crashes", "nothing"]
+"""What a server takes from clients: pings and crash reports, crash reports alone, or nothing."""
 
 
 class TableSize(msgspec.Struct, frozen=True):
@@ -59,7 +62,7 @@ class Sample(msgspec.Struct, frozen=True):
 
     reason: str
     log_offset: int
-    """Names the sample; its body is at `/pipeline/samples/<log_offset>`."""
+    """Place in the log; 0: it was in none."""
     received: datetime
     address: str
     """The path that it was posted to, as far as known."""
@@ -68,6 +71,18 @@ class Sample(msgspec.Struct, frozen=True):
     """Of the whole body as it was sent."""
     preview: str
     """The first characters of the decoded body."""
+    download: str = ""
+    """Address of the body as it was sent; empty: there is none."""
+
+
+class CrashBacklog(msgspec.Struct, frozen=True):
+    """Crash reports that are stored and not processed yet."""
+
+    reports: int
+    most: int
+    """So many may wait; further ones are refused (`backlog_full`)."""
+    oldest_s: float
+    """Seconds since the one was wanted that waits longest; 0 when none does."""
 
 
 class PipelineStatus(msgspec.Struct, frozen=True):
@@ -88,13 +103,18 @@ class PipelineStatus(msgspec.Struct, frozen=True):
     last_commit: datetime | None = None
     stream_error: str = ""
     """Why the newest attempt to commit failed; empty when it did not."""
+    stream_runs: bool = True
+    """Whether any process moves the log into the lake; without one nothing here changes."""
     duplicates_last_hour: int = 0
     duplicates_last_day: int = 0
     accepted: tuple[Accepted, ...] = ()
+    crash_reports: Accepted | None = None
+    """Crash reports that were stored, processed or not."""
     discards: tuple[Discard, ...] = ()
     notes: tuple[Discard, ...] = ()
     """Pings that were counted, but not wholly."""
     tables: tuple[TableSize, ...] = ()
+    crashes: CrashBacklog | None = None
     samples: tuple[Sample, ...] = ()
     samples_withheld: bool = False
     """The samples need the scope `protected`, which the reader does not have."""
@@ -103,7 +123,7 @@ class PipelineStatus(msgspec.Struct, frozen=True):
 class SampleBody(msgspec.Struct, frozen=True):
     """The body of a sample as it was sent (still encoded, if it came so)."""
 
-    log_offset: int
+    name: str
     encoding: str
     body: bytes
 
@@ -116,3 +136,6 @@ class Pipeline(Protocol):
 
     def sample(self, log_offset: int) -> SampleBody | None:
         """The kept body of a discarded submission; None when there is none of that offset."""
+
+    def refused(self, day: str, name: str) -> SampleBody | None:
+        """The first bytes of a refused crash report; None when there is none of that day (YYYYMMDD) and name."""

@@ -6,12 +6,16 @@ Reads only. Bodies of discarded pings are handed out as they came, decoded for t
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from missioncontrol.blobs.refused_reports import Kept, read_refused_report, refused_reports
 from missioncontrol.clock import utc
+from missioncontrol.errors import NotFound, StorageError
 from missioncontrol.ingest.crash.reasons import explanations as crash_explanations
+from missioncontrol.ingest.crash.samples import readable
 from missioncontrol.ingest.reasons import explanations
 from missioncontrol.lake.packing import as_sent
 from missioncontrol.lake.plan import kept_days, oldest_day
@@ -20,11 +24,12 @@ from missioncontrol.query.relation import Span
 from missioncontrol.services import Services
 from missioncontrol.telemetry.discards import NOTES, REASONS, Discard
 from missioncontrol.telemetry.inflate import content
-from missioncontrol.telemetry.status import read_status
+from missioncontrol.telemetry.status import read_status, stream_runs
 from missioncontrol.web import pipeline
 
 SAMPLES = 20
 PREVIEW_CHARACTERS = 2000
+_OF_A_REASON = 3
 _PREVIEW_INFLATED = 1 << 20
 
 _DISCARDS = """
@@ -70,13 +75,16 @@ class LakePipeline:
             lag_p99_s=stream.lag_p99_s if stream else None,
             last_commit=utc(stream.written_ns) if stream else None,
             stream_error=stream.error if stream else "",
+            stream_runs=stream_runs(config.data),
             duplicates_last_hour=duplicates.last_hour if duplicates else 0,
             duplicates_last_day=duplicates.last_day if duplicates else 0,
             accepted=self._accepted(now),
+            crash_reports=self.crash_reports(now),
             discards=tuple(d for d in discards if d.reason != "duplicate"),
             notes=tuple(self._reasons("notes", now)),
             tables=self._tables(),
-            samples=self._samples(now) if with_samples else (),
+            crashes=self._crashes(now),
+            samples=(*self._samples(now), *self._refused(now)) if with_samples else (),
             samples_withheld=not with_samples,
         )
 
@@ -84,8 +92,17 @@ class LakePipeline:
         """The body of a discarded ping as it came (of an unreadable one, its first bytes)."""
         found = self._services.engine.over("pings", _SAMPLE, (log_offset,))
         for offset, encoding, body, packing, sent_crc32 in found:
-            return pipeline.SampleBody(offset, encoding, as_sent(body, packing, sent_crc32))
+            return pipeline.SampleBody(str(offset), encoding, as_sent(body, packing, sent_crc32))
         return None
+
+    def refused(self, day: str, name: str) -> pipeline.SampleBody | None:
+        """The first bytes of a refused crash report, as sent or (where they were cut) inflated."""
+        try:
+            found = read_refused_report(self._services.blobs, day, name)
+        except (NotFound, StorageError):
+            return None
+        encoding = "" if found.cut else found.headers.get("content-encoding", "")
+        return pipeline.SampleBody(name, encoding, found.body)
 
     def _reasons(self, table: str, now: datetime) -> list[pipeline.Discard]:
         """What `discards` or `notes` hold of the last day."""
@@ -103,6 +120,31 @@ class LakePipeline:
         day = now - timedelta(days=1)
         rows = self._services.engine.over("pings", _SAMPLES, (day, SAMPLES), Span(first=day))
         return tuple(_sample(row) for row in rows)
+
+    def crash_reports(self, now: datetime) -> pipeline.Accepted:
+        """Crash reports that were stored lately."""
+        queue = self._services.crash_queue
+        hour, day = (queue.received(now - timedelta(hours=hours)) for hours in (1, 24))
+        return pipeline.Accepted("crash report", hour, day)
+
+    def _refused(self, now: datetime) -> tuple[pipeline.Sample, ...]:
+        """Crash reports that were refused in the last day, a few of each reason."""
+        days = (f"{day:%Y%m%d}" for day in (now, now - timedelta(days=1)))
+        kept = [k for day in days for k in refused_reports(self._services.blobs, day)]
+        shown: Counter[str] = Counter()
+        found = []
+        for one in kept:
+            reason = one.report.reason
+            if one.report.received >= now - timedelta(days=1) and shown[reason] < _OF_A_REASON:
+                shown[reason] += 1
+                found.append(_refused_sample(one))
+        return tuple(found)
+
+    def _crashes(self, now: datetime) -> pipeline.CrashBacklog:
+        backlog = self._services.crash_queue.backlog(now)
+        return pipeline.CrashBacklog(
+            backlog.reports, self._services.config.ingest.crash_backlog_max, backlog.oldest_s
+        )
 
     def _tables(self) -> tuple[pipeline.TableSize, ...]:
         """From the snapshots that queries use: the care of the lake would load Arrow into this process for good."""
@@ -144,6 +186,22 @@ def _sample(row: Sequence[Any]) -> pipeline.Sample:
         tuple(pipeline.Header(n, v) for n, v in json.loads(headers or "{}").items()),
         size,
         _preview(body, encoding, packing),
+        f"/pipeline/samples/{offset}" if offset else "",
+    )
+
+
+def _refused_sample(kept: Kept) -> pipeline.Sample:
+    report = kept.report
+    text = report.body if report.cut else readable(report.body, report.headers)
+    return pipeline.Sample(
+        report.reason,
+        0,
+        report.received,
+        report.address,
+        tuple(pipeline.Header(n, v) for n, v in report.headers.items()),
+        report.size_bytes,
+        text[:PREVIEW_CHARACTERS].decode("utf-8", "replace"),
+        f"/pipeline/refused/{kept.day}/{kept.name}",
     )
 
 

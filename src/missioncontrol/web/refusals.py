@@ -49,7 +49,7 @@ def install_refusals(app: FastAPI, renderer: Renderer) -> None:
 
     def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return refuse(request, _from_validation(error.errors()))
+        return refuse(request, of_validation(error.errors()))
 
     def unexpected(request: Request, _: Exception) -> Response:
         hint = "The server's log says more. Try again, and report it if it stays."
@@ -99,7 +99,8 @@ def _from_http(request: Request, error: HTTPException) -> MissionControlError:
     return _RefusalError(error.status_code, "refused", str(error.detail))
 
 
-def _from_validation(errors: Any) -> MissionControlError:
+def of_validation(errors: Any) -> MissionControlError:
+    """The refusal of a request whose parameters do not fit; `errors` are FastAPI's."""
     first = errors[0] if errors else {"loc": (), "msg": "invalid"}
     where = ".".join(str(part) for part in first["loc"][1:])
     return BadRequest(

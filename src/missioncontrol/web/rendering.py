@@ -22,7 +22,7 @@ from missioncontrol import __version__
 from missioncontrol.web import numerals
 from missioncontrol.web.assets import Assets
 from missioncontrol.web.auth.visit import reader_of
-from missioncontrol.web.crash_address import signature_href
+from missioncontrol.web.crash_address import process_title, signature_href, system_version
 
 TEMPLATES = Path(__file__).parent / "templates"
 THEMES = ("light", "dark")
@@ -58,6 +58,8 @@ class Renderer:
             data_block=data_block,
             percent=numerals.percent,
             signature_href=signature_href,
+            process_title=process_title,
+            system_version=system_version,
             coded=coded,
         )
 

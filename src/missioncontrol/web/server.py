@@ -15,12 +15,17 @@ from typing import Any
 from missioncontrol.clock import system_clock, utc
 from missioncontrol.errors import MissionControlError
 from missioncontrol.ingest.country import CountryLookup
+from missioncontrol.ingest.crash.admission import Admission
 from missioncontrol.ingest.crash.collector import Collector
+from missioncontrol.ingest.crash.samples import RefusedSamples
 from missioncontrol.ingest.crash.store import CrashStore
 from missioncontrol.ingest.crash.throttle import load_throttle
 from missioncontrol.ingest.edge import Edge
 from missioncontrol.ingest.health import Health
+from missioncontrol.ingest.no_pings import NoPings
+from missioncontrol.ingest.refusals import Refusals
 from missioncontrol.services import Services
+from missioncontrol.web.pipeline import Takes
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -32,25 +37,38 @@ _YOUNG_OBJECTS = 20_000
 
 
 class Root:
-    """The application that the server runs. `web` is None when pages and API are switched off."""
+    """The application that the server runs.
 
-    def __init__(self, services: Services, with_edge: bool, with_web: bool) -> None:
+    An edge takes crash reports too; with a collector alone pings are refused, and that is counted.
+    """
+
+    def __init__(
+        self, services: Services, with_edge: bool, with_web: bool, with_collector: bool = False
+    ) -> None:
         self.edge = (
             Edge(services.config.edge, services.log, CountryLookup(services.config.edge.geo_database))
             if with_edge
             else None
         )
+        self._refusals: Refusals | None = None
         self.collector: Collector | None = None
         self._crash_store: CrashStore | None = None
-        if self.edge is not None:
-            self.collector, self._crash_store = _collector(services, self.edge)
+        if with_edge or with_collector:
+            self._refusals = self.edge.refusals if self.edge else Refusals(services.log, system_clock)
+            self.collector, self._crash_store = _collector(services, self._refusals)
+        self._no_pings = NoPings(self._refusals) if self._refusals and self.edge is None else None
         self._health = Health(services.log)
-        self._web: App = _web_app(services, self.edge) if with_web else _nothing_here
+        self._web: App = _web_app(services, self) if with_web else _nothing_here
+
+    @property
+    def takes(self) -> Takes:
+        """What this server takes from clients."""
+        return "all" if self.edge is not None else "crashes" if self.collector is not None else "nothing"
 
     def refused(self, code: str) -> None:
         """Count a request that was refused before any application saw it."""
-        if self.edge is not None:
-            self.edge.refusals.add(code)
+        if self._refusals is not None:
+            self._refusals.add(code)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route by path."""
@@ -60,6 +78,8 @@ class Root:
             await self.collector(scope, receive, send)
         elif self.edge is not None and self.edge.handles(scope["path"]):
             await self.edge(scope, receive, send)
+        elif self._no_pings is not None and Edge.handles(scope["path"]):
+            await self._no_pings(scope, receive, send)
         elif self._health.handles(scope["path"]):
             await self._health(scope, receive, send)
         else:
@@ -69,8 +89,8 @@ class Root:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                if self.edge is not None:
-                    self.edge.start()
+                if self._refusals is not None:
+                    self._refusals.start()
                 if self._crash_store is not None:
                     self._crash_store.start()
                 # Whatever was loaded stays: looking through it for cycles again and again makes late answers.
@@ -82,13 +102,13 @@ class Root:
                 gc.unfreeze()  # or libraries complain at the end that their objects are still there
                 if self._crash_store is not None:
                     await asyncio.to_thread(self._crash_store.stop)
-                if self.edge is not None:
-                    await self.edge.stop()
+                if self._refusals is not None:
+                    await self._refusals.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
 
-def _collector(services: Services, edge: Edge) -> tuple[Collector, CrashStore]:
+def _collector(services: Services, refusals: Refusals) -> tuple[Collector, CrashStore]:
     settings = services.config.ingest
     store = CrashStore(services.blobs, lambda: services.crash_queue, _now)
 
@@ -102,17 +122,25 @@ def _collector(services: Services, edge: Edge) -> tuple[Collector, CrashStore]:
             return False
 
     throttle = load_throttle(settings.throttle)
-    return Collector(settings, store, throttle, edge.refusals, _now, may_choose_id), store
+    admission = Admission(
+        services.config.blobs_path,
+        settings.crash_free_bytes,
+        settings.crash_backlog_max,
+        lambda most: services.crash_queue.reports_waiting(most),
+    )
+    samples = RefusedSamples(services.blobs, _now)
+    collector = Collector(settings, store, throttle, refusals, _now, admission, samples, may_choose_id)
+    return collector, store
 
 
 def _now() -> datetime:
     return utc(system_clock())
 
 
-def _web_app(services: Services, edge: Edge | None) -> App:
+def _web_app(services: Services, root: Root) -> App:
     from missioncontrol.web.app import create_app
 
-    return create_app(services, edge)
+    return create_app(services, root.edge, root.takes)
 
 
 async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,6 +1,7 @@
-"""Symbols over HTTP, at the addresses that Tecken has: uploads, and downloads for debuggers and other walkers.
+"""Symbols over HTTP, at addresses that clients know: uploads, and downloads for debuggers and other walkers.
 
     POST|PUT /upload/                               a form with zips or .sym files, or a body that is one
+    POST     /symupload                             a form with a .sym file, as Breakpad's symupload sends it
     PUT      /symbols/<debug file>/<debug id>/<name>.sym
     GET|HEAD /symbols/<debug file>/<debug id>/<name>.sym, and the same without /symbols
 
@@ -68,6 +69,16 @@ def build_symbols(services: Services) -> APIRouter:
     @router.put("/upload", include_in_schema=False, dependencies=[require("symbols")])
     async def upload(request: Request) -> Response:
         """What became of each file. 400 when none was taken."""
+        return await take(request, 201)
+
+    @router.post(
+        "/symupload", summary="Upload symbols by Breakpad's symupload", dependencies=[require("symbols")]
+    )
+    async def symupload(request: Request) -> Response:
+        """What became of the file: 200, by which that program knows that it was taken, or 400."""
+        return await take(request, 200)
+
+    async def take(request: Request, status: int) -> Response:
         files = await receive_files(request, spool, settings.symbol_upload_max_bytes, "upload")
         try:
             intake = Intake(services.symbols, None, bounds)
@@ -76,7 +87,7 @@ def build_symbols(services: Services) -> APIRouter:
             for one in files:
                 one.file.close()
         taken = any(r.outcome in ("new", "replaced", "already_there") for r in results)
-        return _json(_answer(files, results), 201 if taken else 400)
+        return _json(_answer(files, results), status if taken else 400)
 
     @router.put("/symbols" + _PATH, summary="Upload one .sym file", dependencies=[require("symbols")])
     @router.put(_PATH, include_in_schema=False, dependencies=[require("symbols")])
@@ -92,7 +103,8 @@ def build_symbols(services: Services) -> APIRouter:
             )
         return _json(received, 200 if received.outcome == "already_there" else 201)
 
-    @router.api_route("/symbols" + _PATH, methods=["GET", "HEAD"], summary="Download symbols")
+    @router.get("/symbols" + _PATH, summary="Download symbols")
+    @router.head("/symbols" + _PATH, summary="Whether there are symbols of a build")
     @router.api_route(_PATH, methods=["GET", "HEAD"], include_in_schema=False)
     def download(debug_file: str, debug_id: str, file: str) -> Response:
         """A .sym file; 404 when there is none of this build."""

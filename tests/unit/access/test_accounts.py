@@ -144,7 +144,11 @@ def test_secrets_are_compared_in_constant_time(accounts: Accounts, monkeypatch: 
 
 def test_a_token_can_do_no_more_than_its_owner(accounts: Accounts) -> None:
     accounts.add_user("ada", PASSWORD, ("read", "protected"), NOW)
-    token = accounts.make_token("t", ("admin",), NOW, owner="ada").token
+    for beyond in ("admin", "symbols"):
+        with pytest.raises(BadRequest) as refused:
+            accounts.make_token("t", ("read", beyond), NOW, owner="ada")
+        assert refused.value.code == "scope_beyond"
+    token = accounts.make_token("t", ("read", "protected"), NOW, owner="ada").token
     assert accounts.of_token(token, NOW).scopes == {"read", "protected"}
     accounts.users.set_scopes("ada", ("read",))
     assert accounts.of_token(token, NOW).scopes == {"read"}

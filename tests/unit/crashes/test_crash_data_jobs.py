@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from siggen.generator import SignatureGenerator
 
 from missioncontrol.crashes.signature import Signatures
 from missioncontrol.errors import BadRequest
@@ -49,9 +50,15 @@ def test_jobs_take_siggens_own_keys() -> None:
         "OOM | small",
         "IPCError-browser | ShutDownKill",
         "a.B: c at d.E.f(E.java)",
-        "EMPTY: no crashing thread identified; EmptyMinidump",
+        "EMPTY: no frame data available; EmptyMinidump",
         "first",
     ]
+
+
+@pytest.mark.parametrize("job", [{}, {"threads": []}, {"crashing_thread": None}, {"crashing_thread": 3}])
+def test_a_job_without_a_stack_is_named_as_siggen_names_it(job: dict[str, Any]) -> None:
+    [result] = SIGNATURES.from_crash_data({"jobs": [job]})["results"]
+    assert result["signature"] == SignatureGenerator().generate(job).signature
 
 
 @pytest.mark.parametrize("body", [None, [], {}, {"jobs": []}, {"jobs": "x"}, {"job": [{}]}])

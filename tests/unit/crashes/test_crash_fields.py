@@ -60,8 +60,8 @@ def test_a_field_is_one_block_and_protected_unless_it_says_otherwise() -> None:
 
 
 def test_a_later_file_changes_the_keys_it_gives() -> None:
-    field = parse('[field.product]\nfacet = false\naccess = "protected"\n')["product"]
-    assert (field.facet, field.access, field.annotation) == (False, "protected", ("ProductName",))
+    field = parse('[field.build]\nfacet = false\naccess = "protected"\n')["build"]
+    assert (field.facet, field.access, field.annotation) == (False, "protected", ("BuildID",))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_later_file_changes_the_keys_it_gives() -> None:
         (OWN.replace('"number"', '"date"'), 7, "does not fit", "keyword"),
         (OWN.replace('search = "number"', ""), 8, "`facet` needs a `search`", ""),
         (OWN.replace("den_depth", "Den-Depth"), 2, "lower-case letters", ""),
-        (OWN.replace("[field.", "[feld."), 2, "unknown block [feld]", "[field.NAME]"),
+        (OWN.replace("[field.", "[feld."), 2, "unknown block [feld]", "Did you mean `field`?"),
         (OWN.replace("description", "#"), 2, "needs a `description`", ""),
         (OWN + 'path = "a.b"\n', 9, "exclude each other", ""),
         (OWN.replace('annotation = "DenDepth"', 'path = "a..b"'), 4, "is no path", ""),

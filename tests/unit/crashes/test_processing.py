@@ -73,6 +73,13 @@ def test_a_crash_with_a_dump() -> None:
     )
 
 
+def test_all_files_of_a_report_are_among_its_names() -> None:
+    sums = {MAIN: "ab" * 32, "memory_report": "cd" * 32, "upload_file_minidump_content": "ef" * 32}
+    report = raw(metadata={"dump_checksums": sums})
+    assert set(sums) < set(run(report, state(frames("a"))).document["crash_report_keys"])
+    assert "memory_report" not in run(raw(), state(frames("a"))).document["crash_report_keys"]
+
+
 def test_the_same_input_gives_the_same_and_stays_as_it_was() -> None:
     report, dump = raw(Hang="ui"), state([frame(f"f{i}") for i in range(600)])
     dump["modules"][0]["symbol_url"] = "https://symbols.example.org/a.sym?key=1"
@@ -200,6 +207,25 @@ def test_what_else_the_stackwalker_found() -> None:
     assert {key: document.get(key) for key in expected} == expected
 
 
+def test_symbols_that_were_there_and_could_not_be_used_are_told_from_missing_ones() -> None:
+    lost = {"version": None, "missing_symbols": True, "debug_id": "D1"}
+    dump = state(frames("a"))
+    dump["modules"] = [
+        {**lost, "filename": "gone.so"},
+        {**lost, "filename": "large.so", "debug_id": "D2", "code_id": "c2"},
+        {**lost, "filename": "cut.so", "debug_id": "D3", "missing_symbols": False},
+        {"filename": "idle.so", "debug_id": "D4"},
+    ]
+    symbols = {("gone.so", "D1"): "missing", ("large.so", "D2"): "too_large", ("cut.so", "D3"): "corrupt"}
+    walked = {MAIN: Walked(dump, symbols=symbols)}
+    document = process(raw(), walked, SETTINGS, processed_at=NOW).document
+    assert document["missing_symbols"] == "gone.so/None/D1"
+    assert document["unusable_symbols"] == "corrupt:cut.so/None/D3;too_large:large.so/None/D2/c2"
+    statuses = [m.get("symbol_status") for m in document["json_dump"]["modules"]]
+    assert statuses == ["missing", "too_large", "corrupt", None]
+    assert "symbol_status" not in dump["modules"][0]
+
+
 def test_very_many_soft_errors_are_left_out() -> None:
     processed = run(None, state(frames("a"), soft_errors=["x" * 100] * 100))
     assert "soft_errors" not in processed.document and "soft_errors" in processed.notes[0]
@@ -283,3 +309,38 @@ def test_breadcrumbs(crumbs: Any) -> None:
 def test_breadcrumbs_that_are_none(crumbs: Any) -> None:
     processed = run(raw(Breadcrumbs=crumbs))
     assert "breadcrumbs" not in processed.document and processed.notes[0].startswith("Breadcrumbs")
+
+
+@pytest.mark.parametrize(
+    ("version", "sent", "channel"),
+    [
+        ("2.4.0-beta.1", None, "beta"),
+        ("2.4.0-RC1", "", "rc"),
+        ("v1.2-alpha", None, "alpha"),
+        ("2.4.0-nightly.20261126+abc", None, "nightly"),
+        ("2.4.0-beta.1", "insiders", "insiders"),
+        ("2.4.0", None, None),
+        ("2.4.0-betamax", None, None),
+        ("2.4.0-3", None, None),
+    ],
+)
+def test_a_pre_release_tells_the_channel_where_the_client_does_not(
+    version: str, sent: str | None, channel: str | None
+) -> None:
+    assert run(raw(Version=version, ReleaseChannel=sent)).document.get("release_channel") == channel
+
+
+def test_of_an_electron_application_the_platform_is_electron() -> None:
+    electron = {
+        "_productName": "Notes",
+        "_version": "2.3.1",
+        "_companyName": "ACME",
+        "prod": "Electron",
+        "ver": "33.2.0",
+    }
+    sent = raw(ProductName=None, Version=None, Vendor=None, **electron)
+    document = run(sent).document
+    found = {k: document.get(k) for k in ("product", "version", "vendor", "platform_version")}
+    assert found == {"product": "Notes", "version": "2.3.1", "vendor": "ACME", "platform_version": "33.2.0"}
+    assert "platform_version" not in run(raw(prod="Pad", ver="9")).document
+    assert run(raw(PlatformVersion="1", **electron)).document["platform_version"] == "1"

@@ -89,7 +89,12 @@ def test_betas_are_told_apart_by_their_build(
     settings = msgspec.structs.replace(SETTINGS, release_version=look_up)
     assert run(settings=settings, Version="146.0", ReleaseChannel="beta")["version"] == version
     assert run(settings=settings, Version="146.0", ReleaseChannel="release")["version"] == "146.0"
+    assert run(settings=settings, Version="146.0b9", ReleaseChannel="beta")["version"] == "146.0b9"
     assert run(Version="146.0", ReleaseChannel="beta")["version"] == "146.0"
+    focus = process(
+        raw("Focus", Version="146.0", ReleaseChannel="beta"), {}, settings, processed_at=NOW
+    ).document
+    assert focus["version"] == "146.0"
 
 
 def test_other_products_keep_what_they_send() -> None:

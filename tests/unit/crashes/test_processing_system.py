@@ -76,3 +76,9 @@ def test_the_processor_is_the_dumps() -> None:
         "0x1",
     )
     assert "cpu_info" not in document
+
+
+def test_a_linux_whose_dump_does_not_say_is_called_as_the_client_calls_it() -> None:
+    report = raw(**{"lsb-release": "Otter Linux 12"})
+    assert run({"os": "Linux"}, report)["os_pretty_version"] == "Otter Linux 12"
+    assert run({"os": "Windows NT", "os_ver": "6.1"}, report)["os_pretty_version"] == "Windows 7"

@@ -6,8 +6,9 @@ import gzip
 import io
 import shutil
 import struct
+import subprocess
 import zipfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.support.crashes import Crash, dump_symbols, make_crash
 from missioncontrol.blobs.local import LocalBlobs
 from missioncontrol.crashes.stackwalk import Stackwalker, find_program
 from missioncontrol.crashes.symbols.archive import Bounds
+from missioncontrol.crashes.symbols.folders import SymbolFolders
 from missioncontrol.crashes.symbols.intake import Intake, files_below
 from missioncontrol.crashes.symbols.names import name_of_path, symbol_name
 from missioncontrol.crashes.symbols.store import Received, SymbolStore
@@ -108,6 +110,15 @@ def test_symbols_that_hold_less_do_not_replace_those_that_hold_more(store: Symbo
     kept = add(store, PUBLICS)
     assert kept.outcome == "already_there" and "holds more" in kept.message
     assert store.path(symbol_name("app", ID)).read_bytes() == SYM
+
+
+def test_functions_without_names_are_no_symbols(store: SymbolStore) -> None:
+    """As they are made of a PE file without its PDB."""
+    nameless = f"MODULE windows x86_64 {ID} app.pdb\nFUNC 1000 11 0 <unknown in app.exe>\n".encode()
+    nameless += b"PUBLIC m 1040 0 <unknown in app.pdb>\n"
+    assert add(store, nameless).has == ()
+    assert add(store, nameless + b"FUNC m 1020 2a 0 main\n").has == ("symbols",)
+    assert add(store, nameless + b"STACK CFI INIT 1000 11 .cfa: $rsp 8 +\n").has == ("unwind",)
 
 
 @pytest.mark.parametrize(
@@ -238,6 +249,56 @@ def test_a_folder_is_taken_with_the_binaries_in_it(
     assert binary.has == ("symbols", "unwind", "lines")
     [named] = intake.take_file(folder / "README", named=True)
     assert (named.outcome, named.reason) == ("refused", "symbols_not_symbols")
+
+
+def test_what_the_linker_did_not_make_is_no_symbols(
+    intake: Intake, store: SymbolStore, tmp_path: Path
+) -> None:
+    (tmp_path / "a.c").write_text("int answer(void) { return 42; }")
+    subprocess.run(["cc", "-g", "-c", "-o", tmp_path / "a.o", tmp_path / "a.c"], check=True)
+    [met] = intake.take_file(tmp_path / "a.o", named=False)
+    assert (met.outcome, met.reason) == ("ignored", "symbols_object")
+    [named] = intake.take_file(tmp_path / "a.o", named=True)
+    assert (named.outcome, named.reason) == ("refused", "symbols_object")
+    assert "what the linker made" in named.message and list(store.list()) == []
+
+
+def test_of_a_stripped_binary_it_is_said_that_it_has_no_lines(
+    intake: Intake, crash: Crash, tmp_path: Path
+) -> None:
+    subprocess.run(["strip", "--strip-debug", "-o", tmp_path / "crasher", crash.binary], check=True)
+    [result] = intake.take_file(tmp_path / "crasher", named=True)
+    assert (result.outcome, result.has) == ("new", ("symbols", "unwind"))
+    assert "no debug information" in result.message and "-g" in result.message
+    [whole] = intake.take_file(crash.binary, named=True)
+    assert (whole.outcome, whole.message) == ("replaced", "")
+
+
+def test_of_a_file_that_the_walker_cannot_read_it_is_said_at_once(
+    changes: SymbolChanges, tmp_path: Path
+) -> None:
+    store = SymbolStore(LocalBlobs(tmp_path / "b"), changes, 1 << 30, lambda: datetime.now(UTC), 100)
+    large = SYM + b"INFO x\n" * (2 << 20)
+    assert "memory_limit_mb = 162 " in add(store, large).message
+    assert add(store, SYM).message == ""
+
+
+# ---- folders that walkers read
+
+
+def test_symbols_are_found_by_the_debug_id_whatever_they_are_called(
+    store: SymbolStore, tmp_path: Path
+) -> None:
+    folders = SymbolFolders([tmp_path / "none", tmp_path / "blobs" / "symbols"], 0)
+    before = datetime.now(UTC)
+    add(store, SYM)
+    found = folders.find([ID, "1" + ID[1:], "", "../x", "\0" * 33])
+    assert {i: (s.debug_file, s.size_bytes) for i, s in found.items()} == {ID: ("app", len(SYM))}
+    assert found[ID].stored_at >= before - timedelta(seconds=1)
+    add(store, PUBLICS.replace(b" app", b" other.pdb"))
+    assert folders.find([ID])[ID].debug_file in ("app", "other.pdb")
+    store.remove(symbol_name("app", ID))
+    assert folders.find([ID])[ID].size_bytes == len(PUBLICS) + 6
 
 
 # ---- walkers

@@ -31,7 +31,7 @@ def small_registry(
             for name in dimensions
         },
         measures={
-            name: Measure(name, name, f"How many {name}.", "", [], column_type=kind)  # type: ignore[arg-type]
+            name: Measure(name, name, [], f"How many {name}.", column_type=kind)  # type: ignore[arg-type]
             for name, kind in types.items()
         },
         applications={},

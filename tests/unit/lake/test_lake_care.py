@@ -15,6 +15,7 @@ import pytest
 from missioncontrol.config import Lake as LakeSettings
 from missioncontrol.errors import StorageError
 from missioncontrol.lake.care import LakeCare, compact_now, table_facts, vacuum_now
+from missioncontrol.lake.locks import caring
 from missioncontrol.lake.rollup import refresh_rollups
 from missioncontrol.lake.vacuum import vacuum
 
@@ -154,6 +155,29 @@ def test_a_turn_reports_a_broken_table_and_cares_for_the_others(lake, rows_of):
     report = LakeCare(lake.path, lake.cache, lambda: lake.registry, LakeSettings()).run_once()
     assert {(t.table, t.code) for t in report.troubles} == {("discards", "lake_corrupt")}
     assert [c.table for c in report.compacted] == [TABLE]
+
+
+def test_one_process_at_a_time_cares_for_a_lake(lake, rows_of):
+    append(lake, rows_of)
+
+    def care_until(done) -> None:
+        care = LakeCare(lake.path, lake.cache, lambda: lake.registry, LakeSettings(compact_interval_s=0.01))
+        stop = threading.Event()
+        thread = threading.Thread(target=care.run, args=(stop,))
+        thread.start()
+        deadline = time.monotonic() + 20
+        while not done() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        stop.set()
+        thread.join(20)
+
+    looked = iter(range(50))
+    with caring(lake.path) as alone:
+        assert alone
+        care_until(lambda: next(looked, None) is None)
+        assert len(lake.named()) == 8
+    care_until(lambda: len(lake.named()) == 1)
+    assert len(lake.named()) == 1
 
 
 def test_the_loop_takes_turns_until_it_is_stopped(lake, rows_of):

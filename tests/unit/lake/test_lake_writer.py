@@ -398,7 +398,7 @@ FULL = textwrap.dedent("""
 @pytest.mark.skipif(not _namespace_works(), reason="needs a mount namespace for a disk that is full")
 def test_a_full_disk_leaves_no_partial_commit_and_no_files_and_goes_on_when_there_is_room(tmp_path):
     here = os.path.dirname(__file__)  # noqa: PTH120
-    script = 'mount -t tmpfs -o size=1m tmpfs "$1" && exec "$2" -c "$3" "$1" "$4"'
+    script = 'mount -t tmpfs -o size=2m tmpfs "$1" && exec "$2" -c "$3" "$1" "$4"'
     ran = subprocess.run(
         ["unshare", "-rm", "sh", "-c", script, "sh", str(tmp_path), sys.executable, FULL, here],
         check=False,

@@ -17,12 +17,13 @@ from missioncontrol.crashes.index import CrashIndex
 from missioncontrol.lake.snapshot import LakeReader
 from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.query.crash_reports import BREAKDOWNS, CrashReports, Part
-from missioncontrol.query.crash_selection import Condition, Selection
+from missioncontrol.query.crash_selection import Condition, Intervals, Selection
 from missioncontrol.query.engine import Engine
 from missioncontrol.registry.load import load_registry
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 WEEK = Selection(NOW - timedelta(days=7), NOW)
+DAYS = Intervals((NOW - timedelta(days=7)).replace(hour=0), timedelta(days=1), 8)
 EMPTY = "EMPTY: no crashing thread identified; EmptyMinidump"
 
 
@@ -66,12 +67,29 @@ def test_a_lake_without_crashes_answers_with_nothing(lake: Lake) -> None:
     reports = lake.reports
     assert reports.ranking(WEEK, 10).rows == []
     assert reports.totals(WEEK).count == 0
+    assert not reports.any()
     assert (
-        reports.reports(WEEK, 10) == reports.comments(WEEK, 10) == reports.over_time(WEEK, "version", 7) == []
+        reports.reports(WEEK, 10)
+        == reports.comments(WEEK, 10)
+        == reports.over_time(WEEK, "version", DAYS)
+        == []
     )
     assert reports.first_seen(["a"], None) == {}
     assert reports.products(WEEK.start, WEEK.end) == []
     assert reports.breakdowns(WEEK, list(BREAKDOWNS), 5) == {name: [] for name in BREAKDOWNS}
+
+
+def test_crashes_without_a_name_are_counted_wherever_they_rank(lake: Lake) -> None:
+    lake.add(*(lake.crash("std::vector::empty") for _ in range(3)), lake.crash(None), lake.crash(None, 10))
+    lake.add(lake.crash(EMPTY, throttle_rate=0.1), lake.crash("EMPTY: no frame data available"))
+    ranking, totals = lake.reports.ranking(WEEK, 1), lake.reports.totals(WEEK)
+    assert len(ranking.rows) == 1
+    assert (ranking.empty, ranking.null) == (totals.empty, totals.null) == (2, 1)
+    weighted = msgspec.structs.replace(WEEK, weighted=True)
+    assert lake.reports.ranking(weighted, 1, 9).empty == lake.reports.totals(weighted).empty == 11
+    named = msgspec.structs.replace(WEEK, conditions=(Condition("signature", ("EMPTY",), "begins"),))
+    assert {r.signature for r in lake.reports.reports(named, 9)} == {EMPTY, "EMPTY: no frame data available"}
+    assert lake.reports.totals(named).count == 2
 
 
 def test_signatures_are_ranked_against_the_span_before(lake: Lake) -> None:
@@ -147,7 +165,7 @@ def test_by_build_the_day_in_the_build_id_counts_whenever_the_report_came(lake: 
     lake.add(lake.crash("no build", build=None), lake.crash("odd build", build="beta"))
     selection = Selection(NOW - timedelta(days=5), NOW, by="build")
     assert [r.signature for r in lake.reports.ranking(selection, 10).rows] == ["new build"]
-    assert [b.number for b in lake.reports.over_time(selection, "signature", 5)] == [1]
+    assert [b.number for b in lake.reports.over_time(selection, "signature", DAYS)] == [4]
 
 
 def test_values_of_a_reader_are_bound_and_never_sql(lake: Lake) -> None:
@@ -161,10 +179,11 @@ def test_values_of_a_reader_are_bound_and_never_sql(lake: Lake) -> None:
         lake.reports.totals(msgspec.structs.replace(WEEK, conditions=(Condition("user_comments", ("x",)),)))
 
 
-def test_crashes_over_time_fall_into_equal_parts_of_the_span(lake: Lake) -> None:
-    lake.add(lake.crash("a", 6.9), lake.crash("a", 0.1), lake.crash("a", 0.2), lake.crash("b", 3.5))
-    found = lake.reports.over_time(WEEK, "signature", 7)
-    assert {(b.group, b.number): b.count for b in found} == {("a", 0): 1, ("a", 6): 2, ("b", 3): 1}
+def test_crashes_over_time_fall_into_days_and_only_those_of_the_span_count(lake: Lake) -> None:
+    lake.add(lake.crash("a", 6.9), lake.crash("a", 0.1), lake.crash("a", 0.2), lake.crash("b", 3.6))
+    lake.add(lake.crash("a", 7.1))  # the same day as the first, before the span
+    found = lake.reports.over_time(WEEK, "signature", DAYS)
+    assert {(b.group, b.number): b.count for b in found} == {("a", 0): 1, ("a", 7): 2, ("b", 3): 1}
 
 
 def test_breakdowns_put_numbers_into_ranges_and_name_what_is_not_known(lake: Lake) -> None:
@@ -214,3 +233,29 @@ def test_comments_are_those_that_somebody_wrote(lake: Lake) -> None:
 
 def test_made_up_crash_ids_are_of_their_day() -> None:
     assert crash_id(NOW, random.Random(1)).endswith("0261126")
+
+
+def test_a_crash_of_long_ago_is_a_crash(lake: Lake) -> None:
+    lake.add(lake.crash("a", 500))
+    assert lake.reports.any()
+    assert lake.reports.totals(WEEK).reports == 0
+
+
+def test_installations_are_told_apart_by_client_id_else_by_install_time(lake: Lake) -> None:
+    clients = ("a", "a", "b", None, None, None)
+    times = (1, 2, 3, 3, 3, None)
+    lake.add(*(lake.crash("s", client_guid=c, install_time=t) for c, t in zip(clients, times, strict=True)))
+    assert lake.reports.totals(WEEK).installs == lake.reports.ranking(WEEK, 1).rows[0].installs == 3
+
+
+def test_the_betas_of_a_version_are_found_however_they_are_written(lake: Lake) -> None:
+    for version in ("4.0b1", "4.0-beta.2", "4.0-rc.1", "4.0", "3.9"):
+        lake.add(lake.crash("s", version=version))
+
+    def found(*versions: str) -> set[str | None]:
+        selection = msgspec.structs.replace(WEEK, versions=versions)
+        return set(counts(lake.reports.breakdowns(selection, ["version"], 9)["version"]))
+
+    assert found("4.0b") == {"4.0b1", "4.0-beta.2"}
+    assert found("4.0b", "3.9") == {"4.0b1", "4.0-beta.2", "3.9"}
+    assert found("4.0-rc.1") == {"4.0-rc.1"}

@@ -150,6 +150,7 @@ def test_dates(lake: CrashLake, dates: list[str], found: str) -> None:
         ("unknown_field", "nonsense=1"), ("unknown_field", "_columns=nonsense"), ("unknown_field", "_facets=nonsense"),
         ("unknown_field", "_sort=-nonsense"), ("unknown_field", "_aggs.product=nonsense"),
         ("unknown_field", "_aggs.nonsense=product"), ("unknown_field", "_histogram.nonsense=product"),
+        ("unknown_field", "_histogram_interval.nonsense=1"),
         ("unknown_field", "_facets=_cardinality.nonsense"), ("unknown_field", "revision=0"),
         ("unknown_field", "fields=x"), ("unknown_parameter", "_colums=uuid"), ("unknown_parameter", "_aggs=product"),
         ("bad_value", "product="), ("bad_value", "product=!"), ("bad_value", "product=~"), ("bad_value", "uptime=ten"),
@@ -189,6 +190,7 @@ def test_bad_intervals(lake: CrashLake) -> None:
         "_facets=_cardinality.url", "_aggs.url=product", "_aggs.product=url", "_aggs.product.url=version",
         "_histogram.date=url", "_histogram.date=_cardinality.url", "_cardinality.url=1", "_histogram.phc_usable_size=url",
         "own_secret=moon", "theme=dark", "_aggs.product=_cardinality.own_secret", "_columns=email",
+        "_histogram_interval.url=1",
     ],
 )  # fmt: skip
 def test_protected_fields_are_refused_whatever_there_is(lake: CrashLake, pair: str) -> None:

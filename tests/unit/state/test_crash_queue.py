@@ -67,7 +67,7 @@ def test_a_held_crash_is_not_given_to_another(queue: CrashQueue) -> None:
     assert queue.lease("two", 1, 60, later(59)) == []
     assert queue.lease("two", 1, 60, later(60)) == [Leased("id-a", 2)], "the first one died"
     queue.done(["id-a"], "one", later(61))
-    assert queue.backlog(later(61)) == Backlog(0, 1, 0, 61.0), "it is the second one's now"
+    assert queue.backlog(later(61)) == Backlog(0, 1, 0, 61.0, 1), "it is the second one's now"
     queue.done(["id-a"], "two", later(62))
     assert queue.backlog(later(62)) == Backlog(0, 0, 0, 0.0)
 
@@ -122,6 +122,29 @@ def test_poison_is_set_aside_with_its_reason(queue: CrashQueue) -> None:
     assert queue.lease("w", 1, 60, now) == [Leased("id-a", 1)]
 
 
+def test_a_crash_with_which_workers_end_is_set_aside_and_takes_no_other_along(queue: CrashQueue) -> None:
+    queue.accept([upload(name) for name in "abcd"], NOW)
+    now, held, done = NOW, [], []
+    for _ in range(40):
+        leased = queue.lease("w", 4, 60, now)
+        held.append([crash.crash_id for crash in leased])
+        for crash in leased:
+            if crash.crash_id == "id-b":
+                break  # the worker is killed by it, and comes back under another name
+            queue.done([crash.crash_id], "w", now)
+            done.append(crash.crash_id)
+        now += timedelta(seconds=61)
+    assert held[0] == ["id-a", "id-b", "id-c", "id-d"]
+    assert all(len(ids) <= 1 for ids in held[1:])
+    assert sorted(done) == ["id-a", "id-c", "id-d"]
+    assert held.count(["id-b"]) == ATTEMPTS - 1
+    [aside] = queue.set_aside()
+    assert (aside.crash_id, aside.attempts) == ("id-b", ATTEMPTS)
+    assert aside.reason.startswith("worker_lost: ")
+    queue.want(["id-b"], AGAIN, now)
+    assert queue.lease("w", 4, 60, now) == [Leased("id-b", 1)]
+
+
 def test_what_was_not_begun_is_given_back(queue: CrashQueue) -> None:
     queue.accept([upload("a")], NOW)
     queue.lease("w", 1, 60, NOW)
@@ -138,6 +161,13 @@ def test_forgetting(queue: CrashQueue) -> None:
     assert queue.accept([Upload(b"a", "id-new")], later(3)) == ["id-new"]
     assert queue.lease("w", 9, 60, later(3))[0].crash_id == "id-new"
     assert USUAL < URGENT
+
+
+def test_the_upload_of_a_deleted_crash_is_known_anew(queue: CrashQueue) -> None:
+    queue.accept([upload("a"), upload("b")], NOW)
+    queue.remember_upload("id-a", later(10))
+    assert queue.forget_uploads(later(5)) == 1
+    assert queue.known([b"a", b"b"]) == {b"a": "id-a"}
 
 
 def test_an_entry_says_how_a_crash_stands(queue: CrashQueue) -> None:

@@ -19,10 +19,14 @@ from missioncontrol.web.crash_route import CrashAccess
 CRASH = crash_id(1)
 RAW: dict[str, Any] = {
     "uuid": CRASH, "ProductName": "Notes", "Comments": "it broke", "URL": "https://example.org/", "Mood": "blue",
-    "metadata": {"dump_checksums": {"upload_file_minidump": "0"}, "user_agent": "x", "address": "192.0.2.1"},
+    "metadata": {
+        "dump_checksums": {"upload_file_minidump": "0"}, "throttle_rule": "accept_all", "user_agent": "x",
+        "collector_notes": ["left out: annotation Mood, which is too large"], "address": "192.0.2.1",
+    },
 }  # fmt: skip
 PROCESSED: dict[str, Any] = {
     "uuid": CRASH, "signature": "A", "product": "Notes", "user_comments": "it broke", "mood": "blue",
+    "user_agent": "x", "collector_notes": ["left out: annotation Mood, which is too large"],
     "json_dump": {"crash_info": {"type": "SIGSEGV", "memory_accesses": []}},
 }  # fmt: skip
 
@@ -31,8 +35,17 @@ def scopes(request: Request) -> str:
     return request.headers.get("x-scopes", "")
 
 
+Seen = list[tuple[str, str]]
+
+
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+def seen() -> Seen:
+    """What was recorded as seen: kind and thing."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory, seen: Seen) -> Iterator[TestClient]:
     lake = CrashLake(tmp_path_factory.mktemp("access") / "data")
     lake.add({**PROCESSED, "url": "https://example.org/"})
     blobs = lake.services.blobs
@@ -40,7 +53,10 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     blobs.put(processed_key(CRASH), gzip.compress(json.dumps(PROCESSED).encode()))
     blobs.put(dump_key(CRASH, "upload_file_minidump"), b"MDMP")
     app = FastAPI()
-    access = CrashAccess(lambda r: "protected" in scopes(r), lambda r: "reprocess" in scopes(r))
+    access = CrashAccess(
+        lambda r: "protected" in scopes(r), lambda r: "reprocess" in scopes(r),
+        lambda _, kind, thing: seen.append((kind, thing)),
+    )  # fmt: skip
     for router in build_crash_routers(lake.services, access):
         app.include_router(router)
     yield TestClient(app)
@@ -57,7 +73,7 @@ def test_raw_crashes_are_reduced(client: TestClient) -> None:
     public = get(client, path).json()
     assert public == {
         "uuid": CRASH, "ProductName": "Notes",
-        "metadata": {"dump_checksums": {"upload_file_minidump": "0"}, "user_agent": "x"},
+        "metadata": {"dump_checksums": {"upload_file_minidump": "0"}, "throttle_rule": "accept_all"},
     }  # fmt: skip
 
 
@@ -91,6 +107,32 @@ def test_protected_fields_are_refused_alike(client: TestClient, name: str) -> No
     assert get(client, f"/api/{name}/?date=%3E=2026-01-01&_facets=user_comments").status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("query", "fields"),
+    [
+        ("_columns=url&_columns=user_comments&_facets=url", "url, user_comments"),
+        ("url=~zebra", "url"),
+        ("_sort=-url", "url"),
+        ("_aggs.product=url", "url"),
+        ("_facets=_cardinality.user_comments", "user_comments"),
+        ("_columns=uuid&_facets=product", None),
+        ("_columns=url&_return_query=1", None),
+        ("_facets=url&_facets_size=0", None),
+        ("_facets=user_agent", "user_agent"),
+    ],
+)
+@pytest.mark.parametrize("name", ["SuperSearch", "SuperSearchUnredacted"])
+def test_a_search_that_reads_protected_fields_is_recorded(
+    client: TestClient, seen: Seen, name: str, query: str, fields: str | None
+) -> None:
+    seen.clear()
+    assert get(client, f"/api/{name}/?{query}", "protected").status_code == 200
+    assert seen == ([("search", fields)] if fields else [])
+    seen.clear()
+    assert get(client, f"/api/{name}/?{query}").status_code == (403 if "url" in query or fields else 200)
+    assert not seen
+
+
 def test_processing_again_needs_its_scope(client: TestClient) -> None:
     refused = client.post("/api/Reprocessing/", data={"crash_ids": "nonsense"})
     assert (refused.status_code, refused.json()["code"]) == (403, "scope_missing")
@@ -104,7 +146,8 @@ def test_the_description_names_every_route(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     names = {
         "RawCrash", "ProcessedCrash", "SuperSearch", "SuperSearchUnredacted", "SuperSearchFields",
-        "SignatureFirstDate", "CrashSignature", "VersionString", "Reprocessing",
+        "SignatureFirstDate", "CrashSignature", "VersionString", "Reprocessing", "Bugs",
+        "SignaturesByBugs",
     }  # fmt: skip
     assert set(paths) == {f"/api/{name}/" for name in names}
     described = {p["name"] for p in paths["/api/SuperSearch/"]["get"]["parameters"]}

@@ -45,7 +45,7 @@ def test_modules_say_what_they_lack_and_what_mends_it() -> None:
     )
     assert found == [
         ("otter", "loaded", ""),
-        ("cut file.so", "corrupt", "missioncontrol symbols upload 'cut file.so'"),
+        ("cut file.so", "unusable", "missioncontrol symbols upload 'cut file.so'"),
         ("den.so", "missing", "missioncontrol symbols upload den.so"),
         ("idle.so", "not asked", ""),
     ]
@@ -55,6 +55,31 @@ def test_where_debug_information_is_kept_apart_that_file_is_asked_for() -> None:
     pdb = module("otter.exe", debug_file="C:\\build\\otter.pdb", missing_symbols=True)
     assert modules(pdb, system="Windows")[0][2].endswith(" otter.pdb")
     assert modules(module("Otter", missing_symbols=True), system="Mac OS X")[0][2].endswith(" Otter.dSYM")
+
+
+def test_modules_of_the_crashing_stack_come_in_its_order_and_the_own_ones_first() -> None:
+    names = ("libc.so.6", "den.so", "otter")
+    stack = [frame(module=name) for name in names]
+    dump = state(stack, modules=[module(name, missing_symbols=True) for name in ("otter", *names[:2])])
+    seen = view({"json_dump": {**dump, "crashing_thread": {"frames": stack}}, "crashing_thread": 0})
+    assert [m.name for m in seen.modules] == ["den.so", "otter", "libc.so.6"]
+
+
+@pytest.mark.parametrize(
+    ("status", "state_", "word"),
+    [
+        ("loaded", "loaded", "Found"),
+        ("names_only", "names only", "Found, names only"),
+        ("too_large", "unusable", "Too large"),
+        ("lying", "unusable", "Of another build"),
+        ("unidentified", "missing", "Missing"),
+        ("nonsense", "not asked", "Not needed"),
+    ],
+)
+def test_the_walkers_word_for_a_module_is_shown(status: str, state_: str, word: str) -> None:
+    [found] = view({"json_dump": state(modules=[module(symbol_status=status)])}).other_modules
+    assert (found.state, found.word) == (state_, word)
+    assert bool(found.says) == (state_ not in ("loaded", "not asked"))
 
 
 def test_a_module_without_debug_id_says_so() -> None:
@@ -94,6 +119,38 @@ def test_facts_are_those_that_are_known() -> None:
     assert (facts["While starting"], facts["Processor"]) == ("yes", "1 core")
     assert "Reason" not in facts
     assert [f.label for f in seen.facts if f.protected] == ["URL"]
+
+
+def test_an_electron_application_is_told_by_its_framework_and_both_names_of_its_process() -> None:
+    electron = {"handler_product": "Electron", "platform_version": "33.2.0", "product": "Notes"}
+    system = {
+        "os_name": "Linux",
+        "os_pretty_version": "Otter Linux 12",
+        "os_version": "6.1.0-18 #1 SMP PREEMPT",
+    }
+    facts = {f.label: f.value for f in view({**electron, **system, "process_type": "content"}).facts}
+    assert (facts["Framework"], facts["Process"]) == ("Electron 33.2.0", "content (renderer)")
+    assert facts["System"] == "Otter Linux 12 6.1.0-18"
+    assert "Framework" not in {f.label for f in view({"handler_product": "Pad", "product": "Pad"}).facts}
+
+
+def test_electrons_annotations_are_declared() -> None:
+    names = [
+        "_productName",
+        "_version",
+        "_companyName",
+        "prod",
+        "product",
+        "ver",
+        "platform",
+        "osarch",
+        "lsb-release",
+        "process_type",
+        "guid",
+    ]
+    seen = view({}, dict.fromkeys(names, "x"))
+    assert {a.name for a in seen.annotations if a.declared} == set(names)
+    assert [a.name for a in seen.annotations if a.protected] == ["guid"]
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,13 @@ PUBLIC = {
     "/login/oidc", "/login/oidc/callback",
 }  # fmt: skip
 """Open to everybody, or themselves asking for a session."""
-REPROCESS = {"/report/{crash_id}/reprocess",
+REPROCESS = {"/report/{crash_id}/reprocess", "/signature/bugs", "/signature/bugs/{link_id}/remove",
+    "/api/v1/signature-bugs", "/api/v1/signature-bugs/{link_id}",
     "/history/runs", "/history/runs/{run_id}/retry", "/history/runs/{run_id}/leave", "/api/v1/history/runs",
 }  # fmt: skip
 ONLY_FOR_READING = {"/api/v1/sql", "/api/CrashSignature", "/api/CrashSignature/"}
 SYMBOLS = {
-    "/upload", "/upload/", "/symbols/{debug_file}/{debug_id:debug_id}/{file:sym_file}",
+    "/upload", "/upload/", "/symupload", "/symbols/{debug_file}/{debug_id:debug_id}/{file:sym_file}",
     "/{debug_file}/{debug_id:debug_id}/{file:sym_file}",
 }  # fmt: skip
 ASK_THEMSELVES = {"/api/Reprocessing", "/api/Reprocessing/"}

@@ -10,18 +10,15 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-import tomllib
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from missioncontrol.crashes.fields.model import FURTHER_DUMP, Field, Fields
 from missioncontrol.crashes.fields.redact import split
-from missioncontrol.errors import ConfigError
-from missioncontrol.registry.load import Block, SourceFile
+from missioncontrol.registry.load import Block, SourceFile, sections, user_files
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}$")
 _KEYS = sorted(set(Field.__struct_fields__) - {"name"})
@@ -54,7 +51,7 @@ def load_fields(paths: Iterable[Path] = ()) -> Fields:
 
     Raises `ConfigError` (`fields_invalid`, `fields_unreadable`) at the first thing that is wrong.
     """
-    return parse_fields([shipped_file(), *_user_files(paths)])
+    return parse_fields([shipped_file(), *user_files(paths, "fields_unreadable")])
 
 
 def parse_fields(files: Sequence[SourceFile]) -> Fields:
@@ -68,44 +65,16 @@ def parse_fields(files: Sequence[SourceFile]) -> Fields:
     return Fields(fields, revision)
 
 
-def _user_files(paths: Iterable[Path]) -> list[SourceFile]:
-    found = []
-    for path in paths:
-        try:
-            found.append(SourceFile(str(path), path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            continue
-        except (OSError, UnicodeDecodeError) as error:
-            hint = "The file must be UTF-8 text."
-            raise ConfigError("fields_unreadable", f"{path}: {error}", hint) from None
-    return found
-
-
 def _merge(files: Sequence[SourceFile]) -> dict[str, FieldBlock]:
     blocks: dict[str, FieldBlock] = {}
     for file in files:
-        for name, values in _entries(file).items():
+        for name, values in sections(file, ("field",), FieldBlock.code).get("field", {}).items():
             block = blocks.setdefault(name, FieldBlock("field", name))
             if not isinstance(values, dict):
                 block.files.append(file)
                 block.refuse("must be a table of keys")
             block.add(values, file)
     return blocks
-
-
-def _entries(file: SourceFile) -> dict[str, Any]:
-    try:
-        content = tomllib.loads(file.text)
-    except tomllib.TOMLDecodeError as error:
-        last = f"at line {len(file.text.splitlines())}, the last one"
-        placed = str(error).replace("at end of document", last)
-        raise ConfigError("fields_invalid", f"{file.name}: no TOML: {placed}") from None
-    for section in content:
-        if section != "field" or not isinstance(content[section], dict):
-            line = next((i for i, t in enumerate(file.text.splitlines(), 1) if section in t), 1)
-            message = f"{file.name}:{line}: unknown block [{section}]"
-            raise ConfigError("fields_invalid", message, "Blocks: [field.NAME].")
-    return dict(content.get("field", {}))
 
 
 def _field(block: FieldBlock) -> Field:

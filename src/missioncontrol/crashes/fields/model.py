@@ -26,12 +26,11 @@ COLLECTED_METADATA = (
     "payload",
     "payload_compressed",
     "payload_size",
-    "collector_notes",
     "dump_checksums",
-    "user_agent",
     "throttle_rule",
     "throttle_rate",
 )
+"""Keys of `metadata` that are public: nothing out of headers, no notes, which name annotations as the client did."""
 
 
 class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from missioncontrol.crashes.fields.model import FURTHER_DUMP
-from missioncontrol.crashes.processing.model import MAIN_DUMP, Crash, Walked
+from missioncontrol.crashes.processing.model import MAIN_DUMP, SYMBOL_STATUS, Crash, Walked
 from missioncontrol.crashes.processing.reading import integer_at, object_at, objects_at, text_at
 
 FRAMES_LIMIT = 500
@@ -64,7 +65,7 @@ def _walked(crash: Crash, name: str, walked: Walked) -> dict[str, Any]:
     state = walked.state if isinstance(walked.state, dict) else {}
     status = walked.error or text_at(state, "status") or ("OK" if state else "NoOutput")
     found: dict[str, Any] = {
-        "json_dump": _truncated(crash, name, _public_urls(state)),
+        "json_dump": _truncated(crash, name, _with_symbols(_public_urls(state), walked.symbols)),
         "mdsw_status_string": _STATUS.sub("_", status)[:100],
     }
     if walked.detail:
@@ -72,6 +73,19 @@ def _walked(crash: Crash, name: str, walked: Walked) -> dict[str, Any]:
     if found["mdsw_status_string"] != "OK":
         crash.note(f"{_STATUS.sub('_', name)[:100]}: stackwalker: {found['mdsw_status_string']}")
     return found
+
+
+def _with_symbols(state: dict[str, Any], symbols: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+    """The state with a `symbol_status` for each module that was met: rust-minidump tells only lost from found."""
+    if not symbols or not isinstance(state.get("modules"), list):
+        return state
+    modules = [
+        {**m, SYMBOL_STATUS: status}
+        if (status := symbols.get((text_at(m, "filename"), text_at(m, "debug_id"))))
+        else m
+        for m in state["modules"]
+    ]
+    return {**state, "modules": modules}
 
 
 def _truncated(crash: Crash, name: str, state: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,8 @@ _ADDONS_LIMIT = 1000
 _NAME_LIMIT = 1000
 _UNSAFE_REASONS = ("Failed to load module", "byte index", "do not use eval with system privileges")
 """Beginnings of crash reasons that go on with text from a page or a file."""
+_BETAS_OF = ("Firefox", "Thunderbird")
+"""Products whose betas report the version that they will be released as; others say which beta they are."""
 _NIGHTLY_ANDROID = "0.0a1"
 
 
@@ -36,9 +38,10 @@ def rewrite_esr_version(crash: Crash) -> None:
 def rewrite_beta_version(crash: Crash) -> None:
     """A beta reports the version that it will be released as: the published one tells betas apart; `b0` if unknown."""
     look_up = crash.settings.release_version
-    version, channel = crash.text("version"), crash.text("release_channel")
+    version, channel = crash.text("version"), crash.text("release_channel").lower()
     if (
         look_up is None
+        or crash.text("product") not in _BETAS_OF
         or channel not in ("beta", "aurora")
         or not version
         or "b" in version

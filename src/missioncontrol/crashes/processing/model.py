@@ -13,6 +13,8 @@ from missioncontrol.crashes.signature import Signatures
 from missioncontrol.crashes.signature.lists import FIREFOX, GENERAL
 
 MAIN_DUMP = "upload_file_minidump"
+SYMBOL_STATUS = "symbol_status"
+"""Key of a module of the dump: what became of its symbols, in the walker's words."""
 MOZILLA_PRODUCTS: Mapping[str, str] = dict.fromkeys(
     ("Firefox", "Firefox Enterprise", "Fenix", "Focus", "ReferenceBrowser", "Thunderbird", "MozillaVPN"),
     FIREFOX,
@@ -31,6 +33,8 @@ class Walked(msgspec.Struct, frozen=True):
     error: str = ""
     """One word, as in `MissingThreadList`; empty when the dump was walked."""
     detail: str = ""
+    symbols: Mapping[tuple[str, str], str] = {}
+    """What became of the symbols of each module that was met, by (file name, debug id)."""
 
 
 class Processed(msgspec.Struct, frozen=True):
@@ -49,6 +53,8 @@ class Settings(msgspec.Struct, frozen=True):
     profiles: Mapping[str, str] = msgspec.field(default_factory=lambda: MOZILLA_PRODUCTS)
     """Profile by product; `default` for all others."""
     release_version: ReleaseVersion | None = None
+    rule_timeout_s: float = 20.0
+    """A rule that takes longer (by the user's signature lists, say) is given up."""
 
     def profile(self, product: object) -> str:
         """The profile of a product."""

@@ -23,6 +23,11 @@ _COPIED_METADATA = (
     "user_agent",
 )
 
+_PRERELEASE = re.compile(
+    r"\s*v?[0-9]+(?:\.[0-9]+){1,3}-(alpha|beta|rc|nightly|canary|preview|dev)(?![A-Za-z])", re.IGNORECASE
+)
+"""Semantic versions with the usual names of pre-releases: https://semver.org, 9."""
+
 
 def clean_annotations(crash: Crash) -> None:
     """Drop what is null, NUL bytes, and halves of characters that no UTF-8 can hold."""
@@ -39,13 +44,16 @@ def clean_annotations(crash: Crash) -> None:
 
 
 def list_keys(crash: Crash) -> None:
-    """`crash_report_keys`: names of annotations and dumps, sorted."""
+    """`crash_report_keys`: names of annotations and files, sorted."""
+    files = object_at(crash.raw, "metadata", "dump_checksums")
     names = {
-        _OTHER.sub("", name)[:100] for name in [*crash.raw, *crash.walked] if name not in _NOT_ANNOTATIONS
+        _OTHER.sub("", name)[:100]
+        for name in [*crash.raw, *files, *crash.walked]
+        if name not in _NOT_ANNOTATIONS
     }
     keys = sorted(name for name in names if name)
     if len(keys) > _KEYS_LIMIT:
-        crash.note(f"{len(keys)} annotations; the first {_KEYS_LIMIT} names are listed")
+        crash.note(f"{len(keys)} annotations and files; the first {_KEYS_LIMIT} names are listed")
     crash.document["crash_report_keys"] = keys[:_KEYS_LIMIT]
 
 
@@ -85,6 +93,21 @@ def find_major_version(crash: Crash) -> None:
     match = re.match(r"\s*v?([0-9]{1,9})(?![0-9])", crash.text("version"))
     if match:
         crash.document["major_version"] = int(match[1])
+
+
+def find_channel(crash: Crash) -> None:
+    """`release_channel` out of a version's pre-release, where the client named none: `2.4.0-beta.1` is of `beta`."""
+    match = _PRERELEASE.match(crash.text("version"))
+    if match and not crash.text("release_channel"):
+        crash.document["release_channel"] = match[1].lower()
+
+
+def find_platform_version(crash: Crash) -> None:
+    """`platform_version` of an Electron application: Electron's own version."""
+    if crash.text("handler_product") == "Electron" and not crash.text("platform_version"):
+        version = crash.text("handler_version")
+        if version:
+            crash.document["platform_version"] = version
 
 
 def read_breadcrumbs(crash: Crash) -> None:

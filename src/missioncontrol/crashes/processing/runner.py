@@ -1,6 +1,7 @@
 """The rules in order, and the function that runs them.
 
-A rule that fails is logged and noted, by its name and the class of the error (notes are public), and the others go on.
+A rule that fails, or takes too long, is logged and noted, by its name and the class of the error (notes are public),
+and the others go on.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import structlog
 
 from missioncontrol.crashes.processing import dumps, firefox, java, memory, report, stack, system, times
 from missioncontrol.crashes.processing.model import Crash, Processed, Settings, Walked
+from missioncontrol.crashes.processing.time_limit import TookTooLong, time_limit
 from missioncontrol.crashes.signature.lists import FIREFOX
 from missioncontrol.crashes.signature.rules import FAILED
 
@@ -39,6 +41,8 @@ GENERAL_RULES: tuple[Rule, ...] = (
     stack.find_inconsistencies,
     stack.find_guard_page_access,
     report.find_major_version,
+    report.find_channel,
+    report.find_platform_version,
     report.default_process_type,
     times.date_report,
     times.reckon_times,
@@ -53,6 +57,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
     stack.find_topmost_file,
     stack.list_modules_in_stack,
     stack.list_missing_symbols,
+    stack.find_main_module,
     stack.keep_soft_errors,
     stack.count_threads,
 )
@@ -114,7 +119,11 @@ def name_crash(crash: Crash) -> None:
 def _run(crash: Crash, rules: Sequence[Rule]) -> None:
     for rule in rules:
         try:
-            rule(crash)
+            with time_limit(crash.settings.rule_timeout_s):
+                rule(crash)
+        except TookTooLong:
+            logger.error("crash_rule_given_up", rule=rule.__name__, uuid=str(crash.raw.get("uuid"))[:64])
+            crash.note(f"{rule.__name__}: given up after {crash.settings.rule_timeout_s:g} s")
         except Exception as error:
             uuid = crash.raw.get("uuid")
             logger.exception("crash_rule_failed", rule=rule.__name__, uuid=str(uuid)[:64])

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from missioncontrol.crashes.processing.model import Crash
+from missioncontrol.crashes.processing.model import SYMBOL_STATUS, Crash
 from missioncontrol.crashes.processing.reading import (
     at,
     crashing_frames,
@@ -17,6 +17,7 @@ from missioncontrol.crashes.processing.reading import (
     source_frames,
     text_at,
 )
+from missioncontrol.crashes.symbols.names import UNUSABLE
 
 _SOFT_ERRORS_LIMIT = 4096
 _MISSING_LIMIT = 1000
@@ -56,11 +57,23 @@ def list_modules_in_stack(crash: Crash) -> None:
 
 
 def list_missing_symbols(crash: Crash) -> None:
-    """`missing_symbols`: `file/version/debug id[/code id]` of each module that lacked symbols, joined by `;`."""
-    missing = [m for m in objects_at(crash.dump, "modules") if at(m, "missing_symbols") is True]
-    names = sorted({_module(m) for m in missing})
-    if names:
-        crash.document["missing_symbols"] = ";".join(names[:_MISSING_LIMIT])
+    """`missing_symbols`: `file/version/debug id[/code id]` of each module that lacked symbols, joined by `;`.
+
+    `unusable_symbols`: the same of those whose symbols were there and could not be used, each after its status and `:`.
+    """
+    modules = objects_at(crash.dump, "modules")
+    unusable = [m for m in modules if text_at(m, SYMBOL_STATUS) in UNUSABLE]
+    missing = [m for m in modules if at(m, "missing_symbols") is True and m not in unusable]
+    for field, names in (
+        ("missing_symbols", {_module(m) for m in missing}),
+        ("unusable_symbols", {f"{m[SYMBOL_STATUS]}:{_module(m)}" for m in unusable}),
+    ):
+        if names:
+            crash.document[field] = ";".join(sorted(names)[:_MISSING_LIMIT])
+
+
+def find_main_module(crash: Crash) -> None:
+    """`main_module`: the program's file name."""
     main = objects_at(crash.dump, "modules")[integer_at(crash.dump, "main_module") or 0 :][:1]
     if main and text_at(main[0], "filename"):
         crash.document["main_module"] = text_at(main[0], "filename")

@@ -18,6 +18,7 @@ _WINDOWS_NAMES = {
     (10, 0): "Windows 10",
 }
 _WINDOWS_11_BUILD = 21996
+_LONGEST_NAME = 100
 _PLATFORMS = {"win32": WINDOWS, "windows": WINDOWS, "darwin": "Mac OS X", "macos": "Mac OS X", "mac": "Mac OS X",
               "linux": "Linux", "android": "Android"}  # fmt: skip
 _ABIS = {"arm64-v8a": "arm64", "armeabi-v7a": "arm", "armeabi": "arm", "x86_64": "amd64", "x86": "x86"}
@@ -56,7 +57,8 @@ def name_os(crash: Crash) -> None:
     elif name == "Mac OS X":
         pretty = _macos(version)
     elif name == "Linux":
-        pretty = text_at(crash.dump, "lsb_release", "description") or "Linux"
+        sent = crash.annotation("lsb-release")
+        pretty = text_at(crash.dump, "lsb_release", "description") or sent[:_LONGEST_NAME] or "Linux"
     else:
         pretty = f"{name} {version.split('.')[0]}".strip()
     if pretty:

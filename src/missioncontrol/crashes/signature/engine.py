@@ -46,8 +46,9 @@ class Engine:
         return self.name(from_document(document, general=self.general))
 
     def from_job(self, job: Mapping[str, Any]) -> Signature:
-        """The signature of crash data in siggen's shape."""
-        return self.name(clean(job, general=self.general))
+        """The signature of crash data in siggen's shape; as for siggen, thread 0 crashed where none is named."""
+        data = clean(job, general=self.general)
+        return self.name({**data, "crashing_thread": data["crashing_thread"] or 0})
 
     def explain(self, document: Mapping[str, Any]) -> Explanation:
         """The signature of a processed crash and how it came about."""

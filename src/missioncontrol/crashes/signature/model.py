@@ -74,3 +74,22 @@ class Trial(msgspec.Struct, frozen=True):
     def same(self) -> bool:
         """Whether the lists agree on it."""
         return self.old == self.new
+
+
+class Change(msgspec.Struct, frozen=True):
+    """Crashes that other lists would name differently, all in the same way."""
+
+    old: str
+    new: str
+    count: int
+    example: str
+    """Id of one of them."""
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """What became of many trials."""
+
+    same: int
+    changed: int
+    changes: list[Change]
+    """The most frequent first."""

@@ -72,9 +72,12 @@ class Signatures:
                 self._engines[profile] = known
             return known[1]
 
-    def engine_with(self, profile: str, path: Path) -> Engine:
-        """An engine whose list of the file's name (`prefix.txt`, ...) is `path`. Raises `ConfigError`."""
-        return Engine(profile, load_lists(profile, self._lists_dir, **{kind_of(path): path}))
+    def engine_with(self, profile: str, path: Path, kind: str = "") -> Engine:
+        """An engine whose list of this kind, or of the file's name (`prefix.txt`, ...), is `path`.
+
+        Raises `ConfigError` with file and line.
+        """
+        return Engine(profile, load_lists(profile, self._lists_dir, **{kind or kind_of(path): path}))
 
     def _load(self, profile: str, last: Engine | None) -> Engine:
         try:

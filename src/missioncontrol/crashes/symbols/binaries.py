@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -16,6 +17,11 @@ _MAGICS = (
     b"\x7fELF", b"MZ", b"Microsoft C/C++ MSF 7.00", b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe",
     b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf",
 )  # fmt: skip
+_ET_REL, _MH_OBJECT = 1, 1
+_MACH_ORDERS: dict[bytes, Literal["big", "little"]] = {
+    b"\xfe\xed\xfa\xce": "big", b"\xfe\xed\xfa\xcf": "big", b"\xce\xfa\xed\xfe": "little",
+    b"\xcf\xfa\xed\xfe": "little",
+}  # fmt: skip
 TIMEOUT_S = 600.0
 
 
@@ -31,6 +37,14 @@ class _Told(msgspec.Struct):
 def is_binary(first: bytes) -> bool:
     """Whether a file that begins so is one that symbols can be made of."""
     return first.startswith(_MAGICS)
+
+
+def is_object(first: bytes) -> bool:
+    """Whether a file with these first 32 bytes is one that the compiler made and the linker did not: `.o`, `.ko`."""
+    if first.startswith(b"\x7fELF") and len(first) >= 18:
+        return int.from_bytes(first[16:18], "big" if first[5] == 2 else "little") == _ET_REL
+    order = _MACH_ORDERS.get(first[:4])
+    return order is not None and int.from_bytes(first[12:16], order) == _MH_OBJECT
 
 
 def is_bundle(folder: Path) -> bool:

@@ -72,6 +72,8 @@ class Intake:
                 first = _peek(file)
                 if archive.is_zip(first):
                     yield from self._take_zip(file, called)
+                elif binaries.is_object(first):
+                    yield _object(called, named)
                 elif binaries.is_binary(first):
                     yield from self._take_binary(path, called)
                 elif _may_be_symbols(first, called) or named:
@@ -194,6 +196,14 @@ def _peek(file: BinaryIO) -> bytes:
     first = file.read(_FIRST_BYTES)
     file.seek(0)
     return first
+
+
+def _object(called: str, named: bool) -> Received:
+    """What the linker made of it is what crashes."""
+    if not named:
+        return Received(called, "ignored", reason="symbols_object")
+    message = "It is an object file. Upload what the linker made of it: the program or the shared library."
+    return Received(called, "refused", reason="symbols_object", message=message)
 
 
 def _refused(called: str, error: MissionControlError) -> Received:

@@ -1,64 +1,56 @@
-"""Modules that were met on stacks without symbols, and what would mend each: pure functions of rows.
+"""Modules that crashes met without symbols that could be used, and what would mend each: pure functions of rows.
 
-Knows a module by its file name, version and ids, as processed crashes list it. Whose a module is, is guessed from its
-name and the system: the guess chooses the advice and nothing else.
+Knows a module by its file name, version and ids, as processed crashes list it.
 """
 
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Collection, Iterable
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 
 import msgspec
 
-Owner = Literal["yours", "system", "driver", "kernel"]
+from missioncontrol.crashes.symbols.advice import Lacking, Owner, mending, owner_of
+from missioncontrol.crashes.symbols.names import UNUSABLE
+from missioncontrol.crashes.symbols.store import StoredSymbols
+from missioncontrol.errors import BadRequest
 
 QUERY = """
 SELECT module, any_value(os_name) AS os_name, count(*) AS crashes, sum(weight) AS weighted_crashes,
-       count(DISTINCT signature) AS signatures, max(date) AS last_seen
-FROM (SELECT unnest(string_split(missing_symbols, ';')) AS module, os_name, signature, date,
+       count(DISTINCT signature) AS signatures, max(date) AS last_seen, min(processed) AS first_processed
+FROM (SELECT unnest(string_split(concat_ws(';', missing_symbols, unusable_symbols), ';')) AS module, os_name, signature,
+             date, coalesce(completed_datetime, date) AS processed,
              1 / coalesce(nullif(throttle_rate, 0), 1) AS weight
-      FROM crashes WHERE date >= TIMESTAMP '{since}' AND missing_symbols IS NOT NULL)
+      FROM crashes WHERE date >= TIMESTAMP '{since}'
+                     AND (missing_symbols IS NOT NULL OR unusable_symbols IS NOT NULL))
 GROUP BY module ORDER BY weighted_crashes DESC, module LIMIT {limit}
 """
 """SQL over the lake; `since` is a time as text, UTC."""
 
-_WINDOWS_NAMES = """
-advapi32 bcrypt bcryptprimitives clbcatq cfgmgr32 combase comctl32 coremessaging coreuicomponents crypt32 d2d1 d3d11
-d3d12 d3d9 dbghelp dcomp dnsapi dwmapi dwrite dxgi gdi32 gdi32full iertutil imm32 kernel32 kernelbase mf mfplat
-mmdevapi msctf msvcrt msvcp140 msvcp_win mswsock ncrypt ntdll ole32 oleaut32 oleacc opengl32 powrprof propsys rpcrt4
-sechost setupapi shcore shell32 shlwapi ucrtbase urlmon user32 uxtheme vcruntime140 vcruntime140_1 version win32u
-windowscodecs wininet winmm winnsi wintypes wow64 wow64cpu wow64win ws2_32
+_CRASHES_QUERY = """
+SELECT uuid FROM crashes
+WHERE contains(missing_symbols, '/{debug_id}') OR contains(unusable_symbols, '/{debug_id}')
+ORDER BY uuid
 """
-_WINDOWS = frozenset(_WINDOWS_NAMES.split())
-_WINDOWS_DRIVERS = re.compile(r"(nv|ati|amd|ig[a-z0-9]*(icd|umd|d3d|dxva)|intel).*\.(dll|sys)", re.I)
-_LINUX_SYSTEM = re.compile(
-    r"(lib[^/]+\.so\.[0-9.]+|ld-[^/]*\.so.*|libc-[0-9.]+\.so|libpthread-[0-9.]+\.so|libart\.so|libc\.so)"
-)
-_LINUX_DRIVERS = re.compile(r"(libnvidia|.*_dri\.so|libGLX_nvidia|libgallium).*")
-_KERNEL = re.compile(r"(linux-gate\.so|linux-vdso\.so.*|\[?vdso\]?)")
-_MAC_SYSTEM = re.compile(
-    r"(libsystem_.*|libobjc.*|libdispatch.*|libc\+\+.*|libxpc.*|dyld.*|lib[A-Za-z]+\.[A-Z]?\.?dylib|"
-    r"AppKit|CoreFoundation|Foundation|HIToolbox|CoreGraphics|QuartzCore|Metal|SkyLight|CoreText|Security|"
-    r"IOKit|CoreServices|CoreAudio|CFNetwork|UIKitCore|GraphicsServices|JavaScriptCore|WebCore)"
-)
+_DEBUG_ID = re.compile(r"[0-9A-Fa-f]{33,40}")
 
 
 class MissingRow(msgspec.Struct, frozen=True):
     """A row of `QUERY`."""
 
     module: str
+    """`[status:]file/version/debug id[/code id]`; the status is one of `UNUSABLE`."""
     os_name: str | None
     crashes: int
     weighted_crashes: float
     signatures: int
     last_seen: str | None = None
+    first_processed: str | None = None
 
 
 class MissingModule(msgspec.Struct, frozen=True):
-    """A module without symbols."""
+    """A module without symbols that could be used."""
 
     filename: str
     version: str
@@ -66,102 +58,69 @@ class MissingModule(msgspec.Struct, frozen=True):
     code_id: str
     os_name: str
     crashes: int
-    """Processed crashes whose stacks met it without symbols."""
+    """Processed crashes whose stacks met it so."""
     weighted_crashes: float
     """The same, where sampled reports count for those that were left out."""
     signatures: int
     last_seen: str
     owner: Owner
     """Whose it seems to be."""
+    status: str
+    """`missing`, or why the symbols that were there could not be used: one of `UNUSABLE`."""
     arrived: bool
-    """Its symbols are there by now: those crashes have to be processed again."""
+    """Symbols that can be used are there by now: those crashes have to be processed again."""
     command: str
     """The command that mends it; empty when there is none."""
     hint: str
 
 
-def missing_modules(rows: Iterable[MissingRow], present: Collection[str]) -> list[MissingModule]:
-    """The modules, in the order of the rows. `present`: debug ids of symbols that there are."""
-    return [_module(row, present) for row in rows if row.module.count("/") >= 2]
+def missing_modules(
+    rows: Iterable[MissingRow], stored: Mapping[str, StoredSymbols], memory_limit_mb: int
+) -> list[MissingModule]:
+    """The modules, in the order of the rows. `stored`: by debug id, the symbols that there are now."""
+    return [_module(row, stored, memory_limit_mb) for row in rows if row.module.count("/") >= 2]
 
 
-def _module(row: MissingRow, present: Collection[str]) -> MissingModule:
+def debug_ids_of(rows: Iterable[MissingRow]) -> set[str]:
+    """The debug ids of all rows."""
+    return {row.module.split("/")[2] for row in rows if row.module.count("/") >= 2}
+
+
+def crashes_query(debug_id: str) -> str:
+    """SQL for the ids of all crashes whose walk did not have the symbols of this build.
+
+    Raises `BadRequest` (`symbols_bad_id`).
+    """
+    if _DEBUG_ID.fullmatch(debug_id) is None:
+        raise BadRequest(
+            "symbols_bad_id",
+            f"{debug_id[:80]!r} is no debug id.",
+            "`missioncontrol symbols missing` shows debug ids.",
+        )
+    return _CRASHES_QUERY.format(debug_id=debug_id[:32].upper() + debug_id[32:].lower())
+
+
+def _module(row: MissingRow, stored: Mapping[str, StoredSymbols], memory_limit_mb: int) -> MissingModule:
     # The text came out of somebody's dump, and goes to terminals and into commands.
     module = "".join(c if c.isprintable() else "?" for c in row.module)
-    parts = module.split("/")
-    filename, version, debug_id = parts[0], parts[1], parts[2]
-    code_id = parts[3] if len(parts) > 3 else ""
-    os_name = row.os_name or ""
-    owner = _owner(filename, os_name)
-    arrived = debug_id in present
-    command, hint = _reprocess(module) if arrived else _advice(owner, filename, os_name, code_id)
+    status, colon, rest = module.partition(":")
+    if not colon or status not in UNUSABLE:
+        status, rest = "missing", module
+    filename, version, debug_id, *more = rest.split("/")
+    code_id, os_name = more[0] if more else "", row.os_name or ""
+    processed_at = _moment(row.first_processed)
+    lacking = Lacking(filename, debug_id, os_name, code_id, status=status, processed_at=processed_at)
+    mends = mending(lacking, stored.get(debug_id), memory_limit_mb)
     return MissingModule(
-        filename, "" if version == "None" else version, debug_id, code_id, os_name, row.crashes,
-        round(row.weighted_crashes, 1), row.signatures, row.last_seen or "", owner, arrived, command, hint,
+        filename, "" if version == "None" or not version.strip("0.") else version, debug_id, code_id, os_name,
+        row.crashes, round(row.weighted_crashes, 1), row.signatures, row.last_seen or "",
+        owner_of(filename, os_name), status, mends.arrived, mends.command, mends.hint,
     )  # fmt: skip
 
 
-def _owner(filename: str, os_name: str) -> Owner:
-    system = os_name.lower()
-    if system.startswith("windows"):
-        stem = filename.lower().removesuffix(".dll")
-        if stem in _WINDOWS or stem.startswith(("api-ms-", "ext-ms-")):
-            return "system"
-        return "driver" if _WINDOWS_DRIVERS.fullmatch(filename) else "yours"
-    if system.startswith(("mac", "ios")):
-        return "system" if _MAC_SYSTEM.fullmatch(filename) else "yours"
-    if _KERNEL.fullmatch(filename):
-        return "kernel"
-    if _LINUX_DRIVERS.fullmatch(filename):
-        return "driver"
-    return "system" if _LINUX_SYSTEM.fullmatch(filename) else "yours"
-
-
-def _advice(owner: Owner, filename: str, os_name: str, code_id: str) -> tuple[str, str]:
-    system = os_name.lower()
-    upload = "missioncontrol symbols upload"
-    if owner == "kernel":
-        return "", "The kernel makes it; there are no symbols of it."
-    if owner == "driver":
-        return (
-            "",
-            "A driver. Vendors seldom give symbols away; a server in crashes.symbol_servers may have some.",
-        )
-    if owner == "yours":
-        what = (
-            f"{filename.rpartition('.')[0]}.pdb"
-            if system.startswith("windows") and "." in filename
-            else filename
-        )
-        where = (
-            "the PDB of that build" if system.startswith("windows") else "the unstripped file of that build"
-        )
-        bundle = ".dSYM" if system.startswith(("mac", "ios")) else ""
-        return f"{upload} {shlex.quote(what + bundle)}", f"Upload {where}: its id must be the one shown here."
-    if system.startswith("windows"):
-        pdb = shlex.quote(f"{filename.rpartition('.')[0]}.pdb")
-        return f"{upload} {pdb}", (
-            "Part of Windows: fetch its PDB from Microsoft's symbol server (`symchk /r`), or name a server that has "
-            ".sym files in crashes.symbol_servers."
-        )
-    if system.startswith(("mac", "ios")):
-        return "", "Part of the system: name a server that has .sym files in crashes.symbol_servers."
-    if re.fullmatch(r"[0-9a-f]{16,}", code_id):
-        return f'{upload} "$(debuginfod-find debuginfo {code_id})"', (
-            "Part of the distribution: debuginfod-find asks the server in DEBUGINFOD_URLS; or install its package of "
-            "debug symbols (-dbgsym, -debuginfo) and upload the file in /usr/lib/debug."
-        )
-    return (
-        "",
-        "Part of the distribution: install its package of debug symbols and upload the file in /usr/lib/debug.",
-    )
-
-
-def _reprocess(module: str) -> tuple[str, str]:
-    text = module.replace("'", "''")
-    query = f"SELECT uuid FROM crashes WHERE contains(missing_symbols, '{text}')"
-    command = (
-        f"missioncontrol sql --format csv {shlex.quote(query)} | tail -n +2 | "
-        "xargs -r missioncontrol crash reprocess"
-    )
-    return command, "Its symbols have arrived since: process those crashes again."
+def _moment(text: str | None) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -13,6 +13,8 @@ import msgspec
 
 from missioncontrol.errors import BadRequest
 
+UNUSABLE = ("too_large", "corrupt", "lying", "unreadable")
+"""What the walker says of symbols that were there and could not be used."""
 ROOT = "symbols"
 """First segment of the keys of uploaded symbols in the store of objects."""
 _ID = re.compile(r"([0-9A-Fa-f]{32})([0-9A-Fa-f]{1,8})")

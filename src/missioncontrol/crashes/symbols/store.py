@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 import msgspec
 
 from missioncontrol.blobs.protocol import Blobs
+from missioncontrol.crashes.symbols import room
 from missioncontrol.crashes.symbols.names import ROOT, SymbolName, name_of_path
 from missioncontrol.crashes.symbols.sym_file import PIECE_BYTES, SymContent, SymReader
 from missioncontrol.errors import BadRequest, NotFound
@@ -59,9 +60,17 @@ class SymbolStore:
     """The symbols of one installation. Thread-safe, and safe with other processes."""
 
     def __init__(
-        self, blobs: Blobs, changes: SymbolChanges, most_bytes: int, now: Callable[[], datetime]
+        self,
+        blobs: Blobs,
+        changes: SymbolChanges,
+        most_bytes: int,
+        now: Callable[[], datetime],
+        walks_with_mb: int = 0,
     ) -> None:
-        """`most_bytes` is the size of the largest file that is taken."""
+        """`most_bytes` is the size of the largest file that is taken, `walks_with_mb` the memory that the walker may
+        take (0: any): of files that need more it is said.
+        """
+        self._walks_with_mb = walks_with_mb
         self._blobs, self._changes, self._most_bytes, self._now = blobs, changes, most_bytes, now
         self._lock = threading.Lock()
 
@@ -92,7 +101,7 @@ class SymbolStore:
         content, head = reader.content, reader.head
         return Received(
             called, outcome, name.debug_file, name.debug_id, head.os, head.arch, content.has, content.size_bytes,
-            message=message,
+            message=" ".join(filter(None, (message, *self._warnings(content)))),
         )  # fmt: skip
 
     def list(self) -> Iterator[StoredSymbols]:
@@ -121,6 +130,16 @@ class SymbolStore:
             if not self._blobs.delete(name.key):
                 raise _unknown(name)
             self._changes.add([(name.debug_file, name.debug_id)], self._now())
+
+    def _warnings(self, content: SymContent) -> Iterator[str]:
+        if "lines" not in content.has:
+            yield (
+                "It has no debug information: names only from the symbol table, which may be wrong; build with -g, and "
+                "do not strip what you upload."
+                if "symbols" in content.has
+                else "It has no names: build with -g, and do not strip what you upload."
+            )
+        yield room.too_large(content.size_bytes, self._walks_with_mb)
 
     def _compare(self, name: SymbolName, content: SymContent) -> tuple[Outcome, str]:
         """What taking this content in amounts to."""

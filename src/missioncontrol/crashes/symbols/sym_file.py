@@ -19,7 +19,15 @@ from missioncontrol.errors import BadRequest
 PIECE_BYTES = 1 << 20
 _LONGEST_HEAD = 4096
 _LONGEST_LINE = 1 << 20
-_KINDS = {"symbols": (b"FUNC ", b"PUBLIC "), "unwind": (b"STACK ",)}
+# Of functions that a binary without debug information tells only the place of, the maker of symbols says "unknown".
+_NAMELESS = rb"(?!<unknown in )"
+_KINDS = {
+    "symbols": re.compile(
+        rb"\n(?:FUNC (?:m )?[0-9a-fA-F]+ [0-9a-fA-F]+ [0-9a-fA-F]+ |PUBLIC (?:m )?[0-9a-fA-F]+ [0-9a-fA-F]+ )"
+        + _NAMELESS
+    ),
+    "unwind": re.compile(rb"\nSTACK "),
+}
 _LINE_RECORD = re.compile(rb"(?m)^[0-9a-fA-F]+ [0-9a-fA-F]+ \d+ \d+\r?$")
 _STRANGE = re.compile(
     rb"\n(?![0-9a-fA-F]|FUNC |PUBLIC |STACK |FILE |INLINE |INLINE_ORIGIN |INFO |MODULE |\r?\n)"
@@ -129,7 +137,7 @@ class SymReader:
             shown = searched[found.end() : found.end() + 40].split(b"\n")[0].decode("utf-8", "replace")
             raise _corrupt(f"has a line that is no record: {shown!r}")
         for kind in list(self._missing):
-            if any(b"\n" + word in searched for word in _KINDS[kind]):
+            if _KINDS[kind].search(searched) is not None:
                 self._missing.discard(kind)
         self._lines = self._lines or _LINE_RECORD.search(lines) is not None
 

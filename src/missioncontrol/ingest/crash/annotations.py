@@ -21,7 +21,8 @@ _NAMES = {
     "Vendor": ("_companyName", "companyName", "vendor"),
     "BuildID": ("build_id", "buildid", "build"),
 }
-_PROCESSES = {"browser": "parent", "main": "parent", "renderer": "content", "gpu-process": "gpu"}
+PROCESSES = {"browser": "parent", "main": "parent", "renderer": "content", "gpu-process": "gpu"}
+"""Kinds of processes as Chromium's clients name them -> as everything here does."""
 _FROM_ADDRESS = ("product", "version", "prod", "ver", "guid", "channel", "build_id")
 _LONGEST_QUERY = 8192
 
@@ -37,7 +38,7 @@ def understood(annotations: Mapping[str, str], query: bytes) -> dict[str, str]:
         if not kept.get(name):
             found = next((kept[other] for other in others if kept.get(other)), "")
             if found:
-                kept[name] = _PROCESSES.get(found, found) if name == "ProcessType" else found
+                kept[name] = PROCESSES.get(found, found) if name == "ProcessType" else found
     return kept
 
 

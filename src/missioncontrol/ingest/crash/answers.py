@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from missioncontrol.blobs.crash_keys import short_id
+
 Shape = Literal["crash_id", "bare", "hex16"]
 
 
@@ -23,9 +25,3 @@ def accepted(crash_id: str, shape: Shape) -> bytes:
 def discarded(word: str) -> bytes:
     """The body of an answer to a report that is not kept."""
     return f"Discarded={word}".encode()
-
-
-def short_id(crash_id: str) -> str:
-    """16 hexadecimal digits of an id: the first 10 and the day of receipt."""
-    plain = crash_id.replace("-", "")
-    return plain[:10] + plain[-6:]

@@ -7,6 +7,7 @@ of Sentry. The body is read while it arrives. The client's address is used for n
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import logging
 import re
@@ -25,11 +26,13 @@ from missioncontrol.blobs.crash_keys import parsed_crash_id
 from missioncontrol.errors import BadRequest, TooMany
 from missioncontrol.ingest.asgi import REFUSED_BY_SERVER, Receive, Scope, Send, respond
 from missioncontrol.ingest.crash import reasons
+from missioncontrol.ingest.crash.admission import Admission
 from missioncontrol.ingest.crash.annotations import understood, without_forbidden
 from missioncontrol.ingest.crash.answers import Shape, accepted, discarded
 from missioncontrol.ingest.crash.multipart import Limits, ReportReader, boundary_of
 from missioncontrol.ingest.crash.reasons import CrashReason, CrashRefused
 from missioncontrol.ingest.crash.report import Report
+from missioncontrol.ingest.crash.samples import SAMPLE_BYTES, RefusedSamples
 from missioncontrol.ingest.crash.store import CrashStore, Stored, raw_crash
 from missioncontrol.ingest.crash.throttle import Decision, Throttle
 from missioncontrol.ingest.head import body_length
@@ -41,6 +44,7 @@ _ALLOW = (b"allow", b"POST")
 _CLOSE = (b"connection", b"close")
 _SENTRY = re.compile(r"/api/[^/]+/minidump/?")
 _USER_AGENT_LENGTH = 500
+_FIRST_BYTES_S = 0.5
 
 _logger = logging.getLogger(__name__)
 
@@ -80,11 +84,14 @@ class Collector:
         throttle: Throttle,
         refusals: Refusals,
         now: Callable[[], datetime],
+        admission: Admission,
+        samples: RefusedSamples,
         may_choose_id: Callable[[str], bool] = lambda authorization: False,
     ) -> None:
         """`may_choose_id` is given the Authorization header of a report that brings its own crash id."""
         self._settings, self._store, self._throttle = settings, store, throttle
         self._refusals, self._now, self._may_choose_id = refusals, now, may_choose_id
+        self._admission, self._samples = admission, samples
         self._limits = Limits(inflated_bytes=settings.crash_max_inflated_bytes)
         self._rates = {
             name: RequestRate(product.per_minute / 60, time.monotonic, burst_s=60.0)
@@ -109,18 +116,24 @@ class Collector:
         try:
             status, answer = await self._take(scope, body)
         except CrashRefused as refused:
-            await self._refuse(scope, send, refused.reason, body.ended)
+            await self._refuse(scope, send, refused.reason, body)
         except Refused as refused:
             word = f"malformed_{refused.reason.code}"
             reason = CrashReason(refused.reason.status, word, refused.reason.message)
             if refused.reason is LENGTH_REQUIRED:
                 reason = reasons.NO_CONTENT_LENGTH
-            await self._refuse(scope, send, reason, body.ended)
+            await self._refuse(scope, send, reason, body)
         else:
             await respond(send, status, answer, _TEXT, [] if body.ended else [_CLOSE])
 
     async def _take(self, scope: Scope, body: _Body) -> tuple[int, bytes]:
         request = _read_request(scope, self._settings.crash_max_bytes)
+        try:
+            await self._admission.require()
+        except CrashRefused:
+            raise
+        except Exception as error:
+            raise self._not_stored(error) from None
         crash_id = self._store.new_id()
         boundary = boundary_of(request.content_type)
         reader = ReportReader(
@@ -154,7 +167,7 @@ class Collector:
             raise CrashRefused(reasons.NO_ANNOTATIONS)
         named = understood(report.annotations, request.query)
         product = self._settings.products.get(named.get("ProductName", ""), config.CrashProduct())
-        self._admit(request, named.get("ProductName", ""), product)
+        await self._admit(request, named.get("ProductName", ""), product, identity)
         chosen = self._chosen_id(request, named)
         if chosen is not None and await asyncio.to_thread(self._store.is_taken, chosen, identity):
             raise CrashRefused(reasons.UUID_TAKEN)
@@ -166,8 +179,10 @@ class Collector:
             return self._throttled_answer(decision, crash_id, shape)
         stored = await self._stored(request, report, named, identity, crash_id, decision, wire_bytes)
         self._count(stored, wire_bytes)
+        if stored.resent and await asyncio.to_thread(self._store.is_gone, stored.crash_id):
+            self._refusals.add(reasons.DELETED.code)
         if request.sentry:
-            return 200, stored.crash_id.replace("-", "").encode()
+            return 200, accepted(stored.crash_id, "bare")
         return 200, accepted(stored.crash_id, shape)
 
     async def _stored(
@@ -192,7 +207,9 @@ class Collector:
         raw = raw_crash(report, annotations, crash_id, metadata, self._now())
         return await self._store.store(report, identity, crash_id, raw)
 
-    def _admit(self, request: _Request, name: str, product: config.CrashProduct) -> None:
+    async def _admit(
+        self, request: _Request, name: str, product: config.CrashProduct, identity: bytes
+    ) -> None:
         if product.key:
             given = parse_qs(request.query.decode("latin-1"), max_num_fields=100).get("key", [""])[0]
             if not hmac.compare_digest(given.encode(), product.key.encode()):
@@ -202,7 +219,9 @@ class Collector:
             try:
                 rate.take(name)
             except TooMany:
-                raise CrashRefused(reasons.RATE_LIMITED) from None
+                # A report that is here already is answered as the first time; else its client goes on sending it.
+                if not await asyncio.to_thread(self._store.is_known, identity):
+                    raise CrashRefused(reasons.RATE_LIMITED) from None
 
     def _chosen_id(self, request: _Request, named: Mapping[str, str]) -> str | None:
         chosen = named.get("uuid")
@@ -239,17 +258,20 @@ class Collector:
             self._storing = False
         return CrashRefused(reasons.NOT_STORED)
 
-    async def _refuse(self, scope: Scope, send: Send, reason: CrashReason, body_read: bool) -> None:
+    async def _refuse(self, scope: Scope, send: Send, reason: CrashReason, body: _Body) -> None:
         gone = reason is reasons.CLIENT_GONE
         if gone and REFUSED_BY_SERVER in scope:
             return
         self._refusals.add(reason.code)
+        if self._samples.wants(reason):
+            body_start = await body.first_bytes(scope)
+            await self._samples.keep(reason, scope["path"], scope["headers"], body_start, body.size_bytes)
         if gone:
             return
         headers = [_ALLOW] if reason.status == 405 else []
-        if reason.status in (429, 507):
+        if reason.status in (429, 503, 507):
             headers.append((b"retry-after", b"60"))
-        if not body_read:
+        if not body.ended:
             # What is left of the body must not be taken for the next request.
             headers.append(_CLOSE)
         await respond(send, reason.status, discarded(reason.word), _TEXT, headers)
@@ -262,6 +284,7 @@ class _Body:
         self._receive, self._most_bytes = receive, most_bytes
         self.size_bytes = 0
         self.ended = False
+        self._start = bytearray()
 
     async def __aiter__(self) -> Any:
         while not self.ended:
@@ -270,10 +293,20 @@ class _Body:
                 raise CrashRefused(reasons.CLIENT_GONE)
             chunk: bytes = message.get("body", b"")
             self.size_bytes += len(chunk)
+            self._start += chunk[: SAMPLE_BYTES - len(self._start)]
             if self.size_bytes > self._most_bytes:
                 raise CrashRefused(reasons.TOO_LARGE)
             self.ended = not message.get("more_body", False)
             yield chunk
+
+    async def first_bytes(self, scope: Scope) -> bytes:
+        """What came first; of a body that nobody has read, what arrives in a moment without asking for it."""
+        if not self.size_bytes and not self.ended and b"expect" not in dict(scope["headers"]):
+            with contextlib.suppress(TimeoutError, CrashRefused):
+                async with asyncio.timeout(_FIRST_BYTES_S):
+                    async for _ in self:
+                        break
+        return bytes(self._start)
 
     def check_length(self, length: int | None) -> None:
         """Refuse a body that is not as long as was said."""

@@ -8,8 +8,10 @@ the map of annotations; every other part is one annotation. Never waits, and nev
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from isal import isal_zlib
@@ -24,8 +26,11 @@ from missioncontrol.ingest.crash.report import Report, UploadedFile
 EXTRA = "extra"
 RESERVED = frozenset({"dump_names", "raw_crash", "processed_crash"})
 _GZIP = 31
+_GZIP_FIRST_BYTE = 0x1F
+_MOST_MEMBERS = 100
 _PIECE = 256 * 1024
 _JSON = "application/json"
+_EXTENDED_FILENAME = re.compile(rb";\s*filename\*", re.IGNORECASE)
 _UNSAFE = re.compile(r"[^A-Za-z0-9_]")
 _NAME_LENGTH = 30
 _BOUNDARY_LENGTH = 256
@@ -83,7 +88,7 @@ class ReportReader:
         self._limits = limits or Limits()
         self._new_draft = new_draft
         self._inflater = isal_zlib.decompressobj(_GZIP) if gzipped else None
-        self._inflated = self._text_bytes = 0
+        self._inflated = self._text_bytes = self._members = 0
         self._part = _Part()
         self._delimiter = b"--" + boundary
         self._preamble: bytearray | None = bytearray()
@@ -93,6 +98,7 @@ class ReportReader:
         self._extra: dict[str, str] = {}
         self._files: dict[str, UploadedFile] = {}
         self._notes: dict[str, None] = {}
+        self._left_out: hashlib._Hash | None = None
         try:
             self._parser = MultipartParser(
                 boundary,
@@ -114,9 +120,11 @@ class ReportReader:
             self._parse(chunk)
             return
         try:
-            while chunk and not self._inflater.eof:
+            while chunk:
+                if self._inflater.eof and not self._begins_member(chunk):
+                    return
                 self._parse(self._inflater.decompress(chunk, _PIECE))
-                chunk = self._inflater.unconsumed_tail
+                chunk = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
         except isal_zlib.error:  # type: ignore[misc]
             raise CrashRefused(reasons.BAD_GZIP) from None
 
@@ -127,13 +135,23 @@ class ReportReader:
         if not self._ended:
             raise CrashRefused(reasons.INVALID_STRUCTURE)
         annotations = {**self._annotations, **self._extra}
-        return Report(annotations, tuple(self._files.values()), tuple(self._notes), self._payload)
+        left_out = self._left_out.hexdigest() if self._left_out is not None else ""
+        return Report(annotations, tuple(self._files.values()), tuple(self._notes), self._payload, left_out)
 
     def discard(self) -> None:
         """Give up all files."""
         for draft in (self._part.draft, *(file.draft for file in self._files.values())):
             if draft is not None:
                 draft.discard()
+
+    def _begins_member(self, chunk: bytes) -> bool:
+        """Whether another gzip member follows the one that is over (RFC 1952, 2.2); anything else there is nothing."""
+        self._members += 1
+        if self._members >= _MOST_MEMBERS or chunk[0] != _GZIP_FIRST_BYTE:
+            self._members = _MOST_MEMBERS
+            return False
+        self._inflater = isal_zlib.decompressobj(_GZIP)
+        return True
 
     def _parse(self, data: bytes) -> None:
         self._inflated += len(data)
@@ -179,12 +197,14 @@ class ReportReader:
 
     def _headers_finished(self) -> None:
         part = self._part
-        _, options = parse_options_header(part.headers.get(b"content-disposition"))
+        disposition = part.headers.get(b"content-disposition", b"")
+        _, options = parse_options_header(disposition)
         kind, _ = parse_options_header(part.headers.get(b"content-type"))
         media = kind.decode("latin-1").lower()
         part.name = options.get(b"name", b"").decode("utf-8", "replace").replace("\x00", "")
         part.json = part.name == EXTRA and media.startswith(_JSON)
-        text = part.json or (b"filename" not in options and (not media or media.startswith(("text/", _JSON))))
+        file = b"filename" in options or _has_extended_filename(disposition)
+        text = part.json or (not file and (not media or media.startswith(("text/", _JSON))))
         if not part.name:
             self._leave_out("a part without a name")
         elif not text:
@@ -212,9 +232,10 @@ class ReportReader:
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         part = self._part
-        if not part.kept:
-            return
         piece = memoryview(data)[start:end]
+        if not part.kept:
+            part.digest.update(piece)
+            return
         if part.draft is not None:
             part.digest.update(piece)
             part.draft.write(piece)
@@ -226,6 +247,8 @@ class ReportReader:
         ):
             if part.json:
                 raise CrashRefused(reasons.INVALID_JSON, "It is too large.")
+            part.digest.update(part.text)
+            part.digest.update(piece)
             part.text = bytearray()
             self._leave_out(f"annotation {_printable(part.name)}, which is too large")
             return
@@ -234,8 +257,8 @@ class ReportReader:
     def _end_part(self) -> None:
         part, self._part = self._part, _Part()
         if not part.kept:
-            return
-        if part.draft is not None:
+            self._add_left_out(part.name, part.digest)
+        elif part.draft is not None:
             self._add_file(part)
         elif part.json:
             self._add_extra(bytes(part.text))
@@ -251,23 +274,53 @@ class ReportReader:
 
     def _add_extra(self, text: bytes) -> None:
         try:
-            found = msgspec.json.decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            found = _decoded(text)
+        except (ValueError, RecursionError):
             raise CrashRefused(reasons.INVALID_JSON) from None
         if not isinstance(found, dict):
             raise CrashRefused(reasons.INVALID_JSON_VALUE)
         self._payload = "json"
         for name, value in found.items():
+            if value is None:
+                continue  # as if it had not been sent
+            if not isinstance(value, str):
+                value = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+                self._notes["values of extra that are no text are kept as JSON"] = None
             if len(self._extra) >= self._limits.annotations:
                 self._notes[f"left out: annotations beyond the first {self._limits.annotations}"] = None
-                break
-            if not isinstance(value, str):
-                value = msgspec.json.encode(value).decode()
-                self._notes["values of extra that are no text are kept as JSON"] = None
-            self._extra[name.replace("\x00", "")] = value.replace("\x00", "")
+                self._add_left_out(name, hashlib.sha256(value.encode("utf-8", "surrogatepass")))
+                continue
+            self._extra[_whole(name)] = _whole(value)
+
+    def _add_left_out(self, name: str, digest: hashlib._Hash) -> None:
+        if self._left_out is None:
+            self._left_out = hashlib.sha256()
+        named = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
+        self._left_out.update(named + digest.digest())
 
     def _end(self) -> None:
         self._ended = True
+
+
+def _has_extended_filename(disposition: bytes) -> bool:
+    """Whether it names a file as `filename*=` (RFC 5987), which the parser passes over; what is quoted is a value."""
+    unquoted = b"".join(disposition.replace(b'\\"', b"").split(b'"')[::2])
+    return _EXTENDED_FILENAME.search(unquoted) is not None
+
+
+def _decoded(text: bytes) -> Any:
+    """JSON of any writer: halves of characters and NaN, which some write, are no reason to lose a crash."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return json.loads(text.decode())
+
+
+def _whole(text: str) -> str:
+    """The text without NUL, and with U+FFFD for halves of characters."""
+    if not text.isascii():
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text.replace("\x00", "")
 
 
 def _text(value: bytes) -> str:

@@ -16,6 +16,8 @@ class CrashReason(msgspec.Struct, frozen=True):
     status: int
     word: str
     message: str
+    sampled: bool = True
+    """Whether a few such reports are kept for inspection: not where nothing is wrong with them."""
 
     @property
     def code(self) -> str:
@@ -62,8 +64,19 @@ UNAUTHORIZED_UUID = CrashReason(
     401, "unauthorized_uuid", "Only a client with an ingest token may choose a crash id."
 )
 UNAUTHORIZED_KEY = CrashReason(401, "unauthorized_key", "The product asks for a key that was not given.")
-RATE_LIMITED = CrashReason(429, "rate_limited", "The product sends more reports than it may.")
-NOT_STORED = CrashReason(507, "not_stored", "The report could not be stored. Send it again later.")
+RATE_LIMITED = CrashReason(429, "rate_limited", "The product sends more reports than it may.", False)
+BACKLOG_FULL = CrashReason(
+    503, "backlog_full", "More reports wait to be processed than may wait. Send it again later.", False
+)
+NO_ROOM = CrashReason(507, "no_room", "The disk is nearly full. Send the report again later.", False)
+NOT_STORED = CrashReason(507, "not_stored", "The report could not be stored. Send it again later.", False)
+DELETED = CrashReason(
+    200,
+    "deleted",
+    "The report is a copy of one that is here no more: it is answered as that one, and not kept.",
+    False,
+)
+"""Counted; its client is told the id that it was told before."""
 METHOD_NOT_ALLOWED = CrashReason(405, "method_not_allowed", "Crash reports are sent with POST.")
 
 

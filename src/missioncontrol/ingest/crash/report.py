@@ -26,12 +26,15 @@ class Report(msgspec.Struct, frozen=True):
     """What the collector changed or left out."""
     payload: str
     """`json` when annotations came as the part `extra`, else `multipart`."""
+    left_out: str = ""
+    """A digest of all that was sent and is not kept, so that two reports are not taken for one for want of it."""
 
     def identity(self) -> bytes:
         """16 bytes that are the same for the same annotations and files, whatever boundary or encoding they came in."""
         digest = hashlib.blake2b(digest_size=16)
         parts = [(b"a", name, value) for name, value in self.annotations.items()]
         parts += [(b"f", file.name, file.sha256) for file in self.files]
+        parts += [(b"l", "", self.left_out)] if self.left_out else []
         for kind, name, value in sorted(parts):
             for text in (name.encode("utf-8", "surrogatepass"), value.encode("utf-8", "surrogatepass")):
                 digest.update(kind + len(text).to_bytes(8, "big") + text)

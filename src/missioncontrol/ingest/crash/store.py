@@ -1,8 +1,9 @@
 """Brings reports into the store and the queue, many at once, and says so only when both are durable.
 
 Files first, then the annotations, then one commit that knows the upload and queues the crash: what was announced is
-complete. A resend is told the id of the first copy and leaves nothing behind. A report whose commit fails leaves
-nothing but unknown objects, and its client is told to send it again.
+complete. A resend is told the id of the first copy and leaves nothing behind. A report that could not be stored for
+want of room leaves nothing; one whose commit failed otherwise leaves nothing but unknown objects, since it may have
+been made all the same. Its client is told to send it again.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ import msgspec
 
 from missioncontrol.blobs.crash_keys import MINIDUMP, dump_key, new_crash_id, raw_key
 from missioncontrol.blobs.protocol import Blobs, Draft
+from missioncontrol.errors import StorageFull
+from missioncontrol.ingest.crash.reasons import UUID_TAKEN, CrashRefused
 from missioncontrol.ingest.crash.report import Report
 from missioncontrol.state.crash_jobs import Upload
 
@@ -66,6 +69,14 @@ class CrashStore:
     def is_taken(self, crash_id: str, identity: bytes) -> bool:
         """Whether the id is that of another report than this one."""
         return self._blobs.exists(raw_key(crash_id)) and identity not in self._queue().known([identity])
+
+    def is_known(self, identity: bytes) -> bool:
+        """Whether the report is a resend of one that is stored."""
+        return bool(self._queue().known([identity]))
+
+    def is_gone(self, crash_id: str) -> bool:
+        """Whether nothing is stored (any more) of a report that was."""
+        return not self._blobs.exists(raw_key(crash_id))
 
     def start(self) -> None:
         """Start the thread."""
@@ -120,12 +131,47 @@ class CrashStore:
             job.report.discard()
             job.done(result)
 
-    def _stored(self, jobs: Sequence[_Job]) -> list[Stored]:
+    def _stored(self, jobs: Sequence[_Job]) -> list[Stored | BaseException]:
         known = self._queue().known([job.identity for job in jobs])
         new = {job.identity: job for job in reversed(jobs) if job.identity not in known}
+        taken = self._taken(new)
+        for identity in taken:
+            del new[identity]
+        try:
+            ids = known | self._stored_new(new)
+        except StorageFull:  # then nothing was committed
+            for job in new.values():
+                self._delete(job)
+            raise
+        for job in new.values():
+            if ids[job.identity] != job.crash_id:  # another process was first
+                self._delete(job)
+        return [
+            CrashRefused(UUID_TAKEN)
+            if job.identity in taken
+            else Stored(ids[job.identity], ids[job.identity] != job.crash_id)
+            for job in jobs
+        ]
+
+    def _taken(self, new: Mapping[bytes, _Job]) -> set[bytes]:
+        """Those whose id became another report's since it was looked at: two that brought one came at once."""
+        taken: set[bytes] = set()
+        ids: set[str] = set()
+        for identity, job in new.items():
+            if job.crash_id in ids or self._blobs.exists(raw_key(job.crash_id)):
+                taken.add(identity)
+            ids.add(job.crash_id)
+        return taken
+
+    def _stored_new(self, new: Mapping[bytes, _Job]) -> dict[bytes, str]:
+        """Crash ids by identity."""
         drafts: list[Draft] = []
         for job in new.values():
-            drafts += [file.draft for file in job.report.files]
+            for file in job.report.files:
+                file.draft.key = dump_key(
+                    job.crash_id, file.name
+                )  # it was begun before the report named its id
+                drafts.append(file.draft)
         raws = []
         try:
             for job in new.values():
@@ -138,13 +184,8 @@ class CrashStore:
             for raw in raws:
                 raw.discard()
         uploads = [Upload(job.identity, job.crash_id) for job in new.values()]
-        ids = known | dict(
-            zip((u.identity for u in uploads), self._queue().accept(uploads, self._now()), strict=True)
-        )
-        for job in new.values():
-            if ids[job.identity] != job.crash_id:  # another process was first
-                self._delete(job)
-        return [Stored(ids[job.identity], ids[job.identity] != job.crash_id) for job in jobs]
+        accepted = self._queue().accept(uploads, self._now())
+        return dict(zip((u.identity for u in uploads), accepted, strict=True))
 
     def _delete(self, job: _Job) -> None:
         self._blobs.delete(raw_key(job.crash_id))
@@ -157,16 +198,19 @@ def raw_crash(
 ) -> RawCrash:
     """The raw crash: annotations at the top level, and what the collector knows.
 
-    Annotations cannot take the place of what the collector adds.
+    Annotations cannot take the place of what the collector adds: those of such a name are kept beside it.
     """
     checksums = {_public_name(file.name): file.sha256 for file in report.files}
-    return {
-        **annotations,
+    added: RawCrash = {
         "uuid": crash_id,
         "submitted_timestamp": at.isoformat(),
         "version": 2,
         "metadata": {**metadata, "payload": report.payload, "dump_checksums": checksums},
     }
+    replaced = {n: v for n, v in annotations.items() if n in added and v != added[n]}
+    if replaced:
+        added["metadata"]["replaced_annotations"] = replaced
+    return {**annotations, **added}
 
 
 def _public_name(name: str) -> str:

@@ -6,13 +6,14 @@ is drawn from the report's identity, so that a resend gets the answer of the fir
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -22,6 +23,7 @@ Result = Literal["accept", "reject", "fake_accept", "continue"]
 ACCEPT_ALL = "accept_all"
 MOZILLA = "mozilla"
 _BUILD_ID = re.compile(r"20\d{12}")
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
 class Condition(
@@ -30,27 +32,35 @@ class Condition(
     """What must be true of one annotation; all that is given must hold."""
 
     field: str
+    at: str = ""
+    """Keys joined by dots: what is asked about lies there in the annotation's JSON."""
     default: str = ""
     """What stands for an absent annotation."""
     present: bool | None = None
+    """Whether it was sent at all, be it empty."""
     one_of: tuple[str, ...] | None = None
     none_of: tuple[str, ...] | None = None
     matches: str | None = None
     """A regular expression, searched for."""
     below: str | None = None
-    """Texts are compared, as build ids can be."""
+    """Texts are compared, as build ids can be; no text is below nothing."""
+    at_most: int | None = None
+    """Of a whole number."""
     build_older_than_days: int | None = None
-    """For build ids that begin with a time, YYYYMMDDHHMMSS."""
+    """For build ids of 14 digits; their first eight are the day, YYYYMMDD, and the rest does not count."""
 
     def holds(self, annotations: Mapping[str, str], now: datetime) -> bool:
         """Whether it is true of these annotations."""
         value = annotations.get(self.field, self.default)
+        if self.at:
+            value = _inside(value, self.at, self.default)
         tests = (
-            self.present is None or self.present == bool(annotations.get(self.field)),
+            self.present is None or self.present == (self.field in annotations),
             self.one_of is None or value in self.one_of,
             self.none_of is None or value not in self.none_of,
             self.matches is None or re.search(self.matches, value) is not None,
-            self.below is None or value < self.below,
+            self.below is None or "" < value < self.below,
+            self.at_most is None or (_WHOLE.fullmatch(value) is not None and int(value) <= self.at_most),
             self.build_older_than_days is None or _older(value, self.build_older_than_days, now),
         )
         return all(tests)
@@ -144,10 +154,23 @@ def _older(build_id: str, days: int, now: datetime) -> bool:
     if not _BUILD_ID.fullmatch(build_id):
         return False
     try:
-        built = datetime.strptime(build_id, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        built = datetime.strptime(build_id[:8], "%Y%m%d").replace(tzinfo=UTC)
     except ValueError:
         return False
     return now - built > timedelta(days=days)
+
+
+def _inside(text: str, path: str, default: str) -> str:
+    """What lies at the path in a JSON text: a text as it is, anything else as JSON; `default` where nothing does."""
+    try:
+        found: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return default
+    for key in path.split("."):
+        found = found.get(key) if isinstance(found, dict) else None
+    if found is None:
+        return default
+    return found if isinstance(found, str) else json.dumps(found)
 
 
 def _drawn(identity: bytes, rule: int) -> float:

@@ -6,6 +6,6 @@ as the `SearchField`s that it is given.
 
 from missioncontrol.query.supersearch.fields import SearchField, SearchFields
 from missioncontrol.query.supersearch.model import Search
-from missioncontrol.query.supersearch.search import CrashSearch
+from missioncontrol.query.supersearch.search import CrashSearch, Found
 
-__all__ = ["CrashSearch", "Search", "SearchField", "SearchFields"]
+__all__ = ["CrashSearch", "Found", "Search", "SearchField", "SearchFields"]

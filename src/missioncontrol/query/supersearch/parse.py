@@ -85,6 +85,8 @@ class _Reading:
                 continue
             prefix, _, rest = key.partition(".")
             if prefix in _PREFIXES and rest:
+                if prefix == "_histogram_interval":
+                    self._field(rest)  # also where no histogram asks for it
                 continue
             close = difflib.get_close_matches(key[:80], [*_PLAIN, *_PREFIXES], 1)
             hint = f"Did you mean `{close[0]}`?" if close else f"Known: {', '.join(_PLAIN)}."

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from missioncontrol.errors import BadRequest
-from missioncontrol.lake.tables import Column, lake_tables
-from missioncontrol.query.crash_rows import CRASHES, counting_rows
+from missioncontrol.lake.tables import CRASHES, Column, lake_tables
+from missioncontrol.query.crash_rows import counting_rows
 from missioncontrol.query.engine import Engine
 from missioncontrol.query.relation import Span
 from missioncontrol.query.statement import Statement

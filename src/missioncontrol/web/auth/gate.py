@@ -6,6 +6,7 @@ a revoked token is refused at the next one.
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -35,6 +36,8 @@ _AT_ONCE = 8
 _PASSED_ON = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
 _LIMITED = "/api/"
 _FILES = "/static/"
+_TOKEN_IN_ADDRESS = "/symupload"
+"""Its client has no other place for a token."""
 
 
 class Surroundings:
@@ -129,7 +132,23 @@ def _token(request: Request) -> str | None:
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() in ("bearer", "token") and value.strip():
         return value.strip()
+    if (
+        scheme.lower() == "basic"
+        and request.url.path == _TOKEN_IN_ADDRESS
+        and "origin" not in request.headers
+    ):
+        # Browsers would go on sending it for pages of others too, so they have no use of it.
+        return _in_address(value)
     return request.headers.get("auth-token", "").strip() or None
+
+
+def _in_address(credentials: str) -> str | None:
+    """The token out of `https://TOKEN@...` or `https://name:TOKEN@...`."""
+    try:
+        name, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return password or name or None
 
 
 def _client(reader: Reader, address: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import itertools
+import json
 import random
 from collections.abc import Iterator, Sequence
 
@@ -123,12 +124,108 @@ def test_a_part_twice_and_a_part_without_a_name() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("disposition", "file"),
+    [
+        ("name=\"d\"; filename*=UTF-8''Absturz%C3%A4.dmp", True),
+        ("name=\"d\";FileName*=utf-8''x", True),
+        ("filename*0*=UTF-8''a; filename*1=b; name=d", True),
+        ('name="d"; filename=""', True),
+        ('name="d"', False),
+        ('name="d; filename*=x"', False),
+        ('name="d\\"; filename*=x"', False),
+        ('name="d"; x="; filename*=x"', False),
+    ],
+)
+def test_a_part_with_any_kind_of_file_name_is_a_file(disposition: str, file: bool) -> None:
+    value = b"MDMP\x00\xff\x93"
+    found = read(multipart([f"Content-Disposition: form-data; {disposition}\r\n\r\n".encode() + value]))
+    assert contents(found) == ({"d": value} if file else {})
+    assert len(found.annotations) == (0 if file else 1)
+
+
+def test_a_null_of_extra_is_as_if_it_were_absent() -> None:
+    extra = b'{"Comments": null, "a": {"b": null}, "c": "null", "d": false}'
+    found = read(multipart([part("Comments", b"help"), part("extra", extra, "e.json", "application/json")]))
+    assert found.annotations == {"Comments": "help", "a": '{"b":null}', "c": "null", "d": "false"}
+
+
+def test_json_that_only_some_read_is_read() -> None:
+    extra = (
+        b'{"a": "\\ud800x", "pair": "\\ud83d\\ude00", "n": NaN, "o": {"k": [Infinity, "\\udfff"]}, "\\udc00": "1",'
+        b' "big": 1e999, "plain": "x"}'
+    )
+    found = read(multipart([part("extra", extra, "e.json", "application/json")])).annotations
+    assert found == {
+        "a": "\ufffdx", "pair": "\U0001f600", "n": "NaN", "o": '{"k":[Infinity,"\ufffd"]}', "\ufffd": "1",
+        "big": "Infinity", "plain": "x",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "extra", [b"{", b'{"a": "\xff"}', b"{'a': 1}", b'{"a": ' + b"[" * 100_000, b"NaN{}", b""]
+)
+def test_what_is_no_json_is_refused(extra: bytes) -> None:
+    with pytest.raises(CrashRefused) as refused:
+        read(multipart([part("extra", extra, "e.json", "application/json")]))
+    assert refused.value.reason.word == "malformed_invalid_json"
+
+
+def test_a_body_of_several_gzip_members() -> None:
+    body = report({"a": "1", "b": "x" * 5000}, upload_file_minidump=bytes(range(256)) * 50)
+    members = b"".join(gzip.compress(body[at : at + 1000]) for at in range(0, len(body), 1000))
+    for cuts in ((), range(0, len(members), 1), range(0, len(members), 97)):
+        assert read(members, cuts, gzipped=True).identity() == read(body).identity()
+    for rest in (b"\0" * 10, b"rest \x1f\x8b"):
+        assert read(members + rest, range(0, len(members) + 20, 13), gzipped=True).annotations["a"] == "1"
+    with pytest.raises(CrashRefused) as refused:
+        read(members + gzip.compress(b"more")[:-3], gzipped=True)
+    assert refused.value.reason.word == "malformed_bad_gzip"
+    with pytest.raises(CrashRefused):
+        read(b"".join(gzip.compress(body[at : at + 1]) for at in range(len(body))), gzipped=True)
+
+
 def test_identity_is_of_what_is_said_not_how() -> None:
     one = read(report({"a": "1", "b": "2"}, f=b"x"))
     other = read(multipart([part("f", b"x", "q"), part("b", b"2"), part("a", b"1")]))
     assert one.identity() == other.identity()
     assert len({read(report(a, f=f)).identity() for a in ({"a": "1"}, {"a": "2"}) for f in (b"x", b"y")}) == 4
     assert read(report({"a": "bc"})).identity() != read(report({"ab": "c"})).identity()
+
+
+def test_what_is_left_out_is_part_of_the_identity() -> None:
+    small = Limits(annotations=2, annotation_bytes=10)
+
+    def as_form(**annotations: str) -> Report:
+        return read(report(annotations), range(0, 5000, 7), limits=small)
+
+    def as_json(**annotations: str) -> Report:
+        body = json.dumps(annotations).encode()
+        return read(
+            multipart([part("extra", body, "e.json", "application/json")]), limits=Limits(annotations=2)
+        )
+
+    large = [
+        as_form(a="1", L="x" * 15),
+        as_form(a="1", L="x" * 14 + "y"),
+        as_form(a="1", M="x" * 15),
+        as_form(a="1"),
+    ]
+    assert {found.annotations["a"] for found in large} == {"1"}
+    assert len({found.identity() for found in large}) == 4
+    assert (
+        as_form(a="1", L="x" * 15).identity()
+        == read(report({"a": "1", "L": "x" * 15}), limits=small).identity()
+    )
+    for many in (as_form, as_json):
+        found = [
+            many(a="1", b="2", c="3"),
+            many(a="1", b="2", c="4"),
+            many(a="1", b="2", d="3"),
+            many(a="1", b="2"),
+        ]
+        assert {tuple(one.annotations) for one in found} == {("a", "b")}
+        assert len({one.identity() for one in found}) == 4
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from missioncontrol.errors import ConfigError
 from missioncontrol.ingest.crash.throttle import Throttle, load_throttle
 
-NOW = datetime(2026, 11, 26, tzinfo=UTC)
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 RELEASE = {
     "ProductName": "Firefox",
     "ReleaseChannel": "release",
@@ -19,8 +21,14 @@ RELEASE = {
 }
 
 
+ABSENT = "(absent)"
+INFOBAR = {
+    "SubmittedFromInfobar": "true", "Version": "57.0", "BuildID": "20171", "Throttleable": "0",
+}  # fmt: skip
+
+
 def rule(throttle: Throttle, identity: int = 1, **annotations: str) -> tuple[str, str]:
-    named = {k: v for k, v in {**RELEASE, **annotations}.items() if v}
+    named = {k: v for k, v in {**RELEASE, **annotations}.items() if v != ABSENT}
     decision = throttle.decide(named, identity.to_bytes(16, "big"), NOW)
     return decision.rule, decision.result
 
@@ -35,19 +43,55 @@ def rule(throttle: Throttle, identity: int = 1, **annotations: str) -> tuple[str
         ({"SubmittedFromInfobar": "true", "Version": "57.0", "BuildID": "20171001000000"}, ("has_old_buildid", "reject")),
         ({"ProductName": "B2G"}, ("b2g", "fake_accept")),
         ({"ProductName": "Mine"}, ("unsupported_product", "reject")),
+        ({"BuildID": "20230101996060", "Throttleable": "0"}, ("has_old_buildid", "reject")),
+        ({"BuildID": "20241126235959", "Throttleable": "0"}, ("has_old_buildid", "reject")),
+        ({"BuildID": "20241127000000", "Throttleable": "0"}, ("throttleable_0", "accept")),
+        ({"HangID": "", "Throttleable": "0"}, ("has_hangid_and_browser", "reject")),
+        (INFOBAR, ("infobar_is_true", "reject")),
+        ({**INFOBAR, "BuildID": ABSENT}, ("throttleable_0", "accept")),
+        ({**INFOBAR, "BuildID": ""}, ("throttleable_0", "accept")),
+        ({**INFOBAR, "Version": "60.0"}, ("throttleable_0", "accept")),
+        ({"ProductName": "B2g"}, ("b2g", "fake_accept")),
+        ({"ProductName": "B2G2"}, ("unsupported_product", "reject")),
         ({"ProductName": ""}, ("unsupported_product", "reject")),
-        ({"Android_PackageName": "com.example"}, ("unsupported_packagename", "reject")),
+        ({"ProductName": ABSENT}, ("unsupported_product", "reject")),
+        ({"Comments": ""}, ("has_comments", "accept")),
+        ({"PHCKind": ""}, ("has_phc", "accept")),
         ({"Throttleable": "0"}, ("throttleable_0", "accept")),
         ({"Comments": "help"}, ("has_comments", "accept")),
         ({"PHCKind": "FreedPage"}, ("has_phc", "accept")),
         ({"ProcessType": "gpu"}, ("is_background", "accept")),
         ({"ReleaseChannel": "nightly"}, ("is_nightly", "accept")),
         ({"ReleaseChannel": "nightly-try"}, ("is_nightly", "accept")),
-        ({"ProductName": "Fenix"}, ("accept_everything", "accept")),
+        ({"ProductName": "MozillaVPN"}, ("accept_everything", "accept")),
     ],
 )  # fmt: skip
 def test_mozillas_rules(annotations: dict[str, str], expected: tuple[str, str]) -> None:
     assert rule(load_throttle("mozilla"), **annotations) == expected
+
+
+@pytest.mark.parametrize(
+    ("product", "package", "kept"),
+    [
+        ("Fenix", "org.mozilla.fenix", True),
+        ("Fenix", "org.mozilla.firefox_beta", True),
+        ("Fenix", "org.mozilla.focus", False),
+        ("Fenix", "org.mozilla.fenix.debug", False),
+        ("Fenix", "org.mozilla.fenix.nightly", False),
+        ("Fenix", ABSENT, False),
+        ("Fenix", "", False),
+        ("Focus", "org.mozilla.klar", True),
+        ("Focus", "org.mozilla.fenix", False),
+        ("Focus", ABSENT, False),
+        ("ReferenceBrowser", "org.mozilla.reference.browser", True),
+        ("ReferenceBrowser", ABSENT, False),
+        ("Thunderbird", "org.example.fork", True),
+        ("Thunderbird", ABSENT, True),
+    ],
+)
+def test_package_names_are_those_of_the_product(product: str, package: str, kept: bool) -> None:
+    found = rule(load_throttle("mozilla"), ProductName=product, Android_PackageName=package)
+    assert found == (("accept_everything", "accept") if kept else ("unsupported_packagename", "reject"))
 
 
 def test_shares_are_drawn_by_identity_and_multiply() -> None:
@@ -66,17 +110,41 @@ def test_shares_are_drawn_by_identity_and_multiply() -> None:
     } == {10.0}
 
 
-def test_old_windows_of_esr() -> None:
+def environment(os: Any, **system: Any) -> dict[str, Any]:
+    return {"build": {"version": "115.0"}, "system": {"memoryMB": 8000, **system, "os": os}}
+
+
+OLD = environment({"name": "Windows_NT", "version": "6.3", "windowsBuildNumber": 9600})
+OLDER = environment({"windowsBuildNumber": 7601, "name": "Windows_NT"})
+
+
+@pytest.mark.parametrize(
+    ("text", "applies"),
+    [
+        (json.dumps(OLD), True),
+        (json.dumps(OLD, indent=1), True),
+        (json.dumps(OLDER, separators=(",", " : ")), True),
+        (json.dumps(environment({"name": "Windows_NT", "windowsBuildNumber": 9601})), False),
+        (json.dumps(environment({"name": "Windows_NT", "windowsBuildNumber": 0})), False),
+        (json.dumps(environment({"name": "Windows_NT", "windowsBuildNumber": 9600.5})), False),
+        (json.dumps(environment({"name": "Windows_NT"})), False),
+        (json.dumps(environment({"name": "Linux", "windowsBuildNumber": 9600})), False),
+        (json.dumps(environment({"windowsBuildNumber": 9600})), False),
+        (json.dumps(environment({"name": "Windows_NT"}, x={"windowsBuildNumber": 9600})), False),
+        (json.dumps(environment(["Windows_NT", 9600])), False),
+        ("[]", False),
+        ('{"system": {"os": {"name": "Windows_NT", "windowsBuildNumber": 9600', False),
+        ("[" * 100_000, False),
+        ("", False),
+        (ABSENT, False),
+    ],
+)
+def test_of_old_windows_with_esr_a_quarter_is_kept(text: str, applies: bool) -> None:
     throttle = load_throttle("mozilla")
-    for build, rules in (
-        (9600, {"is_firefox_esr_unsupported_windows", "is_alpha_beta_esr"}),
-        (19045, {"is_alpha_beta_esr"}),
-    ):
-        environment = f'{{"system":{{"os":{{"windowsBuildNumber":{build},"x":1}}}}}}'
-        found = {
-            rule(throttle, n, ReleaseChannel="esr", TelemetryEnvironment=environment)[0] for n in range(200)
-        }
-        assert found == rules
+    found = [rule(throttle, n, ReleaseChannel="esr", TelemetryEnvironment=text) for n in range(400)]
+    rejected = found.count(("is_firefox_esr_unsupported_windows", "reject"))
+    assert rejected + found.count(("is_alpha_beta_esr", "accept")) == 400
+    assert 260 < rejected < 340 if applies else rejected == 0
 
 
 def test_a_list_of_ones_own(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 A column is read alone, an entry of a map only with all the others: that is a hundred times faster over a million
 crashes. Fields of the user's own declarations are entries of the maps, so that they need no change of the table.
+Measures and dimensions of crash reports name them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ TEXTS = (
     "product", "version", "release_channel", "build", "vendor", "signature", "proto_signature", "process_type",
     "report_type", "reason", "address", "moz_crash_reason", "abort_message", "hang", "ipc_channel_error", "os_name",
     "os_version", "os_pretty_version", "cpu_arch", "cpu_info", "crashing_thread_name", "topmost_filenames",
-    "modules_in_stack", "missing_symbols", "submitted_from", "throttle_rule", "accessibility", "accessibility_client",
+    "modules_in_stack", "missing_symbols", "unusable_symbols", "submitted_from", "throttle_rule", "accessibility",
+    "accessibility_client",
     "adapter_device_id", "adapter_driver_version", "adapter_subsys_id", "adapter_vendor_id", "android_brand",
     "android_cpu_abi", "android_hardware", "android_manufacturer", "android_model", "android_packagename",
     "android_version", "app_init_dlls", "app_notes", "application_build_id", "assertion", "async_shutdown_timeout",
@@ -19,7 +21,7 @@ TEXTS = (
     "js_large_allocation_failure", "js_out_of_memory", "last_error_value", "linux_memory_psi", "main_module",
     "main_thread_runnable_name", "mdsw_status_string", "minidump_sha256_hash", "platform_version", "plugin_filename",
     "plugin_name", "plugin_version", "processor_notes", "product_id", "profiler_child_shutdown_phase",
-    "quota_manager_shutdown_timeout", "shutdown_progress", "shutdown_reason", "theme", "user_agent",
+    "quota_manager_shutdown_timeout", "shutdown_progress", "shutdown_reason", "theme",
     "useragent_locale", "windows_package_family_name", "winsock_lsp", "xpcom_spin_event_loop_stack",
 )  # fmt: skip
 LISTS = ("addons", "crash_inconsistencies", "utility_actors_name")
@@ -40,7 +42,9 @@ BOOLS = (
 TIMES = ("client_crash_date",)
 PROTECTED_TEXTS = (
     "url", "user_comments", "email", "client_guid", "java_stack_trace_raw", "mac_boot_args", "moz_crash_reason_raw",
-    "phc_base_address", "phc_kind", "remote_type",
+    "phc_base_address", "phc_kind", "remote_type", "user_agent",
 )  # fmt: skip
 PROTECTED_LISTS = ("crash_report_keys",)
 PROTECTED_INTEGERS = ("phc_usable_size",)
+PUBLIC = frozenset((*TEXTS, *LISTS, *INTEGERS, *NUMBERS, *BOOLS))
+"""Columns that a measure or dimension of crash reports may name."""

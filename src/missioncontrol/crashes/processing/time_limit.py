@@ -1,0 +1,37 @@
+"""An end to what takes too long, a regular expression that tries everything above all.
+
+By a timer of the system: such an expression lets no other thread run, but looks for signals. So it works in the main
+thread alone, which is where workers process; elsewhere there is no limit. The time is that of the processor, so a busy
+machine ends nothing early; what waits is not ended.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class TookTooLong(BaseException):
+    """The time is over. No `Exception`, so that nobody takes it for one of their own."""
+
+
+@contextmanager
+def time_limit(limit_s: float) -> Iterator[None]:
+    """Raise `TookTooLong` in the block when this process has worked for longer."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise TookTooLong
+
+    before = signal.signal(signal.SIGVTALRM, end)
+    signal.setitimer(signal.ITIMER_VIRTUAL, limit_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)

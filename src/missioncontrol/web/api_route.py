@@ -1,0 +1,60 @@
+"""What every route of the API has in common: how it refuses, and its headers.
+
+Nothing is kept by caches: the next request sees what was committed meanwhile. Pages from elsewhere may read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar
+
+import msgspec
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+
+from missioncontrol.errors import MissionControlError
+from missioncontrol.web.refusals import of_validation, refusal_headers
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class ApiRoute(APIRoute):
+    """A route of the API."""
+
+    open_methods: ClassVar[frozenset[str]] = frozenset({"GET", "HEAD"})
+    """Methods whose answers pages from elsewhere may read."""
+
+    def get_route_handler(self) -> Handler:
+        """FastAPI's handler, with refusals as answers."""
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                response = await handle(request)
+            except MissionControlError as error:
+                response = self._refused(error)
+            except RequestValidationError as error:
+                response = self._refused(of_validation(error.errors()))
+            response.headers["Cache-Control"] = "no-store"
+            if request.method in self.open_methods:
+                response.headers["Access-Control-Allow-Origin"] = "*"
+                response.headers["Access-Control-Expose-Headers"] = "X-Complete"
+            return response
+
+        return answer
+
+    def refusal(self, error: MissionControlError) -> dict[str, str]:
+        """The body of a refusal."""
+        return error.as_dict()
+
+    def _refused(self, error: MissionControlError) -> Response:
+        response = as_json(self.refusal(error), error.status)
+        response.headers.update(refusal_headers(error))
+        return response
+
+
+def as_json(content: Any, status: int = 200) -> Response:
+    """An answer in JSON."""
+    return Response(msgspec.json.encode(content), status, media_type="application/json")
