@@ -9,8 +9,8 @@ import numpy as np
 from missioncontrol.simulate.trains.crashes import draw_crashes, draw_level
 from missioncontrol.simulate.trains.usage import SEEN_TICKS, Train, draw_rollout
 from missioncontrol.simulate.trains.world import DIMENSIONS, LIFE_TICKS, STRATA, draw_world
-from missioncontrol.verdict.lives import control, live
 from missioncontrol.verdict.baseline import Baseline
+from missioncontrol.verdict.lives import control, live
 from missioncontrol.verdict.tables import Activity, Channel, Release, Strata
 
 STRATA_TABLE = Strata(DIMENSIONS, STRATA)

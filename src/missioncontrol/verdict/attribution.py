@@ -1,4 +1,4 @@
-"""Where a release is worse: explanations of the same data, compared by their likelihood (never slices by their evidence)."""
+"""Where a release is worse: explanations of the same data compared by likelihood, never slices by their evidence."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TOGETHER = (("os_name", "architecture"), ("os_name", "os_version", "architectur
 
 @dataclass(frozen=True)
 class Explanation:
-    """Users `where` have `ratio` times what was to be expected, the rest `rest` times; `share` of the excess is theirs."""
+    """Users `where` have `ratio` times what was expected, the rest `rest` times; `share` of the excess is theirs."""
 
     where: tuple[tuple[str, str], ...]
     level: int
@@ -32,13 +32,17 @@ class Explanation:
 def hypotheses(strata: Strata, hours: Floats) -> list[Slice]:
     """Everywhere; every value of a dimension; OS versions and OS with architecture; OS version with architecture."""
     found = [Slice((), np.ones(len(strata.values), bool), 0)]
-    named = [("os_name", "os_version") if name == "os_version" else (name,) for name in strata.dimensions]
+    named: list[tuple[str, ...]] = []
+    for name in strata.dimensions:
+        named.append(("os_name", "os_version") if name == "os_version" else (name,))
     named += [names for names in _TOGETHER if all(name in strata.dimensions for name in names)]
     total = max(hours.sum(), 1e-9)
     for names in named:
         places = [strata.dimensions.index(name) for name in names]
         for values in sorted({tuple(stratum[place] for place in places) for stratum in strata.values}):
-            members = np.array([tuple(stratum[place] for place in places) == values for stratum in strata.values])
+            members = np.array(
+                [tuple(stratum[place] for place in places) == values for stratum in strata.values]
+            )
             share = hours[members].sum() / total
             if members.all() or share <= 0 or (names == ("country",) and share < _SMALL_COUNTRY):
                 continue
@@ -62,9 +66,9 @@ def attribute(
     for part in possible:
         o1, m1 = counts[part.members].sum(), m[part.members].sum()
         o2, m2 = counts.sum() - o1, m.sum() - m1
-        score = (o1 * (theta + eta) - m1 * np.expm1(theta + eta) + o2 * eta - m2 * np.expm1(eta)) / phi - eta**2 / (
-            2 * tau**2
-        )
+        score = (
+            o1 * (theta + eta) - m1 * np.expm1(theta + eta) + o2 * eta - m2 * np.expm1(eta)
+        ) / phi - eta**2 / (2 * tau**2)
         excess = max(float((counts - m).sum()), 1e-9)
         told.append(
             Explanation(
@@ -77,7 +81,8 @@ def attribute(
             )
         )
     best = max(each.score for each in told)
-    near = sorted((each for each in told if each.score >= best - _MARGIN), key=lambda each: (each.level, -each.score))
+    near = sorted(
+        (each for each in told if each.score >= best - _MARGIN), key=lambda each: (each.level, -each.score)
+    )
     far = sorted((each for each in told if each.score < best - _MARGIN), key=lambda each: -each.score)
     return near + far
-

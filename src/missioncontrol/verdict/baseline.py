@@ -7,11 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from missioncontrol.verdict.grid import KNOT_HOURS, KNOTS, smooth
-from missioncontrol.verdict.lives import Control, Curves, Leaving, Life, control, curves, leaving, live, surroundings
+from missioncontrol.verdict.lives import (
+    Control,
+    Curves,
+    Leaving,
+    Life,
+    control,
+    curves,
+    leaving,
+    live,
+    surroundings,
+)
 from missioncontrol.verdict.nowcast import FINE, Complete, complete
 from missioncontrol.verdict.spread import dispersion, release_spread, settled_prior, slice_spread
 from missioncontrol.verdict.strata import Slice, slices, stratum_rates
-from missioncontrol.verdict.tables import TICKS_PER_HOUR, Channel, Floats, Release, Strata
+from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Channel, Floats, Ints, Release, Strata
 
 PREDECESSORS = 12
 FEWEST = 6
@@ -39,9 +49,9 @@ class Baseline:
     """What is to be expected of a release. Curves are kept at `grid.KNOTS`.
 
     used, left_out: versions of predecessors, and why some were not used; rates: [strata] events per hour; bias:
-    [slices]; whole, recent: `Shape` of all of a life, and of its last half; slice_tau, recent_slice_tau [knots, slices];
-    adoption: [predecessors, knots] log of hours over the channel's pings of the day before; mix: [predecessors, knots,
-    countries] shares of hours.
+    [slices]; whole, recent: `Shape` of all of a life, and of its last half; slice_tau: [knots, slices]; adoption:
+    [predecessors, knots] log of hours over the channel's pings of the day before; mix: [predecessors, knots, countries]
+    shares of hours.
     """
 
     strata: Strata
@@ -83,18 +93,21 @@ def learn(
     followed = [life for life in used if life.cells is not None and life.ticks >= 2 * FINE]
     history = complete([life.cells for life in followed if life.cells is not None]) if followed else None
 
-    controls = [
-        control(life, rates, lives[place + 1].published) for place, life in enumerate(lives[:-1])
-    ]
+    controls = [control(life, rates, lives[place + 1].published) for place, life in enumerate(lives[:-1])]
     successors = [life.published for life in lives[1:]]
     phi = dispersion([_cells(life, rates) for life in used], phi0)
     gone = leaving(list(zip(controls, successors, strict=True)), phi)
     before: dict[str, Control] = {
         lives[place + 1].release.version: each for place, each in enumerate(controls)
     }
-    at_knots = [_curves(life, rates, history, before.get(life.release.version), gone, phi, KNOTS) for life in used]
-    halves = [_curves(life, rates, history, before.get(life.release.version), gone, phi, np.maximum(KNOTS // 2, 1)) for life in used]
-    known = np.stack([(KNOTS <= life.ticks).astype(float) for life in used])
+    at_knots = [
+        _curves(life, rates, history, before.get(life.release.version), gone, phi, KNOTS) for life in used
+    ]
+    halves = [
+        _curves(life, rates, history, before.get(life.release.version), gone, phi, np.maximum(KNOTS // 2, 1))
+        for life in used
+    ]
+    known = np.stack([(life.ticks >= KNOTS).astype(float) for life in used])
 
     parts = slices(strata, sum(each.hours[-1] for each in at_knots))
     members = np.stack([part.members for part in parts])
@@ -158,17 +171,23 @@ def _countries(strata: Strata) -> Floats:
     return np.array([[float(values[place] == name) for values in strata.values] for name in names])
 
 
-def _by_slice(table: Floats, members: Floats) -> Floats:
+def _by_slice(table: Floats, members: Bools) -> Floats:
     """[ages, slices] sums of [ages, strata]."""
     return np.stack([table[:, part].sum(axis=1) for part in members], axis=1)
 
 
-def _raw_by_slice(each: Curves, rates: Floats, members: Floats) -> Floats:
+def _raw_by_slice(each: Curves, rates: Floats, members: Bools) -> Floats:
     return _by_slice(each.hours * rates, members) * (each.inflation * each.factor)[:, None]
 
 
 def _curves(
-    life: Life, rates: Floats, history: Complete | None, before: Control | None, gone: Leaving, phi: float, ticks: Floats
+    life: Life,
+    rates: Floats,
+    history: Complete | None,
+    before: Control | None,
+    gone: Leaving,
+    phi: float,
+    ticks: Ints,
 ) -> Curves:
     around = surroundings([before], life.published, life.ticks, gone, phi) if before else None
     return curves(life, rates, history, around, np.minimum(ticks, life.ticks))
@@ -181,7 +200,9 @@ def _settled(lives: list[Life]) -> tuple[Floats, Floats]:
     return np.asarray(counts, float), np.asarray(hours, float)
 
 
-def _plausible(lives: list[Life], strata: Strata, phi: float) -> tuple[list[Life], tuple[tuple[str, str], ...]]:
+def _plausible(
+    lives: list[Life], strata: Strata, phi: float
+) -> tuple[list[Life], tuple[tuple[str, str], ...]]:
     rates = stratum_rates(*_settled(lives), strata, phi)
     levels = np.array(
         [
@@ -215,7 +236,9 @@ def _cells(life: Life, rates: Floats) -> tuple[Floats, Floats]:
     return counts, hours * rates
 
 
-def _shape(counts: Floats, raw: Floats, known: Floats, phi: float, prior: Floats, floor: Floats | None) -> Shape:
+def _shape(
+    counts: Floats, raw: Floats, known: Floats, phi: float, prior: Floats, floor: Floats | None
+) -> Shape:
     """g, the level over age that is left, and tau around it."""
     logs = np.log((counts + 0.5) / (raw + 0.5))
     weights = known / (phi / (counts + 1) + _LEVEL_SD**2)

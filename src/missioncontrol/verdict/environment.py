@@ -40,8 +40,9 @@ def environment(counts: Floats, expected: Floats, phi: float, spread: Floats) ->
     """The common factor of the other versions over time.
 
     counts, expected: [LONGEST_TICKS + ticks] events of the other versions and what their own levels let expect; the
-    answer is for the last `ticks`; spread [ticks] is the sd of the level that is expected. A spike-and-slab estimate in trailing windows: normal noise (sd 0.05) or a
-    shock (sd 0.5); the 24 h estimate holds unless a window is sure of a large shift.
+    answer is for the last `ticks`; spread [ticks] is the sd of the level that is expected. A spike-and-slab estimate in
+    trailing windows: normal noise (sd 0.05) or a shock (sd 0.5); the 24 h estimate holds unless a window is sure of a
+    large shift.
     """
     ticks = len(counts) - LONGEST_TICKS
     end = np.arange(LONGEST_TICKS + 1, LONGEST_TICKS + 1 + ticks)

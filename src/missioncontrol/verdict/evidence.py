@@ -1,4 +1,4 @@
-"""Evidence that a release differs: e-values of a mixture against a composite null, and intervals that hold at every look.
+"""Evidence that a release differs: e-values of a mixture against a null, and intervals that hold at every look.
 
 Counts given their expectation are gamma-Poisson: the release's harmless difference is a gamma variable whose spread is
 a Student t in five steps, because tau is itself learned from few releases. Mixture e-values after Robbins (1970) and

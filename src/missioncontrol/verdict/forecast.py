@@ -26,16 +26,18 @@ class Forecast:
 
 
 def events_needed(ratio: float, phi: float) -> float:
-    """Expected events at which a test of known expectation reaches e = 100 on `ratio` (Poisson divergence, in bursts)."""
+    """Expected events at which a test with a known baseline reaches e = 100 (Poisson divergence, in bursts)."""
     return phi * _LOG_NEEDED / (ratio * float(np.log(ratio)) - ratio + 1)
 
 
-def forecasts(baseline: Baseline, age_hours: float, expected: float, hours: float, extra: float) -> list[Forecast]:
+def forecasts(
+    baseline: Baseline, age_hours: float, expected: float, hours: float, extra: float
+) -> list[Forecast]:
     """For each of `RATIOS`, going on as predecessors did from `expected` events and `hours` reported at `age_hours`.
 
     extra: variance that odd circumstances add to tau^2.
     """
-    later = KNOT_HOURS[KNOT_HOURS > age_hours]
+    later = KNOT_HOURS[age_hours < KNOT_HOURS]
     ages = np.concatenate([[age_hours], later])
     events = _scaled(ages, baseline.raw.mean(axis=0), expected)
     usage = _scaled(ages, baseline.reported.mean(axis=0), hours)

@@ -32,8 +32,10 @@ _DENSITY = np.gradient(_LOG_KNOTS)
 
 
 def smooth(values: Floats, weights: Floats) -> Floats:
-    """[knots] kernel mean in the logarithm of age of `values` with `weights` (both [knots]; Gaussian, bandwidth 0.30)."""
-    near = np.exp(-0.5 * ((_LOG_KNOTS[:, None] - _LOG_KNOTS[None, :]) / BANDWIDTH) ** 2) * (_DENSITY * weights)
+    """[knots] kernel mean of `values` with `weights` (both [knots]): Gaussian in log age, bandwidth 0.30."""
+    near = np.exp(-0.5 * ((_LOG_KNOTS[:, None] - _LOG_KNOTS[None, :]) / BANDWIDTH) ** 2) * (
+        _DENSITY * weights
+    )
     return (near * values).sum(axis=1) / np.maximum(near.sum(axis=1), 1e-300)
 
 

@@ -68,7 +68,14 @@ def judge(baseline: Baseline, looks: Looks, may_alarm: Bools | None = None) -> l
         held = looks.chance_of_shock[i] > _HELD_CHANCE or (may_alarm is not None and not may_alarm[i])
         enough = baseline.releases >= FEWEST or (baseline.releases > 0 and observed >= _FEW_RATIO * expected)
         disturbed = bool(looks.impaired[i] or silent[i])
-        if first is None and known and enough and not held and not disturbed and looks.evidence[i] >= THRESHOLD:
+        if (
+            first is None
+            and known
+            and enough
+            and not held
+            and not disturbed
+            and looks.evidence[i] >= THRESHOLD
+        ):
             first = tick
         if first is not None and tick <= first + _REFRESH_TICKS:
             explained = _explain(baseline, looks, i, possible)
@@ -80,7 +87,7 @@ def judge(baseline: Baseline, looks: Looks, may_alarm: Bools | None = None) -> l
             verdict = ENVIRONMENT
         elif known and enough and looks.better[i] >= THRESHOLD:
             verdict = BETTER
-        elif known and enough and -_WITHIN <= looks.low[i] and looks.high[i] <= _WITHIN:
+        elif known and enough and looks.low[i] >= -_WITHIN and looks.high[i] <= _WITHIN:
             verdict = SAME
         else:
             verdict = TOO_EARLY

@@ -74,13 +74,17 @@ class Curves:
     recent: Floats
 
 
-def curves(life: Life, rates: Floats, history: Complete | None, around: Environment | None, ticks: Ints) -> Curves:
+def curves(
+    life: Life, rates: Floats, history: Complete | None, around: Environment | None, ticks: Ints
+) -> Curves:
     """A life's sums at the ages `ticks` (ascending)."""
     hours, counts = cumulative(life.hours, ticks), cumulative(life.release.counts[: life.ticks], ticks)
     reported = hours.sum(axis=1)
     imputed = cumulative(life.imputed[:, None], ticks)[:, 0] / np.maximum(reported, 1e-9)
     grown = (
-        inflation(history, life.cells, reported, ticks) if history and life.cells is not None else np.ones(len(ticks))
+        inflation(history, life.cells, reported, ticks)
+        if history and life.cells is not None
+        else np.ones(len(ticks))
     )
     plain = grown * (hours * rates).sum(axis=1)
     factor = np.ones(len(ticks))
@@ -88,7 +92,9 @@ def curves(life: Life, rates: Floats, history: Complete | None, around: Environm
     if around is not None:
         by_tick = (life.hours * rates).sum(axis=1)[: len(around.factor)]
         moved = cumulative(np.stack([by_tick * around.factor[: len(by_tick)], by_tick], axis=1), ticks)
-        factor = np.where(moved[:, 1] > 0, moved[:, 0] / np.maximum(moved[:, 1], 1e-12), around.factor[ticks - 1])
+        factor = np.where(
+            moved[:, 1] > 0, moved[:, 0] / np.maximum(moved[:, 1], 1e-12), around.factor[ticks - 1]
+        )
         sums = np.concatenate([[0.0], np.cumsum(by_tick)])
         for place, hours_back in enumerate(WINDOWS_HOURS):
             since = np.maximum(ticks - int(hours_back * TICKS_PER_HOUR), 0)
@@ -162,7 +168,9 @@ def leaving(pairs: list[tuple[Control, int]], phi: float) -> Leaving:
     total = precision.sum(axis=0)
     mean = smooth((squares * precision).sum(axis=0) / np.maximum(total, 1e-12), total)
     sure = smooth(total, np.ones(len(KNOTS))) * _SPREAD_PRIOR**4
-    spread2 = (_SPREAD_PRIOR_RELEASES * _SPREAD_PRIOR**2 + sure * np.maximum(mean, 0)) / (_SPREAD_PRIOR_RELEASES + sure)
+    spread2 = (_SPREAD_PRIOR_RELEASES * _SPREAD_PRIOR**2 + sure * np.maximum(mean, 0)) / (
+        _SPREAD_PRIOR_RELEASES + sure
+    )
     return Leaving(level, np.sqrt(spread2 * (1 + 1 / len(pairs))))
 
 

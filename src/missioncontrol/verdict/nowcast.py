@@ -22,7 +22,10 @@ _MIDDLE_HOURS: Floats = (_EDGES[1:] + _EDGES[:-1]) / 4
 
 @dataclass(frozen=True)
 class Complete:
-    """What predecessors' cells came to: final hours and starts [cells], and shares in by arrival [ticks to 72 h, cells]."""
+    """What predecessors' cells came to.
+
+    hours, starts: [cells] final ones; hours_in, starts_in: [ticks to 72 h, cells] shares that had arrived.
+    """
 
     hours: Floats
     starts: Floats
@@ -51,8 +54,8 @@ def _cells(table: Floats, of_row: Floats) -> Floats:
 
 def complete(predecessors: list[tuple[Floats, Floats]]) -> Complete:
     """Learn from predecessors' `by_cell` tables (each followed to the end of its life)."""
-    hours = sum(table[0] for table in predecessors)
-    starts = sum(table[1] for table in predecessors)
+    hours: Floats = np.sum([table[0] for table in predecessors], axis=0)
+    starts: Floats = np.sum([table[1] for table in predecessors], axis=0)
     return Complete(
         hours[-1] / len(predecessors),
         starts[-1] / len(predecessors),
@@ -69,7 +72,9 @@ def inflation(history: Complete, cells: tuple[Floats, Floats], reported: Floats,
     young = ticks <= FINE
     log_inflation = np.zeros(len(ticks))
     if young.any():
-        log_inflation[young] = _log_used(history, cells, ticks[young]) - np.log(np.maximum(reported[young], 1e-9))
+        log_inflation[young] = _log_used(history, cells, ticks[young]) - np.log(
+            np.maximum(reported[young], 1e-9)
+        )
     if not young.all():
         end = np.array([FINE])
         then = max(float(np.interp(FINE, ticks, reported)), 1e-9)

@@ -46,7 +46,12 @@ class Looks:
 
 
 def replay(
-    baseline: Baseline, life: Life, channel: Channel, others: list[Control], ticks: Ints, phi: float | None = None
+    baseline: Baseline,
+    life: Life,
+    channel: Channel,
+    others: list[Control],
+    ticks: Ints,
+    phi: float | None = None,
 ) -> Looks:
     """Judge a life at the ages `ticks` (ascending); each look depends on what had arrived by then alone."""
     phi = phi or baseline.phi
@@ -71,7 +76,11 @@ def replay(
         e_each = np.zeros(flat.shape)
         if flat.any():
             of_slices = log_likelihood(
-                quiet_counts[:, 1:][flat], quiet_expected[:, 1:][flat], slice_tau[:, 1:][flat], phi, baseline.releases
+                quiet_counts[:, 1:][flat],
+                quiet_expected[:, 1:][flat],
+                slice_tau[:, 1:][flat],
+                phi,
+                baseline.releases,
             )
             e_each[flat] = e_worse(blurred(of_slices, chances[np.nonzero(flat)[0]], SHIFTS))
         e_slices = e_each.mean(axis=1)

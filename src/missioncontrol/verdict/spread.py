@@ -1,4 +1,4 @@
-"""How far harmless releases differ from each other: the dispersion of counts, and tau, a prediction for the next release."""
+"""How far harmless releases differ: the dispersion of counts, and tau, a prediction for the next release."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _OWN_SHARE = 0.6
 def dispersion(cells: list[tuple[Floats, Floats]], before: float) -> float:
     """phi, the variance of counts over their mean, of crash bursts.
 
-    cells: for each predecessor counts and expectations [hours of age 6 to 48, strata]. Expectations are rescaled so that
-    every release-hour's total matches what was seen: that takes out the noise of releases, which belongs to tau.
+    cells: for each predecessor counts and expectations [hours of age 6 to 48, strata]. Expectations are rescaled so
+    that every total matches what was seen: that takes out the noise of releases, which belongs to tau.
     Pearson statistic over cells that expect 0.25 to 20. `before` when there are none.
     """
     squares, degrees = 0.0, 0.0

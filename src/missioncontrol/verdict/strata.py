@@ -16,7 +16,7 @@ _SMALL_COUNTRY = 0.02
 
 @dataclass(frozen=True)
 class Slice:
-    """Users whose dimensions have these values (empty: all users); `level` counts the dimensions beyond the first cut."""
+    """Users whose dimensions have these values (empty: all users); `level` is how fine a cut it is."""
 
     where: tuple[tuple[str, str], ...]
     members: Bools
@@ -72,7 +72,9 @@ def slices(strata: Strata, hours: Floats) -> tuple[Slice, ...]:
 
 
 def _effects(strata: Strata) -> list[tuple[str, ...]]:
-    alone = [(name,) for name in strata.dimensions if name not in ("os_name", "os_version")]
+    alone: list[tuple[str, ...]] = [
+        (name,) for name in strata.dimensions if name not in ("os_name", "os_version")
+    ]
     system = tuple(name for name in ("os_name", "os_version") if name in strata.dimensions)
     return [system, *alone] if system else alone
 

@@ -1,5 +1,4 @@
 import pytest
-
 from tests.support.release_trains import Story, tell
 
 

@@ -12,8 +12,8 @@ from missioncontrol.verdict.evidence import (
     e_better,
     e_worse,
     interval,
-    scales,
     log_likelihood,
+    scales,
 )
 
 RELEASES = 12
@@ -91,16 +91,20 @@ def test_the_interval_holds_the_ratios_that_the_mixture_cannot_refuse(
     top = logs.max()
     mixture = (weights / weights.sum() * np.exp(logs[0] - top)).sum()
     kept = np.log(mixture) - (logs[0] - top) < np.log(INTERVAL_RATIO)
-    inside = (THETAS >= low[0] - 1e-9) & (THETAS <= high[0] + 1e-9)
+    inside = (low[0] - 1e-9 <= THETAS) & (high[0] + 1e-9 >= THETAS)
     assert (kept == inside).all()
 
 
 @given(counts=st.integers(0, 500), expected=st.floats(1, 500), times=st.integers(2, 9))
 @settings(max_examples=60, deadline=None)
-def test_bursts_that_count_k_times_say_what_single_events_would(counts: int, expected: float, times: int) -> None:
+def test_bursts_that_count_k_times_say_what_single_events_would(
+    counts: int, expected: float, times: int
+) -> None:
     tau = np.array([0.06])
     single = log_likelihood(np.array([float(counts)]), np.array([expected]), tau, 1.0, RELEASES)
-    bursts = log_likelihood(np.array([float(counts * times)]), np.array([expected * times]), tau, float(times), RELEASES)
+    bursts = log_likelihood(
+        np.array([float(counts * times)]), np.array([expected * times]), tau, float(times), RELEASES
+    )
     np.testing.assert_allclose(single - single.max(), bursts - bursts.max(), atol=1e-8)
 
 
@@ -110,7 +114,13 @@ def test_a_row_does_not_depend_on_the_rows_beside_it() -> None:
     tau = rng.uniform(0.05, 0.2, 500)
     together = log_likelihood(counts, expected, tau, 1.7, RELEASES)
     alone = np.concatenate(
-        [log_likelihood(counts[i : i + 1], expected[i : i + 1], tau[i : i + 1], 1.7, RELEASES) for i in range(500)]
+        [
+            log_likelihood(counts[i : i + 1], expected[i : i + 1], tau[i : i + 1], 1.7, RELEASES)
+            for i in range(500)
+        ]
     )
     assert together.tobytes() == alone.tobytes()
-    assert e_worse(together).tobytes() == np.concatenate([e_worse(alone[i : i + 1]) for i in range(500)]).tobytes()
+    assert (
+        e_worse(together).tobytes()
+        == np.concatenate([e_worse(alone[i : i + 1]) for i in range(500)]).tobytes()
+    )

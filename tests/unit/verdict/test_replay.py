@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from tests.support.release_trains import STRATA_TABLE, Story
 
 from missioncontrol.simulate.trains.world import STRATA
 from missioncontrol.verdict.baseline import learn
@@ -11,7 +12,6 @@ from missioncontrol.verdict.judge import DATA_PROBLEM, TOO_EARLY, WORSE, Verdict
 from missioncontrol.verdict.lives import live
 from missioncontrol.verdict.replay import replay
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Channel, Release
-from tests.support.release_trains import STRATA_TABLE, Story
 
 
 def verdicts(story: Story, hours: float = 336) -> list[Verdict]:
@@ -92,7 +92,9 @@ def test_without_activity_tables_it_is_judged_more_cautiously(story: Story) -> N
         return replace(release, activity=None)
 
     bad = story.worse(2.0)
-    plain = replace(bad, candidate=bare(bad.candidate), predecessors=[bare(each) for each in bad.predecessors])
+    plain = replace(
+        bad, candidate=bare(bad.candidate), predecessors=[bare(each) for each in bad.predecessors]
+    )
     told = verdicts(plain)
     assert told[-1].verdict == WORSE
     assert told[-1].low < 2.0 < told[-1].high

@@ -56,6 +56,9 @@ def draw_crashes(rng: np.random.Generator, expected: Floats) -> Ints:
     loops = kind > 1 - _LOOPS
     more[loops] = rng.integers(_LOOP_SIZES[0] - 1, _LOOP_SIZES[1], int(loops.sum()))
     later = np.repeat(cell, more)
-    later += np.ceil(rng.exponential(_BURST_HOURS * TICKS_PER_HOUR, len(later))).astype(np.int64) * expected.shape[1]
+    later += (
+        np.ceil(rng.exponential(_BURST_HOURS * TICKS_PER_HOUR, len(later))).astype(np.int64)
+        * expected.shape[1]
+    )
     counts = np.bincount(np.concatenate([cell, later[later < expected.size]]), minlength=expected.size)
     return counts.reshape(expected.shape)

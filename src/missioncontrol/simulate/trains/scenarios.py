@@ -77,6 +77,10 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("windows_x1.5", factor=1.5, where={"os_name": "Windows_NT"}),
         Scenario("x86_x2", factor=2.0, where={"architecture": "x86"}),
         Scenario("country_x3", factor=3.0, where={"country": "BR"}),
-        Scenario("old_windows_x5", factor=5.0, where={"os_name": "Windows_NT", "os_version": "6.1", "architecture": "x86"}),
+        Scenario(
+            "old_windows_x5",
+            factor=5.0,
+            where={"os_name": "Windows_NT", "os_version": "6.1", "architecture": "x86"},
+        ),
     )
 }

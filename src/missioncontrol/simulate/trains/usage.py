@@ -112,7 +112,10 @@ class Train:
         )
         new = begin >= self._updates(rollout)[client]
         stratum = world.stratum[client]
-        both = Usage(*(np.zeros(1, np.float32),) * 4, np.zeros(1)), Usage(*(np.zeros(1, np.float32),) * 4, np.zeros(1))
+        both = (
+            Usage(*(np.zeros(1, np.float32),) * 4, np.zeros(1)),
+            Usage(*(np.zeros(1, np.float32),) * 4, np.zeros(1)),
+        )
         expected = self._expected(begin, length, stratum, new, world.crashes_per_hour[client])
         hours, activity, pings = self._reported(begin, hour, length, stratum, new)
         for which, usage in enumerate(both):

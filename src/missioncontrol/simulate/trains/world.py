@@ -86,7 +86,9 @@ class World:
         return len(self.stratum)
 
 
-def draw_world(rng: np.random.Generator, clients: int, weight: int = 1, settings: Settings = Settings()) -> World:
+def draw_world(
+    rng: np.random.Generator, clients: int, weight: int = 1, settings: Settings = Settings()
+) -> World:
     """`clients` distinct clients, each standing for `weight`.
 
     How early adopters differ is drawn for the world: they may crash more or less than those who come late, and use
@@ -114,7 +116,5 @@ def draw_world(rng: np.random.Generator, clients: int, weight: int = 1, settings
         * base
         * own
         * np.exp(settings.propensity_spread * luck - mean_shift),
-        update_hours=settings.update_hours
-        * machines[machine, 2]
-        * np.exp(settings.update_spread * latency),
+        update_hours=settings.update_hours * machines[machine, 2] * np.exp(settings.update_spread * latency),
     )
