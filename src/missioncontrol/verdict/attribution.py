@@ -1,0 +1,88 @@
+"""Where a release is worse: explanations of the same data compared by likelihood, never slices by their evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from missioncontrol.verdict.strata import Slice
+from missioncontrol.verdict.tables import Floats, Strata
+
+_THETAS = np.arange(0, 2.4001, 0.05)
+_ETAS = np.arange(-0.3, 0.3001, 0.025)
+_MARGIN = 3.0
+_SMALL_COUNTRY = 0.02
+# Dimensions that may be named together, beside each alone; an os_version is named with its os_name.
+_TOGETHER = (("os_name", "architecture"), ("os_name", "os_version", "architecture"))
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Users `where` have `ratio` times what was expected, the rest `rest` times; `share` of the excess is theirs."""
+
+    where: tuple[tuple[str, str], ...]
+    level: int
+    score: float
+    ratio: float
+    rest: float
+    share: float
+
+
+def hypotheses(strata: Strata, hours: Floats) -> list[Slice]:
+    """Everywhere; every value of a dimension; OS versions and OS with architecture; OS version with architecture."""
+    found = [Slice((), np.ones(len(strata.values), bool), 0)]
+    named: list[tuple[str, ...]] = []
+    for name in strata.dimensions:
+        named.append(("os_name", "os_version") if name == "os_version" else (name,))
+    named += [names for names in _TOGETHER if all(name in strata.dimensions for name in names)]
+    total = max(hours.sum(), 1e-9)
+    for names in named:
+        places = [strata.dimensions.index(name) for name in names]
+        for values in sorted({tuple(stratum[place] for place in places) for stratum in strata.values}):
+            members = np.array(
+                [tuple(stratum[place] for place in places) == values for stratum in strata.values]
+            )
+            share = hours[members].sum() / total
+            if members.all() or share <= 0 or (names == ("country",) and share < _SMALL_COUNTRY):
+                continue
+            if any(np.array_equal(members, other.members) for other in found):
+                continue
+            found.append(Slice(tuple(zip(names, values, strict=True)), members, len(names)))
+    return found
+
+
+def attribute(
+    counts: Floats, expected: Floats, total_expected: float, tau: float, phi: float, possible: list[Slice]
+) -> list[Explanation]:
+    """Explanations, best first: within 3 of the best score the coarsest, then the best.
+
+    counts, expected: [strata]; expectations are scaled to `total_expected`. The score is the log likelihood ratio of a
+    ratio e^theta inside and a common harmless shift e^eta everywhere (eta ~ N(0, tau^2)), in bursts of phi.
+    """
+    m = expected * total_expected / max(expected.sum(), 1e-12)
+    theta, eta = np.meshgrid(_THETAS, _ETAS, indexing="ij")
+    told = []
+    for part in possible:
+        o1, m1 = counts[part.members].sum(), m[part.members].sum()
+        o2, m2 = counts.sum() - o1, m.sum() - m1
+        score = (
+            o1 * (theta + eta) - m1 * np.expm1(theta + eta) + o2 * eta - m2 * np.expm1(eta)
+        ) / phi - eta**2 / (2 * tau**2)
+        excess = max(float((counts - m).sum()), 1e-9)
+        told.append(
+            Explanation(
+                part.where,
+                part.level,
+                float(score.max()),
+                float(o1 / max(m1, 1e-9)),
+                float(o2 / m2) if m2 > 0 else 1.0,
+                float(min(max((o1 - m1) / excess, 0.0), 1.0)),
+            )
+        )
+    best = max(each.score for each in told)
+    near = sorted(
+        (each for each in told if each.score >= best - _MARGIN), key=lambda each: (each.level, -each.score)
+    )
+    far = sorted((each for each in told if each.score < best - _MARGIN), key=lambda each: -each.score)
+    return near + far

@@ -1,0 +1,113 @@
+"""What moves all versions at once: every other version against its own level (a concurrent control)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Floats, Ints
+
+WINDOWS_HOURS = (48.0, 24.0, 12.0, 6.0, 3.0, 1.5)
+_STEADY_HOURS = 24.0
+_NOISE, _SHOCK = 0.05, 0.5
+_PRIOR_SHOCK, _PRIOR_SHORT = 0.01, 0.003
+_SHORT_HOURS = 6.0
+_FEWEST, _FEWEST_SHORT = 8.0, 20.0
+_SURE, _LARGE = 0.9, 0.2
+_EXTRA_VARIANCE = 0.02**2
+_UNKNOWN_VARIANCE = 4.0
+_SHOCKS_PER_HOUR = 0.01 / 24
+SHIFTS = np.round(np.arange(-0.6, 1.2001, 0.05), 10)
+LONGEST_TICKS = int(WINDOWS_HOURS[0] * TICKS_PER_HOUR)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """By tick: the `factor` common to all versions, whether a `shock` is flagged, and the chance that there is one.
+
+    log_ratio, variance: [windows, ticks] what the other versions show over each of `WINDOWS_HOURS`, and how surely.
+    """
+
+    factor: Floats
+    shock: Bools
+    chance: Floats
+    log_ratio: Floats
+    variance: Floats
+
+
+def environment(counts: Floats, expected: Floats, phi: float, spread: Floats) -> Environment:
+    """The common factor of the other versions over time.
+
+    counts, expected: [LONGEST_TICKS + ticks] events of the other versions and what their own levels let expect; the
+    answer is for the last `ticks`; spread [ticks] is the sd of the level that is expected. A spike-and-slab estimate in
+    trailing windows: normal noise (sd 0.05) or a shock (sd 0.5); the 24 h estimate holds unless a window is sure of a
+    large shift.
+    """
+    ticks = len(counts) - LONGEST_TICKS
+    end = np.arange(LONGEST_TICKS + 1, LONGEST_TICKS + 1 + ticks)
+    sum_counts = np.concatenate([[0.0], np.cumsum(counts)])
+    sum_expected = np.concatenate([[0.0], np.cumsum(expected)])
+    log_factor = np.zeros(ticks)
+    shock = np.zeros(ticks, bool)
+    chance = np.zeros(ticks)
+    loudest = np.zeros(ticks)
+    ratios, variances = np.zeros((len(WINDOWS_HOURS), ticks)), np.zeros((len(WINDOWS_HOURS), ticks))
+    for place, hours in enumerate(WINDOWS_HOURS):
+        width = int(hours * TICKS_PER_HOUR)
+        o = sum_counts[end] - sum_counts[end - width]
+        m = sum_expected[end] - sum_expected[end - width]
+        short = hours < _SHORT_HOURS
+        speaks = m >= (_FEWEST_SHORT if short else _FEWEST)
+        y = np.log((o + 0.5) / (m + 0.5))
+        variance = phi / (np.maximum(o, m) + 1) + _EXTRA_VARIANCE + spread**2
+        prior = _PRIOR_SHORT if short else _PRIOR_SHOCK
+        of_noise = _density(y, _NOISE**2 + variance) * (1 - prior)
+        of_shock = _density(y, _SHOCK**2 + variance) * prior
+        p = np.where(speaks, of_shock / np.maximum(of_noise + of_shock, 1e-300), 0.0)
+        shrunk = (1 - p) * y * _NOISE**2 / (_NOISE**2 + variance) + p * y * _SHOCK**2 / (_SHOCK**2 + variance)
+        shrunk = np.where(speaks, shrunk, 0.0)
+        ratios[place] = np.where(m > 0, y, 0.0)
+        variances[place] = np.where(m > 0, variance + _NOISE**2, _UNKNOWN_VARIANCE)
+        if hours > _STEADY_HOURS:
+            continue
+        if hours == _STEADY_HOURS:
+            log_factor = shrunk.copy()
+        size = np.abs(y) / np.sqrt(_NOISE**2 + variance)
+        taken = (p > _SURE) & (np.abs(y) > _LARGE) & (size > loudest)
+        log_factor = np.where(taken, shrunk, log_factor)
+        loudest = np.where(taken, size, loudest)
+        shock |= taken
+        chance = np.maximum(chance, p)
+    return Environment(np.exp(log_factor), shock, chance, ratios, variances)
+
+
+def _density(y: Floats, variance: Floats) -> Floats:
+    return np.exp(-0.5 * y * y / variance) / np.sqrt(variance)
+
+
+def unseen_shock(around: Environment, shares: Floats, places: Ints) -> Floats:
+    """[looks, SHIFTS] chances that a shock no window is sure of moves a release's events by e^shift.
+
+    shares: [windows, looks] share of the release's expected events that fell into each trailing window; places: [looks]
+    ticks of `around`. A shock of log size N(0, 0.5^2) begins once in 100 days; each window is weighed by what the other
+    versions show in it (ratio of normal densities). Where a shock is flagged the estimated factor stands for it.
+    """
+    sizes = SHIFTS
+    prior = np.exp(-0.5 * (sizes / _SHOCK) ** 2)
+    prior /= prior.sum()
+    chances = np.zeros((len(places), len(SHIFTS)))
+    zero = int(np.abs(SHIFTS).argmin())
+    chances[:, zero] = 1.0
+    shorter = [*WINDOWS_HOURS[1:], 0.0]
+    for window, hours in enumerate(WINDOWS_HOURS):
+        rho = _SHOCKS_PER_HOUR * (hours - shorter[window])
+        y, v = around.log_ratio[window, places], around.variance[window, places]
+        weight = rho * prior * np.exp((y[:, None] * sizes - 0.5 * sizes**2) / v[:, None])
+        moved = np.log1p(shares[window][:, None] * np.expm1(sizes))
+        bins = np.clip(np.rint((moved - SHIFTS[0]) / 0.05).astype(np.int64), 0, len(SHIFTS) - 1)
+        rows = np.repeat(np.arange(len(places)), len(sizes))
+        np.add.at(chances, (rows, bins.ravel()), weight.ravel())
+    chances[around.shock[places]] = 0.0
+    chances[around.shock[places], zero] = 1.0
+    return chances / chances.sum(axis=1, keepdims=True)

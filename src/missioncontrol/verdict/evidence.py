@@ -1,0 +1,133 @@
+"""Evidence that a release differs: e-values of a mixture against a null, and intervals that hold at every look.
+
+Counts given their expectation are gamma-Poisson: the release's harmless difference is a gamma variable whose spread is
+a Student t in five steps, because tau is itself learned from few releases. Mixture e-values after Robbins (1970) and
+Howard, Ramdas, McAuliffe, Sekhon (Annals of Statistics 49(2), 2021); universal inference over the composite null after
+Wasserman, Ramdas, Balakrishnan (PNAS 117(29), 2020).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import chdtri, gammaln
+
+from missioncontrol.verdict.tables import Floats
+
+THETAS = np.round(np.arange(-1.2, 2.4001, 0.05), 10)
+THRESHOLD = 100.0
+# What counts as a regression begins here; the null ends at 1, and between them neither side gains.
+ACCEPTABLE = 1.05
+INTERVAL_RATIO = 50.0
+SCALES = np.array([0.30, 0.35, 0.20, 0.10, 0.05])
+_EXTRA_DEGREES = 3
+_TINY = 1e-12
+
+
+def scales(tau: Floats, releases: int) -> Floats:
+    """[..., 5] sds whose mixture with weights .30, .35, .20, .10, .05 is a t of releases + 3 degrees and scale tau."""
+    degrees = releases + _EXTRA_DEGREES
+    middles = np.cumsum(SCALES) - SCALES / 2
+    factors: Floats = np.sqrt(degrees / chdtri(degrees, middles))
+    return tau[..., None] * factors
+
+
+def log_likelihood(counts: Floats, expected: Floats, tau: Floats, phi: float, releases: int) -> Floats:
+    """[n, thetas] log likelihood of log ratio theta, up to a constant of each row.
+
+    counts, expected, tau: [n]; counts and expectations are divided by phi (a burst counts once).
+    """
+    o, m = counts / phi, np.maximum(expected, _TINY) / phi
+    rates = np.exp(THETAS)[None, :] * m[:, None]
+    kappa = 1 / scales(tau, releases) ** 2
+    parts = np.empty((len(SCALES), *rates.shape))
+    for i, weight in enumerate(SCALES):
+        k = kappa[:, i]
+        head = np.log(weight) + gammaln(k + o) - gammaln(k) + k * np.log(k) + o * np.log(m)
+        parts[i] = head[:, None] + o[:, None] * THETAS - (k + o)[:, None] * np.log(k[:, None] + rates)
+    top = parts.max(axis=0)
+    return top + np.log(np.exp(parts - top).sum(axis=0))
+
+
+def blurred(logs: Floats, chances: Floats, shifts: Floats) -> Floats:
+    """[n, thetas] log likelihood when events may be moved by e^shift with `chances` [n, shifts] (a common cause).
+
+    shifts are multiples of the grid's step; beyond the grid its last value goes on.
+    """
+    spread = np.flatnonzero((chances > 0).sum(axis=1) > 1)
+    out = logs.copy()
+    if not len(spread):
+        return out
+    part, top = logs[spread], logs[spread].max(axis=1, keepdims=True)
+    likelihood = np.exp(part - top)
+    steps = np.rint(shifts / (THETAS[1] - THETAS[0])).astype(np.int64)
+    places = np.arange(len(THETAS))
+    total = np.zeros_like(likelihood)
+    for column, step in enumerate(steps):
+        weight = chances[spread, column]
+        if (weight > 0).any():
+            total += weight[:, None] * likelihood[:, np.clip(places + step, 0, len(THETAS) - 1)]
+    out[spread] = np.log(np.maximum(total, 1e-300)) + top
+    return out
+
+
+def _half_normals(edge: float) -> Floats:
+    """Prior of the alternative: half-normals above 1.05 (sd 0.5; 15 % sd 1.2)."""
+    above = THETAS - edge
+    density = 0.85 * np.exp(-0.5 * (above / 0.5) ** 2) / 0.5 + 0.15 * np.exp(-0.5 * (above / 1.2) ** 2) / 1.2
+    density[above <= 1e-9] = 0
+    return density / density.sum()
+
+
+def _normals() -> Floats:
+    density = 0.9 * np.exp(-0.5 * (THETAS / 0.5) ** 2) / 0.5 + 0.1 * np.exp(-0.5 * (THETAS / 1.2) ** 2) / 1.2
+    return density / density.sum()
+
+
+_EDGE = float(np.log(ACCEPTABLE))
+_WORSE = _half_normals(_EDGE)
+_NULL_WORSE = THETAS <= 1e-9
+_NULL_BETTER = THETAS >= -1e-9
+_BETTER_PRIOR = np.interp(-THETAS, THETAS, _WORSE, left=0.0, right=0.0)
+_BETTER = _BETTER_PRIOR / _BETTER_PRIOR.sum()
+_ANY = _normals()
+
+
+def e_worse(logs: Floats) -> Floats:
+    """[n] e-values against "at most what was to be expected", harmless luck included."""
+    return _e(logs, _WORSE, _NULL_WORSE)
+
+
+def e_better(logs: Floats) -> Floats:
+    """[n] e-values against "at least what was to be expected", harmless luck included."""
+    return _e(logs, _BETTER, _NULL_BETTER)
+
+
+def _e(logs: Floats, prior: Floats, null: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Floats:
+    at_null = logs[:, null].max(axis=1)
+    with np.errstate(over="ignore"):
+        return (prior * np.exp(logs - at_null[:, None])).sum(axis=1)
+
+
+def interval(logs: Floats) -> tuple[Floats, Floats]:
+    """[n] lowest and highest theta whose mixture likelihood ratio is below 50 (linear between grid points)."""
+    top = logs.max(axis=1, keepdims=True)
+    mixture = top[:, 0] + np.log((_ANY * np.exp(logs - top)).sum(axis=1))
+    distance = mixture[:, None] - logs - np.log(INTERVAL_RATIO)
+    inside = distance < 0
+    low, high = np.empty(len(logs)), np.empty(len(logs))
+    for row in range(len(logs)):
+        places = np.flatnonzero(inside[row])
+        if not len(places):
+            low[row] = high[row] = THETAS[int(logs[row].argmax())]
+            continue
+        low[row] = _crossing(distance[row], places[0], -1)
+        high[row] = _crossing(distance[row], places[-1], 1)
+    return low, high
+
+
+def _crossing(distance: Floats, place: int, step: int) -> float:
+    beyond = place + step
+    if not 0 <= beyond < len(THETAS):
+        return float(THETAS[place])
+    part = distance[place] / (distance[place] - distance[beyond])
+    return float(THETAS[place] + part * (THETAS[beyond] - THETAS[place]))

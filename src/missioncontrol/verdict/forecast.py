@@ -1,0 +1,58 @@
+"""When a question will be decided: how many events it needs, and at what age there will be that many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from missioncontrol.verdict.baseline import Baseline
+from missioncontrol.verdict.evidence import ACCEPTABLE
+from missioncontrol.verdict.grid import KNOT_HOURS, at
+from missioncontrol.verdict.tables import Floats
+
+RATIOS = (1.25, 1.5, 2.0)
+_LOG_NEEDED = float(np.log(222.0))
+_SDS_APART = 3.5
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A ratio is decided at `age_hours`, after `usage_hours` reported hours; None: never with this history."""
+
+    ratio: float
+    age_hours: float | None
+    usage_hours: float | None
+
+
+def events_needed(ratio: float, phi: float) -> float:
+    """Expected events at which a test with a known baseline reaches e = 100 (Poisson divergence, in bursts)."""
+    return phi * _LOG_NEEDED / (ratio * float(np.log(ratio)) - ratio + 1)
+
+
+def forecasts(
+    baseline: Baseline, age_hours: float, expected: float, hours: float, extra: float
+) -> list[Forecast]:
+    """For each of `RATIOS`, going on as predecessors did from `expected` events and `hours` reported at `age_hours`.
+
+    extra: variance that odd circumstances add to tau^2.
+    """
+    later = KNOT_HOURS[age_hours < KNOT_HOURS]
+    ages = np.concatenate([[age_hours], later])
+    events = _scaled(ages, baseline.raw.mean(axis=0), expected)
+    usage = _scaled(ages, baseline.reported.mean(axis=0), hours)
+    spread = np.sqrt(at(ages, baseline.whole.tau) ** 2 + extra)
+    told = []
+    for ratio in RATIOS:
+        settled = spread < (np.log(ratio) - np.log(ACCEPTABLE)) / _SDS_APART
+        place = np.flatnonzero(settled & (events >= events_needed(ratio, baseline.phi)))
+        found = (float(ages[place[0]]), float(usage[place[0]])) if len(place) else (None, None)
+        told.append(Forecast(ratio, *found))
+    return told
+
+
+def _scaled(ages: Floats, curve: Floats, now: float) -> Floats:
+    shape = at(ages, curve)
+    if now <= 0 or shape[0] <= 0:
+        return shape
+    return shape * now / shape[0]

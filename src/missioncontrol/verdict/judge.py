@@ -1,0 +1,160 @@
+"""The verdict at each look, in the order in which questions are asked, and what it rests on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from missioncontrol.verdict.attribution import Explanation, attribute, hypotheses
+from missioncontrol.verdict.baseline import FEWEST, Baseline
+from missioncontrol.verdict.evidence import THRESHOLD
+from missioncontrol.verdict.forecast import Forecast, forecasts
+from missioncontrol.verdict.grid import at
+from missioncontrol.verdict.replay import Looks
+from missioncontrol.verdict.strata import Slice
+from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools
+
+WORSE, BETTER, SAME = "worse", "better", "same"
+TOO_EARLY, ENVIRONMENT, DATA_PROBLEM = "too-early", "environment", "data-problem"
+
+_WITHIN = float(np.log(1.2))
+_HELD_CHANCE = 0.1
+_FEW_RATIO = 2.0
+_REFRESH_TICKS = 12 * TICKS_PER_HOUR
+_SILENT_TICKS = 2 * TICKS_PER_HOUR
+_SILENT_COUNTS = 10.0
+_LEAST_EXPECTED = 1e-9
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said at one look.
+
+    age_ticks: age in 5-minute ticks; ratio, low, high: adjusted ratio and its 95 % interval, None when unknown;
+    evidence: log10 of the e-value; where: None for everywhere; first: the verdict `worse` was first given at this age;
+    reasons: codes of what made it so.
+    """
+
+    age_ticks: int
+    verdict: str
+    ratio: float | None
+    low: float | None
+    high: float | None
+    evidence: float
+    observed: float
+    expected: float
+    where: tuple[tuple[str, str], ...] | None = None
+    explanations: tuple[Explanation, ...] = ()
+    forecast: tuple[Forecast, ...] = ()
+    first: int | None = None
+    reasons: tuple[str, ...] = ()
+
+
+def judge(baseline: Baseline, looks: Looks, may_alarm: Bools | None = None) -> list[Verdict]:
+    """The verdict at each look of a life; `worse` stays once it was given.
+
+    may_alarm: [looks] False where no new `worse` may be given (a version that has all but ended).
+    """
+    silent = _silent(looks)
+    told: list[Verdict] = []
+    first: int | None = None
+    explained: tuple[Explanation, ...] = ()
+    possible = hypotheses(baseline.strata, looks.life.hours[-1]) if len(looks.ticks) else []
+    for i, tick in enumerate(int(tick) for tick in looks.ticks):
+        observed, expected = float(looks.counts[i, 0]), float(looks.expected[i, 0])
+        known = expected > _LEAST_EXPECTED and baseline.releases > 0
+        reasons = _reasons(baseline, looks, i, bool(silent[i]))
+        held = looks.chance_of_shock[i] > _HELD_CHANCE or (may_alarm is not None and not may_alarm[i])
+        enough = baseline.releases >= FEWEST or (baseline.releases > 0 and observed >= _FEW_RATIO * expected)
+        disturbed = bool(looks.impaired[i] or silent[i])
+        if (
+            first is None
+            and known
+            and enough
+            and not held
+            and not disturbed
+            and looks.evidence[i] >= THRESHOLD
+        ):
+            first = tick
+        if first is not None and tick <= first + _REFRESH_TICKS:
+            explained = _explain(baseline, looks, i, possible)
+        if first is not None:
+            verdict = WORSE
+        elif disturbed:
+            verdict = DATA_PROBLEM
+        elif known and looks.calm[i] >= THRESHOLD and looks.evidence[i] < THRESHOLD:
+            verdict = ENVIRONMENT
+        elif known and enough and looks.better[i] >= THRESHOLD:
+            verdict = BETTER
+        elif known and enough and looks.low[i] >= -_WITHIN and looks.high[i] <= _WITHIN:
+            verdict = SAME
+        else:
+            verdict = TOO_EARLY
+        told.append(
+            Verdict(
+                age_ticks=tick,
+                verdict=verdict,
+                ratio=observed / expected if known else None,
+                low=float(np.exp(looks.low[i])) if known else None,
+                high=float(np.exp(looks.high[i])) if known else None,
+                evidence=float(np.log10(max(looks.evidence[i], 1e-300))) if known else 0.0,
+                observed=observed,
+                expected=expected if known else 0.0,
+                where=(explained[0].where or None) if first is not None and explained else None,
+                explanations=explained if first is not None else (),
+                forecast=_forecast(baseline, looks, i) if verdict == TOO_EARLY else (),
+                first=first,
+                reasons=reasons,
+            )
+        )
+    return told
+
+
+def _silent(looks: Looks) -> Bools:
+    """[looks] no hours came in two hours while events did."""
+    before = np.searchsorted(looks.ticks, looks.ticks - _SILENT_TICKS, side="right") - 1
+    ready = before >= 0
+    start = np.maximum(before, 0)
+    hours = looks.hours - looks.hours[start]
+    counts = looks.counts[:, 0] - looks.counts[start, 0]
+    return ready & (hours <= 0) & (counts >= _SILENT_COUNTS)
+
+
+def _explain(baseline: Baseline, looks: Looks, i: int, possible: list[Slice]) -> tuple[Explanation, ...]:
+    age = looks.ticks[i : i + 1] / TICKS_PER_HOUR
+    return tuple(
+        attribute(
+            looks.life.counts[i],
+            looks.life.hours[i] * baseline.rates,
+            float(looks.expected[i, 0]),
+            float(at(age, baseline.whole.tau)[0]),
+            baseline.phi,
+            possible,
+        )[:5]
+    )
+
+
+def _forecast(baseline: Baseline, looks: Looks, i: int) -> tuple[Forecast, ...]:
+    return tuple(
+        forecasts(
+            baseline,
+            float(looks.ticks[i]) / TICKS_PER_HOUR,
+            float(looks.expected[i, 0]),
+            float(looks.hours[i]),
+            float(looks.odd.variance[i]),
+        )
+    )
+
+
+def _reasons(baseline: Baseline, looks: Looks, i: int, silent: bool) -> tuple[str, ...]:
+    said = {
+        "no_history": baseline.releases == 0,
+        "short_history": 0 < baseline.releases < FEWEST,
+        "pings_lost": bool(looks.impaired[i]),
+        "no_hours": silent,
+        "shock": bool(looks.odd.shock[i] > 0),
+        "odd_rollout": bool(looks.odd.odd_rollout[i]),
+        "odd_mix": bool(looks.odd.odd_mix[i]),
+    }
+    return tuple(code for code, holds in said.items() if holds)

@@ -1,0 +1,105 @@
+"""Odd circumstances make less sure: each adds to the spread of what a harmless release may show (variances add)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from missioncontrol.verdict.baseline import Baseline, shares
+from missioncontrol.verdict.environment import Environment
+from missioncontrol.verdict.grid import KNOT_HOURS, at, at_each
+from missioncontrol.verdict.lives import Curves
+from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Floats
+
+_SHOCK_HOURS = 12
+_SHOCK_LEVEL = 0.10
+_SHOCK_PART = 0.35
+_IMPUTED_PART = 0.25
+_ROLLOUT_FROM_HOURS = 1.5
+_ROLLOUT_SDS, _ROLLOUT_LEAST_SD = 3.0, 0.2
+_ROLLOUT_PART = 0.7
+_ROLLOUT_YOUNG, _ROLLOUT_OLD, _ROLLOUT_HOURS = 0.12, 0.06, 72.0
+_MIX_FACTOR, _MIX_MARGIN, _MIX_PART = 1.5, 0.03, 0.15
+
+
+@dataclass(frozen=True)
+class Oddities:
+    """By look: variance to add to tau^2 for each circumstance, the growth to use, and which flags stand."""
+
+    shock: Floats
+    imputed: Floats
+    rollout: Floats
+    mix: Floats
+    growth: Floats
+    odd_rollout: Bools
+    odd_mix: Bools
+
+    @property
+    def variance(self) -> Floats:
+        """All of it."""
+        return self.shock + self.imputed + self.rollout + self.mix
+
+
+def oddities(baseline: Baseline, life: Curves, around: Environment, pings_before: float) -> Oddities:
+    """What is odd about a release at each look. pings_before: the channel's pings in the day before publication."""
+    ages = life.ticks / TICKS_PER_HOUR
+    log_mean = np.abs(np.log(life.factor))
+    flagged = np.where(around.shock, np.abs(np.log(around.factor)), 0.0)
+    lately = _trailing_max(flagged, _SHOCK_HOURS * TICKS_PER_HOUR)[life.ticks - 1]
+    shocked = (lately > 0) | (log_mean > _SHOCK_LEVEL)
+    shock = np.where(shocked, _SHOCK_PART * np.maximum(log_mean, lately), 0.0) ** 2
+
+    adopted = np.log(np.maximum(life.reported, 1e-9) / pings_before)
+    usual = at(ages, baseline.adoption.mean(axis=0))
+    sd = at(
+        ages,
+        np.maximum(
+            baseline.adoption.std(axis=0, ddof=1) if baseline.releases > 1 else 0.0, _ROLLOUT_LEAST_SD
+        ),
+    )
+    sd = np.sqrt(sd**2 + 4 / np.maximum(life.reported, 1e-9))
+    odd = (np.abs(adopted - usual) > _ROLLOUT_SDS * sd) & (ages >= _ROLLOUT_FROM_HOURS)
+    odd = np.logical_or.accumulate(odd)
+    log_growth = at(ages, np.log(baseline.whole.growth))
+    curve = np.maximum.accumulate(baseline.adoption.mean(axis=0)) + np.arange(len(KNOT_HOURS)) * 1e-9
+    same_adoption = np.exp(np.interp(adopted, curve, np.log(KNOT_HOURS)))
+    there = at(same_adoption, np.log(baseline.whole.growth))
+    reach = _range_between(np.log(baseline.whole.growth), ages, same_adoption)
+    rollout = np.where(
+        odd,
+        (_ROLLOUT_PART * reach) ** 2 + np.where(ages <= _ROLLOUT_HOURS, _ROLLOUT_YOUNG, _ROLLOUT_OLD) ** 2,
+        0.0,
+    )
+    growth = np.exp(np.where(odd, 0.5 * (log_growth + there), log_growth))
+
+    now = shares(life.hours, baseline.countries)
+    mean_mix = baseline.mix.mean(axis=0)
+    usual_distance = 0.5 * np.abs(baseline.mix - mean_mix).sum(axis=2).max(axis=0)
+    distance = 0.5 * np.abs(now - at_each(ages, mean_mix)).sum(axis=1)
+    excess = np.maximum(distance - (_MIX_FACTOR * at(ages, usual_distance) + _MIX_MARGIN), 0.0)
+    return Oddities(
+        shock=shock,
+        imputed=(_IMPUTED_PART * life.imputed) ** 2,
+        rollout=rollout,
+        mix=(_MIX_PART * excess) ** 2,
+        growth=growth,
+        odd_rollout=odd,
+        odd_mix=excess > 0,
+    )
+
+
+def _trailing_max(values: Floats, width: int) -> Floats:
+    """[n] largest of the last `width` values."""
+    padded = np.concatenate([np.zeros(width - 1), values])
+    return np.lib.stride_tricks.sliding_window_view(padded, width).max(axis=1)
+
+
+def _range_between(curve: Floats, one: Floats, other: Floats) -> Floats:
+    """[looks] largest less smallest value of a curve at the knots between two ages (hours)."""
+    low, high = np.minimum(one, other), np.maximum(one, other)
+    ends = np.stack([at(low, curve), at(high, curve)])
+    between = (KNOT_HOURS[None, :] > low[:, None]) & (KNOT_HOURS[None, :] < high[:, None])
+    largest = np.maximum(np.where(between, curve, -np.inf).max(axis=1), ends.max(axis=0))
+    smallest = np.minimum(np.where(between, curve, np.inf).min(axis=1), ends.min(axis=0))
+    return largest - smallest

@@ -1,0 +1,51 @@
+"""Lost pings: what share of the pings that should have come did come, and how the rest is weighted for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Channel, Floats
+
+_WINDOW = TICKS_PER_HOUR // 2
+_WEEK = 7 * 24 * TICKS_PER_HOUR
+_REFERENCE = (27 * TICKS_PER_HOUR, 3 * TICKS_PER_HOUR)
+_SHORTEST_REFERENCE = 6 * TICKS_PER_HOUR
+_IMPAIRED = 0.75
+_LEAST_SHARE = 0.1
+_FEWEST = 25.0
+
+
+@dataclass(frozen=True)
+class Health:
+    """By tick: `weights` for hours that arrive in it (1 when all is well), and whether it is `impaired`."""
+
+    weights: Floats
+    impaired: Bools
+
+
+def ping_health(channel: Channel, start: int, end: int) -> Health:
+    """How complete pings were from tick `start` to `end`.
+
+    Forecast: the same 30 minutes one week before, times how much the channel grew (window from 27 h to 3 h ago against
+    the week before). Without a week of history nothing can be said, and all counts as well.
+    """
+    reach = _WEEK + _REFERENCE[0] + _WINDOW
+    counts = channel.between(start - reach, end)
+    sums = np.concatenate([[0.0], np.cumsum(counts)])
+    now = np.arange(reach + 1, reach + 1 + end - start)
+
+    def total(since: int, until: int) -> Floats:
+        return sums[now - until] - sums[now - since]
+
+    recent, before = total(*_REFERENCE), total(_REFERENCE[0] + _WEEK, _REFERENCE[1] + _WEEK)
+    known_since = channel.first - (start - reach)
+    long_enough = now - _WEEK - _SHORTEST_REFERENCE - _REFERENCE[1] >= known_since
+    growth = np.where(long_enough & (before > 0) & (recent > 0), recent / np.maximum(before, 1e-9), 1.0)
+    forecast = (sums[now - _WEEK] - sums[now - _WEEK - _WINDOW]) * growth
+    seen = sums[now] - sums[now - _WINDOW]
+    told = (now - _WEEK - _WINDOW >= known_since) & (forecast >= _FEWEST)
+    share = np.where(told, seen / np.maximum(forecast, 1e-9), 1.0)
+    impaired = share < _IMPAIRED
+    return Health(np.where(impaired, 1 / np.maximum(share, _LEAST_SHARE), 1.0), impaired)

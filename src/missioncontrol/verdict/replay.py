@@ -1,0 +1,150 @@
+"""A release's life look by look: what was seen, what was to be expected, and the evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from missioncontrol.verdict.baseline import RECENT_TICKS, Baseline
+from missioncontrol.verdict.environment import SHIFTS, Environment, unseen_shock
+from missioncontrol.verdict.evidence import ACCEPTABLE, blurred, e_better, e_worse, interval, log_likelihood
+from missioncontrol.verdict.grid import at, at_each
+from missioncontrol.verdict.lives import Control, Curves, Life, curves, surroundings
+from missioncontrol.verdict.oddities import Oddities, oddities
+from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Channel, Floats, Ints
+
+_DAY = 24 * TICKS_PER_HOUR
+_ALL, _RECENT, _SLICES = 0.45, 0.10, 0.45
+_STRATA_FOR_LOUDEST = 4
+_RECENT_FEWEST, _RECENT_SHARE = 20.0, 0.05
+_HOUR = TICKS_PER_HOUR
+
+
+@dataclass(frozen=True)
+class Looks:
+    """By look: age in ticks, counts and expectations [looks, slices], tau [looks, slices], e-values, the interval.
+
+    evidence: e_total; better: mirrored e-value; calm: e-value of the whole had nothing moved all versions; low, high:
+    log ratio; impaired: pings are or were lost within the hour; hours: [looks] reported and weighted.
+    """
+
+    ticks: Ints
+    counts: Floats
+    expected: Floats
+    tau: Floats
+    evidence: Floats
+    better: Floats
+    calm: Floats
+    low: Floats
+    high: Floats
+    impaired: Bools
+    hours: Floats
+    life: Curves
+    odd: Oddities
+    chance_of_shock: Floats
+
+
+def replay(
+    baseline: Baseline,
+    life: Life,
+    channel: Channel,
+    others: list[Control],
+    ticks: Ints,
+    phi: float | None = None,
+) -> Looks:
+    """Judge a life at the ages `ticks` (ascending); each look depends on what had arrived by then alone."""
+    phi = phi or baseline.phi
+    around = surroundings(others, life.published, life.ticks, baseline.leaving, phi)
+    now = curves(life, baseline.rates, baseline.history, around, ticks)
+    pings_before = max(float(channel.between(life.published - _DAY, life.published).sum()), 1.0)
+    odd = oddities(baseline, now, around, pings_before)
+    ages = ticks / TICKS_PER_HOUR
+    tau2 = at(ages, baseline.whole.tau) ** 2 + odd.variance
+    slice_tau = np.sqrt(tau2[:, None] + at_each(ages, baseline.slice_tau) ** 2)
+    slice_tau[:, 0] = np.sqrt(tau2)
+    counts, expected, quiet_counts, quiet_expected = _sliced(baseline, now, odd.growth)
+
+    chances = unseen_shock(around, now.recent, ticks - 1)
+    logs = log_likelihood(counts[:, 0], expected[:, 0], slice_tau[:, 0], phi, baseline.releases)
+    logs = blurred(logs, chances, SHIFTS)
+    low, high = interval(logs)
+    e_all = e_worse(logs)
+    e_slices = np.zeros(len(ticks))
+    if counts.shape[1] > 1:
+        flat = quiet_counts[:, 1:] > quiet_expected[:, 1:] * ACCEPTABLE
+        e_each = np.zeros(flat.shape)
+        if flat.any():
+            of_slices = log_likelihood(
+                quiet_counts[:, 1:][flat],
+                quiet_expected[:, 1:][flat],
+                slice_tau[:, 1:][flat],
+                phi,
+                baseline.releases,
+            )
+            e_each[flat] = e_worse(blurred(of_slices, chances[np.nonzero(flat)[0]], SHIFTS))
+        e_slices = e_each.mean(axis=1)
+    e_recent = _recent(baseline, life, around, now, odd, phi)
+    undisturbed = np.sqrt(np.maximum(tau2 - odd.shock, 1e-6))
+    calm_logs = log_likelihood(counts[:, 0], expected[:, 0] / now.factor, undisturbed, phi, baseline.releases)
+    impaired = np.convolve(life.health.impaired, np.ones(_HOUR + 1))[: life.ticks] > 0
+    return Looks(
+        ticks=ticks,
+        counts=counts,
+        expected=expected,
+        tau=slice_tau,
+        evidence=_ALL * e_all + _RECENT * e_recent + _SLICES * e_slices,
+        better=e_better(logs),
+        calm=e_worse(calm_logs),
+        low=low,
+        high=high,
+        impaired=impaired[ticks - 1],
+        hours=now.reported,
+        life=now,
+        odd=odd,
+        chance_of_shock=around.chance[ticks - 1],
+    )
+
+
+def _sliced(baseline: Baseline, now: Curves, growth: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Counts and expectations [looks, slices]; and the same without each slice's loudest stratum."""
+    by_stratum = now.hours * baseline.rates * (growth * now.inflation * now.factor)[:, None]
+    shape = (len(now.ticks), len(baseline.slices))
+    counts, expected, quiet_counts, quiet_expected = (np.empty(shape) for _ in range(4))
+    for v, part in enumerate(baseline.slices):
+        o, m = now.counts[:, part.members], by_stratum[:, part.members] * baseline.bias[v]
+        counts[:, v], expected[:, v] = o.sum(axis=1), m.sum(axis=1)
+        quiet_counts[:, v], quiet_expected[:, v] = counts[:, v], expected[:, v]
+        if v and part.members.sum() >= _STRATA_FOR_LOUDEST:
+            rows = np.arange(shape[0])
+            loudest = (o - m).argmax(axis=1)
+            quiet_counts[:, v] -= o[rows, loudest]
+            quiet_expected[:, v] -= m[rows, loudest]
+    return counts, expected, quiet_counts, quiet_expected
+
+
+def _recent(
+    baseline: Baseline, life: Life, around: Environment, now: Curves, odd: Oddities, phi: float
+) -> Floats:
+    """[looks] e-values of the last half of the life; 1 before a day of age and for windows that hold too little."""
+    out = np.ones(len(now.ticks))
+    old = now.ticks >= RECENT_TICKS
+    if not old.any():
+        return out
+    ticks = now.ticks[old]
+    half = curves(life, baseline.rates, baseline.history, around, ticks // 2)
+    ages = ticks / TICKS_PER_HOUR
+    counts = now.counts[old].sum(axis=1) - half.counts.sum(axis=1)
+    raw = np.maximum(now.raw[old] - half.raw, 0.0)
+    expected = raw * baseline.bias[0] * at(ages, baseline.recent.growth)
+    part = now.raw[old] / np.maximum(raw, 1e-12)
+    chances = unseen_shock(around, np.minimum(now.recent[:, old] * part, 1.0), ticks - 1)
+    usual = at(ages, baseline.recent_reported.mean(axis=0))
+    enough = (expected >= _RECENT_FEWEST) & (now.reported[old] - half.reported >= _RECENT_SHARE * usual)
+    if enough.any():
+        tau = np.sqrt(at(ages, baseline.recent.tau) ** 2 + odd.variance[old])
+        logs = log_likelihood(counts[enough], expected[enough], tau[enough], phi, baseline.releases)
+        spoken = np.ones(len(ticks))
+        spoken[enough] = e_worse(blurred(logs, chances[enough], SHIFTS))
+        out[old] = spoken
+    return out
