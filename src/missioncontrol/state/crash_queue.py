@@ -18,6 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from missioncontrol.errors import StorageError, StorageFull
 from missioncontrol.state.crash_jobs import URGENT, USUAL, Backlog, Entry, Leased, SetAside, Upload
 from missioncontrol.state.database import Database, crash_deletions, crash_queue, crash_uploads, write_first
 from missioncontrol.state.moments import aware
@@ -269,10 +270,17 @@ class CrashQueue:
                 write_first(connection)
                 yield connection
                 connection.commit()
+            except sa.exc.SQLAlchemyError as error:
+                raise StorageError(
+                    "state_unavailable", f"State database: {error}", "It is tried again."
+                ) from None
             finally:
-                connection.rollback()
-                if sqlite:  # the connection goes back to the pool
-                    connection.exec_driver_sql("PRAGMA synchronous = FULL")
+                try:
+                    connection.rollback()
+                    if sqlite:  # the connection goes back to the pool
+                        connection.exec_driver_sql("PRAGMA synchronous = FULL")
+                except (sa.exc.SQLAlchemyError, StorageFull):
+                    connection.invalidate()
 
 
 def _row(crash_id: str, priority: int, now: datetime) -> dict[str, Any]:

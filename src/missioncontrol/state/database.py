@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,7 @@ access_log = sa.Table(
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _NO_ROOM_BYTES = 1 << 20
+_PATIENCE_S = 30.0
 _migrating = threading.Lock()
 """Alembic keeps what it works on in globals."""
 
@@ -193,7 +195,7 @@ class Database:
             if url.get_backend_name() == "sqlite" and url.database:
                 Path(url.database).parent.mkdir(parents=True, exist_ok=True)
             engine = sa.create_engine(
-                url, connect_args={"timeout": 30} if url.get_backend_name() == "sqlite" else {}
+                url, connect_args={"timeout": _PATIENCE_S} if url.get_backend_name() == "sqlite" else {}
             )
             if url.get_backend_name() == "sqlite":
                 sa.event.listen(engine, "connect", _prepare_sqlite)
@@ -224,7 +226,16 @@ def _tell_full(context: sa.engine.ExceptionContext) -> None:
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
     """Readers don't wait for writers, and what is committed survives a loss of power."""
-    connection.execute("PRAGMA journal_mode = WAL")
+    patience = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError as error:
+            # SQLite does not wait here when others make the same change to a new database.
+            if "locked" not in str(error) or time.monotonic() > patience:
+                raise
+            time.sleep(0.02)
     connection.execute("PRAGMA synchronous = FULL")
 
 
