@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from functools import cached_property
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from missioncontrol.config import Config
+from missioncontrol.errors import MissionControlError
 from missioncontrol.registry.watch import RegistryWatcher
 
 if TYPE_CHECKING:
@@ -330,15 +331,26 @@ class Services:
         if config.retention.crashes and not dry_run and not why:
             # Before the rows leave: nobody shall count those that are left.
             self.crash_recounts.let_go(today - timedelta(days=config.retention.crashes))
-        gone = expire(config.lake_path, config.cache_path, config.retention, as_of=as_of, dry_run=dry_run)
-        if why:
-            if expire_parts(self.blobs, config.retention, today, dry_run=True):
+        gone: list[Expired] = []
+
+        def parts() -> None:
+            found = expire_parts(self.blobs, config.retention, today, dry_run or bool(why))
+            if why and found:
                 raise clock_refusal(why, today)
-            return gone
-        gone += expire_parts(self.blobs, config.retention, today, dry_run)
+            gone.extend(found)
+
+        steps: list[Callable[[], object]] = [
+            lambda: gone.extend(
+                expire(config.lake_path, config.cache_path, config.retention, as_of=as_of, dry_run=dry_run)
+            ),
+            parts,
+        ]
+        if not dry_run and not why:
+            before = now - timedelta(days=config.ingest.resend_days)
+            steps.append(lambda: self.crash_queue.forget_uploads(before))
         if not dry_run:
-            self.crash_queue.forget_uploads(now - timedelta(days=config.ingest.resend_days))
-            self.crash_deletion().look_after()
+            steps.append(lambda: self.crash_deletion().look_after())
+        _do_all(steps)
         return gone
 
     def missing_symbols(self, days: int, limit: int) -> list[MissingModule]:
@@ -448,3 +460,15 @@ class Services:
             self.engine.close()
         if "log" in self.__dict__:
             self.log.close()
+
+
+def _do_all(steps: Sequence[Callable[[], object]]) -> None:
+    """Do each, whatever those before failed with; then raise the first failure."""
+    failure: MissionControlError | None = None
+    for step in steps:
+        try:
+            step()
+        except MissionControlError as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure

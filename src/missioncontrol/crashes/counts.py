@@ -8,8 +8,9 @@ files of their own (`part-reports-...`), which nothing else writes. Days whose c
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
@@ -21,7 +22,7 @@ from missioncontrol.crashes.report_sums import AGGREGATES, PROCESS, RATE, SIGNAT
 from missioncontrol.errors import StorageError
 from missioncontrol.lake.actions import StagedFile, discard
 from missioncontrol.lake.delta import delta_failures
-from missioncontrol.lake.durability import flush
+from missioncontrol.lake.durability import Unsynced, flush
 from missioncontrol.lake.filenames import kind_of
 from missioncontrol.lake.locks import rewriting
 from missioncontrol.lake.parquet import FRESH_LEVEL, conform, write_file
@@ -38,6 +39,8 @@ _TABLES = (AGGREGATES, SIGNATURES)
 _PAUSE_S = 2.0
 _SHARE = 10
 """Counting takes at most a tenth of a worker's time: an hour with very many crashes is counted less often."""
+_MOST_S = 5.0
+"""A worker counts no longer in one go: meanwhile it processes nothing."""
 _AT_ONCE_ROWS = 150_000
 _ATTEMPTS = 10
 
@@ -55,7 +58,9 @@ class CrashCounts:
     ) -> None:
         self._lake_path, self._writer, self._registry, self._marks = lake_path, writer, registry, marks
         self._reader = LakeReader(lake_path, cache_path)
+        self._unsynced = Unsynced(lake_path)
         self._next_at = 0.0
+        self._failed: set[date] = set()
 
     def run_if_due(self) -> None:
         """Count what is marked, unless that was done just now; raises `StorageError` and `StorageFull`."""
@@ -63,25 +68,47 @@ class CrashCounts:
             return
         started = time.monotonic()
         try:
-            self.run()
+            self.run(_MOST_S)
         finally:
             took_s = time.monotonic() - started
             self._next_at = time.monotonic() + max(_PAUSE_S, _SHARE * took_s)
 
-    def run(self) -> int:
-        """Count what is marked; how many hours that were.
+    def run(self, most_s: float = math.inf) -> int:
+        """Count what is marked, for about `most_s` at most; how many hours that were.
 
-        Hours of a day that another process is rewriting keep their marks. Raises `StorageError` and `StorageFull`.
+        Hours of a day that another process is rewriting keep their marks. Raises `StorageFull` at once, and what the
+        first day failed with when all others had their turn (`StorageError`); a day that failed has its turn last.
         """
-        hours = 0
-        for day, marks in _by_day(self._marks.marked()).items():
-            wanted = {mark.hour for mark in marks}
-            if day < self._marks.first_day():
-                self._marks.counted(marks)
-            elif self.count(day, wanted):
-                self._marks.counted(marks)
-                hours += len(wanted)
+        hours, failure = 0, None
+        ends = time.monotonic() + most_s
+        for day in sorted(
+            _by_day(self._marks.marked()), key=lambda day: (day in self._failed, -day.toordinal())
+        ):
+            if time.monotonic() > ends:
+                break
+            marks = _by_day(self._marks.marked()).get(day, [])  # others count too, and mark anew
+            try:
+                hours += self._count_marks(day, marks)
+                self._failed.discard(day)
+            except StorageError as error:
+                self._failed.add(day)
+                failure = failure or error
+        if failure is not None:
+            raise failure
         return hours
+
+    def _count_marks(self, day: date, marks: Sequence[Mark]) -> int:
+        """How many hours were counted."""
+        wanted = {mark.hour for mark in marks}
+        if not wanted:
+            return 0
+        if day < self._marks.first_day():
+            self._marks.counted(marks)
+            return 0
+        if not self.count(day, wanted):
+            return 0
+        self._marks.counted(marks)
+        return len(wanted)
 
     def days(self, first: date, last: date) -> list[date]:
         """The days from first to last that can be counted: those with crashes, or with counts of some."""
@@ -182,6 +209,8 @@ class CrashCounts:
             with delta_failures(self._lake_path / table):
                 flush([self._lake_path / table / file.path for file in new])
             if swap(self._lake_path, table, new, old, data_change=True, attempts=_ATTEMPTS):
+                self._unsynced.add(table, ())  # its files were flushed before, its log is now:
+                self._unsynced.sync()  # the marks go next, for good
                 return
         except BaseException:
             self._discard(others)

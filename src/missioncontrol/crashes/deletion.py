@@ -12,16 +12,19 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 
 import msgspec
+import structlog
 
 from missioncontrol.blobs.crash_keys import day_of, dump_key, processed_key, raw_key
 from missioncontrol.blobs.protocol import Blobs
 from missioncontrol.crashes.index import CrashIndex
-from missioncontrol.errors import NotFound
+from missioncontrol.errors import MissionControlError, NotFound
 from missioncontrol.lake.removal import RowRemoval
 from missioncontrol.state.crash_deletions import CrashDeletions
 from missioncontrol.state.crash_queue import CrashQueue
 
 _LOOKED_AFTER = timedelta(days=2)
+
+logger = structlog.get_logger()
 
 
 class Deleted(msgspec.Struct, frozen=True):
@@ -82,7 +85,10 @@ class CrashDeletion:
         if hide:
             self._index().delete(crash_ids, self._now())
         removed = self._rows.remove(_by_day(crash_ids))
-        self._recount()
+        try:
+            self._recount()
+        except MissionControlError as error:  # the marks stay, and whoever counts next does it
+            logger.warning("crash_recount_failed", code=error.code, message=error.message)
         self._record.finish(crash_ids, self._now())
         return Deleted(len(crash_ids), objects, removed.rows)
 

@@ -95,11 +95,13 @@ class CrashIndex:
     def add(self, rows: Sequence[Row], now: datetime) -> None:
         """Add processed crashes; each that was processed before counts by its newest row from then on.
 
-        Raises `StorageError` and `StorageFull`; rows may have been added then without counting yet.
+        They survive a loss of power when it returns. Raises `StorageError` and `StorageFull`; rows may have been added
+        then without counting yet.
         """
         self._append(CRASHES, rows)
         again = [row for row in rows if row["revision"]]
         self._append(REVISIONS, [_revision(r["uuid"], r["revision"], now) for r in again])
+        self._writer.sync()  # the queue gives them up next, for good
         if self._recounts is not None:
             self._recounts.mark(
                 (r["submission_date"], hour_of(r.get("date"), r["submission_date"])) for r in rows
@@ -109,6 +111,7 @@ class CrashIndex:
         """Crashes count no more; their rows stay in the files until `lake.removal` takes them out."""
         deleted = list(crash_ids)
         self._append(REVISIONS, [_revision(c, DELETED, now) for c in deleted])
+        self._writer.sync()
         if self._recounts is not None:
             self._recounts.mark_days({day_of(c) for c in deleted})
 

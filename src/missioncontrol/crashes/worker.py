@@ -19,15 +19,13 @@ import structlog
 from missioncontrol.blobs.crash_objects import pack_processed_crash
 from missioncontrol.crashes.counts import CrashCounts
 from missioncontrol.crashes.fields import Fields
+from missioncontrol.crashes.holding import LEASE_S, Holding
 from missioncontrol.crashes.index import CrashIndex, Row, crash_row
 from missioncontrol.crashes.work import CrashWork
 from missioncontrol.errors import MissionControlError, NotFound, StorageFull
 from missioncontrol.state.crash_jobs import Leased
 from missioncontrol.state.crash_queue import CrashQueue
 
-LEASE_S = 180.0
-"""How long a crash is held; longer than a walk may take, with all its dumps started anew."""
-_HOLD_EVERY_S = 10.0
 _AT_ONCE = 32
 """Taking some waits for whoever writes to the database, which on a busy disk is long."""
 _INDEX_EVERY_S = 0.5
@@ -61,6 +59,7 @@ class Worker:
         self._queue, self._work, self._index, self._fields, self._now = queue, work, index, fields, now
         self._counts = counts
         self._name = uuid.uuid4().hex
+        self._holding = Holding(queue, self._name, now)
         self._ready: list[_Ready] = []
         self._last_index = time.monotonic()
         self._indexer = ThreadPoolExecutor(1, thread_name_prefix="crash index")
@@ -68,50 +67,71 @@ class Worker:
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; what is processed by then is searchable."""
-        while not stop.is_set():
+        with self._holding.renewed():
+            while not stop.is_set():
+                if not self._turn(stop):
+                    stop.wait(_FULL_PAUSE_S)
             try:
-                leased = self._queue.lease(self._name, _AT_ONCE, LEASE_S, self._now())
-                self._process(leased, stop)
-                self._index_if_due(idle=not leased)
-                self._count_if_due()
-            except StorageFull as error:
-                logger.error("crashes_wait_for_room", message=error.message)
-                stop.wait(_FULL_PAUSE_S)
-            except MissionControlError as error:
-                logger.error("crash_worker_failed", code=error.code, message=error.message)
-                stop.wait(_FULL_PAUSE_S)
-            else:
-                if not leased:
-                    stop.wait(_IDLE_S)
-        self._index_now()  # what is not counted by then, the next worker counts
+                self._end_index()
+            except Exception:  # what is ready by now is none of that
+                logger.exception("crash_worker_failed")
+            self._index_now()  # what is not counted by then, the next worker counts
+
+    def _turn(self, stop: threading.Event) -> bool:
+        """Process some, or wait a moment for others to come; False when that failed."""
+        try:
+            leased = self._lease()
+            self._process(leased, stop)
+            self._index_if_due(idle=not leased)
+            self._count_if_due()
+        except StorageFull as error:
+            logger.error("crashes_wait_for_room", message=error.message)
+            return False
+        except MissionControlError as error:
+            logger.error("crash_worker_failed", code=error.code, message=error.message)
+            return False
+        except Exception:  # whatever it is, crashes that come later can be processed
+            logger.exception("crash_worker_failed")
+            return False
+        if not leased:
+            stop.wait(_IDLE_S)
+        return True
 
     def run_until_idle(self) -> int:
         """Process all that is due; how many crashes that were."""
         count = 0
-        while leased := self._queue.lease(self._name, _AT_ONCE, LEASE_S, self._now()):
-            self._process(leased, threading.Event())
-            count += len(leased)
-            self._index_if_due(idle=False)
-        self._index_now()
-        self._counts.run()
+        with self._holding.renewed():
+            while self._queue.any_due(self._now()):
+                leased = self._lease()
+                self._process(leased, threading.Event())
+                count += len(leased)
+                if len(leased) < _AT_ONCE:
+                    self._index_now()  # then those are due that were wanted again meanwhile
+            self._index_now()
+            self._counts.run()
         return count
 
+    def _lease(self) -> list[Leased]:
+        leased = self._queue.lease(self._name, _AT_ONCE, LEASE_S, self._now())
+        self._holding.take(crash.crash_id for crash in leased)
+        return leased
+
+    def _release(self, crash_ids: Sequence[str]) -> None:
+        self._holding.drop(crash_ids)
+        self._queue.release(crash_ids, self._name, self._now())
+
     def _process(self, leased: Sequence[Leased], stop: threading.Event) -> None:
-        held_at = time.monotonic()
         if leased:
             self._work.learn()
         for number, crash in enumerate(leased):
             if stop.is_set():
-                self._queue.release([c.crash_id for c in leased[number:]], self._name, self._now())
+                self._release([c.crash_id for c in leased[number:]])
                 return
-            if time.monotonic() - held_at > _HOLD_EVERY_S:
-                held_at = time.monotonic()
-                self._queue.hold([c.crash_id for c in leased[number:]], self._name, LEASE_S, self._now())
             try:
                 self._process_one(crash)
                 self._index_if_due(idle=False)  # others must not wait for dumps that are slow
-            except MissionControlError:
-                self._queue.release([c.crash_id for c in leased[number + 1 :]], self._name, self._now())
+            except Exception:
+                self._release([c.crash_id for c in leased[number + 1 :]])
                 raise
 
     def _process_one(self, crash: Leased) -> None:
@@ -120,9 +140,10 @@ class Worker:
             row = crash_row(document, self._fields(), self._index.columns)
             self._ready.append(_Ready(crash.crash_id, pack_processed_crash(document), row))
         except NotFound:
+            self._holding.drop([crash.crash_id])
             self._queue.forget(crash.crash_id)  # deleted while it waited
         except StorageFull:
-            self._queue.release([crash.crash_id], self._name, self._now())
+            self._release([crash.crash_id])
             raise
         except Exception as error:  # one crash must not stop the others, whatever it is made of
             reason = (
@@ -131,6 +152,7 @@ class Worker:
                 else f"{type(error).__name__}. The server's log says more."
             )
             logger.exception("crash_failed", crash_id=crash.crash_id, attempt=crash.attempts)
+            self._holding.drop([crash.crash_id])
             self._queue.failed(crash, self._name, reason, self._now())
 
     def _count_if_due(self) -> None:
@@ -174,14 +196,21 @@ class Worker:
         What is held by another meanwhile is that one's. What fails here is processed again when its lease ends, at once
         when there was no room.
         """
-        held = self._queue.hold([r.crash_id for r in ready], self._name, LEASE_S, self._now())
-        ready = [r for r in ready if r.crash_id in held]
+        ids = [r.crash_id for r in ready]
+        try:
+            held = self._queue.hold(ids, self._name, LEASE_S, self._now())
+            self._index_held([r for r in ready if r.crash_id in held])
+        finally:
+            self._holding.drop(ids)
+
+    def _index_held(self, ready: Sequence[_Ready]) -> None:
+        ids = [r.crash_id for r in ready]
         try:
             gone = self._work.store({r.crash_id: r.packed for r in ready})
             self._index.add([r.row for r in ready if r.crash_id not in gone], self._now())
         except StorageFull:
-            self._queue.release([r.crash_id for r in ready], self._name, self._now())
+            self._queue.release(ids, self._name, self._now())
             raise
         for crash_id in gone:
             self._queue.forget(crash_id)
-        self._queue.done([r.crash_id for r in ready], self._name, self._now())
+        self._queue.done(ids, self._name, self._now())

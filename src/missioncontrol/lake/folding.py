@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from missioncontrol.clock import Clock, system_clock
+from missioncontrol.errors import StorageError
 from missioncontrol.lake.actions import StagedFile
 from missioncontrol.lake.compaction import Compacted
 from missioncontrol.lake.delta import delta_failures
@@ -50,7 +51,8 @@ class Folding:
     def run(self, full: bool = False, stop: threading.Event | None = None) -> list[Compacted]:
         """Fold the days where it is worth it, with `full` all; `stop` ends it after the next file.
 
-        Raises `StorageError` and `StorageFull`; what was committed before stays.
+        Raises `StorageFull` at once, and what the first day failed with when all others had their turn
+        (`StorageError`); what was committed stays.
         """
         revisions = self._reader.snapshot(REVISIONS)
         crashes = self._reader.snapshot(CRASHES)
@@ -59,6 +61,7 @@ class Folding:
         rows_of, noted_of = _by_day(crashes), _by_day(revisions)
         self._done = {one: seen for one, seen in self._done.items() if one in noted_of}
         folded: list[Compacted] = []
+        failure: StorageError | None = None
         for one, noted in noted_of.items():
             if stop is not None and stop.is_set():
                 break
@@ -70,6 +73,10 @@ class Folding:
                     folded += self._fold(one, rows, noted, full, seen)
                 except FileNotFoundError:
                     continue  # the snapshot is older than a vacuum
+                except StorageError as error:
+                    failure = failure or error
+        if failure is not None:
+            raise failure
         return folded
 
     def _fold(

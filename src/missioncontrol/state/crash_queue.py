@@ -87,7 +87,7 @@ class CrashQueue:
                     continue
                 values: dict[str, Any] = {"priority": max(row.priority, priority)}
                 if row.holder and not row.set_aside:
-                    values["again"] = priority != URGENT
+                    values["again"] = row.again or priority != URGENT
                 elif row.set_aside or priority == URGENT:
                     values |= {"due_at": now, "set_aside": False}
                 if row.set_aside:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,9 +15,10 @@ import pytest
 
 from missioncontrol.blobs.crash_keys import new_crash_id, raw_key
 from missioncontrol.config import load_config
+from missioncontrol.crashes.holding import Holding
 from missioncontrol.crashes.worker import Worker
 from missioncontrol.services import Services
-from missioncontrol.state.crash_jobs import Upload
+from missioncontrol.state.crash_jobs import AGAIN, Upload
 
 
 @pytest.fixture
@@ -83,3 +85,56 @@ def test_what_a_slow_worker_had_written_before_counts_no_more(services: Services
         slow.run_until_idle()
     assert [uuid for uuid, _ in counting(services)] == [crash_id]
     assert counting(services)[0][1] >= 1
+
+
+def test_what_takes_longer_than_a_lease_is_held_on_to(services: Services) -> None:
+    crash_id = accepted(services)
+    queue = services.crash_queue
+
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    assert [leased.crash_id for leased in queue.lease("slow", 10, 2.0, now())] == [crash_id]
+    holding = Holding(queue, "slow", now, lease_s=2.0)
+    holding.take([crash_id])
+    with holding.renewed():
+        time.sleep(4)
+        assert queue.lease("quick", 10, 2.0, now()) == []
+        holding.drop([crash_id])
+        time.sleep(4)
+        assert [leased.crash_id for leased in queue.lease("quick", 10, 2.0, now())] == [crash_id]
+
+
+def test_a_worker_goes_on_after_whatever_failed(services: Services) -> None:
+    crash_id = accepted(services)
+    with services.crash_worker() as worker:
+        add, failures = worker._index.add, [OSError("the disk is in a mood")]
+
+        def moody(rows: Any, at: datetime) -> None:
+            if failures:
+                raise failures.pop()
+            add(rows, at)
+
+        worker._index.add = moody  # type: ignore[method-assign]
+        with pytest.raises(OSError, match="mood"):
+            worker.run_until_idle()
+        assert counting(services) == []
+        moments_later(worker, 3600)
+        assert worker.run_until_idle() == 1
+    assert [uuid for uuid, _ in counting(services)] == [crash_id]
+
+
+def test_what_was_wanted_again_meanwhile_is_done_before_it_is_idle(services: Services) -> None:
+    crash_id = accepted(services)
+
+    def want() -> int:
+        if not wanted:
+            wanted.append(crash_id)
+            services.crash_queue.want(wanted, AGAIN, datetime.now(UTC))
+        return 1
+
+    wanted: list[str] = []
+    with services.crash_worker() as worker:
+        while_it_processes(worker, want)
+        assert worker.run_until_idle() == 2
+    assert counting(services) == [(crash_id, 1)]

@@ -104,6 +104,15 @@ def test_wanted_again_while_it_is_processed(queue: CrashQueue) -> None:
     assert queue.backlog(later(5)).waiting == 0
 
 
+def test_looking_at_it_takes_no_wish_back(queue: CrashQueue) -> None:
+    queue.accept([upload("a")], NOW)
+    queue.lease("w", 1, 60, NOW)
+    queue.want(["id-a"], AGAIN, later(1))
+    queue.want(["id-a"], URGENT, later(2))
+    queue.done(["id-a"], "w", later(3))
+    assert queue.lease("v", 1, 60, later(3)) == [Leased("id-a", 1)]
+
+
 def test_poison_is_set_aside_with_its_reason(queue: CrashQueue) -> None:
     queue.accept([upload("a")], NOW)
     now = NOW

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+_SHORTEST_S = 0.01
 
 
 class TookTooLong(BaseException):
@@ -20,12 +23,18 @@ class TookTooLong(BaseException):
 
 @contextmanager
 def time_limit(limit_s: float) -> Iterator[None]:
-    """Raise `TookTooLong` in the block when this process has worked for longer."""
+    """Raise `TookTooLong` in the block when this thread has worked for longer."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
+    began_s = time.thread_time()
+
     def end(number: int, frame: FrameType | None) -> None:
+        left_s = limit_s - (time.thread_time() - began_s)
+        if left_s > 0:  # the timer is the process's, and other threads worked too
+            signal.setitimer(signal.ITIMER_VIRTUAL, max(left_s, _SHORTEST_S))
+            return
         raise TookTooLong
 
     before = signal.signal(signal.SIGVTALRM, end)
