@@ -15,6 +15,7 @@ from missioncontrol.config import load_config
 from missioncontrol.crashes.fields import load_fields
 from missioncontrol.crashes.index import CrashIndex, crash_row
 from missioncontrol.crashes.report_sums import weight
+from missioncontrol.errors import StorageError
 from missioncontrol.lake.compaction import compact
 from missioncontrol.lake.filenames import kind_of
 from missioncontrol.lake.locks import rewriting
@@ -232,6 +233,27 @@ def test_days_whose_crashes_have_left_keep_their_counts(tmp_path: Path) -> None:
     lake.services.crash_counts().count_again([DAY])
     assert lake.total() == 10
     assert lake.services.crash_counts().days(DAY, DAY) == []
+    assert not lake.services.crash_recounts.any_marked()
+
+
+def test_a_day_that_cannot_be_counted_stops_no_other_and_no_deletion(lake: Counted) -> None:
+    newer = DAY + timedelta(days=1)
+    lake.add("one")
+    lake.add(
+        "two", uuid=f"00000000-0000-4000-8000-000001{newer:%y%m%d}", date_processed=f"{newer}T10:00:00+00:00"
+    )
+    [broken] = (lake.services.config.lake_path / "crashes").glob(f"*={newer}/*.parquet")
+    content = broken.read_bytes()
+    broken.write_bytes(b"no Parquet")
+    with pytest.raises(StorageError, match=str(newer)):
+        lake.count()
+    assert lake.total() == 1
+
+    lake.services.crash_deletion().delete([lake.add("one")], "somebody")
+    assert lake.total() == 0
+    broken.write_bytes(content)
+    lake.count()
+    assert lake.total() == 1
     assert not lake.services.crash_recounts.any_marked()
 
 

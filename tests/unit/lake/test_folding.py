@@ -14,6 +14,7 @@ from tests.support.crash_lake import NOW, CrashLake
 
 from missioncontrol.config import Retention
 from missioncontrol.crashes.index import CrashIndex
+from missioncontrol.errors import StorageError
 from missioncontrol.lake.care import LakeCare
 from missioncontrol.lake.compaction import compact
 from missioncontrol.lake.folding import Folding
@@ -110,6 +111,23 @@ def test_a_day_that_another_process_rewrites_is_left_for_the_next_turn(lake: Cra
         assert done.run() == []
     assert done.run()
     assert (rows(lake), found(lake)) == (2, {"B": 2})
+
+
+@pytest.mark.parametrize("broken_day", ["2026-11-26", "2026-11-24"])
+def test_a_day_that_cannot_be_read_stops_no_other(lake: CrashLake, broken_day: str) -> None:
+    days = {"2026-11-26": 0, "2026-11-24": 48}
+    for hours_ago in days.values():
+        ids = lake.add(*({"signature": "A", "hours_ago": hours_ago} for _ in range(2)))
+        lake.add(*({"signature": "B", "uuid": i, "hours_ago": hours_ago} for i in ids), revision=1)
+    [broken] = (lake.services.config.lake_path / REVISIONS).glob(f"*={broken_day}/*.parquet")
+    content = broken.read_bytes()
+    broken.write_bytes(b"no Parquet")
+    with pytest.raises(StorageError):
+        folding(lake).run()
+    assert rows(lake) == 6, "the other day was folded"
+    broken.write_bytes(content)
+    assert folding(lake).run()
+    assert (rows(lake), found(lake)) == (4, {"B": 4})
 
 
 def test_workers_foldings_and_compactions_at_once_lose_and_double_nothing(lake: CrashLake) -> None:
