@@ -24,14 +24,13 @@ LONGEST_TICKS = int(WINDOWS_HOURS[0] * TICKS_PER_HOUR)
 
 @dataclass(frozen=True)
 class Environment:
-    """By tick: the `factor` common to all versions, whether a `shock` is flagged, and the chance that there is one.
+    """By tick: the `factor` common to all versions, and whether a `shock` is flagged.
 
     log_ratio, variance: [windows, ticks] what the other versions show over each of `WINDOWS_HOURS`, and how surely.
     """
 
     factor: Floats
     shock: Bools
-    chance: Floats
     log_ratio: Floats
     variance: Floats
 
@@ -50,7 +49,6 @@ def environment(counts: Floats, expected: Floats, phi: float, spread: Floats) ->
     sum_expected = np.concatenate([[0.0], np.cumsum(expected)])
     log_factor = np.zeros(ticks)
     shock = np.zeros(ticks, bool)
-    chance = np.zeros(ticks)
     loudest = np.zeros(ticks)
     ratios, variances = np.zeros((len(WINDOWS_HOURS), ticks)), np.zeros((len(WINDOWS_HOURS), ticks))
     for place, hours in enumerate(WINDOWS_HOURS):
@@ -78,8 +76,7 @@ def environment(counts: Floats, expected: Floats, phi: float, spread: Floats) ->
         log_factor = np.where(taken, shrunk, log_factor)
         loudest = np.where(taken, size, loudest)
         shock |= taken
-        chance = np.maximum(chance, p)
-    return Environment(np.exp(log_factor), shock, chance, ratios, variances)
+    return Environment(np.exp(log_factor), shock, ratios, variances)
 
 
 def _density(y: Floats, variance: Floats) -> Floats:

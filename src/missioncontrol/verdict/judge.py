@@ -19,7 +19,6 @@ WORSE, BETTER, SAME = "worse", "better", "same"
 TOO_EARLY, ENVIRONMENT, DATA_PROBLEM = "too-early", "environment", "data-problem"
 
 _WITHIN = float(np.log(1.2))
-_HELD_CHANCE = 0.1
 _FEW_RATIO = 2.0
 _REFRESH_TICKS = 12 * TICKS_PER_HOUR
 _SILENT_TICKS = 2 * TICKS_PER_HOUR
@@ -65,7 +64,7 @@ def judge(baseline: Baseline, looks: Looks, may_alarm: Bools | None = None) -> l
         observed, expected = float(looks.counts[i, 0]), float(looks.expected[i, 0])
         known = expected > _LEAST_EXPECTED and baseline.releases > 0
         reasons = _reasons(baseline, looks, i, bool(silent[i]))
-        held = looks.chance_of_shock[i] > _HELD_CHANCE or (may_alarm is not None and not may_alarm[i])
+        held = may_alarm is not None and not may_alarm[i]
         enough = baseline.releases >= FEWEST or (baseline.releases > 0 and observed >= _FEW_RATIO * expected)
         disturbed = bool(looks.impaired[i] or silent[i])
         if (

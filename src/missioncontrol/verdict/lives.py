@@ -57,16 +57,15 @@ def live(release: Release, channel: Channel, until: int | None = None) -> Life:
 class Curves:
     """A life at some ages, cumulative: [ages, strata] hours and counts; the rest [ages].
 
-    raw: expected events by rates, nowcast and environment; plain: the same without environment; inflation: factor of
-    the nowcast; reported: weighted hours; imputed: share of them that is imputed; factor: mean environment factor;
-    recent: [windows, ages] share of the expected events that fell into each trailing window of `WINDOWS_HOURS`.
+    raw: expected events by rates, nowcast and environment; inflation: factor of the nowcast; reported: weighted hours;
+    imputed: share of them that is imputed; factor: mean environment factor; recent: [windows, ages] share of the
+    expected events that fell into each trailing window of `WINDOWS_HOURS`.
     """
 
     ticks: Ints
     hours: Floats
     counts: Floats
     raw: Floats
-    plain: Floats
     inflation: Floats
     reported: Floats
     imputed: Floats
@@ -99,7 +98,7 @@ def curves(
         for place, hours_back in enumerate(WINDOWS_HOURS):
             since = np.maximum(ticks - int(hours_back * TICKS_PER_HOUR), 0)
             recent[place] = (sums[ticks] - sums[since]) / np.maximum(sums[ticks], 1e-12)
-    return Curves(ticks, hours, counts, plain * factor, plain, grown, reported, imputed, factor, recent)
+    return Curves(ticks, hours, counts, plain * factor, grown, reported, imputed, factor, recent)
 
 
 @dataclass(frozen=True)

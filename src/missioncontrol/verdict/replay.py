@@ -42,7 +42,6 @@ class Looks:
     hours: Floats
     life: Curves
     odd: Oddities
-    chance_of_shock: Floats
 
 
 def replay(
@@ -102,7 +101,6 @@ def replay(
         hours=now.reported,
         life=now,
         odd=odd,
-        chance_of_shock=around.chance[ticks - 1],
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from missioncontrol.verdict.tables import WHOLE, Bools, Floats, Strata
+from missioncontrol.verdict.tables import Bools, Floats, Strata
 
 _ROUNDS = 8
 _PSEUDO_EFFECT = 5.0
@@ -21,11 +21,6 @@ class Slice:
     where: tuple[tuple[str, str], ...]
     members: Bools
     level: int = 1
-
-    @property
-    def name(self) -> str:
-        """`everywhere`, or its values joined."""
-        return " ".join(value for _, value in self.where) or WHOLE
 
 
 def stratum_rates(counts: Floats, hours: Floats, strata: Strata, phi: float) -> Floats:

@@ -15,7 +15,6 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 TICKS_PER_HOUR = 12
-WHOLE = "everywhere"
 
 
 @dataclass(frozen=True)

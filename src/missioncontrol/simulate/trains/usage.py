@@ -87,10 +87,7 @@ _LONGEST_HOURS = 20.0
 
 
 class Train:
-    """Releases one after the other, every 14 days; `release()` draws the next interval.
-
-    `old` is the usage of the version before the newest, complete when the newest's interval is drawn.
-    """
+    """Releases one after the other, every 14 days; each `interval()` is the life of the next one."""
 
     def __init__(self, world: World, rng: np.random.Generator) -> None:
         self._world = world
@@ -99,7 +96,7 @@ class Train:
     def interval(self, rollout: Rollout) -> tuple[Usage, Usage]:
         """The two weeks from a publication on: usage of the version that leaves, and of the new one.
 
-        The leaving version's rows are those from `LIFE_TICKS` on of its `Usage`, the new one's from 0 on.
+        Rows of both count from this publication; activity is that of the new one (the leaving one has none).
         """
         world, rng = self._world, self._rng
         counts = rng.poisson(world.sessions_per_day * LIFE_DAYS)
@@ -112,17 +109,12 @@ class Train:
         )
         new = begin >= self._updates(rollout)[client]
         stratum = world.stratum[client]
-        both = (
-            Usage(*(np.zeros(1, np.float32),) * 4, np.zeros(1)),
-            Usage(*(np.zeros(1, np.float32),) * 4, np.zeros(1)),
-        )
         expected = self._expected(begin, length, stratum, new, world.crashes_per_hour[client])
         hours, activity, pings = self._reported(begin, hour, length, stratum, new)
-        for which, usage in enumerate(both):
-            usage.hours, usage.expected, usage.pings = hours[which], expected[which], pings[which]
-            if which:
-                usage.activity_hours, usage.activity_starts = activity
-        return both
+        none = np.zeros((0, CELLS), np.float32)
+        return Usage(hours[0], expected[0], none, none, pings[0]), Usage(
+            hours[1], expected[1], *activity, pings[1]
+        )
 
     def _updates(self, rollout: Rollout) -> Floats:
         """Hours after publication at which each client takes the new version."""
