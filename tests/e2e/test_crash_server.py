@@ -52,6 +52,11 @@ def test_crashes_and_web_are_a_server_for_crash_reports(tmp_path: Path) -> None:
         server.wait_until(
             lambda: {d["reason"]: d["last_day"] for d in pipeline(server)["discards"]} == refused, 60
         )
+        counted = server.get("/metrics").text.splitlines()
+        assert "mc_crash_accepted_total 1.0" in counted
+        assert {
+            f'mc_edge_refused_total{{code="{code.removeprefix("edge_")}"}} 1.0' for code in refused
+        } <= set(counted)
         status = pipeline(server)
         assert status["stream_runs"] is True
         assert status["crash_reports"] == {"document": "crash report", "last_hour": 1, "last_day": 1}

@@ -16,7 +16,6 @@ from missioncontrol.query.relation import Span
 from missioncontrol.query.statement import Parameter
 
 TABLE = "crash_signature_counts"
-HOUR = timedelta(hours=1)
 
 
 class Stretch(msgspec.Struct, frozen=True):

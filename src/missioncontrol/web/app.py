@@ -43,13 +43,19 @@ from missioncontrol.web.symbols_page import build_symbols_page
 if TYPE_CHECKING:
     from missioncontrol.access.accounts import Accounts
     from missioncontrol.config import Config
+    from missioncontrol.ingest.crash.collector import Collector
     from missioncontrol.ingest.edge import Edge
     from missioncontrol.services import Services
     from missioncontrol.state.releases import Release
 
 
-def create_app(services: Services, edge: Edge | None = None, takes: Takes = "all") -> FastAPI:
-    """The web application of one installation; `edge` counts submissions in this process, which takes `takes`."""
+def create_app(
+    services: Services, edge: Edge | None = None, takes: Takes = "all", collector: Collector | None = None
+) -> FastAPI:
+    """The web application of one installation.
+
+    `edge` and `collector` count what this process takes, which is `takes`.
+    """
     from missioncontrol.query.crash_reports import CrashReports
     from missioncontrol.web.api import build_api
     from missioncontrol.web.engine_lookup import EngineLookup
@@ -102,7 +108,7 @@ def create_app(services: Services, edge: Edge | None = None, takes: Takes = "all
         sources,
         [
             api,
-            build_metrics(services, edge),
+            build_metrics(services, edge, collector),
             *build_crash_routers(services, access),
             build_deleted_crashes(lambda: services.crash_deletions),
             build_signature_bugs(bugs),

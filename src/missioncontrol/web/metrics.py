@@ -1,4 +1,4 @@
-"""`/metrics` for Prometheus: what this process' edge did, and how far the stream is."""
+"""`/metrics` for Prometheus: what this process took from clients, and how far the stream is."""
 
 from __future__ import annotations
 
@@ -13,21 +13,29 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from missioncontrol.telemetry.status import read_status
 
 if TYPE_CHECKING:
+    from missioncontrol.ingest.crash.collector import Collector
     from missioncontrol.ingest.edge import Edge
     from missioncontrol.services import Services
 
 
-class _Collector:
+class _Metrics:
     """Reads the counts at each scrape."""
 
-    def __init__(self, services: Services, edge: Edge | None) -> None:
+    def __init__(self, services: Services, edge: Edge | None, collector: Collector | None) -> None:
         self._services = services
-        self._edge = edge
+        self._edge, self._collector = edge, collector
 
     def collect(self) -> Iterator[Metric]:
-        """All metrics; those of the edge count from the start of this process."""
+        """All metrics; those of edge and collector count from the start of this process."""
+        refused: dict[str, int] = {}
+        if self._collector is not None:
+            yield from _crashes(self._collector)
+            refused = self._collector.counts().refused
         if self._edge is not None:
             yield from _edge(self._edge)
+            refused = self._edge.counts().refused
+        if self._edge is not None or self._collector is not None:
+            yield _by("mc_edge_refused", "Submissions refused, by code.", "code", refused)
         yield from self._stream()
 
     def _stream(self) -> Iterator[Metric]:
@@ -66,17 +74,34 @@ def _edge(edge: Edge) -> Iterator[Metric]:
         "mc_edge_duplicates", "Submissions whose document id was known.", counts.duplicates
     )
     yield CounterMetricFamily("mc_edge_body_bytes", "Bytes of accepted bodies as sent.", counts.body_bytes)
-    refused = CounterMetricFamily("mc_edge_refused", "Submissions refused, by code.", labels=["code"])
-    for code, count in sorted(counts.refused.items()):
-        refused.add_metric([code], count)
-    yield refused
 
 
-def build_metrics(services: Services, edge: Edge | None) -> APIRouter:
+def _crashes(collector: Collector) -> Iterator[Metric]:
+    counts = collector.counts()
+    yield CounterMetricFamily(
+        "mc_crash_accepted", "Crash reports stored for the first time.", counts.accepted
+    )
+    yield CounterMetricFamily(
+        "mc_crash_resent", "Crash reports whose earlier copy was stored.", counts.resent
+    )
+    yield CounterMetricFamily(
+        "mc_crash_body_bytes", "Bytes of accepted crash reports as sent.", counts.body_bytes
+    )
+    yield _by("mc_crash_throttled", "Crash reports not kept, by throttle rule.", "rule", counts.throttled)
+
+
+def _by(name: str, says: str, label: str, counts: dict[str, int]) -> Metric:
+    family = CounterMetricFamily(name, says, labels=[label])
+    for value, count in sorted(counts.items()):
+        family.add_metric([value], count)
+    return family
+
+
+def build_metrics(services: Services, edge: Edge | None, collector: Collector | None) -> APIRouter:
     """The route /metrics."""
     router = APIRouter(include_in_schema=False)
     registry = CollectorRegistry()
-    registry.register(_Collector(services, edge))
+    registry.register(_Metrics(services, edge, collector))
 
     @router.get("/metrics")
     def metrics() -> Response:

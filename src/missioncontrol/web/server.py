@@ -140,7 +140,7 @@ def _now() -> datetime:
 def _web_app(services: Services, root: Root) -> App:
     from missioncontrol.web.app import create_app
 
-    return create_app(services, root.edge, root.takes)
+    return create_app(services, root.edge, root.takes, root.collector)
 
 
 async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:

@@ -6,8 +6,6 @@ from typing import Literal
 
 import msgspec
 
-MAXIMUM_LENGTH = 255
-"""Characters of a signature."""
 MAXIMUM_FRAMES = 40
 """Frames of a stack that are looked at; inlined functions count as frames."""
 

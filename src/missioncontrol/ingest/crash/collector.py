@@ -60,6 +60,8 @@ class CollectorCounts(msgspec.Struct, frozen=True):
     """Bytes of accepted reports, as sent."""
     throttled: dict[str, int]
     """Reports that were not kept, by throttle rule."""
+    refused: dict[str, int]
+    """All that this server refused, by code."""
 
 
 class _Request(msgspec.Struct, frozen=True):
@@ -108,7 +110,9 @@ class Collector:
 
     def counts(self) -> CollectorCounts:
         """A snapshot for the metrics."""
-        return CollectorCounts(self._accepted, self._resent, self._body_bytes, dict(self._throttled))
+        return CollectorCounts(
+            self._accepted, self._resent, self._body_bytes, dict(self._throttled), self._refusals.totals
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one report."""
