@@ -1,0 +1,155 @@
+"""What is said of a release: one look, what it rests on, and the course of all looks.
+
+Ratios are factors (1: as predecessors), never logarithms, except `evidence` (log10 of an e-value). A number is null
+when it is not known. Times are aware and UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+Where = dict[str, str]
+"""Users by dimension, `{"os_name": "Linux"}`; in most places null means everywhere."""
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """What is judged: one measure of one version."""
+
+    application: str
+    channel: str
+    version: str
+    measure: str
+
+
+class Forecast(msgspec.Struct, frozen=True):
+    """When a ratio will be decided; null: never with this history."""
+
+    age_hours: float | None
+    hours_left: float | None
+    usage_hours_left: float | None
+
+
+class Look(msgspec.Struct, frozen=True):
+    """The verdict at one time, from what had arrived by then."""
+
+    as_of: datetime
+    age_hours: float
+    verdict: str
+    """worse, better, same, too-early, environment or data-problem; worse stays once it was given."""
+    ratio: float | None
+    low: float | None
+    """Ends of the 95 % interval that holds at all looks at once."""
+    high: float | None
+    evidence: float
+    """log10 of the e-value; 2 is an alarm."""
+    observed: float
+    expected: float
+    slice: Where | None = None
+    """Where it is worse; null: everywhere, or not worse."""
+    forecast: dict[str, Forecast] = {}
+    """By ratio ("1.25", "1.5", "2"); empty unless too-early."""
+    reasons: list[str] = []
+    """Codes of what made it so; `docs/reference/verdicts.md` lists them."""
+    since: datetime | None = None
+    """When worse was first given."""
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One correction on the way from the raw ratio to the verdict's: `raw`, `strata`, `age`, `environment`."""
+
+    name: str
+    ratio: float | None
+
+
+class SliceLook(msgspec.Struct, frozen=True):
+    """Some users, judged by themselves; `where` empty: all."""
+
+    where: Where
+    observed: float
+    expected: float
+    ratio: float | None
+    low: float | None
+    high: float | None
+    usage_share: float
+    """Of the release's usage hours."""
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """Users `where` (empty: everywhere) have `ratio` times what was expected, the rest `rest` times.
+
+    score: log likelihood less that of the harmless explanation; share: of the excess that is theirs.
+    """
+
+    where: Where
+    score: float
+    ratio: float
+    low: float | None
+    high: float | None
+    rest: float | None
+    rest_low: float | None
+    rest_high: float | None
+    share: float
+
+
+class SignatureShare(msgspec.Struct, frozen=True):
+    """A crash signature of the release, against its predecessors at the same age."""
+
+    signature: str | None
+    observed: float
+    expected: float
+
+
+class Predecessor(msgspec.Struct, frozen=True):
+    """One earlier release: `used` for the baseline, or why not. ratios: observed over expected at `Account.ages`."""
+
+    version: str
+    used: bool
+    why: str
+    ratios: list[float | None]
+
+
+class DataHealth(msgspec.Struct, frozen=True):
+    """How good the data of a look is.
+
+    completeness: share of the usage hours so far that have arrived; imputed: share of hours that stand for lost pings;
+    seen: pings of the last half hour over what was forecast; environment: factor by which all versions moved.
+    """
+
+    completeness: float
+    imputed: float
+    seen: float | None
+    environment: float
+    dispersion: float
+    spread: float
+    """sd of the logarithm of a harmless release's ratio at this age."""
+
+
+class Account(msgspec.Struct, frozen=True):
+    """One look and all that it rests on."""
+
+    subject: Subject
+    published_at: datetime
+    inferred: bool
+    """The publication time is a guess from the first sustained arrival of a build."""
+    look: Look
+    sentence: str
+    steps: list[Step]
+    slices: list[SliceLook]
+    explanations: list[Explanation]
+    """Best first; those within 3 of the best score are not told apart."""
+    ages: list[float]
+    """Hours, for `predecessors`."""
+    predecessors: list[Predecessor]
+    data: DataHealth
+    baseline: str
+    """Hash of what was learned from predecessors, and of the method."""
+    signatures: list[SignatureShare] = []
+
+
+class Course(msgspec.Struct, frozen=True):
+    """All looks of a release, oldest first, with the account of the last."""
+
+    account: Account
+    looks: list[Look]
