@@ -31,7 +31,9 @@ CLIENTS = 4000
 DAYS = 4
 BEFORE_DAYS, YOUNG_DAYS = 1.0, 1.75
 """Of each predecessor: the day before it came, and its youth, which the newest release is compared with."""
-MAIN_PER_1K_HOURS = 8.0
+MAIN_PER_1K_HOURS = 20.0
+REPORTS_SENT = 0.3
+"""Of the crashes: many of them make up for few clients, and few reports do not keep one waiting."""
 DEMO_TRAINS = tuple(
     msgspec.structs.replace(train, interval_days=7.0)
     if (train.application, train.channel) == (Regression().application, Regression().channel)
@@ -108,7 +110,7 @@ def _load_crashes(services: Services, fleet: Fleet, channel: str, tell: Callable
         if crash.release.channel == channel
     )
     with tempfile.TemporaryDirectory(prefix="crashes-", dir=services.config.data) as folder:
-        count = write_reports(Path(folder), reports(fleet, crashes))
+        count = write_reports(Path(folder), reports(fleet, crashes, REPORTS_SENT))
         services.crash_import().run([Path(folder)])
     tell(f"{count:,} crash reports are queued.")
 

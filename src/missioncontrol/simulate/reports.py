@@ -34,10 +34,13 @@ class Report(NamedTuple):
     dump: bytes
 
 
-def reports(fleet: Fleet, crashes: Iterable[MainCrash]) -> Iterator[Report]:
-    """The reports of those crashes that are reported. The same crash always gives the same report."""
+def reports(fleet: Fleet, crashes: Iterable[MainCrash], sent: float = SENT_SHARE) -> Iterator[Report]:
+    """The reports of those crashes that are reported, of x86-64 machines this share.
+
+    The same crash always gives the same report.
+    """
     for crash in crashes:
-        if crash.platform.architecture == _X86_64 and _chance(crash, 0) < SENT_SHARE:
+        if crash.platform.architecture == _X86_64 and _chance(crash, 0) < sent:
             yield _report(fleet, crash)
 
 
