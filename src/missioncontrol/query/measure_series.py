@@ -190,25 +190,16 @@ def _by_age(builds: Sequence[Build], query: SeriesQuery, newest: datetime | None
         key = max(living, key=lambda b: (version_key(b.name), b.build_id or "")).build_id or ""
         length_us = last_us[key] - first_us[key]
     skipped_us = (query.start_s or 0) * 1_000_000
-    latest_us = int(_LATEST.timestamp()) * 1_000_000
-    return [
-        BuildSpan(
-            b,
-            0,
-            min(first_us[key] + skipped_us, latest_us),
-            min(first_us[key] + skipped_us + length_us, latest_us),
-        )
-        for b in builds
-        for key in (b.build_id or "",)
-    ]
+    starts = [(b, first_us[b.build_id or ""] + skipped_us) for b in builds]
+    return [BuildSpan(b, 0, start_us, start_us + length_us) for b, start_us in starts]
 
 
 def _by_clock(query: SeriesQuery, now: datetime) -> Span:
     length = timedelta(seconds=query.interval_s)
     if query.start_s is None:
-        return Span(max(_EPOCH, now - length), now)
+        return Span(now - length, now)
     start = _EPOCH + timedelta(seconds=query.start_s)
-    return Span(start, min(start + length, _LATEST))
+    return Span(start, start + length)
 
 
 def _require_known(engine: Engine, fielded: FieldedBuilds, query: SeriesQuery) -> None:

@@ -114,6 +114,21 @@ def test_an_interval_of_0_works_when_nothing_came_in_the_last_day(two: Asked) ->
     assert two.data(relative="1", interval="0")["20180301"]["data"] == [[0, 4.0, 1.5]]
 
 
+def test_an_interval_of_0_is_that_of_a_build_that_is_still_used(asked: Asked) -> None:
+    asked.lake.add([built(0, "62.0", "20180301", 1), built(5, "62.0", "20180301", 1)])
+    asked.lake.add([built(n * H, "61.0", "20180201", 1) for n in (0, 10, 200)])
+    found = asked.data(relative="1", interval="0", version="61.0") | asked.data(relative="1", interval="0")
+    assert [age for age, *_ in found["20180201"]["data"]] == [0, 36_000, 720_000]
+
+
+def test_the_widest_times_are_no_failure(two: Asked) -> None:
+    most = str(7_258_118_400)
+    for relative in ("0", "1"):
+        assert two.data(relative=relative, start=most, interval=most) == {}
+        assert len(two.data(relative=relative, start="0", interval=most)["20180201"]["data"]) == 3
+    assert two.data(interval=most) == two.data(start="0", interval=most)
+
+
 def test_by_age_the_newest_four_versions_by_number_are_told(asked: Asked) -> None:
     asked.lake.add(
         [built(n, f"{major}.0", f"2018030{n}", 1) for n, major in enumerate((9, 98, 99, 100, 101))]

@@ -218,6 +218,7 @@ def test_betas_have_their_numbers_from_releases_or_from_what_they_show(asked: As
             beta(0, "20180801", 1, "62.0b2"),
             beta(H, "20180805", 2, "62.0b10"),
             beta(2 * H, "20180809", 3, None),
+            beta(2 * H, "20180809", 0, "9.9b1"),
         ]
     )
     pairs = [("channel", "beta"), ("platform", "linux")]
@@ -264,6 +265,16 @@ def test_other_applications_are_told_by_their_data(asked: Asked) -> None:
         ("stable", "windows", ["main_crashes"], "2.1"),
         ("stable", "other", [], "2.1"),
     ]
+
+
+def test_a_system_that_is_not_known_is_another_platform(asked: Asked) -> None:
+    asked.lake.add([used(0, "60.0", 1), used(0, "60.0", 2, os_name=None), used(0, "60.0", 4, os_name="BeOS")])
+    assert [v["count"] for v in asked.main([("channel", "release"), ("platform", "other")])] == [6, 6]
+
+
+def test_what_is_older_than_200_days_before_the_newest_window_is_not_looked_at(asked: Asked) -> None:
+    asked.lake.add([used(n * 24 * H, v, 1) for n, v in ((-201, "58.0"), (-199, "59.0"), (0, "60.0"))])
+    assert names(asked.main()) == ["60.0", "60", "59"]
 
 
 def test_only_crash_measures_is_a_switch(asked: Asked) -> None:
