@@ -128,20 +128,22 @@ def series(
         builds = _of_versions(fielded.find(query.choice, releases, span), query, releases)
         first_us, last_us = (int(t.timestamp() * 1_000_000) for t in (span.first or _EPOCH, span.last or now))
         spans = [BuildSpan(b, 0, first_us, last_us) for b in builds]
-    found = _items(engine, spans, query) if spans else None
-    if found is None:
+    found, reported = _items(engine, spans, query)
+    if not reported:
         _require_known(engine, fielded, query)
-    return found or MeasureSeries({}, True)
+    return found
 
 
-def _items(engine: Engine, spans: Sequence[BuildSpan], query: SeriesQuery) -> MeasureSeries | None:
-    """Items of the spans, added up by build id: a build may come from several operating systems of a platform.
+def _items(engine: Engine, spans: Sequence[BuildSpan], query: SeriesQuery) -> tuple[MeasureSeries, bool]:
+    """Items of the spans, and whether anything reported the measure.
 
-    None when there is not one value of the measure.
+    They are added up by build id: a build may come from several operating systems of a platform.
     """
-    by_age = sorted(spans, key=lambda s: (version_key(s.build.name), s.build.build_id or ""), reverse=True)
-    order = {b: place for place, b in enumerate(dict.fromkeys(s.build.build_id or "" for s in by_age))}
-    begin_us = {b: min(s.build.first_us for s in spans if (s.build.build_id or "") == b) for b in order}
+    if not spans:
+        return MeasureSeries({}, True), False
+    newest = sorted(spans, key=lambda s: (version_key(s.build.name), s.build.build_id or ""), reverse=True)
+    order = {b: place for place, b in enumerate(dict.fromkeys(s.build.build_id or "" for s in newest))}
+    begin_us = _first_windows([s.build for s in spans])
     numbered = [msgspec.structs.replace(s, group=order[s.build.build_id or ""]) for s in spans]
     joined, parameters = spans_joined(numbered)
     sums = ", ".join(f"coalesce(sum(r.{dialect.name(c)}), 0)" for c in (query.measure, USAGE))
@@ -152,16 +154,16 @@ def _items(engine: Engine, spans: Sequence[BuildSpan], query: SeriesQuery) -> Me
         parameters,
         whole_span(spans),
     )
-    if not any(row[-1] for row in found):
-        return None
-    ids, names = list(order), {s.build.build_id or "": s.build.name for s in reversed(by_age)}
+    # Of several versions of one build id, the one that is used counts.
+    used = sorted(spans, key=lambda s: (s.build.recent_hours, version_key(s.build.name)))
+    ids, names = list(order), {s.build.build_id or "": s.build.name for s in used}
     made: dict[str, Series] = {}
     for place, window_us, value, hours, _ in found[:MOST_ITEMS]:
         build_id = ids[place]
         at = (window_us - begin_us[build_id]) // 1_000_000 if query.relative else _text(window_us)
         own = made.setdefault(build_id, Series(names[build_id], []))
         own.data.append((at, float(value), float(hours)))
-    return MeasureSeries(made, len(found) <= MOST_ITEMS)
+    return MeasureSeries(made, len(found) <= MOST_ITEMS), any(row[-1] for row in found)
 
 
 def _of_versions(builds: Sequence[Build], query: SeriesQuery, releases: Sequence[Release]) -> list[Build]:
@@ -177,21 +179,24 @@ def _of_versions(builds: Sequence[Build], query: SeriesQuery, releases: Sequence
 
 def _by_age(builds: Sequence[Build], query: SeriesQuery, newest: datetime | None) -> list[BuildSpan]:
     """From `start_s` of each build's age on; an interval of 0 is as long as the newest build is known."""
-    first_us: dict[str, int] = {}
-    last_us: dict[str, int] = {}
-    for build in builds:
-        key = build.build_id or ""
-        first_us[key] = min(first_us.get(key, build.first_us), build.first_us)
-        last_us[key] = max(last_us.get(key, build.last_us), build.last_us)
+    first_us = _first_windows(builds)
     length_us = query.interval_s * 1_000_000
     if not length_us and builds:
         day_ago_us = int((newest - DAY).timestamp() * 1_000_000) if newest else 0
         living = [b for b in builds if b.last_us > day_ago_us] or list(builds)
         key = max(living, key=lambda b: (version_key(b.name), b.build_id or "")).build_id or ""
-        length_us = last_us[key] - first_us[key]
+        length_us = max(b.last_us for b in builds if (b.build_id or "") == key) - first_us[key]
     skipped_us = (query.start_s or 0) * 1_000_000
     starts = [(b, first_us[b.build_id or ""] + skipped_us) for b in builds]
     return [BuildSpan(b, 0, start_us, start_us + length_us) for b, start_us in starts]
+
+
+def _first_windows(builds: Sequence[Build]) -> dict[str, int]:
+    first_us: dict[str, int] = {}
+    for build in builds:
+        key = build.build_id or ""
+        first_us[key] = min(first_us.get(key, build.first_us), build.first_us)
+    return first_us
 
 
 def _by_clock(query: SeriesQuery, now: datetime) -> Span:
@@ -214,7 +219,7 @@ def _require_known(engine: Engine, fielded: FieldedBuilds, query: SeriesQuery) -
     if not builds and not listed:
         raise NotFound("unknown_combination", f"There is no data of {of}.", hint)
     spans = [BuildSpan(b, 0, b.first_us, b.last_us) for b in builds]
-    if not spans or not _items(engine, spans, query):
+    if not _items(engine, spans, query)[1]:
         raise NotFound("unknown_measure", f"There is no {query.measure} of {of}.", hint)
 
 

@@ -198,6 +198,24 @@ def test_a_parameter_that_contradicts_itself_is_refused(two: Asked) -> None:
     assert list(two.data(*many, ("version", "61.0"), start=str(START))) == ["20180201"]
 
 
+def test_a_time_in_which_nobody_reported_the_measure_has_its_hours(two: Asked) -> None:
+    asked = {"start": str(START + 7500), "interval": "0"}
+    wanted = {"20180201": {"version": "61.0", "data": [["2018-03-28T02:05:00Z", 0.0, 1.5]]}}
+    assert two.data(**asked) == wanted == two.data(measure="content_crashes", **asked)
+    two.lake.add([built(130, "61.0", "20180201", None, gpu_crashes=1)])
+    assert two.data(measure="gpu_crashes", **asked) == wanted
+
+
+def test_a_build_has_the_version_that_is_used(asked: Asked) -> None:
+    asked.lake.add([built(0, "61.0", "20180201", 1, 50.0), built(5, "999.0", "20180201", 2, 0.25)])
+    assert asked.data(start=str(START)) == {
+        "20180201": {
+            "version": "61.0",
+            "data": [["2018-03-28T00:00:00Z", 1.0, 50.0], ["2018-03-28T00:05:00Z", 2.0, 0.25]],
+        }
+    }
+
+
 def test_a_known_channel_without_data_is_empty(asked: Asked) -> None:
     assert asked.data(channel="esr") == {} == asked.data(relative="1", interval="0")
 
