@@ -62,6 +62,7 @@ def create_app(
     from missioncontrol.web.history_source import LakeHistory
     from missioncontrol.web.metrics import build_metrics
     from missioncontrol.web.pipeline_source import LakePipeline
+    from missioncontrol.web.summary_api import build_summary_api
     from missioncontrol.web.symbols_api import build_symbols
 
     def releases(application: str | None, channel: str | None) -> list[Release]:
@@ -108,6 +109,7 @@ def create_app(
         sources,
         [
             api,
+            build_summary_api(services.engine, lambda: releases(None, None), sources.now, services.config),
             build_metrics(services, edge, collector),
             *build_crash_routers(services, access),
             build_deleted_crashes(lambda: services.crash_deletions),
