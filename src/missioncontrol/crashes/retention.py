@@ -57,6 +57,6 @@ def _older(blobs: Blobs, prefix: str, before: date) -> Iterator[str]:
 
 def _size(blobs: Blobs, key: str) -> int:
     try:
-        return blobs.path(key).stat().st_size
-    except (NotFound, FileNotFoundError):
+        return blobs.size_bytes(key)
+    except NotFound:
         return 0
