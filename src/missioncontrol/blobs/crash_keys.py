@@ -11,6 +11,7 @@ import os
 import re
 import uuid
 from datetime import date, datetime
+from functools import lru_cache
 
 from missioncontrol.errors import BadRequest
 
@@ -68,7 +69,12 @@ def day_of(crash_id: str) -> date:
     found = _ID.fullmatch(crash_id)
     if found is None:
         raise ValueError(crash_id)
-    return datetime.strptime(found[1], "%y%m%d").date()  # noqa: DTZ007 - a day has no zone
+    return _day(found[1])
+
+
+@lru_cache(maxsize=1000)
+def _day(digits: str) -> date:
+    return datetime.strptime(digits, "%y%m%d").date()  # noqa: DTZ007 - a day has no zone
 
 
 def raw_key(crash_id: str) -> str:

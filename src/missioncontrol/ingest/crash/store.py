@@ -183,8 +183,11 @@ class CrashStore:
         unnamed = [job for job in jobs if not job.chosen]
         for job, crash_id in zip(unnamed, self._new_ids(now, len(unnamed)), strict=True):
             job.crash_id = crash_id
-        small = [job for job in unnamed if all(file.draft.data is not None for file in job.report.files)]
-        large = [job for job in jobs if job not in small]
+        small: list[_Job] = []
+        large: list[_Job] = []
+        for job in jobs:
+            in_memory = all(file.draft.data is not None for file in job.report.files)
+            (small if in_memory and not job.chosen else large).append(job)
         if large:
             self._store_each(large)
         if small:
