@@ -176,6 +176,14 @@ class LocalBlobs:
             base = Path(folder).relative_to(self._folder).as_posix()
             yield from (f"{base}/{name}" for name in names)
 
+    def folders(self, prefix: str) -> set[str]:
+        """The segments that follow a prefix ending with `/` in keys that go on behind them."""
+        try:
+            with os.scandir(self._folder / checked(prefix.rstrip("/"))) as found:
+                return {each.name for each in found if each.is_dir()}
+        except (FileNotFoundError, NotADirectoryError):
+            return set()
+
     def list_beginning(self, prefix: str) -> Iterator[str]:
         """Keys in a folder whose names begin so."""
         folder, _, beginning = checked(prefix).rpartition("/")

@@ -64,6 +64,9 @@ class Blobs(Protocol):
     def list(self, prefix: str) -> Iterator[str]:
         """Keys under a prefix that ends with `/`, in no order."""
 
+    def folders(self, prefix: str) -> set[str]:
+        """The segments that follow a prefix ending with `/` in keys that go on behind them, and perhaps in none."""
+
     def list_of_crash(self, crash_id: str, prefix: str) -> Iterator[str]:
         """Keys that begin so, up to the crash id and further, of objects of this crash."""
 

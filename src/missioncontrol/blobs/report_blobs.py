@@ -113,6 +113,11 @@ class ReportBlobs:
             for bundle in self._plain.list(f"{BUNDLES}/{day}"):
                 yield from (key for key in self._keys(bundle) if key.startswith(prefix))
 
+    def folders(self, prefix: str) -> set[str]:
+        """The segments that follow a prefix ending with `/` in keys that go on behind them, and perhaps in none."""
+        bundles = self._plain.folders(f"{BUNDLES}/") if prefix in _IN_BUNDLES else set()
+        return self._plain.folders(prefix) | bundles
+
     def list_of_crash(self, crash_id: str, prefix: str) -> Iterator[str]:
         """Keys that begin so, up to the crash id and further, of objects of this crash."""
         yield from self._plain.list_beginning(prefix)
