@@ -57,25 +57,22 @@ class ReportDraft:
                 self.data += data
                 self.size_bytes += size_bytes
                 return
-            self.store()
+            self._store()
         assert self.stored is not None
         self.stored.write(data)
         self.size_bytes += size_bytes
-
-    def store(self) -> Draft:
-        """On the disk from now on."""
-        if self.stored is None:
-            self.stored = self._on_disk(self.name)
-        if self.data is not None:
-            self.stored.write(memoryview(self.data))
-            self._forget()
-        return self.stored
 
     def discard(self) -> None:
         """Give it up; harmless after a commit."""
         self._forget()
         if self.stored is not None:
             self.stored.discard()
+
+    def _store(self) -> None:
+        assert self.data is not None
+        self.stored = self._on_disk(self.name)
+        self.stored.write(memoryview(self.data))
+        self._forget()
 
     def _forget(self) -> None:
         if self.data is not None:

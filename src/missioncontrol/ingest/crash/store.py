@@ -60,6 +60,8 @@ class _Job(msgspec.Struct):
     """Empty until it is stored, unless it brought one."""
     raw: RawCrash
     done: asyncio.Future[Stored]
+    in_memory: dict[str, bytearray]
+    """Files that were small, held here: whoever sent the report may be given up before it is stored."""
 
 
 class CrashStore:
@@ -111,7 +113,8 @@ class CrashStore:
         nothing is queued.
         """
         done: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
-        self._jobs.put(_Job(report, identity, chosen_id is not None, chosen_id or "", raw, done))
+        small = {file.name: file.draft.data for file in report.files if file.draft.data is not None}
+        self._jobs.put(_Job(report, identity, chosen_id is not None, chosen_id or "", raw, done, small))
         return await done
 
     def _run(self) -> None:
@@ -186,8 +189,8 @@ class CrashStore:
         small: list[_Job] = []
         large: list[_Job] = []
         for job in jobs:
-            in_memory = all(file.draft.data is not None for file in job.report.files)
-            (small if in_memory and not job.chosen else large).append(job)
+            is_small = len(job.in_memory) == len(job.report.files)
+            (small if is_small and not job.chosen else large).append(job)
         if large:
             self._store_each(large)
         if small:
@@ -205,19 +208,24 @@ class CrashStore:
     def _store_each(self, jobs: Sequence[_Job]) -> None:
         """Every part in a file of its own."""
         drafts: list[Draft] = []
-        raws = []
+        begun: list[Draft] = []
+        raws: list[Draft] = []
         try:
             for job in jobs:
                 for file in job.report.files:
-                    draft = file.draft.store()
+                    draft = file.draft.stored
+                    if draft is None:
+                        draft = self._draft_on_disk(file.name)
+                        begun.append(draft)
+                        draft.write(memoryview(job.in_memory[file.name]))
                     draft.key = dump_key(job.crash_id, file.name)  # it was begun before the report had its id
                     drafts.append(draft)
                 raws.append(self._blobs.draft(raw_key(job.crash_id)))
                 raws[-1].write(_raw_bytes(job))
             self._blobs.commit([*drafts, *raws])
         finally:
-            for raw in raws:
-                raw.discard()
+            for draft in (*begun, *raws):
+                draft.discard()
 
     def _draft_on_disk(self, name: str) -> Draft:
         return self._blobs.draft(dump_key(self.new_id(), name))
@@ -241,11 +249,7 @@ def _settle(settled: Sequence[tuple[asyncio.Future[Stored], Stored | BaseExcepti
 
 
 def _objects(job: _Job) -> list[Object]:
-    dumps = [
-        Object(dump_key(job.crash_id, file.name), file.draft.data)
-        for file in job.report.files
-        if file.draft.data is not None
-    ]
+    dumps = [Object(dump_key(job.crash_id, name), data) for name, data in job.in_memory.items()]
     return [*dumps, Object(raw_key(job.crash_id), _raw_bytes(job))]
 
 

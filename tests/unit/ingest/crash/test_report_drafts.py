@@ -50,7 +50,8 @@ def test_a_large_file_goes_to_the_disk(drafts: Drafts) -> None:
     assert draft.data is None and draft.size_bytes == SMALL_BYTES + 1
     assert drafts.on_disk() == [SMALL_BYTES + 1]
     assert drafts.memory.take(3 * SMALL_BYTES)
-    drafts.blobs.commit([draft.store()])
+    assert draft.stored is not None
+    drafts.blobs.commit([draft.stored])
     assert drafts.blobs.get("dump/a") == b"x" * SMALL_BYTES + b"y"
 
 
