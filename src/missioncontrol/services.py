@@ -20,7 +20,7 @@ from missioncontrol.registry.watch import RegistryWatcher
 
 if TYPE_CHECKING:
     from missioncontrol.access.accounts import Accounts
-    from missioncontrol.blobs.local import LocalBlobs
+    from missioncontrol.blobs.report_blobs import ReportBlobs
     from missioncontrol.crashes.bug_trackers import BugTrackers
     from missioncontrol.crashes.counts import CrashCounts
     from missioncontrol.crashes.deletion import CrashDeletion
@@ -117,11 +117,11 @@ class Services:
         return Runs(self._database)
 
     @cached_property
-    def blobs(self) -> LocalBlobs:
+    def blobs(self) -> ReportBlobs:
         """Dumps, raw and processed crashes, symbols."""
-        from missioncontrol.blobs.local import LocalBlobs
+        from missioncontrol.blobs.report_blobs import ReportBlobs
 
-        return LocalBlobs(self.config.blobs_path)
+        return ReportBlobs(self.config.blobs_path)
 
     @cached_property
     def crash_queue(self) -> CrashQueue:
