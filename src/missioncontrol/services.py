@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from missioncontrol.crashes.counts import CrashCounts
     from missioncontrol.crashes.deletion import CrashDeletion
     from missioncontrol.crashes.fields import FieldsWatcher
+    from missioncontrol.crashes.import_crashes import CrashImport
     from missioncontrol.crashes.processing import Settings as ProcessingSettings
     from missioncontrol.crashes.signature import Signatures
     from missioncontrol.crashes.symbols.folders import SymbolFolders
@@ -276,6 +277,13 @@ class Services:
         from missioncontrol.state.crash_deletions import CrashDeletions
 
         return CrashDeletions(self._database)
+
+    def crash_import(self) -> CrashImport:
+        """Brings in crash reports from files."""
+        from missioncontrol.clock import system_clock, utc
+        from missioncontrol.crashes.import_crashes import CrashImport
+
+        return CrashImport(self.blobs, self.crash_queue, self.crash_deletions, lambda: utc(system_clock()))
 
     @cached_property
     def signature_bugs(self) -> SignatureBugs:
