@@ -77,8 +77,7 @@ class Deliverer:
                 self._write(channel, [t for t in found if t.holds and not _rests(channel, t, now)], now)
 
     def _write(self, channel: AlertChannel, tellings: list[Telling], now: datetime) -> None:
-        order: tuple[str, ...] = SEVERITIES
-        tellings.sort(key=lambda t: (order.index(t.event.severity), t.event.id))
+        tellings = _worst_first(tellings)
         for start in range(0, len(tellings), MOST_ALERTS):
             part = tellings[start : start + MOST_ALERTS]
             delivery = _delivery(channel, "alerts", headline(_alerts(part)), now)
@@ -95,7 +94,7 @@ class Deliverer:
         await asyncio.gather(*(send(delivery) for delivery in due))
 
     async def _deliver(self, delivery: Delivery, channel: AlertChannel | None, now: datetime) -> None:
-        tellings = self._log.events_of(delivery.id) if delivery.kind == "alerts" else []
+        tellings = _worst_first(self._log.events_of(delivery.id)) if delivery.kind == "alerts" else []
         if tellings and not any(t.holds for t in tellings):
             self._log.tried(delivery, "outdated", "It no longer holds.", now, now)
             return
@@ -192,6 +191,11 @@ def _rests(channel: AlertChannel, telling: Telling, now: datetime) -> bool:
         and not reaches(telling.event.severity, quiet.passing)
         and bool(quiet_until(quiet, now))
     )
+
+
+def _worst_first(tellings: Iterable[Telling]) -> list[Telling]:
+    order: tuple[str, ...] = SEVERITIES
+    return sorted(tellings, key=lambda t: (order.index(t.event.severity), t.event.id))
 
 
 def _alerts(tellings: Iterable[Telling]) -> list[Alert]:

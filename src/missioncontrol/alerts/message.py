@@ -77,6 +77,7 @@ def as_email(message: Message, sender: str, recipients: Sequence[str], domain: s
     mail["X-MissionControl-Delivery"] = message.id
     mail.set_content(_plain(message))
     mail.add_alternative(_html(message), subtype="html")
+    mail.set_boundary(f"missioncontrol-{message.id}")
     return mail
 
 
