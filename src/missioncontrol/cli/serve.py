@@ -33,7 +33,7 @@ def command(settings: Settings, host: str | None, port: int | None, chosen: Chos
       web        pages and API
       stream     brings what was taken, and counts of what was refused, into the lake
       crashes    workers that process crash reports
-      jobs       the daily batch, and days that are to be made again
+      jobs       the daily batch, days that are to be made again, and alerts
 
     Parts of one data folder may run in several processes. Crashes with web, without edge, are a server for crash
     reports: collector and stream are added.
