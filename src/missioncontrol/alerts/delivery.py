@@ -153,7 +153,7 @@ class Deliverer:
             f"The alert channel {channel.name} was switched off, because it refuses messages: {answer} "
             f"Mend it, test it and switch it on again: {self._base_url}/alerts. What still holds then is told."
         )
-        by_mail = channel.owner_email and channel.owner_email not in channel.target and self._mailer.works
+        by_mail = self._mailer.works and channel.owner_email not in ("", *channel.target.split(", "))
         other = next((c for c in self._channels.list() if _stands_in(c, channel)), None)
         if by_mail:
             notice = _delivery(channel, "notice", text, now, channel.owner_email)
