@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -46,10 +46,11 @@ def run_forever(
     with_crashes: bool = False,
     begins: bool = False,
     ready: Callable[[Services], None] = lambda services: None,
+    server: dict[str, Any] | None = None,
 ) -> None:
     """Run the stream, jobs and crash workers, until a signal or the end of the server that started it. Whichever of
     them runs, the lake is cared for and what is too old leaves. `ready` is called when the settings are
-    known to be usable.
+    known to be usable; `server` is where the pages listen, in place of what the settings say.
     """
     import signal
     import threading
@@ -61,12 +62,14 @@ def run_forever(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     end_with_parent(stop.set)
-    with open_services(settings, begins) as services:
+    with open_services(settings, begins, server=server or {}) as services:
         jobs = threading.Thread(target=_jobs, args=(settings, services, stop), name="jobs", daemon=True)
         daily_time(services.config.jobs)  # a wrong setting is told before anything runs
         ready(services)
+        alerts = threading.Thread(target=_alerts, args=(services, stop), name="alerts", daemon=True)
         if with_jobs:
             jobs.start()
+            alerts.start()
         workers = threading.Thread(
             target=_crashes, args=(settings, services, stop), name="crashes", daemon=True
         )
@@ -84,6 +87,7 @@ def run_forever(
             stop.wait()
         if with_jobs:
             jobs.join(20)
+            alerts.join(20)
         if with_crashes:
             workers.join(30)
         for thread in keeping:
@@ -135,6 +139,16 @@ def _jobs(settings: Settings, services: Services, stop: threading.Event) -> None
     arriving.start()
     Scheduler(services, command).run(stop)
     arriving.join()
+
+
+def _alerts(services: Services, stop: threading.Event) -> None:
+    """Tell people of changes, once the rest has begun."""
+    if stop.wait(_JOBS_AFTER_S):
+        return
+    from missioncontrol.jobs.alerting import Alerting
+
+    services.config.data.mkdir(parents=True, exist_ok=True)
+    Alerting(services).run(stop)
 
 
 def _crashes(settings: Settings, services: Services, stop: threading.Event) -> None:
