@@ -111,6 +111,16 @@ def _print_account(account: Account) -> None:
                 "" if left is None else f"{left:,.0f}",
             )
         _show(table)
+    if account.steps:
+        _print_data(account)
+    used = [each.version for each in account.predecessors if each.used]
+    click.echo(f"Compared with {len(used)} predecessors: {', '.join(used)}." if used else "No predecessors.")
+    for each in account.predecessors:
+        if not each.used:
+            click.echo(f"Left out: {each.version}, {each.why}.")
+
+
+def _print_data(account: Account) -> None:
     data = account.data
     seen = "not known" if data.seen is None else f"{data.seen:.0%} of forecast"
     click.echo(
@@ -118,11 +128,6 @@ def _print_account(account: Account) -> None:
         f" {data.imputed:.1%} of hours stand for lost pings; environment {data.environment:.2f}x;"
         f" a harmless release differs by about {data.spread:.0%}; crashes come in bursts of {data.dispersion:.1f}."
     )
-    used = [each.version for each in account.predecessors if each.used]
-    click.echo(f"Compared with {len(used)} predecessors: {', '.join(used)}." if used else "No predecessors.")
-    for each in account.predecessors:
-        if not each.used:
-            click.echo(f"Left out: {each.version}, {each.why}.")
 
 
 def _print_signatures(account: Account) -> None:

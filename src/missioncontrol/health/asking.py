@@ -12,7 +12,7 @@ from missioncontrol.health.judging import course
 from missioncontrol.health.model import Course, Subject
 from missioncontrol.health.published import Version, moment_of, tick_of, versions_of
 from missioncontrol.health.signatures import with_signatures
-from missioncontrol.health.sums import find_version, read_sums
+from missioncontrol.health.sums import ChannelSums, find_version, read_sums
 from missioncontrol.query.engine import Engine
 from missioncontrol.state.releases import Release
 from missioncontrol.verdict.grid import LIFE_HOURS
@@ -43,11 +43,17 @@ def courses(
         newest = moment_of(sums.newest) if sums.newest is not None else judged.published_at
         until = max(newest, judged.published_at)
     found = []
-    for name in sums.measures:
+    for name in _told(sums, measure is not None):
         told = course(sums, Subject(application, channel, judged.version, name), until)
         account = with_signatures(engine, sums, told.account)
         found.append(msgspec.structs.replace(told, account=account))
     return found
+
+
+def _told(sums: ChannelSums, all_of_them: bool) -> list[str]:
+    """Of all measures those that any version has; at least the first."""
+    had = frozenset[str]().union(*sums.cells.measured.values())
+    return [name for place, name in enumerate(sums.measures) if all_of_them or not place or name in had]
 
 
 def _asked(

@@ -57,7 +57,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Cells:
-    """What was read: rows by quantity and version, the strata that their codes stand for, and which measures a version has."""
+    """What was read: rows by quantity and version, the strata of their codes, and which measures a version has."""
 
     dimensions: tuple[str, ...]
     strata: tuple[tuple[str, ...], ...]

@@ -143,9 +143,7 @@ def _seen_alone(look: Look) -> str:
 def _due(look: Look) -> str:
     """When which ratio will be known, the soonest first."""
     told = sorted(look.forecast.items(), key=lambda pair: -float(pair[0]))
-    later = [
-        f"{ratio}x in about {span(due.hours_left)}" for ratio, due in told if due.hours_left is not None and due.hours_left > 0
-    ]  # fmt: skip
+    later = [f"{ratio}x in about {span(due.hours_left)}" for ratio, due in told if due.hours_left]
     now = [f"{ratio}x" for ratio, due in told if due.hours_left == 0]
     never = [f"{ratio}x" for ratio, due in told if due.hours_left is None]
     parts = []
