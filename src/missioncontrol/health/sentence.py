@@ -62,7 +62,13 @@ def _too_early(account: Account, look: Look) -> str:
     if "not_published" in look.reasons:
         return f"too early to say, it is published in {span(-look.age_hours)}"
     if "no_history" in look.reasons:
-        return f"too early to say, no earlier release to compare with is known{_seen_alone(look)}"
+        earlier = len(account.predecessors)
+        none = (
+            f"none of {earlier} earlier releases can be compared with"
+            if earlier
+            else "no earlier release is known"
+        )
+        return f"too early to say, {none}{_seen_alone(look)}"
     if look.ratio is None or look.low is None or look.high is None:
         return f"too early to say, nothing has been reported yet at {span(look.age_hours)}{_due(look)}"
     known = f"anything from {times(look.low)} to {times(look.high)} times what was to be expected is possible"
