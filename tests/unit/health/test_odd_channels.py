@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import pytest
@@ -218,8 +218,9 @@ def test_an_excluded_version_is_no_predecessor(channel: SmallChannel) -> None:
         channel: str
         version: str
         build_id: str
-        published_at: object
-        status: str
+        published_at: datetime
+        status: str = "accepted"
+        origin: str = "imported"
 
     channel.history()
     channel.take(rows_of(8))
@@ -230,3 +231,7 @@ def test_an_excluded_version_is_no_predecessor(channel: SmallChannel) -> None:
     assert {each.version: each.why for each in found.account.predecessors if not each.used} == {
         "5.0": "it was excluded"
     }
+    channel.releases[8] = Marked(**msgspec.structs.asdict(channel.releases[8]), origin="inferred")  # type: ignore[assignment]
+    guessed = channel.course("9.0").account
+    assert guessed.inferred
+    assert "the time of publication is a guess from its first users" in guessed.sentence
