@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -284,3 +284,28 @@ def test_what_moves_all_versions_is_not_the_releases_fault(channel: SmallChannel
     assert "worse" not in kinds(found)
     assert found.account.data.environment > 1.5
     assert "shock" in found.looks[-1].reasons
+
+
+def test_values_that_cannot_be_break_nothing(channel: SmallChannel) -> None:
+    channel.history()
+    channel.take(rows_of(8))
+    odd = rows_of(8, seed=5, hours=2)
+    channel.take({**row, "usage_hours": 1e300, "main_crashes": -(2**62), "count": None} for row in odd)
+    channel.take({**row, "version": None, "build_id": None, "os_name": None} for row in odd)
+    channel.take({**row, "window_start": published(5000)} for row in odd)
+    channel.releases.append(release(8))
+    found = channel.course("9.0")
+    assert "worse" not in kinds(found)
+    assert found.looks[-1].age_hours == 336
+    assert channel.course("8.0").looks
+
+
+def test_a_question_from_before_the_epoch_or_after_the_end_of_time(channel: SmallChannel) -> None:
+    channel.history()
+    for year in (1, 1969, 9999):
+        found = channel.course("8.0", as_of=datetime(year, 12, 31, 23, 59, tzinfo=UTC))
+        assert found.account.look.verdict in {"too-early", "same"}
+    channel.releases.append(release(8, published_at=datetime(9999, 12, 31, tzinfo=UTC)))
+    channel.releases.append(release(9, published_at=datetime(1, 1, 1, tzinfo=UTC)))
+    assert channel.course("9.0").account.look.verdict == "too-early"
+    assert channel.course("10.0").account.look.verdict == "too-early"
