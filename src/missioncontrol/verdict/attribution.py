@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from missioncontrol.verdict.strata import Slice
+from missioncontrol.verdict.strata import NAMELESS, Slice
 from missioncontrol.verdict.tables import Floats, Strata
 
 _THETAS = np.arange(0, 2.4001, 0.05)
@@ -36,7 +36,7 @@ def hypotheses(strata: Strata, hours: Floats) -> list[Slice]:
     for name in strata.dimensions:
         named.append(("os_name", "os_version") if name == "os_version" else (name,))
     named += [names for names in _TOGETHER if all(name in strata.dimensions for name in names)]
-    total = max(hours.sum(), 1e-9)
+    total, used = max(hours.sum(), 1e-9), hours > 0
     for names in named:
         places = [strata.dimensions.index(name) for name in names]
         for values in sorted({tuple(stratum[place] for place in places) for stratum in strata.values}):
@@ -44,9 +44,14 @@ def hypotheses(strata: Strata, hours: Floats) -> list[Slice]:
                 [tuple(stratum[place] for place in places) == values for stratum in strata.values]
             )
             share = hours[members].sum() / total
-            if members.all() or share <= 0 or (names == ("country",) and share < _SMALL_COUNTRY):
+            if (
+                any(value in NAMELESS for value in values)
+                or members[used].all()
+                or share <= 0
+                or (names == ("country",) and share < _SMALL_COUNTRY)
+            ):
                 continue
-            if any(np.array_equal(members, other.members) for other in found):
+            if any(np.array_equal(members[used], other.members[used]) for other in found):
                 continue
             found.append(Slice(tuple(zip(names, values, strict=True)), members, len(names)))
     return found
