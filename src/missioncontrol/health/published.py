@@ -13,7 +13,7 @@ from missioncontrol.clock import WINDOW_S
 from missioncontrol.query.versions import version_key
 from missioncontrol.state.releases import Release
 
-ACCEPTED = "accepted"
+ACCEPTED, INFERRED = "accepted", "inferred"
 _REASONS = {"excluded": "it was excluded", "worse": "it was judged worse"}
 
 
@@ -73,26 +73,12 @@ def owner_of(versions: Sequence[Version]) -> Callable[[str | None, str | None], 
 
 def _version(version: str, releases: list[Release]) -> Version:
     # A time that was only inferred counts where nobody knows one.
-    known = [release for release in releases if not _inferred(release)] or releases
+    known = [release for release in releases if release.origin != INFERRED] or releases
     earliest = min(known, key=lambda release: (release.published_at, release.build_id or ""))
     builds = tuple(sorted({release.build_id for release in releases if release.build_id}))
-    status = [_status(release) for release in releases]
-    unfit = next((each for each in status if each != ACCEPTED), "")
-    return Version(
-        version,
-        earliest.published_at,
-        builds,
-        _REASONS.get(unfit, f"its status is {unfit}" if unfit else ""),
-        _inferred(earliest),
-    )
-
-
-def _inferred(release: Release) -> bool:
-    return str(getattr(release, "origin", "")) == "inferred"
-
-
-def _status(release: Release) -> str:
-    return str(getattr(release, "status", ACCEPTED) or ACCEPTED)
+    unfit = next((release.status for release in releases if release.status != ACCEPTED), "")
+    inferred = earliest.origin == INFERRED
+    return Version(version, earliest.published_at, builds, _REASONS.get(unfit, ""), inferred)
 
 
 _LAST_TICK = 844_000_000

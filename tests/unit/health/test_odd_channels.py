@@ -213,25 +213,15 @@ def test_a_version_that_is_left_gives_no_new_alarm(channel: SmallChannel) -> Non
 
 
 def test_an_excluded_version_is_no_predecessor(channel: SmallChannel) -> None:
-    class Marked(msgspec.Struct, frozen=True):
-        application: str
-        channel: str
-        version: str
-        build_id: str
-        published_at: datetime
-        status: str = "accepted"
-        origin: str = "imported"
-
     channel.history()
     channel.take(rows_of(8))
     channel.releases.append(release(8))
-    given = channel.releases[4]
-    channel.releases[4] = Marked(**msgspec.structs.asdict(given), status="excluded")  # type: ignore[assignment]
+    channel.releases[4] = msgspec.structs.replace(channel.releases[4], status="excluded")
     found = channel.course("9.0")
     assert {each.version: each.why for each in found.account.predecessors if not each.used} == {
         "5.0": "it was excluded"
     }
-    channel.releases[8] = Marked(**msgspec.structs.asdict(channel.releases[8]), origin="inferred")  # type: ignore[assignment]
+    channel.releases[8] = msgspec.structs.replace(channel.releases[8], origin="inferred")
     guessed = channel.course("9.0").account
     assert guessed.inferred
     assert "the time of publication is a guess from its first users" in guessed.sentence
