@@ -39,6 +39,7 @@ from missioncontrol.web.refusals import install_refusals
 from missioncontrol.web.rendering import Renderer
 from missioncontrol.web.signature_bugs_api import build_signature_bugs
 from missioncontrol.web.symbols_page import build_symbols_page
+from missioncontrol.web.verdict_pages import build_verdict_pages
 
 if TYPE_CHECKING:
     from missioncontrol.access.accounts import Accounts
@@ -47,14 +48,20 @@ if TYPE_CHECKING:
     from missioncontrol.ingest.edge import Edge
     from missioncontrol.services import Services
     from missioncontrol.state.releases import Release
+    from missioncontrol.web.verdict_source import VerdictSource
 
 
 def create_app(
-    services: Services, edge: Edge | None = None, takes: Takes = "all", collector: Collector | None = None
+    services: Services,
+    edge: Edge | None = None,
+    takes: Takes = "all",
+    collector: Collector | None = None,
+    verdicts: VerdictSource | None = None,
 ) -> FastAPI:
     """The web application of one installation.
 
-    `edge` and `collector` count what this process takes, which is `takes`.
+    `edge` and `collector` count what this process takes, which is `takes`. `verdicts`: shown in place of those that
+    the installation keeps.
     """
     from missioncontrol.query.crash_reports import CrashReports
     from missioncontrol.web.api import build_api
@@ -63,6 +70,7 @@ def create_app(
     from missioncontrol.web.metrics import build_metrics
     from missioncontrol.web.pipeline_source import LakePipeline
     from missioncontrol.web.symbols_api import build_symbols
+    from missioncontrol.web.verdicts_kept import KeptVerdicts
 
     def releases(application: str | None, channel: str | None) -> list[Release]:
         return services.releases.list(application, channel)
@@ -117,6 +125,7 @@ def create_app(
         lambda: services.accounts,
         services.config,
         crashes,
+        verdicts or KeptVerdicts(services),
     )
 
 
@@ -145,6 +154,7 @@ def compose(
     accounts: Callable[[], Accounts],
     config: Config,
     crashes: CrashSources,
+    verdicts: VerdictSource,
 ) -> FastAPI:
     """An application of the pages over `sources` and any further routers.
 
@@ -169,6 +179,7 @@ def compose(
     app.include_router(build_history_api(sources.history, sources.now))
     app.include_router(build_pages(sources, renderer))
     app.include_router(build_history_pages(sources, renderer))
+    app.include_router(build_verdict_pages(sources, verdicts, renderer))
     app.include_router(build_crash_pages(crashes, renderer))
     app.include_router(build_signature_pages(crashes, renderer))
     app.include_router(build_report_pages(crashes, renderer))

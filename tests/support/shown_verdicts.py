@@ -1,0 +1,33 @@
+"""A source of verdicts for pages: courses that were made, not kept by an installation."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from missioncontrol.health.calibration import Calibration
+from missioncontrol.health.model import Account, Course, Subject
+
+
+class Shown:
+    """Courses by subject; at an earlier time the looks until then, with what was known at the end."""
+
+    def __init__(self, courses: list[Course], calibrations: list[Calibration] | None = None) -> None:
+        self._courses = {course.account.subject: course for course in courses}
+        self._calibrations = calibrations or []
+
+    def current(self) -> list[Account]:
+        return [course.account for course in self._courses.values()]
+
+    def course(self, subject: Subject, as_of: datetime | None) -> Course | None:
+        course = self._courses.get(subject)
+        if course is None or as_of is None:
+            return course
+        looks = [look for look in course.looks if look.as_of <= as_of]
+        return (
+            Course(msgspec.structs.replace(course.account, look=looks[-1]), looks) if looks else None
+        )
+
+    def calibrations(self) -> list[Calibration]:
+        return self._calibrations
