@@ -153,3 +153,10 @@ class Course(msgspec.Struct, frozen=True):
 
     account: Account
     looks: list[Look]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A verdict that became another one: the look before (null: none was known) and the account of the new one."""
+
+    before: Look | None
+    account: Account
