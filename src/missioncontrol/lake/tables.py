@@ -285,7 +285,9 @@ _VERDICTS = (
     Column("baseline", "string", "Hash of what was learned from predecessors, and of the method."),
     Column("method", "string", "Version of the method."),
     Column(
-        "account", "string", "All that it rested on, as JSON: at a change of verdict and once an hour, else null."
+        "account",
+        "string",
+        "All that it rested on, as JSON: at a change of verdict and once an hour, else null.",
     ),
 )
 CRASHES = "crashes"
