@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from missioncontrol.verdict.strata import Slice
+from missioncontrol.verdict.strata import POOLED, Slice
 from missioncontrol.verdict.tables import Floats, Strata
 
 _THETAS = np.arange(0, 2.4001, 0.05)
@@ -61,7 +61,7 @@ def _named(strata: Strata) -> tuple[Slice, ...]:
         keys = [tuple(stratum[place] for place in places) for stratum in strata.values]
         for values in sorted(set(keys)):
             members = np.array([key == values for key in keys])
-            if not members.all():
+            if POOLED not in values and not members.all():
                 found.append(Slice(tuple(zip(names, values, strict=True)), members, len(names)))
     return tuple(found)
 

@@ -92,7 +92,7 @@ class Follower:
             allowed[np.searchsorted(made.ticks, ticks)] = may_alarm
         after = replace(before, age_ticks=max(before.age_ticks, int(ticks[0]) - 1))
         wanted = set(ticks.tolist())
-        told = judge(self.baseline, made, allowed, after)
+        told = judge(self.baseline, made, allowed, before=after)
         return [each for each in told if each.age_ticks in wanted]
 
     def _go_on(self, release: Release, channel: Channel, until: int) -> None:

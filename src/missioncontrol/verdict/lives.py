@@ -64,6 +64,7 @@ def lived_on(before: Life, release: Release, channel: Channel, until: int) -> Li
     health = Health(
         np.concatenate([before.health.weights, more.weights]),
         np.concatenate([before.health.impaired, more.impaired]),
+        np.concatenate([before.health.share, more.share]),
     )
     arrived = release.hours[known:ticks]
     hours = release.hours[:ticks]
