@@ -28,6 +28,11 @@ releases = sa.Table(
     sa.Column("version", sa.Text, primary_key=True),
     sa.Column("build_id", sa.Text, primary_key=True),
     sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("status", sa.Text, nullable=False, server_default="accepted"),
+    sa.Column("origin", sa.Text, nullable=False, server_default="imported"),
+    sa.Column("note", sa.Text, nullable=False, server_default=""),
+    sa.Column("changed_by", sa.Text, nullable=False, server_default=""),
+    sa.Column("changed_at", sa.DateTime(timezone=True)),
 )
 
 runs = sa.Table(
