@@ -156,7 +156,7 @@ class Course(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A verdict that became another one: the look before (null: none was known) and the account of the new one."""
+    """A verdict that is another than the look before gave; `before` is null for the first."""
 
     before: Look | None
     account: Account
