@@ -170,6 +170,7 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     crash_signature_counts: Days = 0
     discards: Days = 0
     notes: Days = 0
+    verdicts: Days = 0
     pings: Days = 0
     pings_discarded: Days = 30
     """Of `pings`, those that were not counted: kept for inspection, and whoever sends rubbish sends a lot."""
@@ -268,6 +269,23 @@ class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     oidc: Oidc = Oidc()
 
 
+class Alerts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How alerts leave this machine. Channels and rules are no settings: they are made on the page /alerts."""
+
+    smtp_host: str = ""
+    """Mail server; empty: no alerts by e-mail."""
+    smtp_port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 587
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_user: str = ""
+    """Empty: without signing in."""
+    smtp_password_file: str = ""
+    """File that holds the password."""
+    mail_from: str = ""
+    """Sender, as in Mission Control <mc@example.com>."""
+    log_days: Days = 365
+    """Days that changes of verdicts and deliveries are kept; 0: for ever."""
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings."""
 
@@ -285,6 +303,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stackwalk: Stackwalk = Stackwalk()
     registry: RegistrySettings = RegistrySettings()
     access: Access = Access()
+    alerts: Alerts = Alerts()
+
+    @property
+    def base_url(self) -> str:
+        """Address of the server's pages in what is sent elsewhere, without a slash at the end."""
+        host = f"[{self.server.host}]" if ":" in self.server.host else self.server.host
+        return self.server.public_url.rstrip("/") or f"http://{host}:{self.server.port}"
 
     @property
     def log_path(self) -> Path:
@@ -356,6 +381,7 @@ _SECTIONS = (
     "stackwalk",
     "registry",
     "access",
+    "alerts",
 )
 
 

@@ -20,6 +20,9 @@ from missioncontrol.registry.watch import RegistryWatcher
 
 if TYPE_CHECKING:
     from missioncontrol.access.accounts import Accounts
+    from missioncontrol.alerts.delivery import Deliverer
+    from missioncontrol.alerts.intake import Alerts
+    from missioncontrol.alerts.setup import Setup
     from missioncontrol.blobs.local import LocalBlobs
     from missioncontrol.crashes.bug_trackers import BugTrackers
     from missioncontrol.crashes.counts import CrashCounts
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
     from missioncontrol.query.sql import SqlRunner
     from missioncontrol.query.supersearch import CrashSearch, SearchFields
     from missioncontrol.state.access_log import AccessLog
+    from missioncontrol.state.alert_channels import AlertChannels
+    from missioncontrol.state.alert_log import AlertLog
     from missioncontrol.state.crash_deletions import CrashDeletions
     from missioncontrol.state.crash_queue import CrashQueue
     from missioncontrol.state.crash_recounts import CrashRecounts
@@ -407,6 +412,43 @@ class Services:
         from missioncontrol.state.access_log import AccessLog
 
         return AccessLog(self._database, self.config.access.log_days)
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        """Takes changes of verdicts, to be told."""
+        from missioncontrol.alerts.intake import Alerts
+
+        return Alerts(self.alert_channels, self.alert_log)
+
+    @cached_property
+    def alert_channels(self) -> AlertChannels:
+        """Where alerts go, and by which rules."""
+        from missioncontrol.state.alert_channels import AlertChannels
+
+        return AlertChannels(self._database)
+
+    @cached_property
+    def alert_log(self) -> AlertLog:
+        """Changes of verdicts, and what was told of them."""
+        from missioncontrol.state.alert_log import AlertLog
+
+        return AlertLog(self._database)
+
+    @cached_property
+    def alert_setup(self) -> Setup:
+        """Changes where alerts go, and the rules."""
+        from missioncontrol.alerts.setup import Setup
+
+        return Setup(self.alert_channels, self.config.alerts)
+
+    @cached_property
+    def alert_deliverer(self) -> Deliverer:
+        """Sends alerts."""
+        from missioncontrol.alerts.delivery import Deliverer
+        from missioncontrol.alerts.mail import Mailer
+
+        config = self.config
+        return Deliverer(self.alert_channels, self.alert_log, Mailer(config.alerts), config.base_url)
 
     @cached_property
     def _database(self) -> Database:

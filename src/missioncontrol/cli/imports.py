@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from missioncontrol.cli.context import Settings, open_services, with_settings
+from missioncontrol.cli.context import Settings, local_name, open_services, with_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,24 +111,44 @@ def aggregates(settings: Settings, as_json: bool, table: str, files: tuple[Path,
 
 @command.command("releases")
 @with_settings
+@_JSON
 @click.argument("file", type=click.Path(path_type=Path))
-def releases(settings: Settings, file: Path) -> None:
+def releases(settings: Settings, as_json: bool, file: Path) -> None:
     """Import releases: a JSON list of {application, channel, version, build_id, published_at}.
 
-    A release that is known already gets the new time.
+    A build that is known already gets the new time. An entry may also have `status` (accepted, excluded, worse) and
+    `note`, which count for all builds of the version; without them what was said of a version stays.
 
     \b
-    Example:
+    Examples:
       missioncontrol import releases releases.json
+      missioncontrol import releases --json releases.json
     """
+    import json
+
+    from missioncontrol.clock import system_clock, utc
     from missioncontrol.errors import BadRequest
-    from missioncontrol.state.releases import parse_releases
+    from missioncontrol.query.versions import is_version
+    from missioncontrol.state.release_file import parse_releases
 
     try:
         text = file.read_bytes()
     except OSError as error:
         raise BadRequest("import_missing", f"{file}: {error.strerror}") from None
     with open_services(settings, begins=True) as services:
-        entries = parse_releases(text, str(file))
-        new = services.releases.put(entries)
-    click.echo(f"{len(entries):,} releases, {new:,} of them new.", err=True)
+        entries = parse_releases(text, str(file), local_name(), utc(system_clock()))
+        stored = services.releases.put(entries)
+    odd = sorted({entry.version for entry in entries if not is_version(entry.version)})
+    if as_json:
+        done = {"releases": len(entries), "new": stored.new, "replaced": stored.replaced, "no_versions": odd}
+        click.echo(json.dumps(done))
+        return
+    click.echo(f"{len(entries):,} releases, {stored.new:,} of them new.", err=True)
+    if stored.replaced:
+        times = "time of a version" if stored.replaced == 1 else f"times of {stored.replaced:,} versions"
+        click.echo(
+            f"The {times} had been inferred and {'is' if stored.replaced == 1 else 'are'} replaced.", err=True
+        )
+    if odd:
+        shown = ", ".join(repr(version[:40]) for version in odd[:5]) + (", ..." if len(odd) > 5 else "")
+        click.echo(f"Taken, but no version numbers, so ordered below all others: {shown}.", err=True)

@@ -65,8 +65,10 @@ def run_forever(
         jobs = threading.Thread(target=_jobs, args=(settings, services, stop), name="jobs", daemon=True)
         daily_time(services.config.jobs)  # a wrong setting is told before anything runs
         ready(services)
+        alerts = threading.Thread(target=_alerts, args=(services, stop), name="alerts", daemon=True)
         if with_jobs:
             jobs.start()
+            alerts.start()
         workers = threading.Thread(
             target=_crashes, args=(settings, services, stop), name="crashes", daemon=True
         )
@@ -84,6 +86,7 @@ def run_forever(
             stop.wait()
         if with_jobs:
             jobs.join(20)
+            alerts.join(20)
         if with_crashes:
             workers.join(30)
         for thread in keeping:
@@ -126,6 +129,16 @@ def _jobs(settings: Settings, services: Services, stop: threading.Event) -> None
 
     services.config.data.mkdir(parents=True, exist_ok=True)
     Scheduler(services, command_of(str(services.config.data), settings.file)).run(stop)
+
+
+def _alerts(services: Services, stop: threading.Event) -> None:
+    """Tell people of changes, once the rest has begun."""
+    if stop.wait(_JOBS_AFTER_S):
+        return
+    from missioncontrol.jobs.alerting import Alerting
+
+    services.config.data.mkdir(parents=True, exist_ok=True)
+    Alerting(services).run(stop)
 
 
 def _crashes(settings: Settings, services: Services, stop: threading.Event) -> None:

@@ -153,3 +153,10 @@ class Course(msgspec.Struct, frozen=True):
 
     account: Account
     looks: list[Look]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A verdict that is another than the look before gave; `before` is null for the first."""
+
+    before: Look | None
+    account: Account

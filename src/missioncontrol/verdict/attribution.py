@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from missioncontrol.verdict.strata import Slice
+from missioncontrol.verdict.strata import POOLED, Slice
 from missioncontrol.verdict.tables import Floats, Strata
 
 _THETAS = np.arange(0, 2.4001, 0.05)
@@ -31,25 +32,38 @@ class Explanation:
 
 def hypotheses(strata: Strata, hours: Floats) -> list[Slice]:
     """Everywhere; every value of a dimension; OS versions and OS with architecture; OS version with architecture."""
+    total = max(hours.sum(), 1e-9)
+    found: dict[bytes, Slice] = {}
+    for part in _named(strata):
+        share = hours[part.members].sum() / total
+        if part.level and (share <= 0 or (_of_country(part) and share < _SMALL_COUNTRY)):
+            continue
+        found.setdefault(
+            part.members.tobytes(), part
+        )  # the same users by another name are no other explanation
+    return list(found.values())
+
+
+def _of_country(part: Slice) -> bool:
+    return len(part.where) == 1 and part.where[0][0] == "country"
+
+
+@lru_cache(maxsize=32)
+def _named(strata: Strata) -> tuple[Slice, ...]:
+    """All that can be named of these strata; the same for every look."""
     found = [Slice((), np.ones(len(strata.values), bool), 0)]
     named: list[tuple[str, ...]] = []
     for name in strata.dimensions:
         named.append(("os_name", "os_version") if name == "os_version" else (name,))
     named += [names for names in _TOGETHER if all(name in strata.dimensions for name in names)]
-    total = max(hours.sum(), 1e-9)
     for names in named:
         places = [strata.dimensions.index(name) for name in names]
-        for values in sorted({tuple(stratum[place] for place in places) for stratum in strata.values}):
-            members = np.array(
-                [tuple(stratum[place] for place in places) == values for stratum in strata.values]
-            )
-            share = hours[members].sum() / total
-            if members.all() or share <= 0 or (names == ("country",) and share < _SMALL_COUNTRY):
-                continue
-            if any(np.array_equal(members, other.members) for other in found):
-                continue
-            found.append(Slice(tuple(zip(names, values, strict=True)), members, len(names)))
-    return found
+        keys = [tuple(stratum[place] for place in places) for stratum in strata.values]
+        for values in sorted(set(keys)):
+            members = np.array([key == values for key in keys])
+            if POOLED not in values and not members.all():
+                found.append(Slice(tuple(zip(names, values, strict=True)), members, len(names)))
+    return tuple(found)
 
 
 def attribute(

@@ -13,14 +13,14 @@ from missioncontrol.verdict.forecast import Forecast, forecasts
 from missioncontrol.verdict.grid import at
 from missioncontrol.verdict.replay import Looks
 from missioncontrol.verdict.strata import Slice
-from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools
+from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Ints
 
 WORSE, BETTER, SAME = "worse", "better", "same"
 TOO_EARLY, ENVIRONMENT, DATA_PROBLEM = "too-early", "environment", "data-problem"
 
 _WITHIN = float(np.log(1.2))
 _FEW_RATIO = 2.0
-_REFRESH_TICKS = 12 * TICKS_PER_HOUR
+REFRESH_TICKS = 12 * TICKS_PER_HOUR
 _SILENT_TICKS = 2 * TICKS_PER_HOUR
 _SILENT_COUNTS = 10.0
 _LEAST_EXPECTED = 1e-9
@@ -50,23 +50,46 @@ class Verdict:
     reasons: tuple[str, ...] = ()
 
 
-def judge(baseline: Baseline, looks: Looks, may_alarm: Bools | None = None) -> list[Verdict]:
-    """The verdict at each look of a life; `worse` stays once it was given.
+@dataclass(frozen=True)
+class Said:
+    """What earlier looks leave to those that follow.
 
-    may_alarm: [looks] False where no new `worse` may be given (a version that has all but ended).
+    age_ticks: age of the newest of them (0: there was none); first, explanations: as in `Verdict`; odd_rollout: the
+    rollout was odd, and stays so.
+    """
+
+    age_ticks: int = 0
+    first: int | None = None
+    explanations: tuple[Explanation, ...] = ()
+    odd_rollout: bool = False
+
+
+def judge(
+    baseline: Baseline,
+    looks: Looks,
+    may_alarm: Bools | None = None,
+    problems: tuple[tuple[str, Bools], ...] = (),
+    before: Said = Said(),
+) -> list[Verdict]:
+    """The verdict at each look of a life after those `before`; `worse` stays once it was given.
+
+    may_alarm: [looks] False where no new `worse` may be given (a version that has all but ended); problems: codes of
+    further faults of the data, each with the looks [looks] at which it stands. Looks that are not after those before
+    are only looked back at: `looked_back()` says which are needed.
     """
     silent = _silent(looks)
     told: list[Verdict] = []
-    first: int | None = None
-    explained: tuple[Explanation, ...] = ()
-    possible = hypotheses(baseline.strata, looks.life.hours[-1]) if len(looks.ticks) else []
+    first, explained = before.first, before.explanations
     for i, tick in enumerate(int(tick) for tick in looks.ticks):
+        if tick <= before.age_ticks:
+            continue
         observed, expected = float(looks.counts[i, 0]), float(looks.expected[i, 0])
         known = expected > _LEAST_EXPECTED and baseline.releases > 0
-        reasons = _reasons(baseline, looks, i, bool(silent[i]))
+        faults = tuple(code for code, stands in problems if stands[i])
+        reasons = (*_reasons(baseline, looks, i, bool(silent[i])), *faults)
         held = may_alarm is not None and not may_alarm[i]
         enough = baseline.releases >= FEWEST or (baseline.releases > 0 and observed >= _FEW_RATIO * expected)
-        disturbed = bool(looks.impaired[i] or silent[i])
+        disturbed = bool(looks.impaired[i] or silent[i] or faults)
         if (
             first is None
             and known
@@ -76,8 +99,8 @@ def judge(baseline: Baseline, looks: Looks, may_alarm: Bools | None = None) -> l
             and looks.evidence[i] >= THRESHOLD
         ):
             first = tick
-        if first is not None and tick <= first + _REFRESH_TICKS:
-            explained = _explain(baseline, looks, i, possible)
+        if first is not None and tick <= first + REFRESH_TICKS:
+            explained = _explain(baseline, looks, i, hypotheses(baseline.strata, baseline.hours))
         if first is not None:
             verdict = WORSE
         elif disturbed:
@@ -108,6 +131,17 @@ def judge(baseline: Baseline, looks: Looks, may_alarm: Bools | None = None) -> l
             )
         )
     return told
+
+
+def looked_back(ticks: Ints) -> Ints:
+    """Ages of the looks that judging looks at `ticks` needs: these and what they look back at."""
+    every = np.concatenate([ticks - _SILENT_TICKS, ticks])
+    return np.unique(every[every > 0])
+
+
+def said(verdict: Verdict) -> Said:
+    """What a look leaves to those that follow."""
+    return Said(verdict.age_ticks, verdict.first, verdict.explanations, "odd_rollout" in verdict.reasons)
 
 
 def _silent(looks: Looks) -> Bools:

@@ -8,7 +8,7 @@ import numpy as np
 
 from missioncontrol.verdict.environment import LONGEST_TICKS, WINDOWS_HOURS, Environment, environment
 from missioncontrol.verdict.grid import KNOTS, at, cumulative, smooth
-from missioncontrol.verdict.nowcast import Complete, by_cell, inflation
+from missioncontrol.verdict.nowcast import FINE, Complete, by_cell, cells_on, inflation
 from missioncontrol.verdict.outage import Health, ping_health
 from missioncontrol.verdict.spread import excess_squares
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Channel, Floats, Ints, Release
@@ -53,6 +53,34 @@ def live(release: Release, channel: Channel, until: int | None = None) -> Life:
     return Life(release, health, hours, imputed, cells)
 
 
+def lived_on(before: Life, release: Release, channel: Channel, until: int) -> Life:
+    """A life that was known and goes on to tick `until`, with the release's sums of now: what `live()` says of them.
+
+    Sums of ticks that were known are not looked at again.
+    """
+    known = before.ticks
+    ticks = max(known, min(release.ticks, until - release.published))
+    more = ping_health(channel, release.published + known, release.published + ticks)
+    health = Health(
+        np.concatenate([before.health.weights, more.weights]),
+        np.concatenate([before.health.impaired, more.impaired]),
+        np.concatenate([before.health.share, more.share]),
+    )
+    arrived = release.hours[known:ticks]
+    hours = release.hours[:ticks]
+    if (health.weights > 1).any():  # else they need no copy
+        weighted = arrived * more.weights[:, None].astype(arrived.dtype)
+        hours = np.concatenate([before.hours, weighted])
+    imputed = (more.weights - 1) * arrived.sum(axis=1)
+    return Life(
+        release,
+        health,
+        hours,
+        np.concatenate([before.imputed, imputed]),
+        cells_on(before.cells, release.activity, health.weights, known) if release.activity else None,
+    )
+
+
 @dataclass(frozen=True)
 class Curves:
     """A life at some ages, cumulative: [ages, strata] hours and counts; the rest [ages].
@@ -73,15 +101,25 @@ class Curves:
     recent: Floats
 
 
+def expected_by_tick(life: Life, rates: Floats, since: int = 0) -> Floats:
+    """[ticks from `since` on] events that rates let expect of the hours that arrived."""
+    return (life.hours[since:] * rates).sum(axis=1)
+
+
 def curves(
-    life: Life, rates: Floats, history: Complete | None, around: Environment | None, ticks: Ints
+    life: Life,
+    rates: Floats,
+    history: Complete | None,
+    around: Environment | None,
+    ticks: Ints,
+    by_tick: Floats | None = None,
 ) -> Curves:
-    """A life's sums at the ages `ticks` (ascending)."""
+    """A life's sums at the ages `ticks` (ascending); by_tick: its `expected_by_tick`, where that is at hand."""
     hours, counts = cumulative(life.hours, ticks), cumulative(life.release.counts[: life.ticks], ticks)
     reported = hours.sum(axis=1)
     imputed = cumulative(life.imputed[:, None], ticks)[:, 0] / np.maximum(reported, 1e-9)
     grown = (
-        inflation(history, life.cells, reported, ticks)
+        inflation(history, life.cells, reported, ticks, _reported_young(life, ticks))
         if history and life.cells is not None
         else np.ones(len(ticks))
     )
@@ -89,7 +127,7 @@ def curves(
     factor = np.ones(len(ticks))
     recent = np.zeros((len(WINDOWS_HOURS), len(ticks)))
     if around is not None:
-        by_tick = (life.hours * rates).sum(axis=1)[: len(around.factor)]
+        by_tick = (expected_by_tick(life, rates) if by_tick is None else by_tick)[: len(around.factor)]
         moved = cumulative(np.stack([by_tick * around.factor[: len(by_tick)], by_tick], axis=1), ticks)
         factor = np.where(
             moved[:, 1] > 0, moved[:, 0] / np.maximum(moved[:, 1], 1e-12), around.factor[ticks - 1]
@@ -99,6 +137,11 @@ def curves(
             since = np.maximum(ticks - int(hours_back * TICKS_PER_HOUR), 0)
             recent[place] = (sums[ticks] - sums[since]) / np.maximum(sums[ticks], 1e-12)
     return Curves(ticks, hours, counts, plain * factor, grown, reported, imputed, factor, recent)
+
+
+def _reported_young(life: Life, ticks: Ints) -> float:
+    """Hours reported at the age to which they are nowcast, where any of `ticks` is older."""
+    return float(life.hours[:FINE].sum(dtype=np.float64)) if (ticks > FINE).any() else 0.0
 
 
 @dataclass(frozen=True)
@@ -121,20 +164,39 @@ class Control:
         return out[0], out[1]
 
 
-def control(life: Life, rates: Floats, successor: int) -> Control:
-    """A version measured by its own level from 48 h of age on to the successor's publication (tick).
+@dataclass(frozen=True)
+class Standard:
+    """A version's own level: `factor` of what rates let expect, and `profile` [24] by hour of the day."""
 
-    The level has a profile by hour of the day: crashes arrive while sessions run, hours when they end.
+    factor: float
+    profile: Floats
+
+    def of(self, expected: Floats, first: int) -> Floats:
+        """What is to be expected at ticks from `first` on of a version whose rates let expect `expected`."""
+        hour = (first + np.arange(len(expected))) // TICKS_PER_HOUR % 24
+        return expected * self.factor * self.profile[hour]
+
+
+def standard(life: Life, rates: Floats, successor: int) -> Standard:
+    """A version's level from 48 h of age on to the successor's publication (tick).
+
+    It has a profile by hour of the day: crashes arrive while sessions run, hours when they end.
     """
-    counts = life.release.counts[: life.ticks].sum(axis=1)
-    expected = (life.hours * rates).sum(axis=1)
     settled = slice(SETTLED_TICKS, max(successor - life.published, SETTLED_TICKS))
-    expected = expected * (counts[settled].sum() + 1.0) / (expected[settled].sum() + 1.0)
-    hour = (life.published + np.arange(life.ticks)) // TICKS_PER_HOUR % 24
-    seen = np.bincount(hour[settled], counts[settled], 24)
-    wanted = np.bincount(hour[settled], expected[settled], 24)
-    profile = (seen + _PROFILE_PSEUDO) / (wanted + _PROFILE_PSEUDO)
-    return Control(life.published, counts, expected * profile[hour])
+    counts = life.release.counts[: life.ticks][settled].sum(axis=1)
+    expected = (life.hours[settled] * rates).sum(axis=1)
+    factor = float((counts.sum() + 1.0) / (expected.sum() + 1.0))
+    hour = (life.published + np.arange(life.ticks)[settled]) // TICKS_PER_HOUR % 24
+    seen = np.bincount(hour, counts, 24)
+    wanted = np.bincount(hour, expected * factor, 24)
+    return Standard(factor, (seen + _PROFILE_PSEUDO) / (wanted + _PROFILE_PSEUDO))
+
+
+def control(life: Life, rates: Floats, successor: int) -> Control:
+    """A version measured by its own level, see `standard()`."""
+    counts = life.release.counts[: life.ticks].sum(axis=1)
+    own = standard(life, rates, successor)
+    return Control(life.published, counts, own.of(expected_by_tick(life, rates), life.published))
 
 
 @dataclass(frozen=True)
@@ -173,16 +235,23 @@ def leaving(pairs: list[tuple[Control, int]], phi: float) -> Leaving:
     return Leaving(level, np.sqrt(spread2 * (1 + 1 / len(pairs))))
 
 
-def surroundings(others: list[Control], published: int, ticks: int, gone: Leaving, phi: float) -> Environment:
-    """The environment over a life of `ticks` from `published` on, against versions that are being left."""
-    start = published - LONGEST_TICKS
-    counts, expected = np.zeros(LONGEST_TICKS + ticks), np.zeros(LONGEST_TICKS + ticks)
+def surroundings(
+    others: list[Control], published: int, ticks: int, gone: Leaving, phi: float, since: int = 0
+) -> Environment:
+    """The environment over a life of `ticks` from `published` on, against versions that are being left.
+
+    since: the tick of the life with which the answer begins.
+    """
+    start = published + since - LONGEST_TICKS
+    wanted = max(ticks - since, 0)
+    counts, expected = np.zeros(LONGEST_TICKS + wanted), np.zeros(LONGEST_TICKS + wanted)
     for other in others:
-        o, m = other.between(start, published + ticks)
+        o, m = other.between(start, published + since + wanted)
         counts += o
         expected += m
-    ages = np.arange(1, ticks + 1) / TICKS_PER_HOUR
-    if not ticks:
+    if not wanted:
         return environment(counts, expected, phi, np.zeros(0))
-    expected[LONGEST_TICKS:] *= at(ages, gone.level)
-    return environment(counts, expected, phi, at(ages, gone.spread))
+    first = max(since - LONGEST_TICKS, 0)
+    ages = np.arange(first + 1, since + wanted + 1) / TICKS_PER_HOUR
+    expected[len(expected) - len(ages) :] *= at(ages, gone.level)
+    return environment(counts, expected, phi, at(ages[-wanted:], gone.spread))

@@ -26,7 +26,8 @@ class Looks:
     """By look: age in ticks, counts and expectations [looks, slices], tau [looks, slices], e-values, the interval.
 
     evidence: e_total; better: mirrored e-value; calm: e-value of the whole had nothing moved all versions; low, high:
-    log ratio; impaired: pings are or were lost within the hour; hours: [looks] reported and weighted.
+    log ratio; impaired: pings are or were lost within the hour; hours: [looks] reported and weighted; chances: [looks,
+    shifts] of a shock that no window is sure of.
     """
 
     ticks: Ints
@@ -42,6 +43,7 @@ class Looks:
     hours: Floats
     life: Curves
     odd: Oddities
+    chances: Floats
 
 
 def replay(
@@ -55,9 +57,30 @@ def replay(
     """Judge a life at the ages `ticks` (ascending); each look depends on what had arrived by then alone."""
     phi = phi or baseline.phi
     around = surroundings(others, life.published, life.ticks, baseline.leaving, phi)
-    now = curves(life, baseline.rates, baseline.history, around, ticks)
-    pings_before = max(float(channel.between(life.published - _DAY, life.published).sum()), 1.0)
-    odd = oddities(baseline, now, around, pings_before)
+    return look(baseline, life, pings_before(channel, life.published), around, ticks, phi)
+
+
+def pings_before(channel: Channel, published: int) -> float:
+    """The channel's pings in the day before a publication (tick), at least 1."""
+    return max(float(channel.between(published - _DAY, published).sum()), 1.0)
+
+
+def look(
+    baseline: Baseline,
+    life: Life,
+    pings: float,
+    around: Environment,
+    ticks: Ints,
+    phi: float,
+    by_tick: Floats | None = None,
+    odd_before: bool = False,
+) -> Looks:
+    """As `replay()`, with the environment and `pings_before` at hand.
+
+    by_tick: the life's `expected_by_tick`, where at hand; odd_before: the rollout was odd at an earlier look.
+    """
+    now = curves(life, baseline.rates, baseline.history, around, ticks, by_tick)
+    odd = oddities(baseline, now, around, pings, odd_before)
     ages = ticks / TICKS_PER_HOUR
     tau2 = at(ages, baseline.whole.tau) ** 2 + odd.variance
     slice_tau = np.sqrt(tau2[:, None] + at_each(ages, baseline.slice_tau) ** 2)
@@ -83,7 +106,7 @@ def replay(
             )
             e_each[flat] = e_worse(blurred(of_slices, chances[np.nonzero(flat)[0]], SHIFTS))
         e_slices = e_each.mean(axis=1)
-    e_recent = _recent(baseline, life, around, now, odd, phi)
+    e_recent = _recent(baseline, life, around, now, odd, phi, by_tick)
     undisturbed = np.sqrt(np.maximum(tau2 - odd.shock, 1e-6))
     calm_logs = log_likelihood(counts[:, 0], expected[:, 0] / now.factor, undisturbed, phi, baseline.releases)
     impaired = np.convolve(life.health.impaired, np.ones(_HOUR + 1))[: life.ticks] > 0
@@ -101,6 +124,7 @@ def replay(
         hours=now.reported,
         life=now,
         odd=odd,
+        chances=chances,
     )
 
 
@@ -122,7 +146,13 @@ def _sliced(baseline: Baseline, now: Curves, growth: Floats) -> tuple[Floats, Fl
 
 
 def _recent(
-    baseline: Baseline, life: Life, around: Environment, now: Curves, odd: Oddities, phi: float
+    baseline: Baseline,
+    life: Life,
+    around: Environment,
+    now: Curves,
+    odd: Oddities,
+    phi: float,
+    by_tick: Floats | None,
 ) -> Floats:
     """[looks] e-values of the last half of the life; 1 before a day of age and for windows that hold too little."""
     out = np.ones(len(now.ticks))
@@ -130,7 +160,7 @@ def _recent(
     if not old.any():
         return out
     ticks = now.ticks[old]
-    half = curves(life, baseline.rates, baseline.history, around, ticks // 2)
+    half = curves(life, baseline.rates, baseline.history, around, ticks // 2, by_tick)
     ages = ticks / TICKS_PER_HOUR
     counts = now.counts[old].sum(axis=1) - half.counts.sum(axis=1)
     raw = np.maximum(now.raw[old] - half.raw, 0.0)

@@ -9,7 +9,8 @@ import pytest
 
 from missioncontrol.errors import BadRequest, StorageError
 from missioncontrol.state.database import Database
-from missioncontrol.state.releases import Releases, parse_releases
+from missioncontrol.state.release_file import parse_releases
+from missioncontrol.state.releases import Releases
 
 ONE = b'[{"application": "Firefox", "channel": "release", "version": "133.0", "build_id": "1", "published_at": "%s"}]'
 
@@ -20,8 +21,8 @@ def releases(tmp_path: Path) -> Releases:
 
 
 def test_a_release_is_stored_once_and_its_time_can_be_corrected(releases: Releases) -> None:
-    assert releases.put(parse_releases(ONE % b"2026-11-20T12:00:00Z", "x")) == 1
-    assert releases.put(parse_releases(ONE % b"2026-11-21T13:00:00+01:00", "x")) == 0
+    assert releases.put(parse_releases(ONE % b"2026-11-20T12:00:00Z", "x")).new == 1
+    assert releases.put(parse_releases(ONE % b"2026-11-21T13:00:00+01:00", "x")).new == 0
     assert [r.published_at for r in releases.list()] == [datetime(2026, 11, 21, 12, tzinfo=UTC)]
 
 

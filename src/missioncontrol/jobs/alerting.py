@@ -1,0 +1,52 @@
+"""Delivers alerts while the server runs: looks every few seconds whether somebody is to be told something.
+
+Of all processes of an installation one does it. As long as there is no channel, it asks for one and does no more.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import date, timedelta
+
+import structlog
+
+from missioncontrol.clock import system_clock, utc
+from missioncontrol.errors import MissionControlError
+from missioncontrol.file_lock import try_lock
+from missioncontrol.services import Services
+
+_POLL_S = 3.0
+
+logger = structlog.get_logger()
+
+
+class Alerting:
+    """Delivers until it is stopped."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._tidied: date | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Look until `stop` is set; waits while another process does it for this data folder."""
+        with (self._services.config.data / "alerts.lock").open("w") as lock:
+            while not try_lock(lock):
+                if stop.wait(_POLL_S):
+                    return
+            while not stop.is_set():
+                try:
+                    self._turn()
+                except MissionControlError as error:
+                    logger.error("alerts_failed", code=error.code, message=error.message)
+                except Exception:
+                    logger.exception("alerts_failed")
+                stop.wait(_POLL_S)
+
+    def _turn(self) -> None:
+        now = utc(system_clock())
+        if self._services.alert_channels.any():  # or what delivers is not even loaded
+            self._services.alert_deliverer.turn(now)
+        kept = self._services.config.alerts.log_days
+        if kept and self._tidied != now.date():
+            self._tidied = now.date()
+            self._services.alert_log.forget(now - timedelta(days=kept))
