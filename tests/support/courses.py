@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+from tests.support.release_trains import STRATA_TABLE, Story
 
 from missioncontrol.health.model import (
     Account,
@@ -26,7 +27,6 @@ from missioncontrol.verdict.judge import Verdict, judge
 from missioncontrol.verdict.lives import live
 from missioncontrol.verdict.replay import Looks, replay
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Release
-from tests.support.release_trains import STRATA_TABLE, Story
 
 PUBLISHED = datetime(2026, 11, 17, 6, 0, tzinfo=UTC)
 
@@ -42,9 +42,7 @@ def course_of(
     candidate = story.candidate
     baseline = learn(story.predecessors, story.channel, STRATA_TABLE, candidate.published)
     ticks = looks(int(hours * TICKS_PER_HOUR))
-    seen = replay(
-        baseline, live(candidate, story.channel), story.channel, story.controls(baseline), ticks
-    )
+    seen = replay(baseline, live(candidate, story.channel), story.channel, story.controls(baseline), ticks)
     told = [_look(verdict) for verdict in judge(baseline, seen)]
     last, look = judge(baseline, seen)[-1], told[-1]
     subject = Subject("Firefox", "release", version or candidate.version, measure)

@@ -8,6 +8,8 @@ import msgspec
 
 from missioncontrol.health.calibration import Calibration
 from missioncontrol.health.model import Account, Course, Subject
+from missioncontrol.web.verdict_source import Found
+from missioncontrol.web.verdicts_kept import unknown
 
 
 class Shown:
@@ -20,14 +22,13 @@ class Shown:
     def current(self) -> list[Account]:
         return [course.account for course in self._courses.values()]
 
-    def course(self, subject: Subject, as_of: datetime | None) -> Course | None:
+    def course(self, subject: Subject, as_of: datetime | None) -> Found:
         course = self._courses.get(subject)
-        if course is None or as_of is None:
-            return course
-        looks = [look for look in course.looks if look.as_of <= as_of]
-        return (
-            Course(msgspec.structs.replace(course.account, look=looks[-1]), looks) if looks else None
-        )
+        looks = [look for look in course.looks if as_of is None or look.as_of <= as_of] if course else []
+        if course is None or (not looks and course.looks):
+            raise unknown(subject, as_of)
+        account = msgspec.structs.replace(course.account, look=looks[-1]) if looks else course.account
+        return Found(Course(account, looks))
 
     def calibrations(self) -> list[Calibration]:
         return self._calibrations

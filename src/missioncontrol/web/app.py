@@ -70,7 +70,6 @@ def create_app(
     from missioncontrol.web.metrics import build_metrics
     from missioncontrol.web.pipeline_source import LakePipeline
     from missioncontrol.web.symbols_api import build_symbols
-    from missioncontrol.web.verdicts_kept import KeptVerdicts
 
     def releases(application: str | None, channel: str | None) -> list[Release]:
         return services.releases.list(application, channel)
@@ -125,8 +124,22 @@ def create_app(
         lambda: services.accounts,
         services.config,
         crashes,
-        verdicts or KeptVerdicts(services),
+        verdicts or kept_verdicts(services),
     )
+
+
+def kept_verdicts(services: Services) -> VerdictSource:
+    """What the pages of verdicts show: the verdicts that this installation keeps."""
+    from missioncontrol.health.courses import Courses
+    from missioncontrol.health.records import Records
+    from missioncontrol.web.verdicts_kept import KeptVerdicts
+
+    config = services.config
+    records = Records(services.engine)
+    courses = Courses(
+        config.lake_path, config.cache_path, config.registry_files, config.query, services.releases.list
+    )
+    return KeptVerdicts(lambda: records, lambda: courses, lambda: services.blobs, services.registry)
 
 
 def build_crash_routers(services: Services, access: CrashAccess = CrashAccess()) -> list[APIRouter]:

@@ -27,6 +27,7 @@ from missioncontrol.web.verdict_words import Mark, evidence_words, length, mark_
 
 _LEAST_EVIDENCE, _MOST_EVIDENCE = -1.0, 6.0
 _LABELS = {"accepted": "accepted", "excluded": "excluded", "worse": "judged worse"}
+_UNSAID = {"accepted": "nobody objected", "worse": "judged worse, nobody confirmed it"}
 
 
 class Dot(msgspec.Struct, frozen=True):
@@ -133,6 +134,12 @@ def command_of(one: Calibration | None, application: str, channel: str, measure:
     return shlex.join([*words, *(["--measure", names[2]] if names[2] else [])])
 
 
+def label_of(release: PastRelease) -> str:
+    """What is said of a release, and whether a person said it."""
+    words = _LABELS.get(release.status, release.status)
+    return words if release.said_by else _UNSAID.get(release.status, words)
+
+
 def _is(one: Calibration, application: str, channel: str, measure: str) -> bool:
     wanted = ((application, one.application), (channel, one.channel), (measure, one.measure))
     return all(not asked or asked == has for asked, has in wanted)
@@ -140,13 +147,11 @@ def _is(one: Calibration, application: str, channel: str, measure: str) -> bool:
 
 def _row(calibration: Calibration, one: Replayed) -> ReleaseRow:
     release = one.release
-    subject = Subject(
-        calibration.application, calibration.channel, release.version, calibration.measure
-    )
+    subject = Subject(calibration.application, calibration.channel, release.version, calibration.measure)
     return ReleaseRow(
         version=release.version,
         href=verdict_path(subject),
-        label=_LABELS.get(release.status, release.status),
+        label=label_of(release),
         note=release.note,
         history=one.history,
         stages=[mark_of(verdict) if verdict else None for verdict in one.verdicts],
@@ -171,14 +176,13 @@ def _advice(one: Calibration) -> str:
             f"A threshold is suggested from {FEWEST_ACCEPTED} accepted releases on; there are {one.accepted}. "
             "Until then keep 100."
         )
-    left = one.suggestion.left_out_alarms
-    tried = f"With each release left out in turn, {left} of {one.accepted} were above what the others support."
-    if one.suggestion.threshold <= NOMINAL:
-        return f"No accepted release came beyond {evidence_words(one.suggestion.threshold)}: the threshold of 100 is safe here. {tried}"
-    return (
-        f"Accepted releases reached {evidence_words(one.suggestion.threshold)}: worse at 100 is said too easily here. "
-        f"{tried}"
+    left, reached = one.suggestion.left_out_alarms, evidence_words(one.suggestion.threshold)
+    tried = (
+        f"With each release left out in turn, {left} of {one.accepted} came beyond what the others support."
     )
+    if one.suggestion.threshold <= NOMINAL:
+        return f"No accepted release came beyond {reached}: the threshold of 100 holds here. {tried}"
+    return f"Accepted releases reached {reached}: at 100 worse is said too easily here. {tried}"
 
 
 def _at(evidence: float) -> float:
@@ -196,6 +200,6 @@ def _dots(releases: Sequence[Replayed]) -> list[Dot]:
         row = piles.get(pile, 0)
         piles[pile] = row + 1
         kind = "alarm" if one.false_alarm else "accepted" if one.counts else "other"
-        says = f"{one.release.version}: {evidence_words(one.largest)}, {_LABELS.get(one.release.status, one.release.status)}"
+        says = f"{one.release.version}: {evidence_words(one.largest)}, {label_of(one.release)}"
         dots.append(Dot(round(pile * 1.6, 2), row, kind, says))
     return dots

@@ -16,7 +16,7 @@ _STEP = 1.5
 """Nearer points than this are left out: nobody sees them."""
 _AGES = (
     (1 / 12, "5 min"), (0.25, "15 min"), (0.5, "30 min"), (1, "1 h"), (2, "2 h"), (3, "3 h"), (6, "6 h"), (12, "12 h"),
-    (24, "1 day"), (48, "2 days"), (96, "4 days"), (168, "7 days"), (240, "10 days"), (336, "14 days"), (672, "28 days"),
+    (24, "1 day"), (48, "2 days"), (96, "4 days"), (168, "7 days"), (240, "10 days"), (336, "14 days"),
 )  # fmt: skip
 _RATIOS = (1.0, 2.0, 0.5, 1.5, 4.0, 0.25, 1.25, 0.8, 0.67, 3.0, 0.33, 8.0, 6.0, 10.0)
 Place = Callable[[float], float]

@@ -6,6 +6,7 @@ Pure. All bars of a table share one logarithmic axis, drawn from left to right i
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 import msgspec
 
@@ -16,6 +17,7 @@ from missioncontrol.web.verdict_words import step_words, where_words
 _MOST_SLICES = 16
 _LABEL_GAP = 170.0
 _TOO_FEW = 1.0
+_EXPLAINED_FOR = timedelta(hours=12)
 _NEAR = 3.0
 """Explanations whose scores differ by less are not told apart."""
 
@@ -63,6 +65,8 @@ class Forest(msgspec.Struct, frozen=True):
     left_out: int
     share: float | None
     """Of the excess that the guilty users have."""
+    frozen: bool
+    """The ratios of the guilty and the rest are those of half a day after the alarm."""
     near: list[str]
     """Other explanations that are not told apart from the best."""
 
@@ -126,14 +130,16 @@ def forest(account: Account) -> Forest:
     everyone = next((one for one in account.slices if not one.where), None)
     axis = bar_axis([*values, *((everyone.low, everyone.high) if everyone else ())])
     rows = []
+    look = account.look
+    frozen = look.since is not None and look.as_of - look.since > _EXPLAINED_FOR
     if best and best.where:
         own = next((one for one in account.slices if one.where == best.where), None)
         rows.append(
             SliceRow(
                 "guilty",
                 where_words(best.where),
-                own.observed if own else None,
-                own.expected if own else None,
+                own.observed if own and not frozen else None,
+                own.expected if own and not frozen else None,
                 own.usage_share if own else None,
                 best.ratio,
                 best.low,
@@ -141,12 +147,16 @@ def forest(account: Account) -> Forest:
                 bar(axis, best.low, best.high, best.ratio),
             )
         )
-        rest = _less(everyone, own) if everyone and own else (None, None, None)
+        seen, expected, share = (
+            _less(everyone, own) if everyone and own and not frozen else (None, None, None)
+        )
         rows.append(
             SliceRow(
                 "rest",
                 "the rest",
-                *rest,
+                seen,
+                expected,
+                share,
                 best.rest,
                 best.rest_low,
                 best.rest_high,
@@ -157,12 +167,10 @@ def forest(account: Account) -> Forest:
         rows.append(_row(axis, everyone, "all"))
     rows += [_row(axis, one, "") for one in kept]
     near = [
-        where_words(one.where)
-        for one in account.explanations[1:]
-        if best and one.score >= best.score - _NEAR
+        where_words(one.where) for one in account.explanations[1:] if best and one.score >= best.score - _NEAR
     ]
-    share = best.share if best and best.where else None
-    return Forest(scale_of(axis), rows, max(0, len(shown) - len(kept)), share, near)
+    of_excess = best.share if best and best.where else None
+    return Forest(scale_of(axis), rows, max(0, len(shown) - len(kept)), of_excess, frozen, near)
 
 
 def waterfall(account: Account) -> Waterfall:

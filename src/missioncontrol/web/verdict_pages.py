@@ -21,11 +21,12 @@ from missioncontrol.web.crash_answers import Format, csv_answer
 from missioncontrol.web.pages import PageSources, top_bar
 from missioncontrol.web.rendering import Renderer
 from missioncontrol.web.verdict_source import VerdictSource
-from missioncontrol.web.verdict_view import build_verdict, command_of
+from missioncontrol.web.verdict_view import build_verdict
 from missioncontrol.web.verdict_words import where_words
 from missioncontrol.web.verdicts_list import build_verdicts, matching, read_wanted
 
-_CSV = ("as_of", "age_hours", "verdict", "ratio", "low", "high", "evidence", "observed", "expected", "slice", "reasons")  # fmt: skip
+_NUMBERS = ("age_hours", "verdict", "ratio", "low", "high", "evidence", "observed", "expected")
+_CSV = ("as_of", *_NUMBERS, "slice", "reasons")
 Text = Annotated[str, Query(max_length=300)]
 
 
@@ -60,17 +61,14 @@ def build_verdict_pages(sources: PageSources, verdicts: VerdictSource, renderer:
         registry = sources.registry()
         subject = Subject(*(decode_part(part) or "" for part in (application, channel, version, measure)))
         moment = read_moment(as_of) if as_of else None
-        course = verdicts.course(subject, moment)
-        if course is None:
-            raise unknown(subject, moment)
+        found = verdicts.course(subject, moment)
+        course = found.course
         if format == "json":
             return _json(course)
         if format == "csv":
             return _looks_csv(course)
-        view = build_verdict(course, _title(registry, subject.measure), sources.now(), moment)
-        return renderer.page(
-            request, "verdict.html", view=view, navigation=top_bar(sources, registry)
-        )
+        view = build_verdict(found, _title(registry, subject.measure), sources.now(), moment)
+        return renderer.page(request, "verdict.html", view=view, navigation=top_bar(sources, registry))
 
     @router.get("/calibration")
     def calibration(
@@ -111,18 +109,6 @@ def read_moment(text: str) -> datetime:
         raise BadRequest("bad_time", f"`as_of` is no time: `{text[:60]}`.", hint) from None
 
 
-def unknown(subject: Subject, moment: datetime | None) -> NotFound:
-    """What is said where there was no look."""
-    what = f"{subject.measure} of {subject.version} ({subject.application} {subject.channel})"
-    by = f" by {moment:%Y-%m-%d %H:%M} UTC" if moment else ""
-    return NotFound(
-        "unknown_verdict",
-        f"There is no verdict on {what[:300]}{by}.",
-        f"Verdicts come every five minutes for versions that are in use; /verdicts lists them. `{command_of(subject)[:600]}` "
-        "works one out from what has arrived.",
-    )
-
-
 def _title(registry: Registry, name: str) -> str:
     measure = registry.measures.get(name)
     return measure.title if measure else name
@@ -140,7 +126,7 @@ def _json(content: Any) -> Response:
 def _looks_csv(course: Course) -> Response:
     rows: list[list[Any]] = [list(_CSV)]
     for look in course.looks:
-        values = [getattr(look, name) for name in _CSV[1:9]]
+        values = [getattr(look, name) for name in _NUMBERS]
         where = where_words(look.slice) if look.slice else ""
         rows.append([f"{look.as_of:%Y-%m-%dT%H:%M:%SZ}", *values, where, " ".join(look.reasons)])
     return csv_answer(rows, "verdict")
@@ -151,7 +137,7 @@ def _overview_csv(accounts: list[Any]) -> Response:
     rows: list[list[Any]] = [head]
     for one in accounts:
         look = one.look
-        values = [getattr(look, name) for name in _CSV[1:9]]
+        values = [getattr(look, name) for name in _NUMBERS]
         where = where_words(look.slice) if look.slice else ""
         names = msgspec.structs.astuple(one.subject)
         rows.append([*names, f"{look.as_of:%Y-%m-%dT%H:%M:%SZ}", *values, where, " ".join(look.reasons)])

@@ -12,7 +12,15 @@ import msgspec
 from missioncontrol.health.model import Account, Course, Look
 from missioncontrol.web.numerals import amount
 from missioncontrol.web.verdict_axes import Axis, Tick, age_axis, area, line, linear_axis, ratio_axis
-from missioncontrol.web.verdict_words import between, evidence_words, length, mark_of, power_words, rounded, times
+from missioncontrol.web.verdict_words import (
+    between,
+    evidence_words,
+    length,
+    mark_of,
+    power_words,
+    rounded,
+    times,
+)
 
 ACCEPTABLE = (1 / 1.2, 1.2)
 ALARM = 2.0
@@ -150,7 +158,9 @@ def _sums_plot(looks: Sequence[Look], x: Axis, alarm: float | None, columns: lis
         Shape("expected", line(x, y, wanted)),
         Shape("main", line(x, y, seen)),
     ]
-    says = f"So far {amount(last.observed)} were seen and {amount(rounded(last.expected))} were to be expected."
+    says = (
+        f"So far {amount(last.observed)} were seen and {amount(rounded(last.expected))} were to be expected."
+    )
     return Plot("sums", "Seen and expected so far", says, x.ticks, y.ticks, shapes, columns, alarm)
 
 
@@ -162,7 +172,10 @@ def _evidence_plot(looks: Sequence[Look], x: Axis, alarm: float | None, columns:
     scale = linear_axis(low, high, str)
     whole = [Tick(round(scale.place(n) / 10, 2), power_words(n)) for n in _whole(low, high)]
     kept: Points = [(look.age_hours, min(max(look.evidence, low), high)) for look in looks]
-    says = f"The evidence that it is worse stands at {evidence_words(last.evidence)}; it was at most {evidence_words(most)}. Worse is said from 100 on."
+    says = (
+        f"The evidence that it is worse stands at {evidence_words(last.evidence)}; it was at most "
+        f"{evidence_words(most)}. Worse is said from 100 on."
+    )
     return Plot(
         "evidence",
         "Evidence that it is worse",
@@ -219,5 +232,6 @@ def _alarm(account: Account, x: Axis) -> float | None:
 
 def _alarm_words(account: Account) -> str:
     since = account.look.since
-    return f"Worse was first given on {since:%Y-%m-%d at %H:%M} UTC." if since else "It was never called worse."
-
+    return (
+        f"Worse was first given on {since:%Y-%m-%d at %H:%M} UTC." if since else "It was never called worse."
+    )

@@ -5,8 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
+import msgspec
+
 from missioncontrol.health.calibration import Calibration
 from missioncontrol.health.model import Account, Course, Subject
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A course. worked_out: looks that nobody made at their time; they are made from what has arrived since."""
+
+    course: Course
+    worked_out: int = 0
 
 
 class VerdictSource(Protocol):
@@ -15,8 +24,11 @@ class VerdictSource(Protocol):
     def current(self) -> list[Account]:
         """The newest account of every measure of every current version, in any order."""
 
-    def course(self, subject: Subject, as_of: datetime | None) -> Course | None:
-        """All looks up to a time (None: the newest) with the account of the last; None: there was none by then."""
+    def course(self, subject: Subject, as_of: datetime | None) -> Found:
+        """All looks up to a time (None: the newest), with the account of the last.
+
+        Raises `NotFound` (`unknown_verdict`, `no_release`), `BadRequest` (`not_judged`), `TooSlow` and `StorageError`.
+        """
 
     def calibrations(self) -> list[Calibration]:
         """Those that are stored."""

@@ -18,6 +18,7 @@ from missioncontrol.web.crash_address import signature_href
 from missioncontrol.web.verdict_bars import Forest, Waterfall, forest, guilty_of, waterfall
 from missioncontrol.web.verdict_figures import Figure, figures
 from missioncontrol.web.verdict_plots import Plot, plots_of
+from missioncontrol.web.verdict_source import Found
 from missioncontrol.web.verdict_words import Mark, instant_text, length, mark_of, reason_words
 
 _TABLE_ROWS = 40
@@ -76,6 +77,8 @@ class VerdictView(msgspec.Struct, frozen=True):
     rows: list[Look]
     """Some looks for the table, newest first."""
     looks: int
+    worked_out: int
+    """Looks that nobody made at their time."""
     moments: Moments
     path: str
     json_url: str
@@ -91,8 +94,9 @@ def verdict_path(subject: Subject) -> str:
     return "/verdict/" + "/".join(quote(encode_part(part), safe="~") for part in parts)
 
 
-def build_verdict(course: Course, measure_title: str, now: datetime, as_of: datetime | None) -> VerdictView:
+def build_verdict(found: Found, measure_title: str, now: datetime, as_of: datetime | None) -> VerdictView:
     """Lay out a course. `as_of`: the time it was asked for; None: the newest look."""
+    course = found.course
     account, look = course.account, course.account.look
     subject = account.subject
     path = verdict_path(subject)
@@ -117,6 +121,7 @@ def build_verdict(course: Course, measure_title: str, now: datetime, as_of: date
         signatures=_signatures(account),
         rows=thinned(course.looks)[::-1],
         looks=len(course.looks),
+        worked_out=found.worked_out,
         moments=_moments(course, path, as_of),
         path=path,
         json_url=_at(path, as_of, format="json"),
@@ -208,5 +213,9 @@ def _at(path: str, as_of: datetime | None, **other: str) -> str:
 
 
 def _measure_url(subject: Subject, versions: Sequence[str]) -> str:
-    pairs = [("range", "7d"), ("time", "release"), *(("series", encode_part(version)) for version in versions)]
+    pairs = [
+        ("range", "7d"),
+        ("time", "release"),
+        *(("series", encode_part(version)) for version in versions),
+    ]
     return f"{measure_path(subject.application, subject.channel, subject.measure)}?{urlencode(pairs)}"

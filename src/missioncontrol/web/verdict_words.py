@@ -24,11 +24,11 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 _MARKS = {
-    "worse": ("▲", "Worse", "More than its predecessors had at the same age, beyond what chance and harmless differences make."),
+    "worse": ("▲", "Worse", "Worse than its predecessors were at the same age, beyond harmless differences."),
     "data-problem": ("!", "Data problem", "Pings are or were lost, so nothing can be said about the release."),
     "environment": ("≈", "Environment", "All versions moved at once; it is not this release."),
     "too-early": ("⋯", "Too early", "Not decided: it may still be worse, better or the same."),
-    "better": ("▼", "Better", "Less than its predecessors had at the same age, beyond what chance makes."),
+    "better": ("▼", "Better", "Better than its predecessors were at the same age, beyond chance."),
     "same": ("✓", "Same", "Within 20 % of what its predecessors had at the same age."),
 }  # fmt: skip
 ORDER = tuple(_MARKS)
@@ -39,15 +39,20 @@ REASONS = {
     "short_history": "There are fewer than 6 predecessors: only twice as many and more can be called worse.",
     "pings_lost": "Pings were lost within the last hour: far fewer came than at the same time a week before.",
     "no_hours": "Crashes came for two hours while no usage hours did.",
+    "no_events": "Nothing at all was counted for a day, although usage hours came: what counts it may be down.",
+    "no_activity": "Rows that tell when hours were used do not come, so hours that come late are not known.",
+    "no_data": "Nothing of it has arrived yet.",
+    "not_published": "It is not published yet.",
+    "used_early": "It was used before the time at which it was published: that time may be wrong.",
     "shock": "All versions moved at once not long ago, which makes this comparison less sure.",
     "odd_rollout": "It is used by far more or far fewer than its predecessors were at this age.",
     "odd_mix": "Its users come from other countries than its predecessors' did at this age.",
 }
 
-_DIMENSIONS = {"os_name": "system", "os_version": "system version", "architecture": "architecture", "country": "country"}  # fmt: skip
+_DIMENSIONS = {"os_name": "system", "os_version": "system version"}
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _STEPS = {
-    "raw": ("Raw rate", "Per usage hour that was reported so far, against what predecessors had in all their life."),
+    "raw": ("Raw rate", "Per usage hour reported so far, against what predecessors had after their first day."),
     "strata": ("Same users", "Against predecessors' users of the same systems, countries and architectures."),
     "age": ("Same age", "Against predecessors at this age, with the hours that are not reported yet."),
     "environment": ("Same days", "Without what moved all versions at once in these days."),
