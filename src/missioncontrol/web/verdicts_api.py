@@ -125,9 +125,17 @@ def build_verdicts_api(records: Callable[[], Records], courses: Callable[[], Cou
 
 
 def _verdict(record: Record) -> Verdict:
-    subject = msgspec.structs.astuple(record.subject)
+    subject = record.subject
     return Verdict(
-        *subject, record.published_at, record.look, record.baseline, record.method, record.account
+        subject.application,
+        subject.channel,
+        subject.version,
+        subject.measure,
+        record.published_at,
+        record.look,
+        record.baseline,
+        record.method,
+        record.account,
     )
 
 
