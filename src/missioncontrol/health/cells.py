@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,7 +57,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Cells:
-    """What was read: rows by quantity and version, the strata that their codes stand for, and which measures a version has."""
+    """What was read: rows by quantity and version, the strata of their codes, and which measures a version has."""
 
     dimensions: tuple[str, ...]
     strata: tuple[tuple[str, ...], ...]
@@ -191,19 +190,3 @@ def _dense_rank(names: Sequence[str]) -> str:
     if not names:
         return "1"
     return f"dense_rank() OVER (ORDER BY {', '.join(dialect.name(name) for name in names)})"
-
-
-def newest_window(
-    engine: Engine, application: str, channel: str, before: datetime | None = None
-) -> datetime | None:
-    """Start of the newest window of a channel (that begins before `before`); None when it has no rows."""
-    mine, values = of_channel(application, channel)
-    until = "" if before is None else " AND window_start < ?"
-    rows = engine.over(
-        TABLE,
-        f"SELECT max(window_start) FROM {{relation}} WHERE {mine}{until}",
-        [*values, *([] if before is None else [before])],
-        Span(last=before),
-    )
-    found: datetime | None = rows[0][0]
-    return found

@@ -35,8 +35,8 @@ def course(sums: ChannelSums, subject: Subject, until: datetime, case: Case | No
     """All looks of a release up to `until` and the account of the last.
 
     Looks are at the end of each 5-minute window to 48 h of age and hourly after that, to 14 days; before the first one
-    the account is that of a release of which nothing is known yet. `case` may be kept from an earlier call: it depends on
-    nothing that came after the publication. Raises `NotFound` (`no_release`), `BadRequest` (`not_judged`).
+    the account is that of a release of which nothing is known yet. `case` may be kept from an earlier call: it depends
+    on nothing that came after the publication. Raises `NotFound` (`no_release`), `BadRequest` (`not_judged`).
     """
     case = case or prepare(sums, subject)
     end = min(tick_of(until), sums.until, case.version.published + LIFE_TICKS)

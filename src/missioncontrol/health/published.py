@@ -23,8 +23,8 @@ def tick_of(moment: datetime) -> int:
 
 
 def moment_of(tick: int) -> datetime:
-    """Start of a window."""
-    return _EPOCH + timedelta(seconds=tick * WINDOW_S)
+    """Start of a window; what no calendar has is drawn to the epoch or to the year 9999."""
+    return _EPOCH + timedelta(seconds=min(max(tick, 0), _LAST_TICK) * WINDOW_S)
 
 
 @dataclass(frozen=True)
@@ -80,4 +80,5 @@ def _status(release: Release) -> str:
     return str(getattr(release, "status", ACCEPTED) or ACCEPTED)
 
 
+_LAST_TICK = 844_000_000
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")

@@ -6,6 +6,7 @@ many pairs of release and measure share them; strata are chosen for each release
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -45,8 +46,8 @@ class Picked:
 class ChannelSums:
     """The sums of a channel as far as they were known at the start of tick `until`.
 
-    versions: all that are known, oldest first; pings, hours: of all versions together, by tick; measures: those that can
-    be judged. Ticks count from the epoch.
+    versions: all that are known, oldest first; pings, hours: of all versions together, by tick; measures: those that
+    can be judged. Ticks count from the epoch.
     """
 
     application: str
@@ -203,7 +204,12 @@ def measured(registry: Registry, names: Collection[str] | None = None) -> list[M
     able = {m.name: m for m in registry.measures.values() if m.per in registry.measures and m.worse}
     for name in names or ():
         if name not in able:
-            hint = f"Measures with verdicts: {', '.join(able)}."
+            close = difflib.get_close_matches(name, list(able), 1)
+            hint = (
+                f"Did you mean `{close[0]}`?"
+                if close
+                else "`missioncontrol registry list` shows what is counted."
+            )
             raise BadRequest("not_judged", f"There are no verdicts on `{name}`.", hint)
     found = [m for m in able.values() if names is None or m.name in names]
     return sorted(found, key=lambda m: m.name != "main_crashes")

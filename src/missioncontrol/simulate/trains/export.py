@@ -42,8 +42,8 @@ def write_train(
 ) -> Written:
     """Write `aggregates`, `usage_by_activity` (`form`: parquet or ndjson) and `releases.json` into a folder.
 
-    start: instant of tick 0 (on the 5-minute grid); the channel's pings are given to the rows of their tick. Build ids are
-    made of the times of publication.
+    start: instant of tick 0 (on the 5-minute grid); the channel's pings are given to the rows of their tick. Build ids
+    are made of the times of publication.
     """
     folder.mkdir(parents=True, exist_ok=True)
     builds = {each.version: _build(start, each) for each in releases}
