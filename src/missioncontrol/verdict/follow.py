@@ -7,46 +7,48 @@ versions. `judge.Said` carries what was said. A look made so says what the look 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from missioncontrol.verdict.baseline import Baseline
 from missioncontrol.verdict.environment import Environment
-from missioncontrol.verdict.judge import Said, Verdict, judge, looked_back
+from missioncontrol.verdict.judge import Said
 from missioncontrol.verdict.lives import (
     Control,
     Life,
     Standard,
+    cut,
     expected_by_tick,
     live,
     lived_on,
     standard,
     surroundings,
 )
+from missioncontrol.verdict.outage import ping_health
 from missioncontrol.verdict.replay import Looks, look, pings_before
-from missioncontrol.verdict.tables import Bools, Channel, Floats, Ints, Release
+from missioncontrol.verdict.tables import Channel, Floats, Ints, Release
 
 
 @dataclass(frozen=True)
 class Other:
-    """Another version as control: its sums up to now, and the tick at which it was succeeded."""
+    """Another version as control: its sums, from age `first` (ticks) on, and the tick at which it was succeeded."""
 
     release: Release
     successor: int
+    first: int = 0
 
 
 @dataclass(frozen=True)
 class _Watched:
-    """A control that goes on: its own level, and up to where it is known."""
+    """A control that goes on, and its own level."""
 
-    life: Life
     own: Standard
     control: Control
 
 
 class Follower:
-    """Follows one release. Sums that were given once may only be added to: else make another one."""
+    """Follows one release. Sums that were given once are not looked at again, unless it is told to `rewind()`."""
 
     def __init__(self, baseline: Baseline) -> None:
         self.baseline = baseline
@@ -64,56 +66,62 @@ class Follower:
         ticks: Ints,
         before: Said = Said(),
     ) -> Looks:
-        """The looks at ages `ticks` (ascending, all known), and those that judging them looks back at."""
-        baseline = self.baseline
-        until = release.published + int(ticks[-1])
-        self._go_on(release, channel, until)
-        life, around = self._life, self._surround(others, channel, int(ticks[-1]))
-        assert life is not None
-        every = looked_back(ticks)
+        """The looks at ages `ticks` (ascending, all known), after those that were said `before`.
+
+        Sums of the others may begin later than their lives once they were given from the beginning.
+        """
+        baseline, end = self.baseline, int(ticks[-1])
+        life = self._live_on(release, channel, release.published + end)
+        around = self._surround(others, channel, end)
         return look(
-            baseline, life, self._pings, around, every, baseline.phi, self._by_tick, before.odd_rollout
+            baseline, life, self._pings, around, ticks, baseline.phi, self._by_tick, before.odd_rollout
         )
 
-    def judge(
-        self,
-        release: Release,
-        channel: Channel,
-        others: Sequence[Other],
-        ticks: Ints,
-        before: Said = Said(),
-        may_alarm: Bools | None = None,
-    ) -> list[Verdict]:
-        """The verdicts at ages `ticks`, all after those that were said `before`; may_alarm: [ticks]."""
-        made = self.looks(release, channel, others, ticks, before)
-        allowed = None
-        if may_alarm is not None:
-            allowed = np.ones(len(made.ticks), bool)
-            allowed[np.searchsorted(made.ticks, ticks)] = may_alarm
-        after = replace(before, age_ticks=max(before.age_ticks, int(ticks[0]) - 1))
-        wanted = set(ticks.tolist())
-        told = judge(self.baseline, made, allowed, before=after)
-        return [each for each in told if each.age_ticks in wanted]
+    def rewind(self, tick: int) -> None:
+        """Forget what arrived from tick `tick` (of the clock) on: it is not what it was."""
+        if self._life is not None:
+            known = max(0, tick - self._life.published)
+            self._life = cut(self._life, known)
+            self._by_tick = self._by_tick[:known]
+            if self._around is not None:
+                around = self._around
+                self._around = Environment(
+                    around.factor[:known],
+                    around.shock[:known],
+                    around.log_ratio[:, :known],
+                    around.variance[:, :known],
+                )
+        for version, watched in self._others.items():
+            control = watched.control
+            known = max(0, tick - control.published)
+            less = Control(control.published, control.counts[:known], control.expected[:known])
+            self._others[version] = _Watched(watched.own, less)
 
-    def _go_on(self, release: Release, channel: Channel, until: int) -> None:
+    def known(self, version: str) -> int:
+        """Up to which age (ticks) the sums of another version were given; 0: not at all."""
+        watched = self._others.get(version)
+        return 0 if watched is None else len(watched.control.counts)
+
+    def _live_on(self, release: Release, channel: Channel, until: int) -> Life:
         if self._life is None:
             self._life = live(release, channel, until)
             self._by_tick = expected_by_tick(self._life, self.baseline.rates)
             self._pings = pings_before(channel, release.published)
-            return
+            return self._life
         known = self._life.ticks
         self._life = lived_on(self._life, release, channel, until)
         if self._life.ticks > known:
             more = expected_by_tick(self._life, self.baseline.rates, known)
             self._by_tick = np.concatenate([self._by_tick, more])
+        return self._life
 
     def _surround(self, others: Sequence[Other], channel: Channel, ticks: int) -> Environment:
         assert self._life is not None
-        until = self._life.published + ticks
-        controls = [self._control(other, channel, until) for other in others]
+        published = self._life.published
+        controls = [self._control(other, channel, published + ticks) for other in others]
         known = 0 if self._around is None else len(self._around.factor)
         more = surroundings(
-            controls, self._life.published, ticks, self.baseline.leaving, self.baseline.phi, known
+            controls, published, ticks, self.baseline.leaving, self.baseline.phi, min(known, ticks)
         )
         self._around = more if self._around is None else _joined(self._around, more)
         return self._around
@@ -126,22 +134,28 @@ class Follower:
             own = standard(life, rates, other.successor)
             counts = release.counts[: life.ticks].sum(axis=1)
             expected = own.of(expected_by_tick(life, rates), life.published)
-            watched = _Watched(life, own, Control(life.published, counts, expected))
+            watched = _Watched(own, Control(life.published, counts, expected))
         else:
-            known = watched.life.ticks
-            life = lived_on(watched.life, release, channel, until)
-            if life.ticks > known:
-                counts = release.counts[known : life.ticks].sum(axis=1)
-                expected = watched.own.of(expected_by_tick(life, rates, known), life.published + known)
-                before = watched.control
-                control = Control(
-                    life.published,
-                    np.concatenate([before.counts, counts]),
-                    np.concatenate([before.expected, expected]),
-                )
-                watched = _Watched(life, watched.own, control)
+            watched = _Watched(watched.own, self._controlled_on(watched, other, channel, until))
         self._others[release.version] = watched
         return watched.control
+
+    def _controlled_on(self, watched: _Watched, other: Other, channel: Channel, until: int) -> Control:
+        before, release = watched.control, other.release
+        known = len(before.counts)
+        end = min(other.first + len(release.hours), until - release.published)
+        if end <= known:
+            return before
+        rows = slice(known - other.first, end - other.first)
+        start = release.published + known
+        weights = ping_health(channel, start, release.published + end).weights
+        hours = release.hours[rows] * weights[:, None].astype(release.hours.dtype)
+        expected = (hours * self.baseline.rates).sum(axis=1)
+        return Control(
+            before.published,
+            np.concatenate([before.counts, release.counts[rows].sum(axis=1)]),
+            np.concatenate([before.expected, watched.own.of(expected, start)]),
+        )
 
 
 def _joined(before: Environment, more: Environment) -> Environment:

@@ -81,6 +81,18 @@ def lived_on(before: Life, release: Release, channel: Channel, until: int) -> Li
     )
 
 
+def cut(life: Life, ticks: int) -> Life:
+    """A life as it was known at age `ticks`."""
+    health = life.health
+    return Life(
+        life.release,
+        Health(health.weights[:ticks], health.impaired[:ticks], health.share[:ticks]),
+        life.hours[:ticks],
+        life.imputed[:ticks],
+        life.cells,
+    )
+
+
 @dataclass(frozen=True)
 class Curves:
     """A life at some ages, cumulative: [ages, strata] hours and counts; the rest [ages].

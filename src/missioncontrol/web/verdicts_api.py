@@ -90,7 +90,9 @@ def build_verdicts_api(records: Callable[[], Records], courses: Callable[[], Cou
         Data that came late does not change them. Looks that nobody made (the server was off) are not there.
         """
         subject = Subject(application, channel, version, measure)
-        looks = records().history(subject, _moment("since", since), _moment("until", until), limit + 1)
+        looks = records().history(
+            subject, _moment("since", since), _moment("until", until), limit + 1
+        )
         return as_json(History(subject, looks[-limit:], len(looks) <= limit))
 
     @router.get("/api/v1/verdicts/explanation", summary="What a verdict rests on")
@@ -123,8 +125,18 @@ def build_verdicts_api(records: Callable[[], Records], courses: Callable[[], Cou
 
 
 def _verdict(record: Record) -> Verdict:
-    subject = msgspec.structs.astuple(record.subject)
-    return Verdict(*subject, record.published_at, record.look, record.baseline, record.method, record.account)
+    subject = record.subject
+    return Verdict(
+        subject.application,
+        subject.channel,
+        subject.version,
+        subject.measure,
+        record.published_at,
+        record.look,
+        record.baseline,
+        record.method,
+        record.account,
+    )
 
 
 def _moment(name: str, text: str | None) -> datetime | None:
@@ -134,6 +146,4 @@ def _moment(name: str, text: str | None) -> datetime | None:
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise BadRequest(
-            "bad_time", f"`{name}` is no time: {text[:80]!r}.", "As in 2026-11-20T14:35:00Z."
-        ) from None
+        raise BadRequest("bad_time", f"`{name}` is no time: {text[:80]!r}.", "As in 2026-11-20T14:35:00Z.") from None

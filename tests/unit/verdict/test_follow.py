@@ -9,7 +9,7 @@ from tests.support.release_trains import STRATA_TABLE, Story
 from missioncontrol.verdict.baseline import Baseline, learn
 from missioncontrol.verdict.follow import Follower, Other
 from missioncontrol.verdict.grid import looks
-from missioncontrol.verdict.judge import Said, Verdict, judge, said
+from missioncontrol.verdict.judge import Said, Verdict, judge, looked_back, said
 from missioncontrol.verdict.lives import live
 from missioncontrol.verdict.replay import replay
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Activity, Channel, Release
@@ -41,7 +41,9 @@ def followed(story: Story, baseline: Baseline, ticks: list[np.ndarray], restarts
     for turn, some in enumerate(ticks):
         if turn in restarts:
             follower = Follower(baseline)
-        told += follower.judge(*at(story, int(some[-1])), some, before)
+        found = follower.looks(*at(story, int(some[-1])), looked_back(some), before)
+        # Where memory was lost, what was looked back at is no new look.
+        told += judge(baseline, found, before=before)
         before = said(told[-1])
     return told
 
