@@ -159,10 +159,10 @@ def _predecessors(baseline: Baseline, releases: list[Release]) -> list[Predecess
 
 
 def past_of(story: Story, hours: float = 14 * 24) -> dict[str, Course]:
-    """The course of every release of a story that has two predecessors, each with those before it as history."""
+    """The course of every release of a story that has a predecessor, each with those before it as history."""
     everyone = [*story.predecessors, story.candidate]
     found = {}
-    for place in range(2, len(everyone)):
+    for place in range(1, len(everyone)):
         known = replace(story, predecessors=everyone[:place], candidate=everyone[place])
         found[everyone[place].version] = course_of(known, hours)
     return found

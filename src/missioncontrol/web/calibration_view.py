@@ -155,7 +155,7 @@ def _row(calibration: Calibration, one: Replayed) -> ReleaseRow:
         note=release.note,
         history=one.history,
         stages=[mark_of(verdict) if verdict else None for verdict in one.verdicts],
-        worse_at=length(one.worse_at_hours) if one.worse_at_hours is not None else "",
+        worse_at=f"▲ {length(one.worse_at_hours)}" if one.worse_at_hours is not None else "",
         final=one.final,
         largest=evidence_words(one.largest),
         false_alarm=one.false_alarm,

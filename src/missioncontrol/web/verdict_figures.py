@@ -30,12 +30,15 @@ class Figure(msgspec.Struct, frozen=True):
     odd: bool = False
 
 
-def figures(account: Account, now: datetime) -> list[Figure]:
-    """The strip, from left to right."""
+def figures(account: Account, now: datetime | None) -> list[Figure]:
+    """The strip, from left to right; `now` is None where it is shown as it was known then."""
     data, look = account.data, account.look
     used = sum(1 for one in account.predecessors if one.used)
     left = len(account.predecessors) - used
-    old = (now - look.as_of).total_seconds() / 3600
+    lag: list[Figure] = []
+    if now is not None:
+        old = max((now - look.as_of).total_seconds() / 3600, 0.0)
+        lag = [Figure("Age of this look", length(old), "looks come every five minutes", old > _OLD_HOURS)]
     moved = abs(data.environment - 1)
     return [
         Figure(
@@ -74,5 +77,5 @@ def figures(account: Account, now: datetime) -> list[Figure]:
             f"{left} left out" if left else "none left out",
             used < _FEWEST,
         ),
-        Figure("Age of this look", length(max(old, 0.0)), "looks come every five minutes", old > _OLD_HOURS),
+        *lag,
     ]

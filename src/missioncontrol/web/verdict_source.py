@@ -27,7 +27,9 @@ class VerdictSource(Protocol):
     def course(self, subject: Subject, as_of: datetime | None) -> Found:
         """All looks up to a time (None: the newest), with the account of the last.
 
-        Raises `NotFound` (`unknown_verdict`, `no_release`), `BadRequest` (`not_judged`), `TooSlow` and `StorageError`.
+        There is none before publication.
+
+        Raises `NotFound` (`no_release`), `BadRequest` (`not_judged`), `TooSlow` and `StorageError`.
         """
 
     def calibrations(self) -> list[Calibration]:

@@ -115,7 +115,7 @@ def build_verdict(found: Found, measure_title: str, now: datetime, as_of: dateti
         waterfall=waterfall(account),
         forest=forest(account),
         forecast=_forecast(look.forecast),
-        figures=figures(account, now),
+        figures=figures(account, None if as_of else now),
         used=used,
         left_out=[one for one in account.predecessors if not one.used],
         signatures=_signatures(account),

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from missioncontrol.errors import MissionControlError, NotFound
+from missioncontrol.errors import MissionControlError
 from missioncontrol.health.calibration import Calibration
 from missioncontrol.health.calibration_store import kept
 from missioncontrol.health.model import Account, Course, Look, Subject
 from missioncontrol.health.records import Record
 from missioncontrol.health.sentence import sentence
 from missioncontrol.web.verdict_source import Found
-from missioncontrol.web.verdict_view import command_of
 
 if TYPE_CHECKING:
     from missioncontrol.blobs.protocol import Blobs
@@ -67,8 +66,6 @@ class KeptVerdicts:
         record = self._records().known_at(subject, as_of)
         if record is None or record.account is None:
             course = self._work_out(subject, as_of or datetime.now(UTC).replace(second=0, microsecond=0))
-            if not course.looks:
-                raise unknown(subject, as_of)
             return Found(course, len(course.looks))
         made = self._records().history(subject, until=as_of)
         account = self._account(record)
@@ -132,15 +129,3 @@ def merged(made: Sequence[Look], worked_out: Sequence[Look]) -> list[Look]:
     """Looks by time; of two of the same time the one that was made then."""
     by_time = {look.as_of: look for look in (*worked_out, *made)}
     return [by_time[moment] for moment in sorted(by_time)]
-
-
-def unknown(subject: Subject, moment: datetime | None) -> NotFound:
-    """What is said where there was no look."""
-    what = f"{subject.measure} of {subject.version} ({subject.application} {subject.channel})"
-    by = f" by {moment:%Y-%m-%d %H:%M} UTC" if moment else ""
-    return NotFound(
-        "unknown_verdict",
-        f"There is no verdict on {what[:300]}{by}.",
-        f"Verdicts come every five minutes for versions that are in use; /verdicts lists them. "
-        f"`{command_of(subject)[:600]}` works one out from what has arrived.",
-    )
