@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 import msgspec
 import numpy as np
@@ -138,7 +137,11 @@ class Following:
         case = prepare(sums, subject)
         follower = Follower(case.baseline) if case.baseline is not None else None
         pair = _Pair(
-            subject, case, follower, sums.early_hours(case.version, case.measure), baseline_hash(case.baseline)
+            subject,
+            case,
+            follower,
+            sums.early_hours(case.version, case.measure),
+            baseline_hash(case.baseline),
         )
         self._growing.follow(case)
         if follower is not None and sums.until > case.version.published:
@@ -238,7 +241,9 @@ def _refreshed(first: int) -> int:
 
 def _failure(subject: Subject, error: Exception) -> Failed:
     if isinstance(error, MissionControlError):
-        logger.error("verdict_failed", **msgspec.structs.asdict(subject), code=error.code, message=error.message)
+        logger.error(
+            "verdict_failed", **msgspec.structs.asdict(subject), code=error.code, message=error.message
+        )
         return Failed(subject, error.code, error.message)
     logger.exception("verdict_failed", **msgspec.structs.asdict(subject))
     return Failed(subject, "internal_error", str(error))

@@ -69,9 +69,7 @@ class Growing:
                 continue
             self._versions[each.version] = each
             until = self._whole.until
-            release = self._whole.release(
-                each, case.measure, case.picked, until, False, version.version
-            )
+            release = self._whole.release(each, case.measure, case.picked, until, False, version.version)
             for name, rows in ((per, release.hours), (case.measure.name, release.counts)):
                 key = version.version, each.version, name
                 if key in self._tables:
@@ -179,9 +177,7 @@ class Growing:
             self._tables[key, version.version, case.measure.name],
         )
 
-    def _more(
-        self, cells: Cells, key: str, name: str, quantity: str, table: _Table, until: int
-    ) -> Floats:
+    def _more(self, cells: Cells, key: str, name: str, quantity: str, table: _Table, until: int) -> Floats:
         """[new ticks, strata] of a table."""
         published, picked = self._versions[name].published, self._picked[key]
         width = len(picked.strata.values)
@@ -245,10 +241,14 @@ def _more_hours(before: Cells, more: Cells) -> dict[tuple[str, str], Rows]:
     for key, found in more.rows.items():
         if key[0] == HOURS and len(found.tick):
             new, old = _by_tick(found), rows.get(key)
-            rows[key] = new if old is None else Rows(
-                np.concatenate([old.tick, new.tick]),
-                np.concatenate([old.stratum, new.stratum]),
-                np.concatenate([old.units, new.units]),
+            rows[key] = (
+                new
+                if old is None
+                else Rows(
+                    np.concatenate([old.tick, new.tick]),
+                    np.concatenate([old.stratum, new.stratum]),
+                    np.concatenate([old.units, new.units]),
+                )
             )
     return rows
 
@@ -261,4 +261,7 @@ def _joined(before: Channel, more: Channel) -> Channel:
     if not len(before.counts) or not len(more.counts):
         return before if len(before.counts) else more
     end = more.first + len(more.counts)
-    return Channel(before.first, np.concatenate([before.between(before.first, more.first), more.between(more.first, end)]))
+    return Channel(
+        before.first,
+        np.concatenate([before.between(before.first, more.first), more.between(more.first, end)]),
+    )

@@ -159,7 +159,8 @@ def places_of(strata: Strata, values: Sequence[tuple[str, ...]]) -> Ints:
     places = np.empty(len(values), np.int64)
     for i, each in enumerate(values):
         pool = tuple(
-            value if name == "os_name" else POOLED for name, value in zip(strata.dimensions, each, strict=True)
+            value if name == "os_name" else POOLED
+            for name, value in zip(strata.dimensions, each, strict=True)
         )
         places[i] = place_of.get(each, place_of.get(pool, len(place_of) - 1))
     return places

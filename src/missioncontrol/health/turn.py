@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -81,7 +81,7 @@ class Turns:
         (`query_memory`), `StorageError` and `StorageFull` where nothing can be read or kept.
         """
         started, cpu = time.monotonic(), time.process_time()
-        turn = Turn(until)
+        turn = Turn(moment_of(tick_of(until)))
         states = self._known()
         known = self._releases.list()
         made: list[Judged] = []
@@ -115,7 +115,9 @@ class Turns:
     ) -> list[Judged]:
         versions = versions_of(known, application, channel)
         end = tick_of(turn.until)
-        wanted = [each for each in current(versions, end) if not _over(each, application, channel, states, end)]
+        wanted = [
+            each for each in current(versions, end) if not _over(each, application, channel, states, end)
+        ]
         if not wanted:
             self._channels.pop((application, channel), None)
             return []
@@ -141,13 +143,15 @@ class Turns:
         snapshot = self._engine.reader.snapshot(_TABLE)
         if snapshot is None or not snapshot.files:
             return None
-        made_of = (self._engine.registry().revision, versions, tuple(wanted))
+        # What is said of the newest itself is no part of what it is compared with.
+        named = tuple(replace(each, unfit="") if each == wanted[-1] else each for each in versions)
+        names = [each.version for each in wanted]
+        made_of = (self._engine.registry().revision, named, tuple(names))
         held = self._channels.get((application, channel))
         if held is not None and held.made_of == made_of and self._still_right(held, snapshot):
             held.following.go_on(end)
             held.table = snapshot.version
             return held
-        names = [each.version for each in wanted]
         sums = read_sums(self._engine, known, application, channel, moment_of(end), names)
         subjects = [
             Subject(application, channel, each.version, measure)
@@ -171,9 +175,7 @@ class Turns:
         held.following.rewind(tick)
         return True
 
-    def _keep(
-        self, made: Sequence[Judged], states: dict[Subject, State], turn: Turn, now: datetime
-    ) -> None:
+    def _keep(self, made: Sequence[Judged], states: dict[Subject, State], turn: Turn, now: datetime) -> None:
         if not made:
             return
         turn.changes = [
@@ -184,9 +186,7 @@ class Turns:
         ]
         try:
             self._tell(turn.changes, now)
-            kept = append(
-                self._writer, self._engine.registry(), [each.record for each in made], self._turn
-            )
+            kept = append(self._writer, self._engine.registry(), [each.record for each in made], self._turn)
         except BaseException:
             self._forget()
             raise
@@ -234,9 +234,7 @@ def current(versions: Sequence[Version], end: int) -> list[Version]:
     return [each for each in out if end - each.published <= LIFE_TICKS or each in newest]
 
 
-def _over(
-    version: Version, application: str, channel: str, states: dict[Subject, State], end: int
-) -> bool:
+def _over(version: Version, application: str, channel: str, states: dict[Subject, State], end: int) -> bool:
     """Whether the last look of a version's life was made."""
     if end - version.published <= LIFE_TICKS:
         return False
@@ -260,7 +258,11 @@ def _failure(application: str, channel: str, error: Exception) -> Failed:
     subject = Subject(application, channel, "", "")
     if isinstance(error, MissionControlError):
         logger.error(
-            "verdicts_failed", application=application, channel=channel, code=error.code, message=error.message
+            "verdicts_failed",
+            application=application,
+            channel=channel,
+            code=error.code,
+            message=error.message,
         )
         return Failed(subject, error.code, error.message)
     logger.exception("verdicts_failed", application=application, channel=channel)

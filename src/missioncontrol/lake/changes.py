@@ -32,10 +32,13 @@ class _Action(msgspec.Struct):
     remove: _File | None = None
 
 
-def changed_from(lake_path: Path, snapshot: Snapshot, since: int, column: str = "window_start") -> datetime | None:
-    """The earliest window whose rows commits after version `since` may have changed; None: they changed nothing.
+def changed_from(
+    lake_path: Path, snapshot: Snapshot, since: int, with_reports: bool = True
+) -> datetime | None:
+    """The earliest `window_start` whose rows commits after version `since` may have changed; None: they changed nothing.
 
-    Where the log no longer has a commit that is the beginning of all times.
+    Where the log no longer has a commit that is the beginning of all times. Without `with_reports` counts of crash
+    reports are not looked at.
     """
     earliest: datetime | None = None
     for version in range(since + 1, snapshot.version + 1):
@@ -45,25 +48,27 @@ def changed_from(lake_path: Path, snapshot: Snapshot, since: int, column: str = 
         except OSError:
             return _ALWAYS
         for line in lines:
-            window = _touched(line, column)
+            window = _touched(line, with_reports)
             if window is not None:
                 earliest = window if earliest is None else min(earliest, window)
     return earliest
 
 
-def _touched(line: bytes, column: str) -> datetime | None:
+def _touched(line: bytes, with_reports: bool) -> datetime | None:
     action = msgspec.json.decode(line, type=_Action)
     if action.add is not None and action.add.data_change:
-        return _first_window(action.add, column)
+        if not with_reports and kind_of(action.add.path) == "reports":
+            return None
+        return _first_window(action.add)
     if action.remove is not None and action.remove.data_change and kind_of(action.remove.path) != "reports":
         # Counts of reports are made anew as a whole: the files that take their place say which hours they are of.
         return _day(action.remove)
     return None
 
 
-def _first_window(file: _File, column: str) -> datetime:
+def _first_window(file: _File) -> datetime:
     try:
-        text = msgspec.json.decode(file.stats or "{}", type=_Stats).min_values[column]
+        text = msgspec.json.decode(file.stats or "{}", type=_Stats).min_values["window_start"]
         return datetime.fromisoformat(str(text)).astimezone(UTC)
     except (KeyError, ValueError, msgspec.DecodeError):
         return _day(file)

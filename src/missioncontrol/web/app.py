@@ -39,6 +39,7 @@ from missioncontrol.web.refusals import install_refusals
 from missioncontrol.web.rendering import Renderer
 from missioncontrol.web.signature_bugs_api import build_signature_bugs
 from missioncontrol.web.symbols_page import build_symbols_page
+from missioncontrol.web.verdicts_api import build_verdicts_api
 
 if TYPE_CHECKING:
     from missioncontrol.access.accounts import Accounts
@@ -113,6 +114,7 @@ def create_app(
             build_deleted_crashes(lambda: services.crash_deletions),
             build_signature_bugs(bugs),
             build_symbols(services),
+            build_verdicts_api(lambda: services.verdict_records, lambda: services.courses),
         ],
         lambda: services.accounts,
         services.config,

@@ -11,13 +11,14 @@ from fastapi.responses import Response
 
 from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.health.model import Account, Look, Subject
-from missioncontrol.health.records import MOST_LOOKS, Filter, Record, Records
+from missioncontrol.health.records import MOST_LOOKS, Filter, Record
 from missioncontrol.web.api_route import ApiRoute, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from missioncontrol.health.courses import Courses
+    from missioncontrol.health.records import Records
 
 _Name = Annotated[str | None, Query(description="Only these.")]
 _Needed = Annotated[str, Query(min_length=1)]
@@ -90,9 +91,7 @@ def build_verdicts_api(records: Callable[[], Records], courses: Callable[[], Cou
         Data that came late does not change them. Looks that nobody made (the server was off) are not there.
         """
         subject = Subject(application, channel, version, measure)
-        looks = records().history(
-            subject, _moment("since", since), _moment("until", until), limit + 1
-        )
+        looks = records().history(subject, _moment("since", since), _moment("until", until), limit + 1)
         return as_json(History(subject, looks[-limit:], len(looks) <= limit))
 
     @router.get("/api/v1/verdicts/explanation", summary="What a verdict rests on")
@@ -146,4 +145,6 @@ def _moment(name: str, text: str | None) -> datetime | None:
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise BadRequest("bad_time", f"`{name}` is no time: {text[:80]!r}.", "As in 2026-11-20T14:35:00Z.") from None
+        raise BadRequest(
+            "bad_time", f"`{name}` is no time: {text[:80]!r}.", "As in 2026-11-20T14:35:00Z."
+        ) from None
