@@ -1,7 +1,7 @@
 """The current releases of one channel, judged look by look from what is in memory.
 
-Made of a channel's sums once; then each turn reads what arrived. Says what a course says of the same looks, but for what
-was said before: `worse` stays whatever arrives late.
+Made of a channel's sums once; then each turn reads what arrived. Says what a course says of the same looks, but for
+what was said before: `worse` stays whatever arrives late.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class _Pair:
     follower: Follower | None
     early_hours: float
     hash: str
-    said: Said = Said()
+    said: Said = field(default_factory=Said)
     look: Look | None = None
     accounted: int = -(10**9)
     """Tick of the newest account."""

@@ -154,7 +154,7 @@ class ChannelSums:
 
 
 def places_of(strata: Strata, values: Sequence[tuple[str, ...]]) -> Ints:
-    """[values] which of the strata of a verdict each goes to: its own, the pool of its system, or that of all others."""
+    """[values] which stratum of a verdict each goes to: its own, the pool of its system, or that of all others."""
     place_of = {stratum: place for place, stratum in enumerate(strata.values)}
     places = np.empty(len(values), np.int64)
     for i, each in enumerate(values):

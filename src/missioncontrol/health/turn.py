@@ -1,8 +1,8 @@
 """One turn of judging: what is current, what is due, what is said of it, and that it is kept.
 
-Every five minutes, once for each closed window. A turn makes the newest look that is due of each measure of each current
-version, tells what changed, and appends all looks in one commit; whatever it is killed in, the next one makes the same
-looks, and none twice. Looks that were missed while nothing ran are gone through, not kept.
+Every five minutes, once for each closed window. A turn makes the newest look that is due of each measure of each
+current version, tells what changed, and appends all looks in one commit; whatever it is killed in, the next one makes
+the same looks, and none twice. Looks that were missed while nothing ran are gone through, not kept.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from missioncontrol.services import Services
 from missioncontrol.telemetry.status import read_status, stream_runs
 
 if TYPE_CHECKING:
+    from missioncontrol.health.following import Failed
     from missioncontrol.telemetry.stream import Stream
 
 _POLL_S = 2.0
@@ -155,11 +156,7 @@ class Judging:
             written_at=now,
             as_of=turn.until,
             subjects=turn.subjects,
-            failed=[
-                f"{' '.join(filter(None, (f.subject.application, f.subject.channel, f.subject.version, f.subject.measure)))}"
-                f": {f.code}: {f.message}"
-                for f in turn.failed
-            ],
+            failed=[_told(each) for each in turn.failed],
             turns=before.turns + 1,
             looks=before.looks + turn.looks,
             changes=before.changes + len(turn.changes),
@@ -216,6 +213,12 @@ class Judging:
             error=f"{code}: {message}",
         )
         write_status(self._services.config.data, self._status)
+
+
+def _told(failed: Failed) -> str:
+    subject = failed.subject
+    names = (subject.application, subject.channel, subject.version, subject.measure)
+    return f"{' '.join(filter(None, names))}: {failed.code}: {failed.message}"
 
 
 def _window_end(moment: datetime) -> datetime:

@@ -35,7 +35,7 @@ class _Action(msgspec.Struct):
 def changed_from(
     lake_path: Path, snapshot: Snapshot, since: int, with_reports: bool = True
 ) -> datetime | None:
-    """The earliest `window_start` whose rows commits after version `since` may have changed; None: they changed nothing.
+    """The earliest `window_start` whose rows commits after version `since` may have changed; None: there is none.
 
     Where the log no longer has a commit that is the beginning of all times. Without `with_reports` counts of crash
     reports are not looked at.
