@@ -44,6 +44,13 @@ class Record(msgspec.Struct, frozen=True):
     account: Account | None = None
 
 
+class State(msgspec.Struct, frozen=True):
+    """What is known of a subject: its newest record, and when the newest account was kept."""
+
+    record: Record
+    accounted_at: datetime | None
+
+
 class Filter(msgspec.Struct, frozen=True):
     """Which subjects; None: any."""
 
@@ -62,7 +69,7 @@ class Records:
     def current(self, wanted: Filter = Filter()) -> list[Record]:
         """The newest look of each subject with its newest account, in the order of the subjects' names."""
         where, parameters = _where(wanted)
-        newest = "row_number() OVER (PARTITION BY {key} ORDER BY as_of DESC) = 1".format(key=", ".join(_KEY))
+        newest = f"row_number() OVER (PARTITION BY {', '.join(_KEY)} ORDER BY as_of DESC) = 1"
         kept = f"arg_max(account, as_of) OVER (PARTITION BY {', '.join(_KEY)})"
         sql = (
             f"SELECT {_READ}, kept FROM (SELECT *, {kept} AS kept FROM {{relation}} WHERE {where} "
@@ -70,11 +77,16 @@ class Records:
         )
         return [_record(row) for row in self._engine.over(VERDICTS, sql, parameters)]
 
-    def states(self, since: datetime) -> list[Record]:
-        """The newest look, without account, of each subject that was looked at after `since`."""
-        newest = "row_number() OVER (PARTITION BY {key} ORDER BY as_of DESC) = 1".format(key=", ".join(_KEY))
-        sql = f"SELECT {_READ}, NULL FROM {{relation}} WHERE as_of > ? QUALIFY {newest}"
-        return [_record(row) for row in self._engine.over(VERDICTS, sql, [since], Span(first=since))]
+    def states(self) -> list[State]:
+        """Of each subject the newest look, without account, and when the newest account was kept."""
+        newest = f"row_number() OVER (PARTITION BY {', '.join(_KEY)} ORDER BY as_of DESC) = 1"
+        accounted = f"max(CASE WHEN account IS NOT NULL THEN as_of END) OVER (PARTITION BY {', '.join(_KEY)})"
+        sql = (
+            f"SELECT {_READ}, NULL, epoch_us(accounted_at) FROM "
+            f"(SELECT *, {accounted} AS accounted_at FROM {{relation}} QUALIFY {newest})"
+        )
+        rows = self._engine.over(VERDICTS, sql)
+        return [State(_record(row[:-1]), _moment(row[-1])) for row in rows]
 
     def history(
         self,

@@ -77,8 +77,7 @@ def _end_with_parent() -> None:
 
 
 def _course(question: Question) -> Course:
-    from missioncontrol.health.judging import course
-    from missioncontrol.health.sums import read_sums
+    from missioncontrol.health.asking import courses
     from missioncontrol.lake.snapshot import LakeReader
     from missioncontrol.query.engine import Engine
     from missioncontrol.registry.watch import RegistryWatcher
@@ -86,16 +85,16 @@ def _course(question: Question) -> Course:
     reader = LakeReader(question.lake, question.cache)
     engine = Engine(reader, RegistryWatcher(question.registry), question.settings)
     asked = question.subject
-    sums = read_sums(
+    (found,) = courses(
         engine,
         question.releases,
         asked.application,
         asked.channel,
+        asked.version,
+        asked.measure,
         question.until,
-        versions=[asked.version],
-        measures=[asked.measure],
     )
-    return course(sums, asked, question.until)
+    return found
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ class Follower:
     ) -> Looks:
         """The looks at ages `ticks` (ascending, all known), after those that were said `before`.
 
-        Sums of the others may begin later than their lives once they were given from the beginning.
+        Sums of the others may begin later than their lives once they were given from the beginning, to `prime()` say.
         """
         baseline, end = self.baseline, int(ticks[-1])
         life = self._live_on(release, channel, release.published + end)
@@ -76,6 +76,11 @@ class Follower:
         return look(
             baseline, life, self._pings, around, ticks, baseline.phi, self._by_tick, before.odd_rollout
         )
+
+    def prime(self, release: Release, channel: Channel, others: Sequence[Other]) -> None:
+        """Take in all that is known, from the beginning."""
+        self._live_on(release, channel, release.published + release.ticks)
+        self._surround(others, channel, release.ticks)
 
     def rewind(self, tick: int) -> None:
         """Forget what arrived from tick `tick` (of the clock) on: it is not what it was."""
@@ -96,11 +101,6 @@ class Follower:
             known = max(0, tick - control.published)
             less = Control(control.published, control.counts[:known], control.expected[:known])
             self._others[version] = _Watched(watched.own, less)
-
-    def known(self, version: str) -> int:
-        """Up to which age (ticks) the sums of another version were given; 0: not at all."""
-        watched = self._others.get(version)
-        return 0 if watched is None else len(watched.control.counts)
 
     def _live_on(self, release: Release, channel: Channel, until: int) -> Life:
         if self._life is None:

@@ -42,6 +42,7 @@ from missioncontrol.web.rendering import Renderer
 from missioncontrol.web.signature_bugs_api import build_signature_bugs
 from missioncontrol.web.symbols_page import build_symbols_page
 from missioncontrol.web.verdict_pages import build_verdict_pages
+from missioncontrol.web.verdicts_api import build_verdicts_api
 
 if TYPE_CHECKING:
     from missioncontrol.access.accounts import Accounts
@@ -123,6 +124,7 @@ def create_app(
             build_signature_bugs(bugs),
             build_symbols(services),
             build_releases_api(lambda: services.releases, sources.now),
+            build_verdicts_api(lambda: services.verdict_records, lambda: services.courses),
         ],
         lambda: services.accounts,
         services.config,
@@ -134,16 +136,11 @@ def create_app(
 
 def kept_verdicts(services: Services) -> VerdictSource:
     """What the pages of verdicts show: the verdicts that this installation keeps."""
-    from missioncontrol.health.courses import Courses
-    from missioncontrol.health.records import Records
     from missioncontrol.web.verdicts_kept import KeptVerdicts
 
-    config = services.config
-    records = Records(services.engine)
-    courses = Courses(
-        config.lake_path, config.cache_path, config.registry_files, config.query, services.releases.list
+    return KeptVerdicts(
+        lambda: services.verdict_records, lambda: services.courses, lambda: services.blobs, services.registry
     )
-    return KeptVerdicts(lambda: records, lambda: courses, lambda: services.blobs, services.registry)
 
 
 def build_crash_routers(services: Services, access: CrashAccess = CrashAccess()) -> list[APIRouter]:

@@ -11,13 +11,14 @@ from fastapi.responses import Response
 
 from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.health.model import Account, Look, Subject
-from missioncontrol.health.records import MOST_LOOKS, Filter, Record, Records
+from missioncontrol.health.records import MOST_LOOKS, Filter, Record
 from missioncontrol.web.api_route import ApiRoute, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from missioncontrol.health.courses import Courses
+    from missioncontrol.health.records import Records
 
 _Name = Annotated[str | None, Query(description="Only these.")]
 _Needed = Annotated[str, Query(min_length=1)]
