@@ -73,7 +73,7 @@ def ratio_axis(
 
 def flat(axis: Axis) -> Axis:
     """The same, left to right."""
-    ticks = [Tick(100 - tick.at, tick.label) for tick in axis.ticks]
+    ticks = [Tick(round(100 - tick.at, 2), tick.label) for tick in reversed(axis.ticks)]
     return Axis(axis.low, axis.high, lambda value: BOX - axis.place(value), ticks)
 
 

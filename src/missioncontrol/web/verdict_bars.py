@@ -147,15 +147,13 @@ def forest(account: Account) -> Forest:
                 bar(axis, best.low, best.high, best.ratio),
             )
         )
-        seen, expected, share = (
-            _less(everyone, own) if everyone and own and not frozen else (None, None, None)
-        )
+        seen, expected, share = _less(everyone, own) if everyone and own else (None, None, None)
         rows.append(
             SliceRow(
                 "rest",
                 "the rest",
-                seen,
-                expected,
+                None if frozen else seen,
+                None if frozen else expected,
                 share,
                 best.rest,
                 best.rest_low,

@@ -77,6 +77,8 @@ class Plot(msgspec.Struct, frozen=True):
     now: float | None = None
     """The newest point, in percent from the top."""
     stretches: list[Stretch] = []
+    beyond: bool = False
+    """The line goes on above the plot."""
 
 
 def plots_of(course: Course) -> list[Plot]:
@@ -174,7 +176,7 @@ def _evidence_plot(looks: Sequence[Look], x: Axis, alarm: float | None, columns:
     kept: Points = [(look.age_hours, min(max(look.evidence, low), high)) for look in looks]
     says = (
         f"The evidence that it is worse stands at {evidence_words(last.evidence)}; it was at most "
-        f"{evidence_words(most)}. Worse is said from 100 on."
+        f"{evidence_words(most)}. Worse is said from 100 on.{' The plot ends at 10⁸.' if most > high else ''}"
     )
     return Plot(
         "evidence",
@@ -187,6 +189,7 @@ def _evidence_plot(looks: Sequence[Look], x: Axis, alarm: float | None, columns:
         alarm,
         level=scale.share(ALARM),
         level_says="alarm: 100",
+        beyond=most > high,
         now=scale.share(last.evidence),
     )
 

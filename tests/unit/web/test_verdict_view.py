@@ -268,3 +268,8 @@ def test_every_reason_that_the_method_gives_has_words() -> None:
     given = {code for text in texts for code in re.findall(r'"([a-z]+(?:_[a-z]+)+)"', text)} - {"usage_hours"}
     assert {"no_history", "no_events", "used_early", "not_published"} <= given
     assert given <= set(REASONS)
+    page = (SOURCES.parents[1] / "docs" / "reference" / "verdicts.md").read_text()
+    listed = re.findall(
+        r"^\| `(\w+)` \|", page[page.index("| reason | with") :].split("\n\n")[0], re.MULTILINE
+    )
+    assert set(listed) == set(REASONS)
