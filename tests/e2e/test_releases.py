@@ -167,6 +167,11 @@ def test_a_build_that_arrives_steadily_is_inferred_and_replaced_by_what_is_said(
     page = httpx.get(f"{server.url}/releases", headers=PAGE, timeout=30).text
     assert page.count(">inferred</span>") == 2
     assert "Its first pings came before there was a history to compare with" in html.unescape(page)
+    chart = f"{server.url}/measure/Firefox/release/count?time=release"
+    started = re.findall(
+        r"<small>\((first data|inferred release|release)\)", httpx.get(chart, timeout=60).text
+    )
+    assert sorted(started) == ["first data", "inferred release"], "a time that nobody saw is no hour 0"
     assert "had been inferred and is replaced" in put(server, [entry(build_id=built)])
     found = {r["version"]: r for r in releases(server)}
     assert (found["61.0"]["published_at"], found["61.0"]["origin"]) == (T, "imported")

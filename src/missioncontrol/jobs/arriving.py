@@ -7,18 +7,18 @@ when it ends. Nothing is remembered between two looks; two servers that look at 
 from __future__ import annotations
 
 import threading
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
 from missioncontrol.clock import WINDOW_S, system_clock, utc
 from missioncontrol.errors import MissionControlError
+from missioncontrol.health.inference import RECENT
 from missioncontrol.jobs.command import run_command
 from missioncontrol.services import Services
 
 _AFTER_WINDOW_S = 15.0
 """The stream brings the last pings of a window into the lake within seconds."""
-_RECENT = timedelta(seconds=2 * WINDOW_S)
 
 logger = structlog.get_logger()
 
@@ -49,7 +49,7 @@ class Arriving:
             return False
         self._seen = snapshot.version
         # Care of the lake makes new versions too. A file that does not tell its windows may have recent ones.
-        if not any(f.last_window is None or f.last_window >= now - _RECENT for f in snapshot.files):
+        if not any(f.last_window is None or f.last_window >= now - RECENT for f in snapshot.files):
             return False
         code, said = run_command([*self._command, "release", "infer", "--recent"], stop)
         if code and not stop.is_set():
