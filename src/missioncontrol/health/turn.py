@@ -30,8 +30,9 @@ from missioncontrol.state.release_model import Release
 from missioncontrol.state.releases import Releases
 from missioncontrol.verdict.grid import LIFE_TICKS
 from missioncontrol.verdict.judge import WORSE
+from missioncontrol.verdict.tables import TICKS_PER_HOUR
 
-_TABLE = "error_aggregates"
+_TABLE, _ACTIVITY = "error_aggregates", "usage_by_activity"
 _ALWAYS_CURRENT = 2
 
 Tell = Callable[[Sequence[Change], datetime], object]
@@ -55,10 +56,10 @@ class Turn:
 
 @dataclass
 class _Channel:
-    """A channel in memory: by what it was made, and which version of the table it has read."""
+    """A channel in memory: by what it was made, and which versions of the tables it has read."""
 
     made_of: tuple[object, ...]
-    table: int
+    versions: dict[str, int]
     following: Following
 
 
@@ -140,17 +141,19 @@ class Turns:
         end: int,
     ) -> _Channel | None:
         """The channel in memory, with all that arrived before tick `end`; None while the lake has nothing."""
-        snapshot = self._engine.reader.snapshot(_TABLE)
-        if snapshot is None or not snapshot.files:
+        found = (self._engine.reader.snapshot(name) for name in (_TABLE, _ACTIVITY))
+        snapshots = [snapshot for snapshot in found if snapshot is not None]
+        tables = {snapshot.table: snapshot.version for snapshot in snapshots}
+        if _TABLE not in tables:
             return None
         # What is said of the newest itself is no part of what it is compared with.
         named = tuple(replace(each, unfit="") if each == wanted[-1] else each for each in versions)
         names = [each.version for each in wanted]
         made_of = (self._engine.registry().revision, named, tuple(names))
         held = self._channels.get((application, channel))
-        if held is not None and held.made_of == made_of and self._still_right(held, snapshot):
+        if held is not None and held.made_of == made_of and self._still_right(held, snapshots):
             held.following.go_on(end)
-            held.table = snapshot.version
+            held.versions = tables
             return held
         sums = read_sums(self._engine, known, application, channel, moment_of(end), names)
         subjects = [
@@ -159,20 +162,25 @@ class Turns:
             for measure in _measured(sums, each)
         ]
         following = Following(self._engine, sums, subjects, states)
-        held = self._channels[application, channel] = _Channel(made_of, snapshot.version, following)
+        held = self._channels[application, channel] = _Channel(made_of, tables, following)
         return held
 
-    def _still_right(self, held: _Channel, snapshot: Snapshot) -> bool:
+    def _still_right(self, held: _Channel, snapshots: Sequence[Snapshot]) -> bool:
         """Whether what is in memory can be gone on with; rows that are not what they were are forgotten."""
-        changed = changed_from(self._lake_path, snapshot, held.table)
-        if changed is None:
-            return True
-        tick = tick_of(changed)
-        if tick >= held.following.until:
-            return True
-        if tick < held.following.learned:
-            return False  # what was learned is not what it would be now
-        held.following.rewind(tick)
+        following = held.following
+        for snapshot in snapshots:
+            of_activity = snapshot.table == _ACTIVITY
+            since = held.versions.get(snapshot.table, -1)
+            column = "arrival" if of_activity else "window_start"
+            changed = changed_from(self._lake_path, snapshot, since, column=column)
+            if changed is None:
+                continue
+            tick = tick_of(changed)
+            # Rows of activity may be of the hour of their arrival, and of a young version are all read again anyway.
+            if tick < following.learned - (TICKS_PER_HOUR if of_activity else 0):
+                return False  # what was learned is not what it would be now
+            if tick < following.until and not of_activity:
+                following.rewind(tick)
         return True
 
     def _keep(self, made: Sequence[Judged], states: dict[Subject, State], turn: Turn, now: datetime) -> None:

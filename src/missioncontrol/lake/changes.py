@@ -33,9 +33,9 @@ class _Action(msgspec.Struct):
 
 
 def changed_from(
-    lake_path: Path, snapshot: Snapshot, since: int, with_reports: bool = True
+    lake_path: Path, snapshot: Snapshot, since: int, with_reports: bool = True, column: str = "window_start"
 ) -> datetime | None:
-    """The earliest `window_start` whose rows commits after version `since` may have changed; None: there is none.
+    """The earliest `column` whose rows commits after version `since` may have changed; None: there is none.
 
     Where the log no longer has a commit that is the beginning of all times. Without `with_reports` counts of crash
     reports are not looked at.
@@ -48,27 +48,27 @@ def changed_from(
         except OSError:
             return _ALWAYS
         for line in lines:
-            window = _touched(line, with_reports)
+            window = _touched(line, with_reports, column)
             if window is not None:
                 earliest = window if earliest is None else min(earliest, window)
     return earliest
 
 
-def _touched(line: bytes, with_reports: bool) -> datetime | None:
+def _touched(line: bytes, with_reports: bool, column: str) -> datetime | None:
     action = msgspec.json.decode(line, type=_Action)
     if action.add is not None and action.add.data_change:
         if not with_reports and kind_of(action.add.path) == "reports":
             return None
-        return _first_window(action.add)
+        return _first_window(action.add, column)
     if action.remove is not None and action.remove.data_change and kind_of(action.remove.path) != "reports":
         # Counts of reports are made anew as a whole: the files that take their place say which hours they are of.
         return _day(action.remove)
     return None
 
 
-def _first_window(file: _File) -> datetime:
+def _first_window(file: _File, column: str) -> datetime:
     try:
-        text = msgspec.json.decode(file.stats or "{}", type=_Stats).min_values["window_start"]
+        text = msgspec.json.decode(file.stats or "{}", type=_Stats).min_values[column]
         return datetime.fromisoformat(str(text)).astimezone(UTC)
     except (KeyError, ValueError, msgspec.DecodeError):
         return _day(file)
