@@ -29,6 +29,8 @@ COMMANDS = (
     "simulate corpus", "simulate traffic", "config show", "crash bug add", "crash bug list", "crash bug remove", "crash delete", "crash process", "crash reprocess",
     "crash search", "crash show", "crash signature explain", "crash signature try", "crash submit", "symbols list", "symbols missing", "symbols remove", "symbols upload",
     "user add", "user disable", "user enable", "user list", "user password", "user remove", "user scopes", "user seen",
+    "alert channels", "alert rules", "alert log", "alert test", "alert channel add", "alert channel change", "alert channel on",
+    "alert channel off", "alert channel secret", "alert channel remove", "alert rule add", "alert rule remove",
     "token create", "token list", "token revoke",
 )  # fmt: skip
 DAY_NS = 86_400_000_000_000

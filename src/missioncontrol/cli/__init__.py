@@ -28,6 +28,7 @@ _COMMANDS = {
     "symbols": ("symbols", "Upload symbols, and see which are missing."),
     "registry": ("registry", "List and check what is declared: applications, dimensions, measures."),
     "lake": ("lake", "Look at and tidy the lake's tables."),
+    "alert": ("alert", "Tell people and programs when a verdict changes."),
     "user": ("user", "Make and change the users who can sign in, and see who saw what."),
     "token": ("token", "Make, list and revoke API tokens."),
     "simulate": ("simulate", "Write simulated pings to files, or send them to a server."),

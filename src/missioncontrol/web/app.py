@@ -14,6 +14,9 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.staticfiles import StaticFiles
 
 from missioncontrol import __version__
+from missioncontrol.web.alerts_api import build_alerts_api
+from missioncontrol.web.alerts_pages import build_alerts_pages
+from missioncontrol.web.alerts_view import AlertDesk
 from missioncontrol.web.assets import STATIC, load_assets
 from missioncontrol.web.auth.gate import Gate, Surroundings
 from missioncontrol.web.auth.guard import guard_every_route
@@ -131,6 +134,7 @@ def create_app(
         crashes,
         verdicts or kept_verdicts(services),
         lambda: services.releases,
+        AlertDesk(services, sources.now),
     )
 
 
@@ -170,6 +174,7 @@ def compose(
     crashes: CrashSources,
     verdicts: VerdictSource,
     releases: Callable[[], Releases],
+    alerts: AlertDesk,
 ) -> FastAPI:
     """An application of the pages over `sources` and any further routers.
 
@@ -200,6 +205,8 @@ def compose(
     app.include_router(build_signature_pages(crashes, renderer))
     app.include_router(build_report_pages(crashes, renderer))
     app.include_router(build_symbols_page(crashes, renderer))
+    app.include_router(build_alerts_api(alerts))
+    app.include_router(build_alerts_pages(alerts, sources, renderer))
     app.include_router(build_login(accounts, renderer))
     app.include_router(build_profile(accounts, renderer))
     if oidc.issuer:
