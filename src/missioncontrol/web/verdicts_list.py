@@ -17,7 +17,7 @@ from missioncontrol.query.versions import VersionKey, version_key
 from missioncontrol.web.verdict_axes import Axis
 from missioncontrol.web.verdict_bars import Bar, Scale, bar, bar_axis, guilty_of, scale_of
 from missioncontrol.web.verdict_view import verdict_path
-from missioncontrol.web.verdict_words import ORDER, Mark, mark_of, reason_words
+from missioncontrol.web.verdict_words import ORDER, Mark, mark_of
 
 _NAMES = ("application", "channel", "measure")
 FILTERS = (*_NAMES, "verdict")
@@ -52,7 +52,6 @@ class VerdictRow(msgspec.Struct, frozen=True):
     href: str
     sentence: str
     look: Look
-    reasons: list[str]
     ratio: float | None
     """Of those who are worse where it is not everyone, as the interval and the bar."""
     low: float | None
@@ -130,7 +129,6 @@ def _row(one: Account, axis: Axis, title: Callable[[str], str], now: datetime) -
         href=verdict_path(subject),
         sentence=one.sentence,
         look=look,
-        reasons=[reason_words(code) for code in look.reasons],
         ratio=of.ratio,
         low=of.low,
         high=of.high,
