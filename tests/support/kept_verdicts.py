@@ -12,6 +12,7 @@ from missioncontrol.health.calibration import Calibration
 from missioncontrol.health.calibration_store import keep
 from missioncontrol.health.model import Course, Look
 from missioncontrol.health.records import Record, append
+from missioncontrol.health.sentence import sentence
 from missioncontrol.services import Services
 
 
@@ -49,6 +50,8 @@ def _records(course: Course) -> list[Record]:
     for place, look in enumerate(looks):
         told = place in (0, len(looks) - 1) or look.verdict != looks[place - 1].verdict
         kept = msgspec.structs.replace(account, look=look) if told else None
+        if kept and place < len(looks) - 1:
+            kept = msgspec.structs.replace(kept, sentence=sentence(kept, "Main crashes"))
         records.append(Record(account.subject, account.published_at, look, account.baseline, "1", kept))
     return records
 

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from missioncontrol.registry.model import Registry
 
 _CURRENT_FOR_S = 10.0
-_COURSES = 16
+_COURSES = 8
+_LATELY = timedelta(days=3)
+"""So long a channel of which nothing comes any more is still shown, beside others of which there are new looks."""
 _STILL_LOOKED_AT = timedelta(hours=3)
 """Old versions are looked at by the hour; whatever is this much older than the newest look of its channel has ended."""
 _FINE_HOURS = 48.0
@@ -57,7 +59,9 @@ class KeptVerdicts:
         now = time.monotonic()
         held = self._current
         if held is None or now - held[0] > _CURRENT_FOR_S:
-            held = now, [self._account(one) for one in still_looked_at(self._records().current())]
+            records = self._records()
+            found = records.current(since=datetime.now(UTC) - _LATELY) or records.current()
+            held = now, [self._account(one) for one in still_looked_at(found)]
             self._current = held
         return held[1]
 

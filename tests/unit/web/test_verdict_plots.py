@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -25,7 +26,7 @@ def test_ages_grow_to_the_right_and_labels_do_not_touch(hours: float) -> None:
     axis = age_axis(hours)
     assert axis.place(0) == 0 and axis.place(axis.high) == pytest.approx(BOX)
     places = [tick.at for tick in axis.ticks]
-    assert places == sorted(places) and all(b - a >= 9.9 for a, b in zip(places, places[1:], strict=False))
+    assert places == sorted(places) and all(b - a >= 9.9 for a, b in pairwise(places))
     assert axis.ticks[0].label == "0" and all(0 <= at <= 100 for at in places)
 
 
