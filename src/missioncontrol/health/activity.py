@@ -14,7 +14,8 @@ import numpy as np
 
 from missioncontrol.clock import WINDOW_S
 from missioncontrol.health.cells import UNITS, Range, of_channel, of_versions
-from missioncontrol.health.published import Version, moment_of, owners
+from missioncontrol.health.keys import Source, read_keys
+from missioncontrol.health.published import Version, moment_of, owner_of
 from missioncontrol.query.engine import Engine
 from missioncontrol.query.relation import Span
 from missioncontrol.verdict.grid import LIFE_HOURS
@@ -54,35 +55,30 @@ def read_activity(
     relation = engine.relation(TABLE, Span(moment_of(first), moment_of(until)))
     ends = f"epoch_us(arrival) // 1000000 + greatest(coalesce(arrival_length_s, {WINDOW_S}), 0)"
     known = f"CAST(({ends} + {WINDOW_S - 1}) // {WINDOW_S} AS BIGINT)"
-    sql = (
-        f"SELECT version, build_id, {known}, CAST(epoch_us(activity) // {WINDOW_S * 1_000_000} AS BIGINT), "
-        f"CAST(greatest(coalesce(activity_length_s, 1800) // {WINDOW_S}, 1) AS BIGINT), "
-        f"CAST(sum({_UNITS}) AS BIGINT), CAST(sum(greatest(coalesce(starts, 0), 0)) AS BIGINT) "
-        f"FROM {relation} WHERE {mine} AND activity IS NOT NULL AND arrival >= ? AND {known} <= ? AND ({wanted}) "
-        "GROUP BY ALL"
-    )
-    names = owners(versions)
-    parts: dict[str, list[list[Ints]]] = {each.version.version: [] for each in ranges}
-    for batch in engine.arrow(sql, [*values, moment_of(first), until, *more]):
-        builds = list(zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True))
-        owner = {key: _owner(key[0], key[1], names) for key in set(builds)}
-        codes = {version: code for code, version in enumerate(parts)}
-        of_row = np.array([codes.get(owner[key], -1) for key in builds])
-        columns = [batch.column(i).to_numpy() for i in range(2, 7)]
-        for version, code in codes.items():
-            here = of_row == code
-            if here.any():
-                parts[version].append([column[here] for column in columns])
+    where = f"{mine} AND activity IS NOT NULL AND arrival >= ? AND {known} <= ? AND ({wanted})"
+    source = Source(relation, where, (*values, moment_of(first), until, *more))
+    selected = [
+        known,
+        f"CAST(epoch_us(activity) // {WINDOW_S * 1_000_000} AS BIGINT)",
+        f"CAST(greatest(coalesce(activity_length_s, 1800) // {WINDOW_S}, 1) AS BIGINT)",
+        _UNITS,
+        "CAST(greatest(coalesce(starts, 0), 0) AS BIGINT)",
+    ]
+    keys = read_keys(engine, source, ("version", "build_id"))
+    owner = owner_of(versions)
+    codes = {each.version.version: code for code, each in enumerate(ranges)}
+    of_key = np.array([codes.get(owner(*key), -1) for key in keys.values], np.int16)
+    pieces = [[of_key[found], *columns] for found, columns in keys.rows(engine, source, selected)]
+    if not pieces:
+        return {}
+    of_row, *found_columns = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    order = np.argsort(of_row, kind="stable")
+    edges = np.searchsorted(of_row[order], np.arange(len(ranges) + 1))
     return {
-        version: ActivityRows(*(np.concatenate(column) for column in zip(*pieces, strict=True)))
-        for version, pieces in parts.items()
-        if pieces
+        version: ActivityRows(*(column[order[edges[code] : edges[code + 1]]] for column in found_columns))
+        for version, code in codes.items()
+        if edges[code] < edges[code + 1]
     }
-
-
-def _owner(version: str | None, build_id: str | None, names: dict[str, tuple[str, ...]]) -> str:
-    published_as = names.get(build_id, ()) if build_id else ()
-    return (version or "") if version in published_as or not published_as else published_as[0]
 
 
 def activity_of(rows: ActivityRows, published: int, until: int) -> Activity:

@@ -1,19 +1,19 @@
 """Rows of the lake for verdicts, as columns of integers: by version, tick of arrival and stratum.
 
 Usage hours are whole multiples of 2^-40 h (`docs/adr/0004`), so that every sum is one of integers and no order of rows,
-files or imports can show. Rows are not grouped in SQL: finding a row's stratum by the hash of its key costs a third.
+files or imports can show.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from missioncontrol.health.published import Version, moment_of, owners
+from missioncontrol.health.keys import Source, read_keys
+from missioncontrol.health.published import Version, moment_of, owner_of
 from missioncontrol.lake.tables import lake_tables
 from missioncontrol.query import dialect
 from missioncontrol.query.engine import Engine
@@ -21,9 +21,6 @@ from missioncontrol.query.relation import Span
 from missioncontrol.query.statement import Parameter
 from missioncontrol.registry.model import Measure
 from missioncontrol.verdict.tables import Ints
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 TABLE = "error_aggregates"
 UNITS = 2.0**40
@@ -116,77 +113,50 @@ def read_cells(
     """
     present = {c.name for c in lake_tables(engine.registry())[TABLE].columns}
     dimensions = tuple(name for name in DIMENSIONS if name in present)
-    strata_of = _dense_rank(dimensions)
     first, end = min(each.first for each in ranges), max(each.end for each in ranges)
     relation = engine.relation(TABLE, Span(moment_of(first), moment_of(end - 1)))
     mine, values = of_channel(application, channel)
     wanted, more = of_versions(ranges, "window_start")
-    keys = [dialect.name(name) for name in ("version", "build_id", *dimensions)]
-    read = (
-        f"WITH r AS (SELECT *, hash({', '.join(keys)}) AS k FROM {relation} "
-        f"WHERE {mine} AND window_start >= ? AND window_start < ? AND ({wanted})), "
-        f"keys AS (SELECT k, {', '.join(keys)}, {_COUNTED} FROM r GROUP BY ALL), "
-        f"codes AS (SELECT *, {strata_of} AS stratum, {_dense_rank(('version', 'build_id'))} AS build FROM keys) "
-    )
-    parameters = [*values, moment_of(first), moment_of(end), *more]
-    counted = ", ".join(f"count({dialect.name(m.name)}) AS n{i}" for i, m in enumerate(measures))
-    sums = ", ".join(f"sum(n{i})" for i in range(len(measures)))
-    keyed = engine.arrow(
-        read.replace(_COUNTED, counted)
-        + f"SELECT stratum, build, {', '.join(keys)}, {sums} FROM codes GROUP BY ALL ORDER BY stratum, build",
-        parameters,
-    )
-    names = owners(versions)
-    version_of: dict[int, str] = {}
-    strata: dict[int, tuple[str, ...]] = {}
+    where = f"{mine} AND window_start >= ? AND window_start < ? AND ({wanted})"
+    source = Source(relation, where, (*values, moment_of(first), moment_of(end), *more))
+    counted = [f"count({dialect.name(m.name)})" for m in measures]
+    keys = read_keys(engine, source, ("version", "build_id", *dimensions), counted)
+    owner = owner_of(versions)
+    codes = {each.version.version: code for code, each in enumerate(ranges)}
+    of_key = np.array([codes.get(owner(key[0], key[1]), -1) for key in keys.values], np.int16)
+    told = [tuple(value or "" for value in key[2:]) for key in keys.values]
+    strata = tuple(sorted(set(told)))
+    place = {stratum: code for code, stratum in enumerate(strata)}
+    stratum_of_key = np.array([place[stratum] for stratum in told], np.int32)
     measured: dict[str, set[str]] = {}
-    for batch in keyed:
-        for stratum, build, version, build_id, *rest in zip(
-            *(column.to_pylist() for column in batch.columns), strict=True
-        ):
-            published_as = names.get(build_id, ()) if build_id else ()
-            owner = version if version in published_as or not published_as else published_as[0]
-            version_of[build] = owner or ""
-            strata[stratum] = tuple(value or "" for value in rest[: len(dimensions)])
-            had = zip(measures, rest[len(dimensions) :], strict=True)
-            measured.setdefault(version_of[build], set()).update(m.name for m, n in had if n)
-    selected = ", ".join(f"{units_of(m)} AS u{i}" for i, m in enumerate(measures))
-    batches = engine.arrow(
-        read.replace(_COUNTED, "1")
-        + f"SELECT CAST(build AS INTEGER), CAST(stratum AS INTEGER), {TICK}, {selected} FROM r JOIN codes USING (k)",
-        parameters,
-    )
-    rows = _by_version(version_of, ranges, batches, [m.name for m in measures])
-    listed = tuple(strata[code] for code in range(1, len(strata) + 1))
-    return Cells(dimensions, listed, rows, {version: frozenset(had) for version, had in measured.items()})
+    for key, counts in zip(keys.values, keys.sums, strict=True):
+        had = (m.name for m, n in zip(measures, counts, strict=True) if n)
+        measured.setdefault(owner(key[0], key[1]), set()).update(had)
+    parts: list[list[list[npt.NDArray[np.generic]]]] = [[] for _ in measures]
+    for found, columns in keys.rows(engine, source, [TICK, *map(units_of, measures)]):
+        ticks, *units = columns
+        of_row = of_key[found]
+        for piece, amounts in zip(parts, units, strict=True):
+            some = np.flatnonzero(amounts)
+            piece.append([of_row[some], ticks[some], stratum_of_key[found[some]], amounts[some]])
+    rows: dict[tuple[str, str], Rows] = {}
+    for measure, pieces in zip(measures, parts, strict=True):
+        rows |= {(measure.name, version): each for version, each in _by_version(pieces, ranges).items()}
+    return Cells(dimensions, strata, rows, {version: frozenset(had) for version, had in measured.items()})
 
 
-def _by_version(
-    version_of: dict[int, str],
-    ranges: Sequence[Range],
-    batches: Iterable[pa.RecordBatch],
-    names: Sequence[str],
-) -> dict[tuple[str, str], Rows]:
-    parts: dict[str, list[tuple[Codes, Codes, Codes, Ints]]] = {name: [] for name in names}
-    for batch in batches:
-        builds, strata, ticks, *units = (column.to_numpy() for column in batch.columns)
-        for name, values in zip(names, units, strict=True):
-            some = np.flatnonzero(values)
-            parts[name].append((builds[some], strata[some] - 1, ticks[some], values[some]))
+def _by_version(pieces: list[list[npt.NDArray[np.generic]]], ranges: Sequence[Range]) -> dict[str, Rows]:
+    """The rows of each version within its range."""
+    if not pieces:
+        return {}
+    codes, *columns = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    order = np.argsort(codes, kind="stable")
+    ends = np.searchsorted(codes[order], np.arange(len(ranges) + 1))
     found = {}
-    for name, pieces in parts.items():
-        if not pieces:
-            continue
-        builds, strata, ticks, values = (np.concatenate(column) for column in zip(*pieces, strict=True))
-        for each in ranges:
-            mine = [build for build, version in version_of.items() if version == each.version.version]
-            here = np.isin(builds, mine) if len(mine) != 1 else builds == mine[0]
-            here &= (ticks >= each.first) & (ticks < each.end)
-            found[name, each.version.version] = Rows(ticks[here], strata[here], values[here])
+    for code, each in enumerate(ranges):
+        ticks, strata, units = (column[order[ends[code] : ends[code + 1]]] for column in columns)
+        if len(ticks) and (ticks.min() < each.first or ticks.max() >= each.end):
+            inside = (ticks >= each.first) & (ticks < each.end)
+            ticks, strata, units = ticks[inside], strata[inside], units[inside]
+        found[each.version.version] = Rows(ticks, strata, units)
     return found
-
-
-def _dense_rank(names: Sequence[str]) -> str:
-    if not names:
-        return "1"
-    return f"dense_rank() OVER (ORDER BY {', '.join(dialect.name(name) for name in names)})"

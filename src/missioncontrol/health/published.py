@@ -5,7 +5,7 @@ Verdicts are of versions, never of builds. A version is published when the earli
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -53,13 +53,22 @@ def versions_of(known: Iterable[Release], application: str, channel: str) -> tup
     return tuple(sorted(found, key=lambda each: (each.published_at, version_key(each.version), each.version)))
 
 
-def owners(versions: Sequence[Version]) -> dict[str, tuple[str, ...]]:
-    """Build id -> the versions that it was published as, the first one first."""
-    found: dict[str, tuple[str, ...]] = {}
+def owner_of(versions: Sequence[Version]) -> Callable[[str | None, str | None], str]:
+    """From a row's version and build id to the version that it counts for.
+
+    That is what its build was published as (the first of several, unless it names another of them); a row whose build
+    is not known counts for the version that it names.
+    """
+    builds: dict[str, tuple[str, ...]] = {}
     for each in versions:
         for build in each.builds:
-            found[build] = (*found.get(build, ()), each.version)
-    return found
+            builds[build] = (*builds.get(build, ()), each.version)
+
+    def owner(version: str | None, build_id: str | None) -> str:
+        published_as = builds.get(build_id, ()) if build_id else ()
+        return (version or "") if not published_as or version in published_as else published_as[0]
+
+    return owner
 
 
 def _version(version: str, releases: list[Release]) -> Version:

@@ -47,7 +47,10 @@ _NAMED = ("os_name", "os_version", "architecture", "country")
 
 
 def _worse(account: Account, look: Look) -> str:
-    return f"worse{_compared(account, look)}{_where(account)}{_first(look)}, {_counts(look)}{_now(look)}"
+    sure = ", odds of a false alarm under 1 in 100" if look.since is not None else ""
+    first = f"first crossed {look.since:%Y-%m-%d %H:%M} UTC, " if look.since is not None else ""
+    compared = f"{_compared(account, look)}{sure}{_where(account)}"
+    return f"worse{compared}; {first}{_counts(look)}{_now(look)}"
 
 
 def _better(account: Account, look: Look) -> str:
@@ -62,7 +65,13 @@ def _too_early(account: Account, look: Look) -> str:
     if "not_published" in look.reasons:
         return f"too early to say, it is published in {span(-look.age_hours)}"
     if "no_history" in look.reasons:
-        return f"too early to say, no earlier release to compare with is known{_seen_alone(look)}"
+        earlier = len(account.predecessors)
+        none = (
+            f"none of {earlier} earlier releases can be compared with"
+            if earlier
+            else "no earlier release is known"
+        )
+        return f"too early to say, {none}{_seen_alone(look)}"
     if look.ratio is None or look.low is None or look.high is None:
         return f"too early to say, nothing has been reported yet at {span(look.age_hours)}{_due(look)}"
     known = f"anything from {times(look.low)} to {times(look.high)} times what was to be expected is possible"
@@ -117,12 +126,6 @@ def _where(account: Account) -> str:
     rest = f", {times(best.rest)} times elsewhere" if best.rest is not None else ""
     also = f", or perhaps {users(near[0].where)}" if near else ""
     return f"; it is {users(best.where)}: {times(best.ratio)} times there{rest}{also}"
-
-
-def _first(look: Look) -> str:
-    if look.since is None:
-        return ""
-    return f"; first crossed {look.since:%Y-%m-%d %H:%M} UTC, odds of a false alarm under 1 in 100"
 
 
 def _now(look: Look) -> str:

@@ -57,12 +57,9 @@ def oddities(
 
     adopted = np.log(np.maximum(life.reported, 1e-9) / pings_before)
     usual = at(ages, baseline.adoption.mean(axis=0))
-    sd = at(
-        ages,
-        np.maximum(
-            baseline.adoption.std(axis=0, ddof=1) if baseline.releases > 1 else 0.0, _ROLLOUT_LEAST_SD
-        ),
-    )
+    alone = baseline.releases < 2
+    own = np.zeros(len(KNOT_HOURS)) if alone else baseline.adoption.std(axis=0, ddof=1)
+    sd = at(ages, np.maximum(own, _ROLLOUT_LEAST_SD))
     sd = np.sqrt(sd**2 + 4 / np.maximum(life.reported, 1e-9))
     odd = (np.abs(adopted - usual) > _ROLLOUT_SDS * sd) & (ages >= _ROLLOUT_FROM_HOURS)
     odd = np.logical_or.accumulate(odd) | odd_before
