@@ -210,6 +210,8 @@ class Jobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Days that are made by themselves when they were missed, or when pings came late."""
     attempts: int = 3
     """How often a day that fails is tried."""
+    infer_releases: bool = True
+    """Keep builds that arrive steadily, and that nobody named, as releases."""
 
 
 class Stackwalk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

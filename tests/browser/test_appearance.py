@@ -17,6 +17,7 @@ PAGES = [
     "/measure/Firefox/beta/usage_hours",
     "/pipeline",
     "/history",
+    "/releases",
     "/docs/api",
 ]
 CONTRAST = """() => {

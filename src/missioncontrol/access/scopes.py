@@ -13,7 +13,7 @@ from missioncontrol.errors import BadRequest
 MEANINGS = {
     "read": "aggregates, SQL, pages and crash reports without what is protected",
     "protected": "raw pings, raw dumps, ids of clients, URLs, comments, e-mails, memory contents",
-    "reprocess": "have days, measures and crashes made again; say which bugs signatures have",
+    "reprocess": "have days, measures and crashes made again; say which bugs signatures have and what was released",
     "symbols": "upload symbols",
     "ingest": "send crash reports for products that ask for a key",
     "admin": "all of these, and what changes the installation",

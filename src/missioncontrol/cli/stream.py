@@ -130,10 +130,19 @@ def _jobs(settings: Settings, services: Services, stop: threading.Event) -> None
     """Run jobs, once the stream has begun: what they load would hold it up."""
     if stop.wait(_JOBS_AFTER_S):
         return
+    import threading
+
+    from missioncontrol.jobs.arriving import Arriving
     from missioncontrol.jobs.scheduler import Scheduler, command_of
 
     services.config.data.mkdir(parents=True, exist_ok=True)
-    Scheduler(services, command_of(str(services.config.data), settings.file)).run(stop)
+    command = command_of(str(services.config.data), settings.file)
+    arriving = threading.Thread(
+        target=Arriving(services, command).run, args=(stop,), name="arriving", daemon=True
+    )
+    arriving.start()
+    Scheduler(services, command).run(stop)
+    arriving.join()
 
 
 def _verdicts(settings: Settings, services: Services, stop: threading.Event) -> None:

@@ -115,7 +115,6 @@ class Judging:
             services.releases,
             lambda changes, now: services.alerts.take(changes, now),
         )
-        self._inferred = False
         self._seen: int | None = None
         self._late_rows, self._late_again = 0, 0.0
         self._status = TurnStatus(os.getpid(), datetime.now(UTC))
@@ -147,8 +146,7 @@ class Judging:
                     stop.wait(_LOOK_S)
 
     def turn(self, until: datetime, now: datetime) -> TurnStatus:
-        """Make a turn: what is known of releases, then what is said of them. Raises as `Turns.run()` does."""
-        self._infer(now)
+        """Make a turn. Raises as `Turns.run()` does."""
         turn = self._turns.run(until, now)
         before = self._status
         self._status = TurnStatus(
@@ -170,18 +168,6 @@ class Judging:
                 failed=len(turn.failed), took_s=round(turn.took_s, 3),
             )  # fmt: skip
         return self._status
-
-    def _infer(self, now: datetime) -> None:
-        """Releases that nobody named; what fails of it is told, and stops no verdict."""
-        from missioncontrol.health.inference import infer
-
-        try:
-            infer(self._services.engine, self._services.releases, now, recent=self._inferred)
-            self._inferred = True
-        except MissionControlError as error:
-            logger.error("inference_failed", code=error.code, message=error.message)
-        except Exception:
-            logger.exception("inference_failed")
 
     def _named(self) -> int:
         """Changes when anything was said of releases: a turn for it need not wait for the next window."""

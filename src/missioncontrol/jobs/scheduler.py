@@ -6,8 +6,6 @@ of it harms nobody. What it does, it notes itself; here only what it can no long
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import threading
 from collections import Counter
@@ -18,16 +16,14 @@ import structlog
 from missioncontrol.clock import system_clock, utc
 from missioncontrol.errors import MissionControlError
 from missioncontrol.file_lock import try_lock
+from missioncontrol.jobs.command import run_command
 from missioncontrol.jobs.due import daily_time, due_days, may_try, plan_for
 from missioncontrol.lake.plan import day
-from missioncontrol.processes import PARENT
 from missioncontrol.services import Services
 from missioncontrol.telemetry.backfill_plan import ARCHIVE, CRASHES, JOB, Plan, arguments, plan_of
 
 _POLL_S = 3.0
 _DUE_EVERY_POLLS = 10
-_NICENESS = 10
-_STOP_WAIT_S = 15.0
 
 logger = structlog.get_logger()
 
@@ -93,26 +89,9 @@ class Scheduler:
 
     def _make(self, plan: Plan, origin: str, stop: threading.Event) -> None:
         """Make a plan in a process of its own; one that is stopped with the server goes on when it is started again."""
-        process = subprocess.Popen(
-            [*self._command, *_arguments(plan), "--origin", origin],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, PARENT: str(os.getpid())},
-        )
-        os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
-        said = _Tail(process)
-        while process.poll() is None:
-            if stop.wait(0.2):
-                process.terminate()
-                try:
-                    process.wait(_STOP_WAIT_S)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
-        if process.returncode and not stop.is_set():
-            self._note_failure(plan, process.returncode, said.last)
+        code, said = run_command([*self._command, *_arguments(plan), "--origin", origin], stop)
+        if code and not stop.is_set():
+            self._note_failure(plan, code, said)
 
     def _note_failure(self, plan: Plan, code: int, said: str) -> None:
         """A process that could not say itself how it went: refused before it began, or killed."""
@@ -121,20 +100,6 @@ class Scheduler:
         logger.warning("job_failed", job=JOB, arguments=arguments(plan), code=code, said=said)
         if run is not None and run.status in ("waiting", "running"):
             self._services.runs.finish(run, "failed", said or f"The process ended with code {code}.", now)
-
-
-class _Tail:
-    """Reads what a process says, so that it never waits to be heard, and keeps its last line."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.last = ""
-        self._process = process
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def _listen(self) -> None:
-        assert self._process.stderr
-        for line in self._process.stderr:
-            self.last = line.strip() or self.last
 
 
 def _arguments(plan: Plan) -> list[str]:

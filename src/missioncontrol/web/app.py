@@ -36,6 +36,8 @@ from missioncontrol.web.history_pages import build_history_pages
 from missioncontrol.web.pages import PageSources, build_pages, build_pipeline_api
 from missioncontrol.web.pipeline import Takes
 from missioncontrol.web.refusals import install_refusals
+from missioncontrol.web.release_pages import build_release_pages
+from missioncontrol.web.releases_api import build_releases_api
 from missioncontrol.web.rendering import Renderer
 from missioncontrol.web.signature_bugs_api import build_signature_bugs
 from missioncontrol.web.symbols_page import build_symbols_page
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
     from missioncontrol.ingest.crash.collector import Collector
     from missioncontrol.ingest.edge import Edge
     from missioncontrol.services import Services
-    from missioncontrol.state.releases import Release
+    from missioncontrol.state.releases import Release, Releases
 
 
 def create_app(
@@ -114,11 +116,13 @@ def create_app(
             build_deleted_crashes(lambda: services.crash_deletions),
             build_signature_bugs(bugs),
             build_symbols(services),
+            build_releases_api(lambda: services.releases, sources.now),
             build_verdicts_api(lambda: services.verdict_records, lambda: services.courses),
         ],
         lambda: services.accounts,
         services.config,
         crashes,
+        lambda: services.releases,
     )
 
 
@@ -147,6 +151,7 @@ def compose(
     accounts: Callable[[], Accounts],
     config: Config,
     crashes: CrashSources,
+    releases: Callable[[], Releases],
 ) -> FastAPI:
     """An application of the pages over `sources` and any further routers.
 
@@ -170,6 +175,7 @@ def compose(
     app.include_router(build_pipeline_api(sources.pipeline, sources.record))
     app.include_router(build_history_api(sources.history, sources.now))
     app.include_router(build_pages(sources, renderer))
+    app.include_router(build_release_pages(sources, releases, renderer))
     app.include_router(build_history_pages(sources, renderer))
     app.include_router(build_crash_pages(crashes, renderer))
     app.include_router(build_signature_pages(crashes, renderer))

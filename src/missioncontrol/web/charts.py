@@ -137,11 +137,14 @@ def _with_starts(lines: Sequence[Line], question: Question, lookup: Lookup, rele
 def _started(line: Line, group: str, published: Sequence[Release], first: datetime | None) -> Line:
     if not line.drawn:
         return line
-    known = [
-        r.published_at for r in published if (r.version if group == "version" else r.build_id) == line.label
-    ]
-    if known:
-        return msgspec.structs.replace(line, started=floor(min(known), WINDOW), started_by="release")
+    of_line = [r for r in published if (r.version if group == "version" else r.build_id) == line.label]
+    said = [r.published_at for r in of_line if r.origin != "inferred"]
+    # An inferred one that is excluded has a time that nobody could see.
+    inferred = [r.published_at for r in of_line if r.origin == "inferred" and r.status == "accepted"]
+    if said or inferred:
+        started = floor(min(said or inferred), WINDOW)
+        by = "release" if said else "inferred release"
+        return msgspec.structs.replace(line, started=started, started_by=by)
     return msgspec.structs.replace(line, started=first, started_by="first data" if first else "")
 
 
