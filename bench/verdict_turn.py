@@ -66,7 +66,11 @@ def measure_turns(services: Services, turns: int) -> None:
     timed("go_on", "read", spent)
     timed("judge", "judge", spent)
     taking = Turns(
-        services.config.lake_path, services.engine, services.writer, services.releases, lambda changes, now: None
+        services.config.lake_path,
+        services.engine,
+        services.writer,
+        services.releases,
+        lambda changes, now: None,
     )
     born = START + timedelta(minutes=5 * (RELEASES - 1) * LIFE_TICKS)
     first = taking.run(born + timedelta(minutes=5 * AGE_TICKS), START)
@@ -81,7 +85,9 @@ def measure_turns(services: Services, turns: int) -> None:
     print(f"{turns} turns of {int(np.median(looks))} looks with {min(slices)} to {max(slices)} slices each")
     for name, values in (("reading", read), ("judging", judge), ("a whole turn", all_of_it)):
         middle, most = float(np.median(values)), float(values.max())
-        print(f"{name:>14}: {middle:.2f} s of a processor (most {most:.2f}); bar over it: {BAR_S / middle:.1f}x")
+        print(
+            f"{name:>14}: {middle:.2f} s of a processor (most {most:.2f}); bar over it: {BAR_S / middle:.1f}x"
+        )
     print(f"largest resident size: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 
@@ -134,7 +140,9 @@ def make_channel(services: Services, channel: str, seed: int, clients: int, meas
         }  # fmt: skip
         for i, dimension in enumerate(DIMENSIONS):
             names = pa.array([values[i] for values in STRATA])
-            rows[dimension] = pa.DictionaryArray.from_arrays(pa.array(code.astype(np.int32)), names).cast(pa.string())
+            rows[dimension] = pa.DictionaryArray.from_arrays(pa.array(code.astype(np.int32)), names).cast(
+                pa.string()
+            )
         for name, each in zip(measures, counts, strict=True):
             rows[name] = pa.array(each[tick, code].astype(np.int64))
         table = pa.table(rows)

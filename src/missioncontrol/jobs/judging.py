@@ -1,6 +1,6 @@
 """Judges releases while the server runs: a turn for each 5-minute window that is over and wholly in the lake.
 
-Judging needs much memory and no haste, so it is a process of its own at a low priority, begun when there is something
+Judging needs much memory and no haste, so it is a process of its own, begun when there is something
 to judge (`Judges`); in it, `Judging` waits for windows and makes the turns. Of all processes of an installation one
 judges.
 """
@@ -35,7 +35,6 @@ _SETTLE_S = 2.0
 _PATIENCE = timedelta(minutes=15)
 """A stream that is so far behind is not waited for: late rows change later looks."""
 _LATE_EVERY_S = 20.0
-_NICENESS = 10
 _TABLE = "error_aggregates"
 
 logger = structlog.get_logger()
@@ -121,7 +120,6 @@ class Judging:
 
     def run(self, stop: threading.Event) -> None:
         """Make turns until `stop` is set; waits while another process judges this data folder."""
-        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
         with (self._services.config.data / "verdicts.lock").open("w") as lock:
             while not try_lock(lock):
                 if stop.wait(_POLL_S):
