@@ -15,8 +15,8 @@ from tests.support.release_trains import Story, tell
 from missioncontrol.services import Services
 from missioncontrol.simulate.trains.export import Written, write_train
 from missioncontrol.simulate.trains.world import STRATA
-from missioncontrol.state.releases import Release as Published
 from missioncontrol.state.release_file import parse_releases
+from missioncontrol.state.releases import Release as Published
 from missioncontrol.verdict.nowcast import FINE
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Activity, Channel, Release, Strata
 

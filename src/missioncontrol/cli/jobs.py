@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _HEADINGS = ("run", "state", "what", "by", "tries", "started", "took")
 _RIGHT = ("run", "tries", "took")
+_NICENESS = 10
 
 
 @click.group("jobs")
@@ -124,6 +125,7 @@ def verdicts(settings: Settings, follow: bool, as_json: bool) -> None:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: stop.set())
             end_with_parent(stop.set)
+            os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
             judging.run(stop)
             return
         now = utc(system_clock())

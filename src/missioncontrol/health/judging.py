@@ -25,7 +25,8 @@ from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Floats, Ints, R
 
 _DAY = 24 * TICKS_PER_HOUR
 _LEFT_SHARE = 0.02
-_SILENT_EXPECTED = 30.0
+# Fewer are no surprise; from some 7 bursts on no event at all would pass for an improvement.
+_SILENT_BURSTS = 6.0
 _ACTIVITY_SHARE = 0.5
 _ACTIVITY_FROM = 2 * TICKS_PER_HOUR
 _EARLY_SHARE = 0.05
@@ -127,7 +128,8 @@ def _problems(sums: ChannelSums, case: Case, release: Release, found: Looks) -> 
     some = day_before >= 0
     start = np.maximum(day_before, 0)
     lately = expected - np.where(some, expected[start], 0.0)
-    silent = (counts - np.where(some, counts[start], 0.0) <= 0) & (lately >= _SILENT_EXPECTED)
+    bursts = lately / case.baseline.phi if case.baseline else lately
+    silent = (counts - np.where(some, counts[start], 0.0) <= 0) & (bursts >= _SILENT_BURSTS)
     problems = [("no_events", silent)]
     if case.nowcast and release.activity is not None:
         # Rows of activity that do not come would pass for hours that were not used.

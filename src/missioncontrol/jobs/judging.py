@@ -1,6 +1,6 @@
 """Judges releases while the server runs: a turn for each 5-minute window that is over and wholly in the lake.
 
-Judging needs much memory and no haste, so it is a process of its own at a low priority, begun when there is something
+Judging needs much memory and no haste, so it is a process of its own, begun when there is something
 to judge (`Judges`); in it, `Judging` waits for windows and makes the turns. Of all processes of an installation one
 judges.
 """
@@ -35,7 +35,6 @@ _SETTLE_S = 2.0
 _PATIENCE = timedelta(minutes=15)
 """A stream that is so far behind is not waited for: late rows change later looks."""
 _LATE_EVERY_S = 20.0
-_NICENESS = 10
 _TABLE = "error_aggregates"
 
 logger = structlog.get_logger()
@@ -115,14 +114,12 @@ class Judging:
             services.releases,
             lambda changes, now: services.alerts.take(changes, now),
         )
-        self._inferred = False
         self._seen: int | None = None
         self._late_rows, self._late_again = 0, 0.0
         self._status = TurnStatus(os.getpid(), datetime.now(UTC))
 
     def run(self, stop: threading.Event) -> None:
         """Make turns until `stop` is set; waits while another process judges this data folder."""
-        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
         with (self._services.config.data / "verdicts.lock").open("w") as lock:
             while not try_lock(lock):
                 if stop.wait(_POLL_S):
@@ -147,8 +144,7 @@ class Judging:
                     stop.wait(_LOOK_S)
 
     def turn(self, until: datetime, now: datetime) -> TurnStatus:
-        """Make a turn: what is known of releases, then what is said of them. Raises as `Turns.run()` does."""
-        self._infer(now)
+        """Make a turn. Raises as `Turns.run()` does."""
         turn = self._turns.run(until, now)
         before = self._status
         self._status = TurnStatus(
@@ -170,18 +166,6 @@ class Judging:
                 failed=len(turn.failed), took_s=round(turn.took_s, 3),
             )  # fmt: skip
         return self._status
-
-    def _infer(self, now: datetime) -> None:
-        """Releases that nobody named; what fails of it is told, and stops no verdict."""
-        from missioncontrol.health.inference import infer
-
-        try:
-            infer(self._services.engine, self._services.releases, now, recent=self._inferred)
-            self._inferred = True
-        except MissionControlError as error:
-            logger.error("inference_failed", code=error.code, message=error.message)
-        except Exception:
-            logger.exception("inference_failed")
 
     def _named(self) -> int:
         """Changes when anything was said of releases: a turn for it need not wait for the next window."""

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from missioncontrol.verdict.strata import POOLED, Slice
+from missioncontrol.verdict.strata import NAMELESS, Slice
 from missioncontrol.verdict.tables import Floats, Strata
 
 _THETAS = np.arange(0, 2.4001, 0.05)
@@ -32,15 +32,13 @@ class Explanation:
 
 def hypotheses(strata: Strata, hours: Floats) -> list[Slice]:
     """Everywhere; every value of a dimension; OS versions and OS with architecture; OS version with architecture."""
-    total = max(hours.sum(), 1e-9)
+    total, used = max(hours.sum(), 1e-9), hours > 0
     found: dict[bytes, Slice] = {}
     for part in _named(strata):
-        share = hours[part.members].sum() / total
-        if part.level and (share <= 0 or (_of_country(part) and share < _SMALL_COUNTRY)):
+        share, members = hours[part.members].sum() / total, part.members[used]
+        if part.level and (share <= 0 or members.all() or (_of_country(part) and share < _SMALL_COUNTRY)):
             continue
-        found.setdefault(
-            part.members.tobytes(), part
-        )  # the same users by another name are no other explanation
+        found.setdefault(members.tobytes(), part)  # the same users by another name are no other explanation
     return list(found.values())
 
 
@@ -61,7 +59,7 @@ def _named(strata: Strata) -> tuple[Slice, ...]:
         keys = [tuple(stratum[place] for place in places) for stratum in strata.values]
         for values in sorted(set(keys)):
             members = np.array([key == values for key in keys])
-            if POOLED not in values and not members.all():
+            if not any(value in NAMELESS for value in values):
                 found.append(Slice(tuple(zip(names, values, strict=True)), members, len(names)))
     return tuple(found)
 

@@ -13,7 +13,9 @@ _PSEUDO_EFFECT = 5.0
 _PSEUDO_RATE = 25.0
 _SMALL_COUNTRY = 0.02
 POOLED = "(other)"
-"""Value of strata that hold what was too small, or too new, for one of their own; it names no users."""
+"""Value of strata that hold what was too small, or too new, for one of their own."""
+NAMELESS = (POOLED, "")
+"""Values that name no users: of pools, and of rows that do not say."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def stratum_rates(counts: Floats, hours: Floats, strata: Strata, phi: float) -> 
 def slices(strata: Strata, hours: Floats) -> tuple[Slice, ...]:
     """The whole, then each value of each dimension; of countries those with 2 % of the hours.
 
-    A value that holds everyone, or nobody's hours, is no slice of its own; nor is `POOLED`.
+    A value that holds everyone, or nobody's hours, is no slice of its own; nor is one that names nobody.
     """
     found = [Slice((), np.ones(len(strata.values), bool), 0)]
     total = max(hours.sum(), 1e-9)
@@ -55,8 +57,8 @@ def slices(strata: Strata, hours: Floats) -> tuple[Slice, ...]:
             members = np.array([values[place] == value for values in strata.values])
             share = hours[members].sum() / total
             if (
-                value == POOLED
-                or members.all()
+                value in NAMELESS
+                or members[hours > 0].all()
                 or share <= 0
                 or (dimension == "country" and share < _SMALL_COUNTRY)
             ):

@@ -1,0 +1,232 @@
+"""Whatever a lake holds, a verdict or a reason in words: never an error, never a confident answer without data."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+from tests.support.small_channel import SYSTEMS, SmallChannel, published, release, rows_of
+
+from missioncontrol.health.model import Course
+
+
+def kinds(course: Course) -> set[str]:
+    return {look.verdict for look in course.looks}
+
+
+def reasons(course: Course) -> set[str]:
+    return {reason for look in course.looks for reason in look.reasons}
+
+
+def with_candidate(channel: SmallChannel, **odd: object) -> Course:
+    """Eight ordinary versions and a ninth."""
+    channel.history()
+    channel.take(rows_of(8, **odd))
+    channel.releases.append(release(8))
+    return channel.course("9.0")
+
+
+def test_an_ordinary_release_is_not_worse(channel: SmallChannel) -> None:
+    found = with_candidate(channel)
+    assert kinds(found) <= {"too-early", "same"}
+    assert 0.85 < found.looks[-1].ratio < 1.15
+    assert [each.version for each in found.account.predecessors if each.used] == [
+        f"{n}.0" for n in range(1, 9)
+    ]
+    assert found.account.predecessors[0].ratios
+    assert [step.name for step in found.account.steps] == ["raw", "strata", "age", "environment"]
+    assert {tuple(part.where.items()) for part in found.account.slices} == {
+        (), *((("os_name", system),) for system in SYSTEMS)
+    }  # fmt: skip
+
+
+def test_three_times_as_many_are_worse(channel: SmallChannel) -> None:
+    found = with_candidate(channel, ratio=3.0)
+    look = found.looks[-1]
+    assert (look.verdict, look.slice) == ("worse", None)
+    assert look.low < 3 < look.high
+    assert found.account.explanations[0].where == {}
+    assert look.since == next(each.as_of for each in found.looks if each.verdict == "worse")
+
+
+def test_no_history(channel: SmallChannel) -> None:
+    channel.history(1)
+    found = channel.course("1.0")
+    assert kinds(found) == {"too-early"}
+    assert reasons(found) == {"no_history"}
+    assert all(look.forecast for look in found.looks)
+    assert found.account.sentence == (
+        "1.0 main crashes: too early to say, no earlier release is known (455 seen at 3 days)."
+    )
+
+
+def test_one_predecessor_may_call_only_what_is_twice_as_bad(channel: SmallChannel) -> None:
+    channel.history(1)
+    channel.take(rows_of(1, ratio=1.5))
+    channel.releases.append(release(1))
+    found = channel.course("2.0")
+    assert "worse" not in kinds(found)
+    assert reasons(found) >= {"short_history"}
+    assert (
+        "with one earlier release to compare with, only twice as many can be called" in found.account.sentence
+    )
+
+
+def test_a_version_without_usage_hours_is_too_early_and_no_predecessor(channel: SmallChannel) -> None:
+    found = with_candidate(channel, usage_hours=0.0, main_crashes=0)
+    assert kinds(found) == {"too-early"}
+    channel.take(rows_of(9))
+    channel.releases.append(release(9))
+    after = channel.course("10.0")
+    left = {each.version: each.why for each in after.account.predecessors if not each.used}
+    assert left == {"9.0": "no usage_hours before this release"}
+
+
+def test_a_version_without_any_row(channel: SmallChannel) -> None:
+    channel.history()
+    channel.releases.append(release(8))
+    found = channel.course("9.0")
+    assert found.looks == []
+    assert found.account.look.verdict == "too-early"
+    assert found.account.look.reasons == ["no_data"]
+    assert found.account.look.forecast["2"].age_hours is not None
+
+
+def test_counts_without_hours_are_a_problem_of_the_data(channel: SmallChannel) -> None:
+    found = with_candidate(channel, usage_hours=0.0)
+    assert "worse" not in kinds(found)
+    assert found.looks[-1].verdict == "data-problem"
+    assert "no_hours" in found.looks[-1].reasons
+    assert "no usage hours arrived" in found.account.sentence
+
+
+def test_hours_without_counts_are_a_problem_and_not_better(channel: SmallChannel) -> None:
+    found = with_candidate(channel, main_crashes=0)
+    assert kinds(found) <= {"too-early", "data-problem"}
+    assert "no_events" in found.looks[-1].reasons
+    assert "not one event arrived for a day" in found.account.sentence
+
+
+def test_a_measure_that_earlier_versions_did_not_have_has_no_history(channel: SmallChannel) -> None:
+    channel.history()
+    channel.take(rows_of(8, content_crashes=3))
+    channel.releases.append(release(8))
+    found = channel.course("9.0", measure="content_crashes")
+    assert reasons(found) == {"no_history"}
+    assert {each.why for each in found.account.predecessors} == {"not measured"}
+    assert "none of 8 earlier releases can be compared with" in found.account.sentence
+
+
+def test_two_in_flight_and_a_rollback(channel: SmallChannel) -> None:
+    """A second version hours after the first, then users go back to the version before."""
+    channel.history()
+    soon = published(8) + timedelta(hours=5)
+    channel.take(rows_of(8))
+    channel.take([*rows_of(8, "8.0.1", seed=1, build_id="dot"), *rows_of(8, "7.0", seed=2, build_id="b6")])
+    channel.releases += [release(8), release(8, "8.0.1", build_id="dot", published_at=soon)]
+    for version in ("9.0", "8.0.1"):
+        assert kinds(channel.course(version)) <= {"too-early", "same", "better"}
+
+
+@pytest.mark.parametrize("version", ["кот.exe", "v??", "9" * 200, "9.0' OR 1=1 --", "{0}"])
+def test_version_strings_that_nobody_can_parse(channel: SmallChannel, version: str) -> None:
+    channel.history()
+    channel.take(rows_of(8, version))
+    channel.releases.append(release(8, version))
+    assert kinds(channel.course(version)) <= {"too-early", "same"}
+
+
+def test_users_that_first_appear_with_the_release_do_not_decide(channel: SmallChannel) -> None:
+    """A new country on a known system: 5 % of the hours, ten times as crashy as anyone."""
+    channel.history()
+    new = rows_of(8, country="XX", usage_hours=5.0, seed=3)
+    channel.take([*rows_of(8), *new])
+    channel.releases.append(release(8))
+    found = channel.course("9.0")
+    assert found.looks[-1].ratio == pytest.approx(2.0, abs=0.25)
+    assert all("country" not in part.where for part in found.account.slices)
+
+
+def test_ten_thousand_strata(channel: SmallChannel) -> None:
+    def scattered(nth: int) -> list[dict[str, object]]:
+        rows = rows_of(nth)
+        many = [
+            {**rows[n % len(rows)], "country": f"C{n % 500}", "os_version": f"{n % 20}", "usage_hours": 1.0, "main_crashes": 0}
+            for n in range(10_000)
+        ]  # fmt: skip
+        return [*rows, *many]
+
+    for nth in range(7):
+        channel.take(scattered(nth))
+        channel.releases.append(release(nth))
+    found = channel.course("7.0")
+    assert kinds(found) <= {"too-early", "same"}
+    assert 0.8 < found.looks[-1].ratio < 1.25
+
+
+def test_the_order_of_rows_and_imports_does_not_show(channel: SmallChannel) -> None:
+    found = with_candidate(channel, ratio=1.7)
+    other = SmallChannel(channel.folder / "other")
+    rows = [row for nth in range(8) for row in rows_of(nth)] + rows_of(8, ratio=1.7)
+    other.releases = list(channel.releases)
+    for part in (rows[1::3], rows[::3][::-1], rows[2::3]):
+        other.take(part)
+    assert msgspec.json.encode(other.course("9.0")) == msgspec.json.encode(found)
+
+
+def test_publication_within_a_window_counts_the_whole_window(channel: SmallChannel) -> None:
+    channel.history()
+    channel.take(rows_of(8))
+    channel.releases.append(release(8, published_at=published(8) + timedelta(minutes=2)))
+    found = channel.course("9.0")
+    assert found.looks[0].as_of == published(8) + timedelta(minutes=5)
+    assert found.looks[0].age_hours == 0.05
+    assert found.looks[0].observed == sum(row["main_crashes"] for row in rows_of(8)[:3])
+
+
+def test_use_before_the_publication_is_told(channel: SmallChannel) -> None:
+    channel.history()
+    channel.take(rows_of(8))
+    channel.releases.append(release(8, published_at=published(8) + timedelta(hours=24)))
+    found = channel.course("9.0")
+    assert "used_early" in found.looks[-1].reasons
+    assert "it was in use before its publication" in found.account.sentence
+    assert found.looks[-1].observed == sum(row["main_crashes"] for row in rows_of(8)[72:])
+
+
+def test_a_build_counts_for_the_version_that_it_was_published_as(channel: SmallChannel) -> None:
+    channel.history()
+    channel.take(rows_of(8, "8.0", build_id="rc"))
+    channel.releases.append(release(8, "9.0b1", build_id="rc"))
+    found = channel.course("9.0b1")
+    assert found.looks[-1].observed == sum(row["main_crashes"] for row in rows_of(8, hours=71))
+
+
+def test_a_version_that_is_left_gives_no_new_alarm(channel: SmallChannel) -> None:
+    """One in a hundred users stays, and crashes ten times as often, once the next version has everyone."""
+    channel.history()
+    few = rows_of(8, "8.0", hours=260, usage_hours=1.0, ratio=0.1, seed=4, build_id="b7")
+    channel.take([*rows_of(8, hours=260), *few])
+    channel.releases.append(release(8))
+    assert "worse" not in kinds(channel.course("8.0"))
+
+
+def test_an_excluded_version_is_no_predecessor(channel: SmallChannel) -> None:
+    class Marked(msgspec.Struct, frozen=True):
+        application: str
+        channel: str
+        version: str
+        build_id: str
+        published_at: object
+        status: str
+
+    channel.history()
+    channel.take(rows_of(8))
+    channel.releases.append(release(8))
+    given = channel.releases[4]
+    channel.releases[4] = Marked(**msgspec.structs.asdict(given), status="excluded")  # type: ignore[assignment]
+    found = channel.course("9.0")
+    assert {each.version: each.why for each in found.account.predecessors if not each.used} == {
+        "5.0": "it was excluded"
+    }
