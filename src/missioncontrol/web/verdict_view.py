@@ -85,6 +85,8 @@ class VerdictView(msgspec.Struct, frozen=True):
     csv_url: str
     measure_url: str
     releases_url: str
+    release_url: str
+    """The release itself among them."""
     command: str
 
 
@@ -100,6 +102,7 @@ def build_verdict(found: Found, measure_title: str, now: datetime, as_of: dateti
     account, look = course.account, course.account.look
     subject = account.subject
     path = verdict_path(subject)
+    channel = {"application": subject.application, "channel": subject.channel}
     used = [one.version for one in account.predecessors if one.used]
     return VerdictView(
         account=account,
@@ -127,8 +130,8 @@ def build_verdict(found: Found, measure_title: str, now: datetime, as_of: dateti
         json_url=_at(path, as_of, format="json"),
         csv_url=_at(path, as_of, format="csv"),
         measure_url=_measure_url(subject, [subject.version, *used[:-5:-1]]),
-        releases_url="/releases?"
-        + urlencode({"application": subject.application, "channel": subject.channel}),
+        releases_url=f"/releases?{urlencode(channel)}",
+        release_url=f"/releases?{urlencode({**channel, 'version': subject.version})}",
         command=command_of(subject, as_of),
     )
 
