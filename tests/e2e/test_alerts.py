@@ -95,6 +95,7 @@ def test_from_a_change_to_a_signed_message_and_its_line_in_the_log(
     assert secret not in page and "hush" not in page and "Worse: Firefox 61.0 on release" in page
     metrics = server.get("/metrics").text
     assert 'mc_alert_deliveries{status="sent"} 2.0' in metrics and "mc_alert_channels_broken 0.0" in metrics
+    assert "alert_sent" in server.talk and "hush" not in server.talk and secret not in server.talk
     server.run("alert", "channel", "remove", "ops")
 
 

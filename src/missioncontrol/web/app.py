@@ -75,10 +75,15 @@ def create_app(
     from missioncontrol.web.history_source import LakeHistory
     from missioncontrol.web.metrics import build_metrics
     from missioncontrol.web.pipeline_source import LakePipeline
+    from missioncontrol.web.summary_api import build_summary_api
     from missioncontrol.web.symbols_api import build_symbols
 
     def releases(application: str | None, channel: str | None) -> list[Release]:
         return services.releases.list(application, channel)
+
+    def said() -> list[Release]:
+        """Without those that were inferred: summaries see themselves when builds began, and what betas are called."""
+        return [release for release in releases(None, None) if release.origin != "inferred"]
 
     lookup, pipeline = EngineLookup(services.engine), LakePipeline(services)
     sources = PageSources(
@@ -121,6 +126,7 @@ def create_app(
         sources,
         [
             api,
+            build_summary_api(services.engine, said, sources.now, services.config),
             build_metrics(services, edge, collector),
             *build_crash_routers(services, access),
             build_deleted_crashes(lambda: services.crash_deletions),
