@@ -13,7 +13,7 @@ import pytest
 from tests.support.release_trains import Story, tell
 from tests.support.verdict_flow import Installation, files_of, installed, known_by
 
-from missioncontrol.simulate.trains.world import STRATA
+from missioncontrol.simulate.trains.world import STRATA, Settings
 
 FIELDS = [
     "as_of", "age_hours", "verdict", "ratio", "low", "high", "evidence", "observed", "expected", "slice", "forecast",
@@ -27,7 +27,8 @@ def at(hours: float) -> str:
 
 @pytest.fixture(scope="module")
 def clean() -> Story:
-    return tell(clients=6_000, weight=30, releases=8)
+    # Few rows: clients are much alike, so that few of them stand for many.
+    return tell(clients=5_000, weight=36, releases=8, settings=Settings(propensity_spread=0.3))
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,8 @@ def test_a_release_that_crashes_twice_as_often_ends_with_exit_code_3(bad: Instal
     sentence = out.splitlines()[0]
     assert sentence.startswith("107.0 main crashes: worse, ")
     assert " releases had at 14 days (95 % interval " in sentence
-    assert "odds of a false alarm under 1 in 100; first crossed 2026-04-" in sentence
+    assert "odds of a false alarm under 1 in 100" in sentence
+    assert "first crossed 2026-04-" in sentence
     assert " predecessors: 100.0, 101.0, " in out
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from missioncontrol.simulate.trains.crashes import draw_crashes, draw_level
 from missioncontrol.simulate.trains.usage import SEEN_TICKS, Train, draw_rollout
-from missioncontrol.simulate.trains.world import DIMENSIONS, LIFE_TICKS, STRATA, draw_world
+from missioncontrol.simulate.trains.world import DIMENSIONS, LIFE_TICKS, STRATA, Settings, draw_world
 from missioncontrol.verdict.baseline import Baseline
 from missioncontrol.verdict.lives import control, live
 from missioncontrol.verdict.tables import Activity, Channel, Release, Strata
@@ -37,10 +37,12 @@ class Story:
         return [control(before, baseline.rates, self.candidate.published)]
 
 
-def tell(seed: int = 5, clients: int = 60_000, weight: int = 3, releases: int = 9) -> Story:
+def tell(
+    seed: int = 5, clients: int = 60_000, weight: int = 3, releases: int = 9, settings: Settings = Settings()
+) -> Story:
     """`releases` releases two weeks apart; the last is the candidate, and nothing is wrong with it."""
     rng = np.random.default_rng(seed)
-    world = draw_world(rng, clients)
+    world = draw_world(rng, clients, settings=settings)
     train = Train(world, rng)
     usages = []
     for _ in range(releases):

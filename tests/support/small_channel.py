@@ -78,7 +78,11 @@ class SmallChannel:
         """Import rows."""
         self._number += 1
         path = self.folder / f"rows-{self._number}.parquet"
-        pq.write_table(pa.Table.from_pylist(list(rows)), path)
+        listed = list(rows)
+        names = dict.fromkeys(name for row in listed for name in row)
+        pq.write_table(
+            pa.Table.from_pylist([{name: row.get(name) for name in names} for row in listed]), path
+        )
         import_aggregates(self.services.registry(), self.services.writer, table, path)
 
     def history(self, versions: int = 8) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
 from missioncontrol.errors import NotFound
+from missioncontrol.health.cells import TABLE, TICK, of_channel
 from missioncontrol.health.judging import course
 from missioncontrol.health.model import Course, Subject
 from missioncontrol.health.published import Version, moment_of, tick_of, versions_of
 from missioncontrol.health.signatures import with_signatures
 from missioncontrol.health.sums import ChannelSums, find_version, read_sums
 from missioncontrol.query.engine import Engine
+from missioncontrol.query.relation import Span
 from missioncontrol.state.releases import Release
-from missioncontrol.verdict.grid import LIFE_HOURS
+from missioncontrol.verdict.grid import LIFE_TICKS
 
 
 def courses(
@@ -35,19 +37,33 @@ def courses(
     """
     published = versions_of(known, application, channel)
     judged = _asked(published, version, application, channel, as_of)
-    life_end = judged.published_at + timedelta(hours=LIFE_HOURS, minutes=5)
+    life_end = moment_of(judged.published + LIFE_TICKS + 1)
     until = life_end if as_of is None else as_of
     wanted = None if measure is None else [measure]
     sums = read_sums(engine, known, application, channel, min(until, life_end), [judged.version], wanted)
     if as_of is None:
-        newest = moment_of(sums.newest) if sums.newest is not None else judged.published_at
-        until = max(newest, judged.published_at)
+        until = max(_newest(engine, sums), judged.published_at)
     found = []
     for name in _told(sums, measure is not None):
         told = course(sums, Subject(application, channel, judged.version, name), until)
         account = with_signatures(engine, sums, told.account)
         found.append(msgspec.structs.replace(told, account=account))
     return found
+
+
+def _newest(engine: Engine, sums: ChannelSums) -> datetime:
+    """End of the channel's newest window, also of one after what was read."""
+    mine, values = of_channel(sums.application, sums.channel)
+    start = moment_of(sums.until)
+    (row,) = engine.over(
+        TABLE,
+        f"SELECT max({TICK}) FROM {{relation}} WHERE {mine} AND window_start >= ?",
+        [*values, start],
+        Span(start),
+    )
+    if row[0] is not None:
+        return moment_of(row[0] + 1)
+    return moment_of(sums.newest or 0)
 
 
 def _told(sums: ChannelSums, all_of_them: bool) -> list[str]:

@@ -32,6 +32,7 @@ DIMENSIONS = ("os_name", "os_version", "country", "architecture")
 TICK = "CAST(epoch_us(window_start) // 300000000 AS INTEGER)"
 
 Codes = npt.NDArray[np.int32]
+_Piece = tuple[Codes, Codes, Ints]
 
 
 @dataclass(frozen=True)
@@ -132,31 +133,19 @@ def read_cells(
     for key, counts in zip(keys.values, keys.sums, strict=True):
         had = (m.name for m, n in zip(measures, counts, strict=True) if n)
         measured.setdefault(owner(key[0], key[1]), set()).update(had)
-    parts: list[list[list[npt.NDArray[np.generic]]]] = [[] for _ in measures]
-    for found, columns in keys.rows(engine, source, [TICK, *map(units_of, measures)]):
-        ticks, *units = columns
-        of_row = of_key[found]
-        for piece, amounts in zip(parts, units, strict=True):
-            some = np.flatnonzero(amounts)
-            piece.append([of_row[some], ticks[some], stratum_of_key[found[some]], amounts[some]])
-    rows: dict[tuple[str, str], Rows] = {}
-    for measure, pieces in zip(measures, parts, strict=True):
-        rows |= {(measure.name, version): each for version, each in _by_version(pieces, ranges).items()}
+    parts: dict[tuple[str, str], list[_Piece]] = {}
+    names = [m.name for m in measures]
+    for found, (ticks, *units) in keys.rows(engine, source, [TICK, *map(units_of, measures)]):
+        # Files are sorted by version: a batch has one or two, and is better cut here than all rows at the end.
+        of_row, strata_of = of_key[found], stratum_of_key[found]
+        for code in (np.flatnonzero(np.bincount(of_row + 1)) - 1).tolist():
+            if code < 0:
+                continue
+            each = ranges[code]
+            inside = (of_row == code) & (ticks >= each.first) & (ticks < each.end)
+            for name, amounts in zip(names, units, strict=True):
+                some = np.flatnonzero(inside & (amounts != 0))
+                piece = (ticks[some], strata_of[some], amounts[some])
+                parts.setdefault((name, each.version.version), []).append(piece)
+    rows = {which: Rows(*map(np.concatenate, zip(*pieces, strict=True))) for which, pieces in parts.items()}
     return Cells(dimensions, strata, rows, {version: frozenset(had) for version, had in measured.items()})
-
-
-def _by_version(pieces: list[list[npt.NDArray[np.generic]]], ranges: Sequence[Range]) -> dict[str, Rows]:
-    """The rows of each version within its range."""
-    if not pieces:
-        return {}
-    codes, *columns = (np.concatenate(column) for column in zip(*pieces, strict=True))
-    order = np.argsort(codes, kind="stable")
-    ends = np.searchsorted(codes[order], np.arange(len(ranges) + 1))
-    found = {}
-    for code, each in enumerate(ranges):
-        ticks, strata, units = (column[order[ends[code] : ends[code + 1]]] for column in columns)
-        if len(ticks) and (ticks.min() < each.first or ticks.max() >= each.end):
-            inside = (ticks >= each.first) & (ticks < each.end)
-            ticks, strata, units = ticks[inside], strata[inside], units[inside]
-        found[each.version.version] = Rows(ticks, strata, units)
-    return found

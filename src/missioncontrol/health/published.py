@@ -72,7 +72,9 @@ def owner_of(versions: Sequence[Version]) -> Callable[[str | None, str | None], 
 
 
 def _version(version: str, releases: list[Release]) -> Version:
-    earliest = min(releases, key=lambda release: (release.published_at, release.build_id or ""))
+    # A time that was only inferred counts where nobody knows one.
+    known = [release for release in releases if not _inferred(release)] or releases
+    earliest = min(known, key=lambda release: (release.published_at, release.build_id or ""))
     builds = tuple(sorted({release.build_id for release in releases if release.build_id}))
     status = [_status(release) for release in releases]
     unfit = next((each for each in status if each != ACCEPTED), "")
@@ -81,8 +83,12 @@ def _version(version: str, releases: list[Release]) -> Version:
         earliest.published_at,
         builds,
         _REASONS.get(unfit, f"its status is {unfit}" if unfit else ""),
-        bool(getattr(earliest, "inferred", False)),
+        _inferred(earliest),
     )
+
+
+def _inferred(release: Release) -> bool:
+    return str(getattr(release, "origin", "")) == "inferred"
 
 
 def _status(release: Release) -> str:

@@ -146,14 +146,14 @@ def _seen_alone(look: Look) -> str:
 def _due(look: Look) -> str:
     """When which ratio will be known, the soonest first."""
     told = sorted(look.forecast.items(), key=lambda pair: -float(pair[0]))
-    later = [f"{ratio}x in about {span(due.hours_left)}" for ratio, due in told if due.hours_left]
     now = [f"{ratio}x" for ratio, due in told if due.hours_left == 0]
+    later = [f"{ratio}x in about {span(due.hours_left)}" for ratio, due in told if due.hours_left]
     never = [f"{ratio}x" for ratio, due in told if due.hours_left is None]
     parts = []
     if now:
         parts.append(f"{' and '.join(now)} would mostly show by now")
     if later:
-        parts.append(f"{'; '.join(later)} will be decided" if not parts else f"{'; '.join(later)}")
+        parts.append(f"to be decided are {', '.join(later)}")
     if never and (now or later):
         parts.append(f"{' and '.join(never)} cannot be told from ordinary differences with this history")
     return "".join(f"; {part}" for part in parts)

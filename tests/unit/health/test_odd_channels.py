@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -218,8 +218,9 @@ def test_an_excluded_version_is_no_predecessor(channel: SmallChannel) -> None:
         channel: str
         version: str
         build_id: str
-        published_at: object
-        status: str
+        published_at: datetime
+        status: str = "accepted"
+        origin: str = "imported"
 
     channel.history()
     channel.take(rows_of(8))
@@ -230,3 +231,81 @@ def test_an_excluded_version_is_no_predecessor(channel: SmallChannel) -> None:
     assert {each.version: each.why for each in found.account.predecessors if not each.used} == {
         "5.0": "it was excluded"
     }
+    channel.releases[8] = Marked(**msgspec.structs.asdict(channel.releases[8]), origin="inferred")  # type: ignore[assignment]
+    guessed = channel.course("9.0").account
+    assert guessed.inferred
+    assert "the time of publication is a guess from its first users" in guessed.sentence
+
+
+def activity_of_rows(nth: int) -> list[dict[str, object]]:
+    """The hours of `rows_of` by when they happened: in the hour before they arrived."""
+    return [
+        {
+            "channel": "release",
+            "version": row["version"],
+            "build_id": row["build_id"],
+            "os_name": row["os_name"],
+            "arrival_window": row["window_start"],
+            "activity_hour": row["window_start"] - timedelta(hours=1),
+            "usage_hours": row["usage_hours"],
+            "starts": 100,
+        }
+        for row in rows_of(nth, hours=150)
+    ]
+
+
+def test_activity_that_stops_coming_is_a_problem_of_the_data(channel: SmallChannel) -> None:
+    channel.take(row for nth in range(9) for row in rows_of(nth, hours=150))
+    channel.releases += [release(nth) for nth in range(9)]
+    channel.take([row for nth in range(8) for row in activity_of_rows(nth)], table="usage_by_activity")
+    without = channel.course("9.0")
+    late = [look for look in without.looks if look.age_hours > 4]
+    assert {look.verdict for look in late} == {"data-problem"}
+    assert all("no_activity" in look.reasons for look in late)
+    assert "usage by activity time does not arrive" in without.account.sentence
+    channel.take(activity_of_rows(8), table="usage_by_activity")
+    assert "no_activity" not in reasons(channel.course("9.0"))
+
+
+def test_what_moves_all_versions_is_not_the_releases_fault(channel: SmallChannel) -> None:
+    """Half of the users stay on the version before; from the 30th hour on everybody crashes three times as often."""
+    channel.history()
+    after = published(8) + timedelta(hours=30)
+
+    def shaken(nth: int, hours: int) -> list[dict[str, object]]:
+        rows = rows_of(nth, hours=hours)
+        loud = rows_of(nth, hours=hours, ratio=3.0, seed=1)
+        return [b if b["window_start"] >= after else a for a, b in zip(rows, loud, strict=True)]
+
+    channel.take([row for row in shaken(7, 144) if row["window_start"] >= published(8)])
+    channel.take(shaken(8, 72))
+    channel.releases.append(release(8))
+    found = channel.course("9.0")
+    assert "worse" not in kinds(found)
+    assert found.account.data.environment > 1.5
+    assert "shock" in found.looks[-1].reasons
+
+
+def test_values_that_cannot_be_break_nothing(channel: SmallChannel) -> None:
+    channel.history()
+    channel.take(rows_of(8))
+    odd = rows_of(8, seed=5, hours=2)
+    channel.take({**row, "usage_hours": 1e300, "main_crashes": -(2**62), "count": None} for row in odd)
+    channel.take({**row, "version": None, "build_id": None, "os_name": None} for row in odd)
+    channel.take({**row, "window_start": published(5000)} for row in odd)
+    channel.releases.append(release(8))
+    found = channel.course("9.0")
+    assert "worse" not in kinds(found)
+    assert found.looks[-1].age_hours == 336
+    assert channel.course("8.0").looks
+
+
+def test_a_question_from_before_the_epoch_or_after_the_end_of_time(channel: SmallChannel) -> None:
+    channel.history()
+    for year in (1, 1969, 9999):
+        found = channel.course("8.0", as_of=datetime(year, 12, 31, 23, 59, tzinfo=UTC))
+        assert found.account.look.verdict in {"too-early", "same"}
+    channel.releases.append(release(8, published_at=datetime(9999, 12, 31, tzinfo=UTC)))
+    channel.releases.append(release(9, published_at=datetime(1, 1, 1, tzinfo=UTC)))
+    assert channel.course("9.0").account.look.verdict == "too-early"
+    assert channel.course("10.0").account.look.verdict == "too-early"

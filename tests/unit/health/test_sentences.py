@@ -1,0 +1,113 @@
+"""The sentence of a verdict: plain words for every verdict and reason."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from missioncontrol.health.model import (
+    Account,
+    DataHealth,
+    Explanation,
+    Forecast,
+    Look,
+    Predecessor,
+    Subject,
+)
+from missioncontrol.health.sentence import sentence, span, times, users
+
+PUBLISHED = datetime(2026, 4, 28, 14, tzinfo=UTC)
+
+
+def said(
+    verdict: str, explanations: list[Explanation] | None = None, seen: float | None = None, **fields: Any
+) -> str:
+    known = {"ratio": 1.62, "low": 1.31, "high": 1.93, "observed": 1240.0, "expected": 765.4}
+    look = Look(
+        as_of=datetime(2026, 4, 28, 23, tzinfo=UTC),
+        age_hours=9.0,
+        verdict=verdict,
+        **{**known, "evidence": 2.5, **fields},
+    )
+    account = Account(
+        subject=Subject("Firefox", "release", "56.0", "main_crashes"),
+        published_at=PUBLISHED,
+        inferred=False,
+        look=look,
+        sentence="",
+        steps=[],
+        slices=[],
+        explanations=explanations or [],
+        ages=[],
+        predecessors=[Predecessor(f"{n}.0", True, "", []) for n in range(48, 56)],
+        data=DataHealth(0.9, 0.0, seen, 1.53, 1.5, 0.06),
+        baseline="",
+    )
+    return sentence(account, "Main crashes")
+
+
+def test_worse() -> None:
+    assert said("worse", since=datetime(2026, 4, 28, 14, 35, tzinfo=UTC)) == (
+        "56.0 main crashes: worse, 1.62 times what the last 8 releases had at 9 hours (95 % interval 1.31 to 1.93, at "
+        "every look), odds of a false alarm under 1 in 100; first crossed 2026-04-28 14:35 UTC, 1,240 seen where 765 "
+        "were expected."
+    )
+
+
+def test_worse_somewhere() -> None:
+    linux = Explanation({"os_name": "Linux"}, 30.0, 2.9, 2.0, 4.0, 1.02, 0.9, 1.1, 0.97)
+    assert "; it is Linux: 2.9 times there, 1.0 times elsewhere; " in said(
+        "worse", [linux], slice={"os_name": "Linux"}
+    )
+
+
+def test_a_wide_interval_has_no_second_decimal() -> None:
+    assert "1.6 times" in said("worse", low=1.1, high=2.9)
+
+
+def test_same_and_better() -> None:
+    assert said("same", ratio=1.02, low=0.94, high=1.1).startswith(
+        "56.0 main crashes: as good as before, 1.02 times what the last 8 releases had"
+    )
+    assert said("better", ratio=0.5, low=0.4, high=0.6).startswith("56.0 main crashes: better, 0.5")
+
+
+def test_too_early_says_when() -> None:
+    forecast = {
+        "1.25": Forecast(None, None, None),
+        "1.5": Forecast(30.0, 21.0, 5000.0),
+        "2": Forecast(14.0, 5.0, 900.0),
+    }
+    assert said("too-early", low=0.5, high=3.0, forecast=forecast) == (
+        "56.0 main crashes: too early to say, anything from 0.5 to 3.0 times what was to be expected is possible at 9 "
+        "hours (1,240 seen where 765 were expected); to be decided are 2x in about 5 hours, 1.5x in about 21 hours; "
+        "1.25x cannot be told from ordinary differences with this history."
+    )
+
+
+def test_environment_and_data_problem() -> None:
+    assert "all versions moved by 1.5 times at once" in said("environment")
+    lost = said("data-problem", seen=0.3, reasons=["pings_lost"])
+    assert "cannot be judged now, pings are or were lost within the hour (30% of the pings" in lost
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["short_history", "odd_rollout", "odd_mix", "shock", "used_early"],
+)
+def test_what_makes_less_sure_is_named(reason: str) -> None:
+    assert len(said("same", reasons=[reason])) > len(said("same"))
+
+
+def test_numbers_in_words() -> None:
+    assert [span(hours) for hours in (0.5, 1, 47, 49, 336)] == [
+        "30 minutes", "1 hour", "47 hours", "2 days", "14 days",
+    ]  # fmt: skip
+    assert [times(12.3), times(1.234, 1.2, 1.3), times(1.234)] == ["12", "1.23", "1.2"]
+    assert (
+        users({"os_name": "Windows_NT", "os_version": "6.1", "architecture": "x86"})
+        == "Windows_NT 6.1 on x86"
+    )
+    assert users({"country": "BR"}) == "in BR"
