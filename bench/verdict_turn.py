@@ -129,12 +129,13 @@ def make_channel(services: Services, channel: str, seed: int, clients: int, meas
         total += len(tick)
         moment = START + timedelta(minutes=5 * start)
         published.append(Release("Firefox", channel, f"{place + 100}.0", f"{moment:%Y%m%d%H%M%S}", moment))
+        windows = pa.array((int(START.timestamp()) + (tick + start) * 300) * 1_000_000)
         rows = {
             "application": pa.repeat("Firefox", len(tick)),
             "channel": pa.repeat(channel, len(tick)),
             "version": pa.repeat(f"{place + 100}.0", len(tick)),
             "build_id": pa.repeat(published[-1].build_id, len(tick)),
-            "window_start": pa.array((START.timestamp() + (tick + start) * 300) * 1e6).cast(pa.int64()).cast(pa.timestamp("us", "UTC")),
+            "window_start": windows.cast(pa.timestamp("us", "UTC")),
             "usage_hours": pa.array(usage.hours[tick, code].astype(np.float64) * weight),
             "count": pa.array(np.full(len(tick), weight)),
         }  # fmt: skip

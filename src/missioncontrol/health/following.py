@@ -6,7 +6,7 @@ what was said before: `worse` stays whatever arrives late.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -104,6 +104,18 @@ class Following:
     def learned(self) -> int:
         """The tick of the newest publication: what changes before it changes a baseline."""
         return max((pair.case.version.published for pair in self._pairs.values()), default=0)
+
+    @property
+    def versions(self) -> frozenset[str]:
+        """The versions that it judges, or failed to begin with."""
+        return frozenset(subject.version for subject in self.subjects)
+
+    def forget(self, versions: Collection[str]) -> None:
+        """Judge these versions no longer."""
+        if versions:
+            self._pairs = {s: pair for s, pair in self._pairs.items() if s.version not in versions}
+            self.failed = [each for each in self.failed if each.subject.version not in versions]
+            self._growing.forget(versions)
 
     @property
     def subjects(self) -> frozenset[Subject]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from missioncontrol.health.activity import ActivityRows, activity_of, read_activity
 from missioncontrol.health.case import Case
@@ -30,7 +32,7 @@ class _Table:
 
     first: int
     known: int
-    rows: Floats
+    rows: npt.NDArray[Any]
 
     def grow(self, more: Floats) -> None:
         end = self.known - self.first + len(more)
@@ -76,7 +78,9 @@ class Growing:
                     continue
                 self._measures[name] = self.sums.measures.get(name) or self._engine.registry().measures[name]
                 known = max(until - each.published, 0)
-                table = _Table(0, 0, np.zeros((1, rows.shape[1])))
+                # Whole numbers are exact in half the room.
+                kind = np.float32 if self.sums.scales[name] == 1.0 else np.float64
+                table = _Table(0, 0, np.zeros((1, rows.shape[1]), kind))
                 if is_subject:
                     table.grow(rows)
                     if known > len(rows):
@@ -95,6 +99,15 @@ class Growing:
         slim = Cells(cells.dimensions, (("",) * len(cells.dimensions),), rows, {})
         self.sums = replace(self.sums, cells=slim, activity={}, _dense={})
         self._whole = None
+
+    def forget(self, versions: Collection[str]) -> None:
+        """These versions are judged no longer."""
+        self._tables = {key: table for key, table in self._tables.items() if key[0] not in versions}
+        for version in versions:
+            self._picked.pop(version, None)
+            self._active.pop(version, None)
+        kept = {name for _, name, _ in self._tables}
+        self._versions = {name: each for name, each in self._versions.items() if name in kept}
 
     def before(self, case: Case) -> Release | None:
         """The replaced version from its publication on; only before `settle()`."""

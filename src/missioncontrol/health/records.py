@@ -74,13 +74,15 @@ class Records:
         where, parameters = _where(wanted)
         if since is not None:
             where, parameters = f"{where} AND as_of >= ?", [*parameters, since]
-        keys = ", ".join(_KEY)
-        # Sums by group hold one account each; a window over all rows would hold all of them.
-        newest = (
-            f"SELECT {keys}, max(as_of) AS as_of, arg_max(account, as_of) AS kept "
-            f"FROM {{relation}} WHERE {where} GROUP BY {keys}"
+        key = ", ".join(_KEY)
+        # Accounts are large, and the newest one is at most an hour older than the newest look.
+        sql = (
+            f"WITH newest AS (SELECT {key}, max(as_of) AS newest FROM {{relation}} WHERE {where} GROUP BY {key}), "
+            f"late AS (SELECT * FROM {{relation}} JOIN newest USING ({key}) "
+            "WHERE as_of >= newest - INTERVAL 1 HOUR), "
+            f"held AS (SELECT *, arg_max(account, as_of) OVER (PARTITION BY {key}) AS kept FROM late) "
+            f"SELECT {_READ}, kept FROM held WHERE as_of = newest ORDER BY {key}"
         )
-        sql = f"SELECT {_READ}, kept FROM {{relation}} JOIN ({newest}) USING ({keys}, as_of) ORDER BY {keys}"
         return [_record(row) for row in self._engine.over(VERDICTS, sql, parameters, Span(first=since))]
 
     def states(self) -> list[State]:
@@ -116,21 +118,13 @@ class Records:
         if moment is not None:
             where, parameters = f"{where} AND as_of <= ?", [*parameters, moment]
         sql = (
-            f"SELECT {_READ}, kept FROM (SELECT *, arg_max(account, as_of) OVER () AS kept "
-            f"FROM {{relation}} WHERE {where}) ORDER BY as_of DESC LIMIT 1"
+            f"WITH newest AS (SELECT max(as_of) AS newest FROM {{relation}} WHERE {where}), "
+            f"late AS (SELECT * FROM {{relation}}, newest WHERE {where} AND as_of >= newest - INTERVAL 1 HOUR), "
+            "held AS (SELECT *, arg_max(account, as_of) OVER () AS kept FROM late) "
+            f"SELECT {_READ}, kept FROM held WHERE as_of = newest"
         )
-        rows = self._engine.over(VERDICTS, sql, parameters, Span(last=moment))
+        rows = self._engine.over(VERDICTS, sql, [*parameters, *parameters], Span(last=moment))
         return _record(rows[0]) if rows else None
-
-    def changes(self, after: datetime, wanted: Filter = Filter()) -> list[Record]:
-        """The looks after a time that gave another verdict than the look before, oldest first, with account."""
-        where, parameters = _where(wanted)
-        before = f"lag(verdict) OVER (PARTITION BY {', '.join(_KEY)} ORDER BY as_of)"
-        sql = (
-            f"SELECT {_READ}, account FROM (SELECT *, {before} AS before FROM {{relation}} WHERE {where}) "
-            "WHERE as_of > ? AND verdict IS DISTINCT FROM before ORDER BY as_of, version, measure"
-        )
-        return [_record(row) for row in self._engine.over(VERDICTS, sql, [*parameters, after])]
 
 
 def append(writer: LakeWriter, registry: Registry, records: Sequence[Record], after: int) -> bool:

@@ -149,9 +149,15 @@ class Turns:
         # What is said of the newest itself is no part of what it is compared with.
         named = tuple(replace(each, unfit="") if each == wanted[-1] else each for each in versions)
         names = [each.version for each in wanted]
-        made_of = (self._engine.registry().revision, named, tuple(names))
+        made_of = (self._engine.registry().revision, named)
         held = self._channels.get((application, channel))
-        if held is not None and held.made_of == made_of and self._still_right(held, snapshots):
+        if (
+            held is not None
+            and held.made_of == made_of
+            and held.following.versions.issuperset(names)
+            and self._still_right(held, snapshots)
+        ):
+            held.following.forget(held.following.versions.difference(names))
             held.following.go_on(end)
             held.versions = tables
             return held

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -125,7 +126,7 @@ def test_accounts_are_kept_at_changes_and_once_an_hour(installed: Installation) 
     ]
     with_account = sorted(row["as_of"] for row in rows if row["account"])
     assert len(rows) == 25
-    assert [b - a for a, b in zip(with_account, with_account[1:], strict=False)] == [timedelta(hours=1)] * 2
+    assert [b - a for a, b in pairwise(with_account)] == [timedelta(hours=1)] * 2
     known = Records(installed.services.engine).known_at(SUBJECT, BORN + timedelta(minutes=5 * 30))
     assert known is not None
     assert known.look.as_of == BORN + timedelta(minutes=150)
