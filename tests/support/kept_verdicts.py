@@ -33,7 +33,7 @@ def moved(course: Course, end: datetime, version: str = "") -> Course:
 
 
 def keep_courses(data: Path, courses: list[Course], calibrations: list[Calibration] | None = None) -> None:
-    """Write every look, and some accounts with them."""
+    """Write every look, and accounts with some of them."""
     data.mkdir(parents=True, exist_ok=True)
     services = Services(Config(data=data))
     records = [record for course in courses for record in _records(course)]
@@ -44,14 +44,18 @@ def keep_courses(data: Path, courses: list[Course], calibrations: list[Calibrati
 
 
 def _records(course: Course) -> list[Record]:
-    """An account stands with the last look and with every change; it is the last one's, but for its look."""
+    """An account stands with the last look, with every change and once an hour; it is the last one's but for its look."""
     account, looks = course.account, course.looks
-    records = []
+    records: list[Record] = []
+    told_at: datetime | None = None
     for place, look in enumerate(looks):
-        told = place in (0, len(looks) - 1) or look.verdict != looks[place - 1].verdict
-        kept = msgspec.structs.replace(account, look=look) if told else None
-        if kept and place < len(looks) - 1:
-            kept = msgspec.structs.replace(kept, sentence=sentence(kept, "Main crashes"))
+        told = told_at is None or look.as_of - told_at >= timedelta(hours=1) or place == len(looks) - 1
+        kept = None
+        if told or look.verdict != looks[place - 1].verdict:
+            told_at = look.as_of
+            kept = msgspec.structs.replace(account, look=look)
+            if place < len(looks) - 1:
+                kept = msgspec.structs.replace(kept, sentence=sentence(kept, "Main crashes"))
         records.append(Record(account.subject, account.published_at, look, account.baseline, "1", kept))
     return records
 
