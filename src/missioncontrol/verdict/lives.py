@@ -6,15 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from missioncontrol.verdict.environment import LONGEST_TICKS, WINDOWS_HOURS, Environment, environment
-from missioncontrol.verdict.grid import KNOTS, at, cumulative, smooth
+from missioncontrol.verdict.environment import LONGEST_TICKS, WINDOWS_HOURS, Environment, environment, mean_factor
+from missioncontrol.verdict.grid import KNOT_HOURS, KNOTS, at, cumulative, smooth
 from missioncontrol.verdict.nowcast import Complete, by_cell, inflation
 from missioncontrol.verdict.outage import Health, ping_health
 from missioncontrol.verdict.spread import excess_squares
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Channel, Floats, Ints, Release
 
 SETTLED_TICKS = 48 * TICKS_PER_HOUR
+_DAY_TICKS, _WEEK_TICKS = 24 * TICKS_PER_HOUR, 7 * 24 * TICKS_PER_HOUR
 _PROFILE_PSEUDO = 20.0
+_LEVEL_WIDTH, _LEVEL_PSEUDO = 0.12, 1.0
+_ODD_AGES, _ODD_HELD = float(np.log(2.0)), 0.25
+_ALL_BUT_LEFT = float(np.log(0.1))
 _SPREAD_PRIOR, _SPREAD_PRIOR_RELEASES, _SPREAD_UNKNOWN = 0.04, 4.0, 0.2
 
 
@@ -90,10 +94,7 @@ def curves(
     recent = np.zeros((len(WINDOWS_HOURS), len(ticks)))
     if around is not None:
         by_tick = (life.hours * rates).sum(axis=1)[: len(around.factor)]
-        moved = cumulative(np.stack([by_tick * around.factor[: len(by_tick)], by_tick], axis=1), ticks)
-        factor = np.where(
-            moved[:, 1] > 0, moved[:, 0] / np.maximum(moved[:, 1], 1e-12), around.factor[ticks - 1]
-        )
+        factor = mean_factor(around, by_tick, ticks)
         sums = np.concatenate([[0.0], np.cumsum(by_tick)])
         for place, hours_back in enumerate(WINDOWS_HOURS):
             since = np.maximum(ticks - int(hours_back * TICKS_PER_HOUR), 0)
@@ -103,11 +104,15 @@ def curves(
 
 @dataclass(frozen=True)
 class Control:
-    """Another version as control: by tick from its publication, counts and what rates let expect of it."""
+    """Another version as control: by tick from its publication, counts and what rates let expect of it.
+
+    usual: expected events of a day before it was succeeded.
+    """
 
     published: int
     counts: Floats
     expected: Floats
+    usual: float
 
     def between(self, start: int, end: int) -> tuple[Floats, Floats]:
         """Counts and expectations of ticks start to end; 0 where nothing is known."""
@@ -134,22 +139,33 @@ def control(life: Life, rates: Floats, successor: int) -> Control:
     seen = np.bincount(hour[settled], counts[settled], 24)
     wanted = np.bincount(hour[settled], expected[settled], 24)
     profile = (seen + _PROFILE_PSEUDO) / (wanted + _PROFILE_PSEUDO)
-    return Control(life.published, counts, expected * profile[hour])
+    expected = expected * profile[hour]
+    week = expected[max(settled.start, settled.stop - _WEEK_TICKS) : settled.stop]
+    return Control(life.published, counts, expected, float(week.mean()) * _DAY_TICKS if len(week) else 0.0)
 
 
 @dataclass(frozen=True)
 class Leaving:
-    """How a version's rate changes while its users leave, by the age of the successor [knots].
+    """How a version's rate changes while its users leave, at the age [knots] at which that usually is so.
 
-    level: go(a), factor of its own settled level; spread: sd of its logarithm from release to release.
+    level: go(a), factor of its own settled level; spread: sd of its logarithm from release to release; held: log of
+    the last day's use over that of a usual day, falling: it tells how far a version is left.
     """
 
     level: Floats
     spread: Floats
+    held: Floats
+
+    def usual_age(self, held: Floats) -> Floats:
+        """Hours after which versions are usually left as far as one with `held`."""
+        return np.exp(np.interp(-held, -self.held, np.log(KNOT_HOURS)))
 
 
 def leaving(pairs: list[tuple[Control, int]], phi: float) -> Leaving:
     """Learn from pairs of a control and the tick of its successor's publication."""
+    ones = np.ones(len(KNOTS))
+    if not pairs:
+        return Leaving(ones, _SPREAD_UNKNOWN * ones, -np.log(1 + KNOT_HOURS))
     edges = np.concatenate([[0], KNOTS])
     counts, expected = np.zeros((len(pairs), len(KNOTS))), np.zeros((len(pairs), len(KNOTS)))
     for row, (each, successor) in enumerate(pairs):
@@ -157,32 +173,55 @@ def leaving(pairs: list[tuple[Control, int]], phi: float) -> Leaving:
         ends = np.minimum(edges, known)
         for table, part in zip((counts, expected), each.between(successor, successor + known), strict=True):
             table[row] = np.diff(np.concatenate([[0.0], np.cumsum(part)])[ends])
-    if not pairs:
-        return Leaving(np.ones(len(KNOTS)), np.full(len(KNOTS), _SPREAD_UNKNOWN))
-    all_counts, all_expected = counts.sum(axis=0), expected.sum(axis=0)
-    level = smooth((all_counts + 1.0) / (all_expected + 1.0), all_expected + 1.0)
-    wanted = expected * level
+    held = np.stack([_held(each, successor, KNOTS) for each, successor in pairs])
+    falling = np.minimum.accumulate(held.mean(axis=0)) - np.arange(len(KNOTS)) * 1e-9
+    usual = Leaving(ones, ones, falling)
+    places = np.log(usual.usual_age(held))
+    apart = (np.log(KNOT_HOURS)[:, None, None] - places[None, :, :]) ** 2
+    near = np.exp(-0.5 * apart / _LEVEL_WIDTH**2)
+    seen, wanted = (near * counts).sum(axis=(1, 2)), (near * expected).sum(axis=(1, 2))
+    level = (seen + _LEVEL_PSEUDO) / (wanted + _LEVEL_PSEUDO)
+    wanted = expected * np.interp(places, np.log(KNOT_HOURS), level)
     squares = excess_squares(counts, wanted, phi)
     precision = 1 / (_SPREAD_PRIOR**2 + phi / np.maximum(wanted, 1e-9)) ** 2 * (expected > 0)
     total = precision.sum(axis=0)
     mean = smooth((squares * precision).sum(axis=0) / np.maximum(total, 1e-12), total)
-    sure = smooth(total, np.ones(len(KNOTS))) * _SPREAD_PRIOR**4
+    sure = smooth(total, ones) * _SPREAD_PRIOR**4
     spread2 = (_SPREAD_PRIOR_RELEASES * _SPREAD_PRIOR**2 + sure * np.maximum(mean, 0)) / (
         _SPREAD_PRIOR_RELEASES + sure
     )
-    return Leaving(level, np.sqrt(spread2 * (1 + 1 / len(pairs))))
+    return Leaving(level, np.sqrt(spread2 * (1 + 1 / len(pairs))), falling)
+
+
+def _held(each: Control, successor: int, ticks: Ints) -> Floats:
+    """[ticks] log of a version's use of the last day over that of a usual day, at ages `ticks` of its successor."""
+    _, expected = each.between(successor - _DAY_TICKS, successor + int(ticks[-1]))
+    sums = np.concatenate([[0.0], np.cumsum(expected)])
+    day = sums[ticks + _DAY_TICKS] - sums[ticks]
+    return np.log((day + 1e-9) / (each.usual + 1e-9))
 
 
 def surroundings(others: list[Control], published: int, ticks: int, gone: Leaving, phi: float) -> Environment:
-    """The environment over a life of `ticks` from `published` on, against versions that are being left."""
+    """The environment over a life of `ticks` from `published` on, against versions that are being left.
+
+    One that is left much faster or slower than those before it says nothing, since how its rate changes is not known;
+    nor does one that has a tenth of its use left.
+    """
     start = published - LONGEST_TICKS
     counts, expected = np.zeros(LONGEST_TICKS + ticks), np.zeros(LONGEST_TICKS + ticks)
-    for other in others:
-        o, m = other.between(start, published + ticks)
-        counts += o
-        expected += m
-    ages = np.arange(1, ticks + 1) / TICKS_PER_HOUR
     if not ticks:
         return environment(counts, expected, phi, np.zeros(0))
-    expected[LONGEST_TICKS:] *= at(ages, gone.level)
+    every = np.arange(1, ticks + 1)
+    ages = every / TICKS_PER_HOUR
+    for other in others:
+        o, m = other.between(start, published + ticks)
+        held = _held(other, published, every)
+        usual_ages = gone.usual_age(held)
+        odd = np.abs(np.log(usual_ages / ages)) > _ODD_AGES
+        odd &= np.abs(held - at(ages, gone.held)) > _ODD_HELD
+        odd |= held < _ALL_BUT_LEFT
+        o[LONGEST_TICKS:][odd] = 0.0
+        m[LONGEST_TICKS:] *= np.where(odd, 0.0, at(usual_ages, gone.level))
+        counts += o
+        expected += m
     return environment(counts, expected, phi, at(ages, gone.spread))

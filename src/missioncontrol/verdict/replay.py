@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from missioncontrol.verdict.baseline import RECENT_TICKS, Baseline
-from missioncontrol.verdict.environment import SHIFTS, Environment, unseen_shock
+from missioncontrol.verdict.environment import SHIFTS, Environment, suspected, unseen_shock
 from missioncontrol.verdict.evidence import ACCEPTABLE, blurred, e_better, e_worse, interval, log_likelihood
 from missioncontrol.verdict.grid import at, at_each
 from missioncontrol.verdict.lives import Control, Curves, Life, curves, surroundings
@@ -66,8 +66,8 @@ def replay(
 
     chances = unseen_shock(around, now.recent, ticks - 1)
     logs = log_likelihood(counts[:, 0], expected[:, 0], slice_tau[:, 0], phi, baseline.releases)
+    low, high = interval(blurred(logs, suspected(chances), SHIFTS))
     logs = blurred(logs, chances, SHIFTS)
-    low, high = interval(logs)
     e_all = e_worse(logs)
     e_slices = np.zeros(len(ticks))
     if counts.shape[1] > 1:
@@ -139,6 +139,8 @@ def _recent(
     chances = unseen_shock(around, np.minimum(now.recent[:, old] * part, 1.0), ticks - 1)
     usual = at(ages, baseline.recent_reported.mean(axis=0))
     enough = (expected >= _RECENT_FEWEST) & (now.reported[old] - half.reported >= _RECENT_SHARE * usual)
+    # A shift of all versions is known for a whole life better than for a part of it.
+    enough &= odd.shock[old] == 0
     if enough.any():
         tau = np.sqrt(at(ages, baseline.recent.tau) ** 2 + odd.variance[old])
         logs = log_likelihood(counts[enough], expected[enough], tau[enough], phi, baseline.releases)
