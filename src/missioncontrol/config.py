@@ -165,6 +165,7 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     experiment_aggregates: Days = 0
     client_aggregates: Days = 0
     usage_by_activity: Days = 0
+    crashes_by_activity: Days = 0
     crash_aggregates: Days = 0
     crashes: Days = 0
     crash_signature_counts: Days = 0

@@ -20,6 +20,7 @@ _COMMANDS = {
     "import": ("imports", "Import pings, aggregates or releases from files."),
     "backfill": ("backfill", "Make days of aggregate tables again from the archived pings."),
     "jobs": ("jobs", "See the runs of jobs, and ask for one again."),
+    "verdict": ("verdict", "Say whether a release is worse than the ones before it."),
     "sql": ("sql", "Query the lake with SQL."),
     "crash": ("crash", "Send, process, look at and search crashes."),
     "symbols": ("symbols", "Upload symbols, and see which are missing."),

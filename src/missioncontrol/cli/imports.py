@@ -85,13 +85,15 @@ def _with_progress(job: PingImport, files: Sequence[Path]) -> ImportReport:
 def aggregates(settings: Settings, as_json: bool, table: str, files: tuple[Path, ...]) -> None:
     """Import 5-minute rows from elsewhere: NDJSON, CSV or Parquet (.gz too).
 
-    Columns have the table's names; those that are missing are null. A file is taken whole or not at all, and the
+    Columns have the table's names; those that are missing are null. Rows of usage_by_activity and crashes_by_activity
+    may say arrival_window (5 minutes) or arrival_hour, and activity_hour. A file is taken whole or not at all, and the
     same content only once.
 
     \b
     Examples:
       missioncontrol import aggregates rows.parquet
       missioncontrol import aggregates --table usage_by_activity usage.csv.gz
+      missioncontrol import aggregates --table crashes_by_activity crashes.ndjson
     """
     import json
 

@@ -32,7 +32,8 @@ def command(
     """Run one SELECT over the lake; QUERY may be - for standard input.
 
     Tables: error_aggregates, error_aggregates_v2, experiment_aggregates, client_aggregates, crash_free_users,
-    usage_by_activity, crash_aggregates (aggregates), crashes, crash_signature_counts, discards, notes, pings.
+    usage_by_activity, crashes_by_activity, crash_aggregates (aggregates), crashes, crash_signature_counts, discards,
+    notes, pings.
     Queries written for Presto or PostgreSQL run with --dialect presto or postgres.
     Reads only: no other files, no settings, no network.
 

@@ -56,6 +56,27 @@ class Look(msgspec.Struct, frozen=True):
     """When worse was first given."""
 
 
+class ReplayLine(msgspec.Struct, frozen=True):
+    """A look as `verdict --json` prints it: the promise to programs, without what may be added to a look."""
+
+    as_of: datetime
+    age_hours: float
+    verdict: str
+    ratio: float | None
+    low: float | None
+    high: float | None
+    evidence: float
+    observed: float
+    expected: float
+    slice: Where | None
+    forecast: dict[str, Forecast]
+
+
+def replay_line(look: Look) -> ReplayLine:
+    """What of a look is promised to programs."""
+    return ReplayLine(*(getattr(look, name) for name in ReplayLine.__struct_fields__))
+
+
 class Step(msgspec.Struct, frozen=True):
     """One correction on the way from the raw ratio to the verdict's: `raw`, `strata`, `age`, `environment`."""
 

@@ -95,6 +95,12 @@ SHAPES: dict[str, Shape] = {
             sort_by=("channel", "os_name", "version", "activity"),
         ),
         Shape(
+            "crashes_by_activity",
+            "Crashes by activity",
+            "Sums of every measure by when they arrived and by when they happened; only ever imported.",
+            sort_by=("channel", "os_name", "version", "activity"),
+        ),
+        Shape(
             "crash_aggregates",
             "Crash aggregates",
             "Sums by day of activity and all dimensions, as maps: the daily batch in its predecessor's schema.",
@@ -289,6 +295,7 @@ def lake_tables(registry: Registry) -> dict[str, LakeTable]:
         _summing("experiment_aggregates", (_WINDOW, _DATE, *experiment), measures),
         _summing("client_aggregates", clients, sketches),
         _summing("usage_by_activity", _USAGE_KEYS, usage),
+        _summing("crashes_by_activity", _USAGE_KEYS, measures),
         _table("crash_aggregates", _CRASH_AGGREGATES, ()),
         _summing(
             "discards",

@@ -8,7 +8,7 @@ written.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -27,10 +27,12 @@ from missioncontrol.registry.model import Registry
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
     from missioncontrol.lake.snapshot import LakeReader
 
 
+_EVERY = 2**62
 _ALL = 10_000_000
 """More rows than any of our own questions has answers."""
 
@@ -87,7 +89,15 @@ class Engine:
         self, table: str, sql: str, parameters: Sequence[Parameter] = (), span: Span = Span()
     ) -> list[tuple[Any, ...]]:
         """All rows of SQL of our own, in which `{relation}` stands for the table's files within `span`."""
-        return self._all(sql.replace("{relation}", self._relation(table, span)), parameters)
+        return self._all(sql.replace("{relation}", self.relation(table, span)), parameters)
+
+    def arrow(self, sql: str, parameters: Sequence[Parameter] = ()) -> Iterator[pa.RecordBatch]:
+        """The answer to SQL of our own in Arrow batches, for millions of rows; see `relation()` for what it reads.
+
+        Raises `TooSlow`, `BadRequest` (`query_memory`) and `StorageError`.
+        """
+        with self._run(Statement(sql, tuple(parameters), (), _EVERY), by_arrow=True) as rows:
+            yield from rows.arrow()[1]
 
     def over_crashes(
         self, sql: str, parameters: Sequence[Parameter] = (), span: Span = Span()
@@ -96,8 +106,8 @@ class Engine:
         columns = [c for c in lake_tables(self.registry())[CRASHES].columns if c.name != "submission_date"]
         return self._all(sql.replace("{crashes}", counting_rows(self.reader, columns, span)), parameters)
 
-    def _relation(self, table: str, span: Span) -> str:
-        """A table's files within `span`, as a relation with all of its columns."""
+    def relation(self, table: str, span: Span = Span()) -> str:
+        """A table's files within `span`, at the snapshot of now, as a relation of SQL with all of its columns."""
         snapshot = self.reader.snapshot(table)
         columns = lake_tables(self.registry())[table].columns
         if snapshot:

@@ -26,10 +26,20 @@ from missioncontrol.lake.tables import Column, LakeTable, lake_tables
 from missioncontrol.lake.writer import LakeWriter, StagedFile
 from missioncontrol.registry import Registry
 
-IMPORTABLE = ("error_aggregates", "experiment_aggregates", "usage_by_activity", "discards")
+IMPORTABLE = (
+    "error_aggregates", "experiment_aggregates", "usage_by_activity", "crashes_by_activity", "discards",
+)  # fmt: skip
+_OF_ACTIVITY = ("usage_by_activity", "crashes_by_activity")
 _EXPERIMENT = {"experiment_id", "experiment_branch"}
 _DERIVED = {"window_end", "submission_date_s3"}
 """Columns of the published views that follow from others; passed over."""
+_COUNTED_ELSEWHERE = {"count", "starts"}
+"""Pings of a row of activity and the sessions begun in it, where the table has no such column; passed over."""
+_INTERVALS = {
+    "arrival": (("arrival_window", WINDOW_S), ("arrival_hour", 3600)),
+    "activity": (("activity_hour", 3600),),
+}
+"""Column of time -> names that say its length too; the first that a row has counts."""
 _STAGE_ROWS = 500_000
 _JSON_ROWS = 20_000
 _TYPES: dict[str, pa.DataType] = {
@@ -150,10 +160,14 @@ def _gathered(batches: Any) -> Iterator[pa.Table]:
 
 def _conform(part: pa.Table, shape: LakeTable, path: Path) -> pa.Table:
     known = {c.name: c for c in shape.columns}
+    of_activity = shape.name in _OF_ACTIVITY
+    passed_over = _DERIVED | (_COUNTED_ELSEWHERE if of_activity else set())
+    if of_activity:
+        part = _with_intervals(part, known, path)
     for name in part.column_names:
         if name in _EXPERIMENT - known.keys():
             _refuse_experiments(part[name], name, path)
-        elif name not in known and name not in _DERIVED:
+        elif name not in known and name not in passed_over:
             close = difflib.get_close_matches(name, list(known), 1)
             hint = f"Did you mean `{close[0]}`?" if close else f"Columns: {', '.join(known)}."
             raise BadRequest("import_column", f"{path}: table {shape.name} has no column `{name}`.", hint)
@@ -168,6 +182,29 @@ def _conform(part: pa.Table, shape: LakeTable, path: Path) -> pa.Table:
         raise BadRequest("import_value", f"{path}: `{time}` is not the start of a window in every row.", hint)
     columns["submission_date"] = columns[time].cast(pa.date32())
     return pa.table(columns)
+
+
+def _with_intervals(part: pa.Table, known: dict[str, Column], path: Path) -> pa.Table:
+    """`arrival_hour`, `arrival_window` and `activity_hour` as start and length of their interval."""
+    for time, names in _INTERVALS.items():
+        for name, length_s in names:
+            if name not in part.column_names:
+                continue
+            given = _cast(part[name], known[time], path)
+            lengths = pc.if_else(pc.is_valid(given), length_s, pa.scalar(None, pa.int64()))
+            part = part.drop_columns([name])
+            part = _filled(_filled(part, time, given, known, path), f"{time}_length_s", lengths, known, path)
+    return part
+
+
+def _filled(
+    part: pa.Table, name: str, values: pa.ChunkedArray, known: dict[str, Column], path: Path
+) -> pa.Table:
+    """The column with these values wherever it has none."""
+    if name not in part.column_names:
+        return part.append_column(name, values)
+    both = pc.coalesce(_cast(part[name], known[name], path), values)
+    return part.set_column(part.column_names.index(name), name, both)
 
 
 def _refuse_experiments(values: pa.ChunkedArray, name: str, path: Path) -> None:

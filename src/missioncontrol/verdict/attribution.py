@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from missioncontrol.verdict.strata import Slice
+from missioncontrol.verdict.strata import POOLED, Slice
 from missioncontrol.verdict.tables import Floats, Strata
 
 _THETAS = np.arange(0, 2.4001, 0.05)
@@ -44,7 +44,12 @@ def hypotheses(strata: Strata, hours: Floats) -> list[Slice]:
                 [tuple(stratum[place] for place in places) == values for stratum in strata.values]
             )
             share = hours[members].sum() / total
-            if members.all() or share <= 0 or (names == ("country",) and share < _SMALL_COUNTRY):
+            if (
+                POOLED in values
+                or members.all()
+                or share <= 0
+                or (names == ("country",) and share < _SMALL_COUNTRY)
+            ):
                 continue
             if any(np.array_equal(members, other.members) for other in found):
                 continue

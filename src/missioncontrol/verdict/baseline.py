@@ -51,7 +51,8 @@ class Baseline:
     used, left_out: versions of predecessors, and why some were not used; rates: [strata] events per hour; bias:
     [slices]; whole, recent: `Shape` of all of a life, and of its last half; slice_tau: [knots, slices]; adoption:
     [predecessors, knots] log of hours over the channel's pings of the day before; mix: [predecessors, knots, countries]
-    shares of hours.
+    shares of hours; hours: [strata] of all of them at the end; pooled_rate: events per hour, all strata together; seen,
+    expected, known: [predecessors, knots] events, what is to be expected of them, and 1 where a release had that age.
     """
 
     strata: Strata
@@ -72,6 +73,11 @@ class Baseline:
     reported: Floats
     recent_reported: Floats
     raw: Floats
+    hours: Floats
+    pooled_rate: float
+    seen: Floats
+    expected: Floats
+    known: Floats
 
     @property
     def releases(self) -> int:
@@ -80,16 +86,28 @@ class Baseline:
 
 
 def learn(
-    predecessors: list[Release], channel: Channel, strata: Strata, published: int, phi0: float = _PHI_START
+    predecessors: list[Release],
+    channel: Channel,
+    strata: Strata,
+    published: int,
+    phi0: float = _PHI_START,
+    excluded: tuple[tuple[str, str], ...] = (),
 ) -> Baseline:
     """The baseline for a release published at tick `published`, from its accepted predecessors, oldest first.
 
-    At most the last 12 are used. One whose level after the first day is far from the others' median is left out.
+    At most the last 12 are used. One whose level after the first day is far from the others' median is left out, as are
+    the `excluded` ones (version, why), which serve as controls of those that followed them.
     """
     lives = [live(release, channel, published) for release in predecessors]
-    lives = [life for life in lives if life.ticks > 0][-PREDECESSORS - 1 :]
-    used, left_out = _plausible(lives[-PREDECESSORS:], strata, phi0)
-    rates = stratum_rates(*_settled(used), strata, phi0)
+    lives = [life for life in lives if life.ticks > 0]
+    unfit = {version for version, _ in excluded}
+    fit = [place for place, life in enumerate(lives) if life.release.version not in unfit]
+    lives = lives[max(fit[-PREDECESSORS:][0] - 1, 0) :]
+    used, left_out = _plausible(
+        [life for life in lives if life.release.version not in unfit][-PREDECESSORS:], strata, phi0
+    )
+    settled = _settled(used)
+    rates = stratum_rates(*settled, strata, phi0)
     followed = [life for life in used if life.cells is not None and life.ticks >= 2 * FINE]
     history = complete([life.cells for life in followed if life.cells is not None]) if followed else None
 
@@ -109,7 +127,8 @@ def learn(
     ]
     known = np.stack([(life.ticks >= KNOTS).astype(float) for life in used])
 
-    parts = slices(strata, sum(each.hours[-1] for each in at_knots))
+    hours_of_all = np.sum([each.hours[-1] for each in at_knots], axis=0)
+    parts = slices(strata, hours_of_all)
     members = np.stack([part.members for part in parts])
     counts = np.stack([_by_slice(each.counts, members) for each in at_knots])
     raw = np.stack([_raw_by_slice(each, rates, members) for each in at_knots])
@@ -135,7 +154,7 @@ def learn(
         strata=strata,
         slices=parts,
         used=tuple(life.release.version for life in used),
-        left_out=left_out,
+        left_out=(*excluded, *left_out),
         rates=rates,
         bias=bias,
         phi=phi,
@@ -150,6 +169,11 @@ def learn(
         reported=hours,
         recent_reported=hours - np.stack([each.reported for each in halves]),
         raw=raw[:, :, 0],
+        hours=hours_of_all,
+        pooled_rate=float(settled[0].sum() / max(settled[1].sum(), 1e-9)),
+        seen=counts[:, :, 0],
+        expected=expected[:, :, 0],
+        known=known,
     )
 
 

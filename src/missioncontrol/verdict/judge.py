@@ -20,7 +20,7 @@ TOO_EARLY, ENVIRONMENT, DATA_PROBLEM = "too-early", "environment", "data-problem
 
 _WITHIN = float(np.log(1.2))
 _FEW_RATIO = 2.0
-_REFRESH_TICKS = 12 * TICKS_PER_HOUR
+REFRESH_TICKS = 12 * TICKS_PER_HOUR
 _SILENT_TICKS = 2 * TICKS_PER_HOUR
 _SILENT_COUNTS = 10.0
 _LEAST_EXPECTED = 1e-9
@@ -50,23 +50,30 @@ class Verdict:
     reasons: tuple[str, ...] = ()
 
 
-def judge(baseline: Baseline, looks: Looks, may_alarm: Bools | None = None) -> list[Verdict]:
+def judge(
+    baseline: Baseline,
+    looks: Looks,
+    may_alarm: Bools | None = None,
+    problems: tuple[tuple[str, Bools], ...] = (),
+) -> list[Verdict]:
     """The verdict at each look of a life; `worse` stays once it was given.
 
-    may_alarm: [looks] False where no new `worse` may be given (a version that has all but ended).
+    may_alarm: [looks] False where no new `worse` may be given (a version that has all but ended); problems: codes of
+    further faults of the data, each with the looks [looks] at which it stands.
     """
     silent = _silent(looks)
     told: list[Verdict] = []
     first: int | None = None
     explained: tuple[Explanation, ...] = ()
-    possible = hypotheses(baseline.strata, looks.life.hours[-1]) if len(looks.ticks) else []
+    possible = hypotheses(baseline.strata, baseline.hours) if len(looks.ticks) else []
     for i, tick in enumerate(int(tick) for tick in looks.ticks):
         observed, expected = float(looks.counts[i, 0]), float(looks.expected[i, 0])
         known = expected > _LEAST_EXPECTED and baseline.releases > 0
-        reasons = _reasons(baseline, looks, i, bool(silent[i]))
+        faults = tuple(code for code, stands in problems if stands[i])
+        reasons = (*_reasons(baseline, looks, i, bool(silent[i])), *faults)
         held = may_alarm is not None and not may_alarm[i]
         enough = baseline.releases >= FEWEST or (baseline.releases > 0 and observed >= _FEW_RATIO * expected)
-        disturbed = bool(looks.impaired[i] or silent[i])
+        disturbed = bool(looks.impaired[i] or silent[i] or faults)
         if (
             first is None
             and known
@@ -76,7 +83,7 @@ def judge(baseline: Baseline, looks: Looks, may_alarm: Bools | None = None) -> l
             and looks.evidence[i] >= THRESHOLD
         ):
             first = tick
-        if first is not None and tick <= first + _REFRESH_TICKS:
+        if first is not None and tick <= first + REFRESH_TICKS:
             explained = _explain(baseline, looks, i, possible)
         if first is not None:
             verdict = WORSE

@@ -19,10 +19,14 @@ _FEWEST = 25.0
 
 @dataclass(frozen=True)
 class Health:
-    """By tick: `weights` for hours that arrive in it (1 when all is well), and whether it is `impaired`."""
+    """By tick: `weights` for hours that arrive in it (1 when all is well), and whether it is `impaired`.
+
+    share: pings of the last half hour over what was forecast; NaN where that cannot be told.
+    """
 
     weights: Floats
     impaired: Bools
+    share: Floats
 
 
 def ping_health(channel: Channel, start: int, end: int) -> Health:
@@ -48,4 +52,5 @@ def ping_health(channel: Channel, start: int, end: int) -> Health:
     told = (now - _WEEK - _WINDOW >= known_since) & (forecast >= _FEWEST)
     share = np.where(told, seen / np.maximum(forecast, 1e-9), 1.0)
     impaired = share < _IMPAIRED
-    return Health(np.where(impaired, 1 / np.maximum(share, _LEAST_SHARE), 1.0), impaired)
+    weights = np.where(impaired, 1 / np.maximum(share, _LEAST_SHARE), 1.0)
+    return Health(weights, impaired, np.where(told, share, np.nan))

@@ -26,7 +26,8 @@ class Looks:
     """By look: age in ticks, counts and expectations [looks, slices], tau [looks, slices], e-values, the interval.
 
     evidence: e_total; better: mirrored e-value; calm: e-value of the whole had nothing moved all versions; low, high:
-    log ratio; impaired: pings are or were lost within the hour; hours: [looks] reported and weighted.
+    log ratio; impaired: pings are or were lost within the hour; hours: [looks] reported and weighted; chances: [looks,
+    shifts] of a shock that no window is sure of.
     """
 
     ticks: Ints
@@ -42,6 +43,7 @@ class Looks:
     hours: Floats
     life: Curves
     odd: Oddities
+    chances: Floats
 
 
 def replay(
@@ -101,6 +103,7 @@ def replay(
         hours=now.reported,
         life=now,
         odd=odd,
+        chances=chances,
     )
 
 

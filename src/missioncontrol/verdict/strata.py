@@ -12,6 +12,8 @@ _ROUNDS = 8
 _PSEUDO_EFFECT = 5.0
 _PSEUDO_RATE = 25.0
 _SMALL_COUNTRY = 0.02
+POOLED = "(other)"
+"""Value of strata that hold what was too small, or too new, for one of their own; it names no users."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def stratum_rates(counts: Floats, hours: Floats, strata: Strata, phi: float) -> 
 def slices(strata: Strata, hours: Floats) -> tuple[Slice, ...]:
     """The whole, then each value of each dimension; of countries those with 2 % of the hours.
 
-    A value that holds everyone, or nobody's hours, is no slice of its own.
+    A value that holds everyone, or nobody's hours, is no slice of its own; nor is `POOLED`.
     """
     found = [Slice((), np.ones(len(strata.values), bool), 0)]
     total = max(hours.sum(), 1e-9)
@@ -52,7 +54,12 @@ def slices(strata: Strata, hours: Floats) -> tuple[Slice, ...]:
         for value in sorted({values[place] for values in strata.values}):
             members = np.array([values[place] == value for values in strata.values])
             share = hours[members].sum() / total
-            if members.all() or share <= 0 or (dimension == "country" and share < _SMALL_COUNTRY):
+            if (
+                value == POOLED
+                or members.all()
+                or share <= 0
+                or (dimension == "country" and share < _SMALL_COUNTRY)
+            ):
                 continue
             where = ((dimension, value),)
             if dimension == "os_version":

@@ -200,8 +200,8 @@ SQL: dict[str, Any] = {
     "description": (
         "One SELECT of DuckDB's SQL, or of Presto's or PostgreSQL's with `dialect`. Tables: error_aggregates, "
         "error_aggregates_v2, experiment_aggregates, client_aggregates, crash_free_users, usage_by_activity, "
-        "crash_aggregates, crashes, crash_signature_counts, discards, notes, pings; their columns are in "
-        "information_schema.columns. A query that takes too long is stopped."
+        "crashes_by_activity, crash_aggregates, crashes, crash_signature_counts, discards, notes, pings; their columns "
+        "are in information_schema.columns. A query that takes too long is stopped."
     ),
     "tags": ["sql"],
     "responses": _responses(

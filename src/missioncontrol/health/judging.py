@@ -1,0 +1,126 @@
+"""One measure of one version, judged: every look of its life, and all that the last one rests on.
+
+What was known at a look is what had arrived in windows that had ended by then. The verdict at a time is the replay's
+look at that time: there is one way to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+
+from missioncontrol.health.account import account_of
+from missioncontrol.health.case import Case, prepare
+from missioncontrol.health.looking import early_look, look_of
+from missioncontrol.health.model import Course, Subject
+from missioncontrol.health.published import tick_of
+from missioncontrol.health.sums import ChannelSums
+from missioncontrol.verdict.grid import LIFE_TICKS, looks
+from missioncontrol.verdict.judge import Verdict, judge
+from missioncontrol.verdict.lives import Control, control, live
+from missioncontrol.verdict.replay import Looks, replay
+from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Floats, Ints, Release
+
+_DAY = 24 * TICKS_PER_HOUR
+_LEFT_SHARE = 0.02
+_SILENT_EXPECTED = 30.0
+_ACTIVITY_SHARE = 0.5
+_ACTIVITY_FROM = 2 * TICKS_PER_HOUR
+_EARLY_SHARE = 0.05
+
+
+def course(sums: ChannelSums, subject: Subject, until: datetime, case: Case | None = None) -> Course:
+    """All looks of a release up to `until` and the account of the last.
+
+    Looks are at the end of each 5-minute window to 48 h of age and hourly after that, to 14 days; before the first one
+    the account is that of a release of which nothing is known yet. `case` may be kept from an earlier call: it depends
+    on nothing that came after the publication. Raises `NotFound` (`no_release`), `BadRequest` (`not_judged`).
+    """
+    case = case or prepare(sums, subject)
+    end = min(tick_of(until), sums.until, case.version.published + LIFE_TICKS)
+    ticks = looks(max(end - case.version.published, 0))
+    if not len(ticks):
+        first = early_look(case.version, case.baseline, until)
+        return Course(account_of(sums, subject, case, first, [], None), [])
+    release = sums.release(case.version, case.measure, case.picked, end, case.nowcast, case.version.version)
+    found = _looks(sums, case, release, ticks) if case.baseline else None
+    if found is None or case.baseline is None:
+        verdicts = _without_history(release, ticks)
+    else:
+        problems = _problems(sums, case, release, found)
+        verdicts = judge(case.baseline, found, _may_alarm(sums, case, release, ticks), problems)
+    hours = found.hours if found is not None else np.cumsum(release.hours.sum(axis=1))[ticks - 1]
+    early = sums.early_hours(case.version, case.measure)
+    told = [
+        look_of(case.version, each, float(used), ("used_early",) if early > _EARLY_SHARE * used else ())
+        for each, used in zip(verdicts, hours, strict=True)
+    ]
+    return Course(account_of(sums, subject, case, told[-1], verdicts, found), told)
+
+
+def _looks(sums: ChannelSums, case: Case, release: Release, ticks: Ints) -> Looks:
+    assert case.baseline is not None
+    life = live(release, sums.pings)
+    others: list[Control] = []
+    if case.replaced is not None:
+        end = release.published + release.ticks
+        old = sums.release(case.replaced, case.measure, case.picked, end, False, case.version.version)
+        others = [control(live(old, sums.pings), case.baseline.rates, release.published)]
+    found = replay(case.baseline, life, sums.pings, others, ticks)
+    if case.measure.worse == "down":
+        # Too few is what is bad: the mirrored e-value is the evidence, and no slice has one.
+        found = replace(found, evidence=found.better, better=found.evidence)
+    return found
+
+
+def _may_alarm(sums: ChannelSums, case: Case, release: Release, ticks: Ints) -> Bools:
+    """[looks] False where a later version is out and this one has under 2 % of the channel's hours of a day."""
+    published = case.version.published
+    later = [each.published for each in sums.versions if each.published > published]
+    if not later:
+        return np.ones(len(ticks), bool)
+    own = _trailing(release.hours.sum(axis=1), ticks) if case.measure.per == "usage_hours" else None
+    if own is None:
+        own = _trailing(
+            sums.by_tick(case.version, "usage_hours", published, published + release.ticks), ticks
+        )
+    everyone = _trailing(sums.hours.between(published, published + release.ticks), ticks)
+    succeeded = published + ticks > min(later)
+    return ~succeeded | (own >= _LEFT_SHARE * everyone)
+
+
+def _trailing(by_tick: Floats, ticks: Ints) -> Floats:
+    """[looks] sums of the last day."""
+    sums = np.concatenate([[0.0], np.cumsum(by_tick)])
+    lately: Floats = sums[ticks] - sums[np.maximum(ticks - _DAY, 0)]
+    return lately
+
+
+def _problems(sums: ChannelSums, case: Case, release: Release, found: Looks) -> tuple[tuple[str, Bools], ...]:
+    """What else is wrong with the data, look by look."""
+    ticks, counts, expected = found.ticks, found.counts[:, 0], found.expected[:, 0]
+    day_before = np.searchsorted(ticks, ticks - _DAY, side="right") - 1
+    some = day_before >= 0
+    start = np.maximum(day_before, 0)
+    lately = expected - np.where(some, expected[start], 0.0)
+    silent = (counts - np.where(some, counts[start], 0.0) <= 0) & (lately >= _SILENT_EXPECTED)
+    problems = [("no_events", silent)]
+    if case.nowcast and release.activity is not None:
+        # Rows of activity that do not come would pass for hours that were not used.
+        arrived = np.cumsum(release.activity.hours.sum(axis=1))
+        reported = np.cumsum(release.hours.sum(axis=1))
+        age = np.minimum(ticks, 72 * TICKS_PER_HOUR) - 1
+        # An hour of activity is known when it has ended.
+        due = reported[np.maximum(age - TICKS_PER_HOUR, 0)]
+        problems.append(("no_activity", (ticks >= _ACTIVITY_FROM) & (arrived[age] < _ACTIVITY_SHARE * due)))
+    return tuple(problems)
+
+
+def _without_history(release: Release, ticks: Ints) -> list[Verdict]:
+    counts = np.concatenate([[0.0], np.cumsum(release.counts.sum(axis=1))])[ticks]
+    return [
+        Verdict(int(tick), "too-early", None, None, None, 0.0, float(count), 0.0, reasons=("no_history",))
+        for tick, count in zip(ticks, counts, strict=True)
+    ]

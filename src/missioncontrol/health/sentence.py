@@ -1,0 +1,192 @@
+"""The verdict as a sentence for a release manager: plain words, and no digit that is not meant."""
+
+from __future__ import annotations
+
+from missioncontrol.health.model import Account, Look
+
+_WITHIN = 1.2
+_WIDE = 1.5
+_DAY_HOURS = 24.0
+
+
+def sentence(account: Account, measure: str) -> str:
+    """One sentence on a look. measure: the measure's title."""
+    look = account.look
+    said = _SAID[look.verdict](account, look)
+    return f"{account.subject.version} {_lower(measure)}: {said}{_doubts(account, look)}."
+
+
+def times(ratio: float, low: float | None = None, high: float | None = None) -> str:
+    """A ratio in words; with a wide interval around it one decimal is all that is known."""
+    wide = low is None or high is None or high > low * _WIDE
+    return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}" if wide else f"{ratio:.2f}"
+
+
+def span(hours: float) -> str:
+    """A time in words: minutes, hours or days."""
+    if hours < 1:
+        return _many(round(hours * 60), "minute")
+    if hours < 2 * _DAY_HOURS:
+        return _many(round(hours), "hour")
+    return _many(round(hours / _DAY_HOURS), "day")
+
+
+def users(where: dict[str, str] | None) -> str:
+    """Some users in words: `Linux`, `Windows_NT 6.1 on x86`; everyone when there is nothing to say."""
+    if not where:
+        return "everyone"
+    system = " ".join(where[name] for name in ("os_name", "os_version") if name in where)
+    machine = where.get("architecture", "")
+    country = where.get("country", "")
+    others = [value for name, value in where.items() if name not in _NAMED]
+    first = " on ".join(part for part in (system, machine) if part)
+    return ", ".join(part for part in (first, f"in {country}" if country else "", *others) if part)
+
+
+_NAMED = ("os_name", "os_version", "architecture", "country")
+
+
+def _worse(account: Account, look: Look) -> str:
+    sure = ", odds of a false alarm under 1 in 100" if look.since is not None else ""
+    first = f"first crossed {look.since:%Y-%m-%d %H:%M} UTC, " if look.since is not None else ""
+    compared = f"{_compared(account, look)}{sure}{_where(account)}"
+    return f"worse{compared}; {first}{_counts(look)}{_now(look)}"
+
+
+def _better(account: Account, look: Look) -> str:
+    return f"better{_compared(account, look)}, {_counts(look)}"
+
+
+def _same(account: Account, look: Look) -> str:
+    return f"as good as before{_compared(account, look)}, {_counts(look)}"
+
+
+def _too_early(account: Account, look: Look) -> str:
+    if "not_published" in look.reasons:
+        return f"too early to say, it is published in {span(-look.age_hours)}"
+    if "no_history" in look.reasons:
+        earlier = len(account.predecessors)
+        none = (
+            f"none of {earlier} earlier releases can be compared with"
+            if earlier
+            else "no earlier release is known"
+        )
+        return f"too early to say, {none}{_seen_alone(look)}"
+    if look.ratio is None or look.low is None or look.high is None:
+        return f"too early to say, nothing has been reported yet at {span(look.age_hours)}{_due(look)}"
+    known = f"anything from {times(look.low)} to {times(look.high)} times what was to be expected is possible"
+    return f"too early to say, {known} at {span(look.age_hours)} ({_counts(look)}){_due(look)}"
+
+
+def _environment(account: Account, look: Look) -> str:
+    moved = f"all versions moved by {times(account.data.environment)} times at once"
+    return f"not the release, {moved}; measured by that it is{_compared(account, look)[1:]}"
+
+
+def _data_problem(account: Account, look: Look) -> str:
+    faults = [words for code, words in _FAULTS.items() if code in look.reasons]
+    if "pings_lost" in look.reasons and account.data.seen is not None:
+        faults[0] += (
+            f" ({account.data.seen:.0%} of the pings that should have come in the last half hour did)"
+        )
+    return f"cannot be judged now, {' and '.join(faults) or 'the data is incomplete'}"
+
+
+_SAID = {
+    "worse": _worse,
+    "better": _better,
+    "same": _same,
+    "too-early": _too_early,
+    "environment": _environment,
+    "data-problem": _data_problem,
+}
+_FAULTS = {
+    "pings_lost": "pings are or were lost within the hour",
+    "no_hours": "no usage hours arrived for two hours while events did",
+    "no_events": "not one event arrived for a day where many were to be expected",
+    "no_activity": "usage by activity time does not arrive",
+}
+
+
+def _compared(account: Account, look: Look) -> str:
+    if look.ratio is None or look.low is None or look.high is None:
+        return ""
+    used = sum(each.used for each in account.predecessors)
+    last = f"the last {used} releases" if used > 1 else "the last release"
+    ends = f"{times(look.low, look.low, look.high)} to {times(look.high, look.low, look.high)}"
+    ratio = times(look.ratio, look.low, look.high)
+    return f", {ratio} times what {last} had at {span(look.age_hours)} (95 % interval {ends}, at every look)"
+
+
+def _where(account: Account) -> str:
+    if not account.look.slice or not account.explanations:
+        return ""
+    best = account.explanations[0]
+    near = [each for each in account.explanations[1:2] if best.score - each.score < 3]
+    rest = f", {times(best.rest)} times elsewhere" if best.rest is not None else ""
+    also = f", or perhaps {users(near[0].where)}" if near else ""
+    return f"; it is {users(best.where)}: {times(best.ratio)} times there{rest}{also}"
+
+
+def _now(look: Look) -> str:
+    """A worse that was given stays; what holds today is said beside it."""
+    if look.low is not None and look.high is not None and look.low >= 1 / _WITHIN and look.high <= _WITHIN:
+        return "; now within limits"
+    return ""
+
+
+def _counts(look: Look) -> str:
+    return f"{_number(look.observed)} seen where {_number(look.expected)} were expected"
+
+
+def _seen_alone(look: Look) -> str:
+    return f" ({_number(look.observed)} seen at {span(look.age_hours)})" if look.age_hours >= 0 else ""
+
+
+def _due(look: Look) -> str:
+    """When which ratio will be known, the soonest first."""
+    told = sorted(look.forecast.items(), key=lambda pair: -float(pair[0]))
+    later = [f"{ratio}x in about {span(due.hours_left)}" for ratio, due in told if due.hours_left]
+    now = [f"{ratio}x" for ratio, due in told if due.hours_left == 0]
+    never = [f"{ratio}x" for ratio, due in told if due.hours_left is None]
+    parts = []
+    if now:
+        parts.append(f"{' and '.join(now)} would mostly show by now")
+    if later:
+        parts.append(f"{'; '.join(later)} will be decided" if not parts else f"{'; '.join(later)}")
+    if never and (now or later):
+        parts.append(f"{' and '.join(never)} cannot be told from ordinary differences with this history")
+    return "".join(f"; {part}" for part in parts)
+
+
+def _doubts(account: Account, look: Look) -> str:
+    used = sum(each.used for each in account.predecessors)
+    parts = []
+    if "short_history" in look.reasons:
+        only = "one earlier release" if used == 1 else f"{used} earlier releases"
+        parts.append(f"with {only} to compare with, only twice as many can be called")
+    if "odd_rollout" in look.reasons:
+        parts.append("it reaches its users at another pace than the releases before, which makes less sure")
+    if "odd_mix" in look.reasons:
+        parts.append("its users are of other countries than usual at this age, which makes less sure")
+    if "shock" in look.reasons and look.verdict != "environment":
+        parts.append(
+            f"all versions moved by {times(account.data.environment, 1, 1)} times, which makes less sure"
+        )
+    if "used_early" in look.reasons:
+        parts.append("it was in use before its publication, and that is not counted")
+    if account.inferred:
+        parts.append("the time of publication is a guess from its first users")
+    return "".join(f"; {part}" for part in parts)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _lower(title: str) -> str:
+    return title[:1].lower() + title[1:] if title[1:2].islower() else title
