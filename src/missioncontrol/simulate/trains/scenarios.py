@@ -90,3 +90,25 @@ SCENARIOS: dict[str, Scenario] = {
         ),
     )
 }
+
+
+def said(scenario: Scenario) -> str:
+    """A scenario in words."""
+    who = " ".join(scenario.where.values()) or "everyone"
+    parts = []
+    if scenario.factor != 1:
+        since = f" from {scenario.from_hours:g} h of age on" if scenario.from_hours else ""
+        parts.append(f"{scenario.factor:.3g}x the crashes for {who}{since}")
+    if scenario.common != 1:
+        parts.append(f"all versions crash {scenario.common:.3g}x as often for {scenario.lasts_hours:g} h")
+    if scenario.lost:
+        parts.append(f"{scenario.lost:.0%} of all main pings are lost for {scenario.lasts_hours:g} h")
+    if scenario.adopters != 1:
+        parts.append(f"those who come first crash {scenario.adopters:g}x as often")
+    if scenario.rollout == "fast":
+        parts.append("offered to everyone at once and taken 2.5 times as fast")
+    if scenario.rollout == "first_country":
+        parts.append("one country has it a day before the others")
+    if scenario.bad_predecessor != 1:
+        parts.append(f"one predecessor crashed {scenario.bad_predecessor:g}x as often")
+    return "; ".join(parts) or "nothing is wrong"
