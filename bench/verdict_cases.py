@@ -40,8 +40,8 @@ class Case(msgspec.Struct, frozen=True):
 
     Hours are ages. largest: highest log10 e of the life; missed: age of the first look whose interval did not hold the
     truth, and whether the interval lay `above` it; widths: high less low in the logarithm at `WIDTH_HOURS`; error:
-    log of ratio over truth at 48 h; named: by when it was looked at after the alarm (hours), what was named; kinds: verdicts
-    at `KIND_HOURS`; first: age of the first verdict of each kind; flagged: share of looks with each reason.
+    log of ratio over truth at 48 h; named: what was named so many hours after the alarm; kinds: verdicts at
+    `KIND_HOURS`; first: age of the first verdict of each kind; flagged: share of looks with each reason.
     """
 
     seed: int

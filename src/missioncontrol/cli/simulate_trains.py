@@ -17,10 +17,18 @@ from missioncontrol.errors import BadRequest
     "--clients", type=click.IntRange(1_000), default=60_000, show_default=True, help="Distinct clients."
 )
 @click.option(
-    "--weight", type=click.IntRange(1), default=3, show_default=True, help="Clients that each of them stands for."
+    "--weight",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Clients that each of them stands for.",
 )
 @click.option(
-    "--releases", type=click.IntRange(2, 60), default=14, show_default=True, help="Two weeks apart; the last is judged."
+    "--releases",
+    type=click.IntRange(2, 60),
+    default=14,
+    show_default=True,
+    help="Two weeks apart; the last is judged.",
 )
 @click.option("--list", "listed", is_flag=True, help="Print the scenarios and what is wrong in each.")
 def command(
@@ -47,7 +55,9 @@ def command(
         raise BadRequest("no_folder", "--out is missing", "name a folder: --out train")
     if scenario not in SCENARIOS:
         raise BadRequest(
-            "no_such_scenario", f"there is no scenario {scenario!r}", "see missioncontrol simulate trains --list"
+            "no_such_scenario",
+            f"there is no scenario {scenario!r}",
+            "see missioncontrol simulate trains --list",
         )
     from missioncontrol.simulate.trains.files import APPLICATION, CHANNEL, write_story
 

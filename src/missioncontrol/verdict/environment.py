@@ -20,7 +20,6 @@ _APART_SDS = 2.0
 _EXTRA_VARIANCE = 0.02**2
 _UNKNOWN_VARIANCE = 4.0
 _SHOCKS_PER_HOUR = 0.01 / 24
-_SUSPICION = 20.0
 SHIFTS = np.round(np.arange(-0.6, 1.2001, 0.05), 10)
 LONGEST_TICKS = int(WINDOWS_HOURS[0] * TICKS_PER_HOUR)
 
@@ -108,12 +107,13 @@ def _density(y: Floats, variance: Floats) -> Floats:
     return np.exp(-0.5 * y * y / variance) / np.sqrt(variance)
 
 
-def unseen_shock(around: Environment, shares: Floats, places: Ints) -> Floats:
+def unseen_shock(around: Environment, shares: Floats, places: Ints, suspicion: float = 1.0) -> Floats:
     """[looks, SHIFTS] chances that a shock no window is sure of moves a release's events by e^shift.
 
     shares: [windows, looks] share of the release's expected events that fell into each trailing window; places: [looks]
     ticks of `around`. A shock of log size N(0, 0.5^2) begins once in 100 days; each window is weighed by what the other
     versions show in it (ratio of normal densities). Where a shock is flagged the estimated factor stands for it.
+    suspicion: how many times as frequent shocks are taken to be while other versions can tell of them.
     """
     sizes = SHIFTS
     prior = np.exp(-0.5 * (sizes / _SHOCK) ** 2)
@@ -125,7 +125,8 @@ def unseen_shock(around: Environment, shares: Floats, places: Ints) -> Floats:
     for window, hours in enumerate(WINDOWS_HOURS):
         rho = _SHOCKS_PER_HOUR * (hours - shorter[window])
         y, v = around.log_ratio[window, places], around.variance[window, places]
-        weight = rho * prior * np.exp((y[:, None] * sizes - 0.5 * sizes**2) / v[:, None])
+        often = np.where(v < _UNKNOWN_VARIANCE, suspicion, 1.0)[:, None]
+        weight = often * rho * prior * np.exp((y[:, None] * sizes - 0.5 * sizes**2) / v[:, None])
         moved = np.log1p(shares[window][:, None] * np.expm1(sizes))
         bins = np.clip(np.rint((moved - SHIFTS[0]) / 0.05).astype(np.int64), 0, len(SHIFTS) - 1)
         rows = np.repeat(np.arange(len(places)), len(sizes))
@@ -133,9 +134,3 @@ def unseen_shock(around: Environment, shares: Floats, places: Ints) -> Floats:
     chances[around.shock[places]] = 0.0
     chances[around.shock[places], zero] = 1.0
     return chances / chances.sum(axis=1, keepdims=True)
-
-
-def suspected(chances: Floats) -> Floats:
-    """[looks, SHIFTS] `chances` when shocks are 20 times as frequent: an interval must hold in a shock too."""
-    more = chances * np.where(np.arange(len(SHIFTS)) == int(np.abs(SHIFTS).argmin()), 1.0, _SUSPICION)
-    return more / more.sum(axis=1, keepdims=True)

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from missioncontrol.verdict.environment import LONGEST_TICKS, WINDOWS_HOURS, Environment, environment, mean_factor
+from missioncontrol.verdict.environment import (
+    LONGEST_TICKS,
+    WINDOWS_HOURS,
+    Environment,
+    environment,
+    mean_factor,
+)
 from missioncontrol.verdict.grid import KNOT_HOURS, KNOTS, at, cumulative, smooth
 from missioncontrol.verdict.nowcast import Complete, by_cell, inflation
 from missioncontrol.verdict.outage import Health, ping_health

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from missioncontrol.verdict.baseline import RECENT_TICKS, Baseline
-from missioncontrol.verdict.environment import SHIFTS, Environment, suspected, unseen_shock
+from missioncontrol.verdict.environment import SHIFTS, Environment, unseen_shock
 from missioncontrol.verdict.evidence import ACCEPTABLE, blurred, e_better, e_worse, interval, log_likelihood
 from missioncontrol.verdict.grid import at, at_each
 from missioncontrol.verdict.lives import Control, Curves, Life, curves, surroundings
@@ -15,10 +15,14 @@ from missioncontrol.verdict.oddities import Oddities, oddities
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Channel, Floats, Ints
 
 _DAY = 24 * TICKS_PER_HOUR
-_ALL, _RECENT, _SLICES = 0.45, 0.10, 0.45
+_ALL, _RECENT, _SLICES = 0.60, 0.10, 0.30
+# Bursts are counted by their mean square; a slice with few of them feels their tail.
+_SLICE_PHI = 1.2
 _STRATA_FOR_LOUDEST = 4
 _RECENT_FEWEST, _RECENT_SHARE = 20.0, 0.05
 _HOUR = TICKS_PER_HOUR
+# An interval must hold in a shock too.
+_SUSPICION = 20.0
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,8 @@ def replay(
 
     chances = unseen_shock(around, now.recent, ticks - 1)
     logs = log_likelihood(counts[:, 0], expected[:, 0], slice_tau[:, 0], phi, baseline.releases)
-    low, high = interval(blurred(logs, suspected(chances), SHIFTS))
+    suspected = unseen_shock(around, now.recent, ticks - 1, _SUSPICION)
+    low, high = interval(blurred(logs, suspected, SHIFTS))
     logs = blurred(logs, chances, SHIFTS)
     e_all = e_worse(logs)
     e_slices = np.zeros(len(ticks))
@@ -80,7 +85,7 @@ def replay(
                 quiet_counts[:, 1:][flat],
                 quiet_expected[:, 1:][flat],
                 slice_tau[:, 1:][flat],
-                phi,
+                _SLICE_PHI * phi,
                 baseline.releases,
             )
             e_each[flat] = e_worse(blurred(of_slices, chances[np.nonzero(flat)[0]], SHIFTS))

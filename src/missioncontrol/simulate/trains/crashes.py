@@ -16,7 +16,7 @@ _LOOP_SIZES = (10, 25)
 _BURST_HOURS = 0.5
 _MEAN_BURST = 1 + _REPEATS * _REPEATS_MEAN + _LOOPS * (sum(_LOOP_SIZES) / 2 - 1)
 _SIZES = np.arange(_LOOP_SIZES[0], _LOOP_SIZES[1] + 1)
-# Variance over mean of what is drawn: mean square over mean of a burst (a geometric number of repeats beside the first).
+# Variance over mean of what is drawn: mean square over mean of a burst (repeats are geometric, beside the first).
 TRUE_PHI = float(
     (
         (1 - _REPEATS - _LOOPS)

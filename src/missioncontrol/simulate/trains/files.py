@@ -74,8 +74,9 @@ def write_story(
 
 
 def _released(version: Version) -> Release:
-    activity = Activity(version.activity_hours, version.activity_starts)
-    return Release(version.name, version.published, version.hours, version.counts, activity)
+    tables = (version.hours, version.counts, version.activity_hours, version.activity_starts)
+    hours, counts, active, starts = (table.astype(np.float64) for table in tables)
+    return Release(version.name, version.published, hours, counts, Activity(active, starts))
 
 
 def _truth(story: Story, seed: int, clients: int, weight: int, releases: int) -> Truth:

@@ -133,22 +133,20 @@ class Told:
         before = self.versions[place - predecessors : place]
         start = place * LIFE_TICKS
         pings = self.pings[: start + LIFE_TICKS].copy()
-        pings[start:] += (
-            (now.own.pings + now.left.pings - usual.own.pings - usual.left.pings)[:LIFE_TICKS] * self.weight
-        )
+        pings[start:] += (now.own.pings + now.left.pings - usual.own.pings - usual.left.pings)[
+            :LIFE_TICKS
+        ] * self.weight
         if now is not usual:
             before = [*before[:-1], self._left(before[-1], now, dice)]
         if scenario.bad_predecessor != 1.0:
             which = int(dice.integers(len(before)))
-            counts = draw_crashes(dice, before[which].expected * scenario.bad_predecessor)
+            counts = draw_crashes(dice, scenario.bad_predecessor * before[which].expected.astype(np.float64))
             before[which] = replace(before[which], counts=counts.astype(np.float32))
         common, seen = np.ones(LIFE_TICKS), np.ones(LIFE_TICKS)
         began: float | None = None
         if scenario.lasts_hours:
             began = float(dice.uniform(*scenario.when_hours))
-            spell = slice(
-                int(began * TICKS_PER_HOUR), int((began + scenario.lasts_hours) * TICKS_PER_HOUR)
-            )
+            spell = slice(int(began * TICKS_PER_HOUR), int((began + scenario.lasts_hours) * TICKS_PER_HOUR))
             common[spell], seen[spell] = scenario.common, 1 - scenario.lost
         harmless = self._expected(place, now.own.expected[:LIFE_TICKS]) * common[:, None]
         factor = scenario.field(LIFE_TICKS)
