@@ -75,7 +75,8 @@ def main() -> int:
     if given.candidates:
         plan = msgspec.structs.replace(plan, candidates=given.candidates)
     if given.each is not None:
-        plan = msgspec.structs.replace(plan, others=given.each)
+        activity = plan.activity if given.each else 0
+        plan = msgspec.structs.replace(plan, others=given.each, activity=activity)
     seeds = given.seeds or (range(1, 3) if given.quick else REPORT_SEEDS)
     folder = WORK / "verdicts" / f"{plan.clients}-{method_hash()}"
     folder.mkdir(parents=True, exist_ok=True)
