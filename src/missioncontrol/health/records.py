@@ -74,15 +74,13 @@ class Records:
         where, parameters = _where(wanted)
         if since is not None:
             where, parameters = f"{where} AND as_of >= ?", [*parameters, since]
-        key = ", ".join(_KEY)
-        # Accounts are large, and the newest one is at most an hour older than the newest look.
-        sql = (
-            f"WITH newest AS (SELECT {key}, max(as_of) AS newest FROM {{relation}} WHERE {where} GROUP BY {key}), "
-            f"late AS (SELECT * FROM {{relation}} JOIN newest USING ({key}) "
-            "WHERE as_of >= newest - INTERVAL 1 HOUR), "
-            f"held AS (SELECT *, arg_max(account, as_of) OVER (PARTITION BY {key}) AS kept FROM late) "
-            f"SELECT {_READ}, kept FROM held WHERE as_of = newest ORDER BY {key}"
+        keys = ", ".join(_KEY)
+        # Sums by group hold one account each; a window over all rows would hold all of them.
+        newest = (
+            f"SELECT {keys}, max(as_of) AS as_of, arg_max(account, as_of) AS kept "
+            f"FROM {{relation}} WHERE {where} GROUP BY {keys}"
         )
+        sql = f"SELECT {_READ}, kept FROM {{relation}} JOIN ({newest}) USING ({keys}, as_of) ORDER BY {keys}"
         return [_record(row) for row in self._engine.over(VERDICTS, sql, parameters, Span(first=since))]
 
     def states(self) -> list[State]:

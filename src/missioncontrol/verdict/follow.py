@@ -7,7 +7,7 @@ versions. `judge.Said` carries what was said. A look made so says what the look 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -89,17 +89,11 @@ class Follower:
             self._life = cut(self._life, known)
             self._by_tick = self._by_tick[:known]
             if self._around is not None:
-                around = self._around
-                self._around = Environment(
-                    around.factor[:known],
-                    around.shock[:known],
-                    around.log_ratio[:, :known],
-                    around.variance[:, :known],
-                )
+                self._around = _first(self._around, known)
         for version, watched in self._others.items():
             control = watched.control
             known = max(0, tick - control.published)
-            less = Control(control.published, control.counts[:known], control.expected[:known])
+            less = replace(control, counts=control.counts[:known], expected=control.expected[:known])
             self._others[version] = _Watched(watched.own, less)
 
     def _live_on(self, release: Release, channel: Channel, until: int) -> Life:
@@ -134,7 +128,7 @@ class Follower:
             own = standard(life, rates, other.successor)
             counts = release.counts[: life.ticks].sum(axis=1)
             expected = own.of(expected_by_tick(life, rates), life.published)
-            watched = _Watched(own, Control(life.published, counts, expected))
+            watched = _Watched(own, Control(life.published, counts, expected, own.usual))
         else:
             watched = _Watched(watched.own, self._controlled_on(watched, other, channel, until))
         self._others[release.version] = watched
@@ -151,17 +145,22 @@ class Follower:
         weights = ping_health(channel, start, release.published + end).weights
         hours = release.hours[rows] * weights[:, None].astype(release.hours.dtype)
         expected = (hours * self.baseline.rates).sum(axis=1)
-        return Control(
-            before.published,
-            np.concatenate([before.counts, release.counts[rows].sum(axis=1)]),
-            np.concatenate([before.expected, watched.own.of(expected, start)]),
+        return replace(
+            before,
+            counts=np.concatenate([before.counts, release.counts[rows].sum(axis=1)]),
+            expected=np.concatenate([before.expected, watched.own.of(expected, start)]),
         )
 
 
+def _first(around: Environment, ticks: int) -> Environment:
+    return Environment(*(getattr(around, each.name)[..., :ticks] for each in fields(around)))
+
+
 def _joined(before: Environment, more: Environment) -> Environment:
+    """One after the other: ticks are the last axis of all that it has."""
     return Environment(
-        np.concatenate([before.factor, more.factor]),
-        np.concatenate([before.shock, more.shock]),
-        np.concatenate([before.log_ratio, more.log_ratio], axis=1),
-        np.concatenate([before.variance, more.variance], axis=1),
+        *(
+            np.concatenate([getattr(before, each.name), getattr(more, each.name)], axis=-1)
+            for each in fields(before)
+        )
     )

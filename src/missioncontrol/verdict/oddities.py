@@ -13,8 +13,8 @@ from missioncontrol.verdict.lives import Curves
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Floats
 
 _SHOCK_HOURS = 12
-_SHOCK_LEVEL = 0.10
-_SHOCK_PART = 0.35
+_SHOCK_LEVEL = 0.05
+_SHOCK_PART = 0.40
 _IMPUTED_PART = 0.25
 _ROLLOUT_FROM_HOURS = 1.5
 _ROLLOUT_SDS, _ROLLOUT_LEAST_SD = 3.0, 0.2

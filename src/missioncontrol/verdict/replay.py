@@ -15,10 +15,14 @@ from missioncontrol.verdict.oddities import Oddities, oddities
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Channel, Floats, Ints
 
 _DAY = 24 * TICKS_PER_HOUR
-_ALL, _RECENT, _SLICES = 0.45, 0.10, 0.45
+_ALL, _RECENT, _SLICES = 0.60, 0.10, 0.30
+# Bursts are counted by their mean square; a slice with few of them feels their tail.
+_SLICE_PHI = 1.2
 _STRATA_FOR_LOUDEST = 4
 _RECENT_FEWEST, _RECENT_SHARE = 20.0, 0.05
 _HOUR = TICKS_PER_HOUR
+# An interval must hold in a shock too.
+_SUSPICION = 20.0
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,9 @@ def look(
 
     chances = unseen_shock(around, now.recent, ticks - 1)
     logs = log_likelihood(counts[:, 0], expected[:, 0], slice_tau[:, 0], phi, baseline.releases)
+    suspected = unseen_shock(around, now.recent, ticks - 1, _SUSPICION)
+    low, high = interval(blurred(logs, suspected, SHIFTS))
     logs = blurred(logs, chances, SHIFTS)
-    low, high = interval(logs)
     e_all = e_worse(logs)
     e_slices = np.zeros(len(ticks))
     if counts.shape[1] > 1:
@@ -101,7 +106,7 @@ def look(
                 quiet_counts[:, 1:][flat],
                 quiet_expected[:, 1:][flat],
                 slice_tau[:, 1:][flat],
-                phi,
+                _SLICE_PHI * phi,
                 baseline.releases,
             )
             e_each[flat] = e_worse(blurred(of_slices, chances[np.nonzero(flat)[0]], SHIFTS))
@@ -169,6 +174,8 @@ def _recent(
     chances = unseen_shock(around, np.minimum(now.recent[:, old] * part, 1.0), ticks - 1)
     usual = at(ages, baseline.recent_reported.mean(axis=0))
     enough = (expected >= _RECENT_FEWEST) & (now.reported[old] - half.reported >= _RECENT_SHARE * usual)
+    # A shift of all versions is known for a whole life better than for a part of it.
+    enough &= odd.shock[old] == 0
     if enough.any():
         tau = np.sqrt(at(ages, baseline.recent.tau) ** 2 + odd.variance[old])
         logs = log_likelihood(counts[enough], expected[enough], tau[enough], phi, baseline.releases)

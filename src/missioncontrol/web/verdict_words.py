@@ -93,8 +93,10 @@ def times(ratio: float | None) -> str:
 
 
 def between(low: float | None, high: float | None) -> str:
-    """`1.31× to 2.05×`."""
-    return f"{times(low)} to {times(high)}" if low is not None and high is not None else NOTHING
+    """`1.31× to 2.05×`; `up to 2.05×` where the lower end is not known."""
+    if low is None or high is None:
+        return NOTHING
+    return f"{times(low)} to {times(high)}" if low > 0 else f"up to {times(high)}"
 
 
 def length(hours: float | None) -> str:

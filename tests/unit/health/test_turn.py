@@ -177,7 +177,11 @@ def test_rows_that_come_late_change_later_looks_only(tmp_path: Path) -> None:
     assert after[:2] == before
     replayed = installed.replayed(BORN + timedelta(minutes=5 * 110))
     assert replayed[before[-1].as_of] != before[-1], "the replay takes what came late as if it had been there"
-    assert after[2] == replayed[after[2].as_of]
+    then = replayed[after[2].as_of]
+    # The replay may have called it worse at a look of before; nobody did.
+    assert [after[2].observed, after[2].expected, after[2].ratio, after[2].evidence] == [
+        then.observed, then.expected, then.ratio, then.evidence,
+    ]  # fmt: skip
     installed.services.close()
 
 

@@ -235,6 +235,7 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 def test_words() -> None:
     assert [times(r) for r in (None, 1.619, 9.996, 123.4, float("inf"))] == ["–", "1.62×", "10×", "123×", "–"]
     assert between(None, 2.0) == "–" and between(1.31, 2.05) == "1.31× to 2.05×"
+    assert between(0.0, 2.05) == "up to 2.05×"
     assert [length(h) for h in (None, 1 / 12, 3.5, 40, 336, 60)] == [
         "–",
         "5 min",
