@@ -2,6 +2,7 @@
 
 import "uplot/dist/uPlot.min.css";
 import "./style.css";
+import "./verdicts.css";
 import { addCopyButtons } from "./copy";
 import { startMakeForm } from "./make";
 import { startTheme } from "./theme";

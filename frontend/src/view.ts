@@ -8,6 +8,7 @@ import { THEME_CHANGED } from "./theme";
 
 const LIVE_EVERY_MS = 5000;
 const WAITING_EVERY_MS = 1000;
+const SLOW_EVERY_MS = 60_000;
 let plots: Plots | null = null;
 let data: ChartData | null = null;
 let fetching: AbortController | null = null;
@@ -26,7 +27,12 @@ export function startViews(): void {
   document.addEventListener("mouseover", onHover);
   window.addEventListener("popstate", () => void go(location.href, false));
   draw();
-  window.setInterval(() => void refresh(), LIVE_EVERY_MS);
+  window.setInterval(() => {
+    if (!find('[data-live-page="slow"]')) void refresh();
+  }, LIVE_EVERY_MS);
+  window.setInterval(() => {
+    if (find('[data-live-page="slow"]')) void refresh(); // what it shows comes every few minutes
+  }, SLOW_EVERY_MS);
   window.setInterval(() => {
     if (find('[data-live-page="fast"]')) void refresh(); // somebody waits for what it will show
   }, WAITING_EVERY_MS);

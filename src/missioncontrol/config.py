@@ -171,6 +171,7 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     crash_signature_counts: Days = 0
     discards: Days = 0
     notes: Days = 0
+    verdicts: Days = 0
     pings: Days = 0
     pings_discarded: Days = 30
     """Of `pings`, those that were not counted: kept for inspection, and whoever sends rubbish sends a lot."""

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from missioncontrol.crashes.symbols.missing import MissingModule
     from missioncontrol.crashes.symbols.store import SymbolStore
     from missioncontrol.crashes.worker import Worker
+    from missioncontrol.health.courses import Courses
+    from missioncontrol.health.records import Records
     from missioncontrol.lake.care import LakeCare
     from missioncontrol.lake.publishing.publisher import Publisher
     from missioncontrol.lake.retention import Expired
@@ -113,6 +115,23 @@ class Services:
         from missioncontrol.state.releases import Releases
 
         return Releases(self._database)
+
+    @cached_property
+    def verdict_records(self) -> Records:
+        """What was said of releases."""
+        from missioncontrol.health.records import Records
+
+        return Records(self.engine)
+
+    @cached_property
+    def courses(self) -> Courses:
+        """Computes all looks of a release, in processes of their own."""
+        from missioncontrol.health.courses import Courses
+
+        config = self.config
+        return Courses(
+            config.lake_path, config.cache_path, config.registry_files, config.query, self.releases.list
+        )
 
     @cached_property
     def runs(self) -> Runs:

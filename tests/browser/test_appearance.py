@@ -15,6 +15,8 @@ PAGES = [
     MEASURE,
     f"{MEASURE}?time=release&range=7d",
     "/measure/Firefox/beta/usage_hours",
+    "/verdicts",
+    "/calibration",
     "/pipeline",
     "/history",
     "/releases",

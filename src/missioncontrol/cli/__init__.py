@@ -23,6 +23,7 @@ _COMMANDS = {
     "jobs": ("jobs", "See the runs of jobs, and ask for one again."),
     "verdict": ("verdict", "Say whether a release is worse than the ones before it."),
     "sql": ("sql", "Query the lake with SQL."),
+    "calibrate": ("calibrate", "Try verdicts on the past: how often would they have been wrong?"),
     "crash": ("crash", "Send, process, look at and search crashes."),
     "symbols": ("symbols", "Upload symbols, and see which are missing."),
     "registry": ("registry", "List and check what is declared: applications, dimensions, measures."),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _HEADINGS = ("run", "state", "what", "by", "tries", "started", "took")
 _RIGHT = ("run", "tries", "took")
+_NICENESS = 10
 
 
 @click.group("jobs")
@@ -88,6 +89,56 @@ def leave(settings: Settings, run_id: int, as_json: bool) -> None:
 
     run = _change(settings, as_json, lambda runs, now: history_runs.leave(runs, run_id, now))
     click.echo(f"Run {run.id} is left as it is: {run.what}.", err=True)
+
+
+@command.command("verdicts")
+@with_settings
+@click.option("--follow", is_flag=True, help="Go on until stopped: a turn for each window that is over.")
+@click.option("--json", "as_json", is_flag=True, help="Without --follow: print what was done as JSON.")
+def verdicts(settings: Settings, follow: bool, as_json: bool) -> None:
+    """Judge the current releases, and keep what is said of them in the table verdicts.
+
+    A server with the part jobs does so by itself, every five minutes. Without --follow: one turn, of all windows that
+    are over.
+
+    \b
+    Examples:
+      missioncontrol jobs verdicts
+      missioncontrol jobs verdicts --follow
+    """
+    import os
+    import signal
+    import threading
+
+    import msgspec
+
+    for library in ("OMP", "OPENBLAS"):  # its arrays are small: threads would only cost memory
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+    from missioncontrol.clock import system_clock, utc
+    from missioncontrol.jobs.judging import Judging
+    from missioncontrol.processes import end_with_parent
+
+    with open_services(settings) as services:
+        judging = Judging(services)
+        if follow:
+            stop = threading.Event()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: stop.set())
+            end_with_parent(stop.set)
+            os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
+            judging.run(stop)
+            return
+        now = utc(system_clock())
+        status = judging.turn(now, now)
+    if as_json:
+        click.echo(msgspec.json.encode(status))
+        return
+    click.echo(
+        f"{status.looks:,} looks at {status.subjects:,} measures of versions, {status.changes:,} changes.",
+        err=True,
+    )
+    for line in status.failed:
+        click.echo(line, err=True)
 
 
 def _change(settings: Settings, as_json: bool, change: Callable[[Runs, datetime], RunRow]) -> RunRow:

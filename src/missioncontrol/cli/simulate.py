@@ -6,10 +6,15 @@ from pathlib import Path
 
 import click
 
+from missioncontrol.cli.simulate_trains import command as trains
+
 
 @click.group("simulate")
 def command() -> None:
-    """Write simulated pings to files, or send them to a server of this machine."""
+    """Write simulated pings or release trains to files, or send pings to a server of this machine."""
+
+
+command.add_command(trains)
 
 
 @command.command("corpus")

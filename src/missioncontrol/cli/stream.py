@@ -67,9 +67,13 @@ def run_forever(
         daily_time(services.config.jobs)  # a wrong setting is told before anything runs
         ready(services)
         alerts = threading.Thread(target=_alerts, args=(services, stop), name="alerts", daemon=True)
+        verdicts = threading.Thread(
+            target=_verdicts, args=(settings, services, stop), name="verdicts", daemon=True
+        )
         if with_jobs:
             jobs.start()
             alerts.start()
+            verdicts.start()
         workers = threading.Thread(
             target=_crashes, args=(settings, services, stop), name="crashes", daemon=True
         )
@@ -88,6 +92,7 @@ def run_forever(
         if with_jobs:
             jobs.join(20)
             alerts.join(20)
+            verdicts.join(20)
         if with_crashes:
             workers.join(30)
         for thread in keeping:
@@ -139,6 +144,17 @@ def _jobs(settings: Settings, services: Services, stop: threading.Event) -> None
     arriving.start()
     Scheduler(services, command).run(stop)
     arriving.join()
+
+
+def _verdicts(settings: Settings, services: Services, stop: threading.Event) -> None:
+    """Keep a process that judges releases as long as there is something to judge."""
+    if stop.wait(_JOBS_AFTER_S):
+        return
+    from missioncontrol.jobs.judging import Judges
+
+    services.config.data.mkdir(parents=True, exist_ok=True)
+    file = ["--config", settings.file] if settings.file else []
+    Judges(services, ["--data", str(services.config.data), *file, "jobs", "verdicts", "--follow"]).run(stop)
 
 
 def _alerts(services: Services, stop: threading.Event) -> None:

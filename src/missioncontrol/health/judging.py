@@ -14,11 +14,11 @@ import numpy as np
 from missioncontrol.health.account import account_of
 from missioncontrol.health.case import Case, prepare
 from missioncontrol.health.looking import early_look, look_of
-from missioncontrol.health.model import Course, Subject
+from missioncontrol.health.model import Course, Look, Subject
 from missioncontrol.health.published import tick_of
 from missioncontrol.health.sums import ChannelSums
 from missioncontrol.verdict.grid import LIFE_TICKS, looks
-from missioncontrol.verdict.judge import Verdict, judge
+from missioncontrol.verdict.judge import Said, Verdict, judge
 from missioncontrol.verdict.lives import Control, control, live
 from missioncontrol.verdict.replay import Looks, replay
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Floats, Ints, Release
@@ -47,18 +47,36 @@ def course(sums: ChannelSums, subject: Subject, until: datetime, case: Case | No
         return Course(account_of(sums, subject, case, first, [], None), [])
     release = sums.release(case.version, case.measure, case.picked, end, case.nowcast, case.version.version)
     found = _looks(sums, case, release, ticks) if case.baseline else None
-    if found is None or case.baseline is None:
-        verdicts = _without_history(release, ticks)
-    else:
-        problems = _problems(sums, case, release, found)
-        verdicts = judge(case.baseline, found, _may_alarm(sums, case, release, ticks), problems)
-    hours = found.hours if found is not None else np.cumsum(release.hours.sum(axis=1))[ticks - 1]
+    verdicts = verdicts_of(sums, case, release, found, ticks)
     early = sums.early_hours(case.version, case.measure)
-    told = [
-        look_of(case.version, each, float(used), ("used_early",) if early > _EARLY_SHARE * used else ())
+    told = looks_of(case, release, found, verdicts, early)
+    return Course(account_of(sums, subject, case, told[-1], verdicts, found), told)
+
+
+def verdicts_of(
+    sums: ChannelSums, case: Case, release: Release, found: Looks | None, ticks: Ints, before: Said = Said()
+) -> list[Verdict]:
+    """The verdicts at the looks that were found, after those `before`; without a history (None) at ages `ticks`."""
+    if found is None or case.baseline is None:
+        return _without_history(release, ticks)
+    problems = _problems(sums, case, release, found)
+    may_alarm = _may_alarm(sums, case, release, found.ticks)
+    return judge(case.baseline, found, may_alarm, problems, before)
+
+
+def looks_of(
+    case: Case, release: Release, found: Looks | None, verdicts: list[Verdict], early_hours: float
+) -> list[Look]:
+    """Verdicts as they are told. early_hours: of the denominator, before the publication."""
+    ages = np.array([each.age_ticks for each in verdicts], np.int64)
+    if found is None:
+        hours = np.cumsum(release.hours.sum(axis=1))[ages - 1]
+    else:
+        hours = found.hours[np.searchsorted(found.ticks, ages)]
+    return [
+        look_of(case.version, each, float(used), ("used_early",) if early_hours > _EARLY_SHARE * used else ())
         for each, used in zip(verdicts, hours, strict=True)
     ]
-    return Course(account_of(sums, subject, case, told[-1], verdicts, found), told)
 
 
 def _looks(sums: ChannelSums, case: Case, release: Release, ticks: Ints) -> Looks:
@@ -69,10 +87,14 @@ def _looks(sums: ChannelSums, case: Case, release: Release, ticks: Ints) -> Look
         end = release.published + release.ticks
         old = sums.release(case.replaced, case.measure, case.picked, end, False, case.version.version)
         others = [control(live(old, sums.pings), case.baseline.rates, release.published)]
-    found = replay(case.baseline, life, sums.pings, others, ticks)
+    return as_bad(case, replay(case.baseline, life, sums.pings, others, ticks))
+
+
+def as_bad(case: Case, found: Looks) -> Looks:
+    """The looks with the evidence for what is bad of the measure."""
     if case.measure.worse == "down":
         # Too few is what is bad: the mirrored e-value is the evidence, and no slice has one.
-        found = replace(found, evidence=found.better, better=found.evidence)
+        return replace(found, evidence=found.better, better=found.evidence)
     return found
 
 

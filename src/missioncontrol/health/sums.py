@@ -93,16 +93,8 @@ class ChannelSums:
             for system in sorted({stratum[place] for stratum in values}):
                 pools.append(tuple(system if i == place else POOLED for i in range(width)))
         pools.append((POOLED,) * width)
-        place_of = {stratum: i for i, stratum in enumerate([*values, *pools])}
-        code = np.empty(len(cells.strata), np.int64)
-        by_code = {int(old): new for new, old in enumerate(kept)}
-        for old, stratum in enumerate(cells.strata):
-            pool = tuple(
-                value if name == "os_name" else POOLED
-                for name, value in zip(cells.dimensions, stratum, strict=True)
-            )
-            code[old] = by_code.get(old, place_of.get(pool, len(place_of) - 1))
-        return Picked(Strata(cells.dimensions, (*values, *pools)), code)
+        strata = Strata(cells.dimensions, (*values, *pools))
+        return Picked(strata, places_of(strata, cells.strata))
 
     def release(
         self, version: Version, measure: Measure, picked: Picked, until: int, nowcast: bool, key: str = ""
@@ -141,7 +133,7 @@ class ChannelSums:
         return sums / self.scales[name]
 
     def _end(self, version: Version) -> int:
-        return min(self.until, _ends(self.versions, version))
+        return min(self.until, ends(self.versions, version))
 
     def _table(self, version: Version, name: str, picked: Picked, key: str) -> Floats:
         """[ticks, strata]; kept, since measures share their hours."""
@@ -159,6 +151,19 @@ class ChannelSums:
         if key and name == "usage_hours":
             self._dense[key, version.version, name] = table
         return table
+
+
+def places_of(strata: Strata, values: Sequence[tuple[str, ...]]) -> Ints:
+    """[values] which stratum of a verdict each goes to: its own, the pool of its system, or that of all others."""
+    place_of = {stratum: place for place, stratum in enumerate(strata.values)}
+    places = np.empty(len(values), np.int64)
+    for i, each in enumerate(values):
+        pool = tuple(
+            value if name == "os_name" else POOLED
+            for name, value in zip(strata.dimensions, each, strict=True)
+        )
+        places[i] = place_of.get(each, place_of.get(pool, len(place_of) - 1))
+    return places
 
 
 def read_sums(
@@ -188,7 +193,7 @@ def read_sums(
     else:
         cells, activity = Cells((), (), {}, {}), {}
     first = min([each.published for each in subjects] + [each.first for each in ranges], default=end)
-    pings, hours = _of_all(engine, application, channel, first - _HISTORY_TICKS, end)
+    pings, hours = of_all(engine, application, channel, first - _HISTORY_TICKS, end)
     newest = pings.first + len(pings.counts) if len(pings.counts) else None
     scales = {m.name: scale_of(m) for m in needed}
     return ChannelSums(
@@ -255,7 +260,7 @@ def _ranges(published: Sequence[Version], subjects: Sequence[Version], end: int)
         Range(
             each,
             each.published - (_EARLY_TICKS if each.version in judged else 0),
-            min(end, _ends(published, each)),
+            min(end, ends(published, each)),
         )
         for each in needed.values()
     ]
@@ -265,7 +270,7 @@ def _ranges(published: Sequence[Version], subjects: Sequence[Version], end: int)
     )
 
 
-def _ends(published: Sequence[Version], version: Version) -> int:
+def ends(published: Sequence[Version], version: Version) -> int:
     """Until when a version is followed: two weeks, or two into the life of whatever came after it within 46 days."""
     later = [each.published for each in published if each.published > version.published]
     within = [tick for tick in later if tick - version.published <= _LONGEST_TICKS - LIFE_TICKS]
@@ -285,7 +290,7 @@ def _no_activity() -> Activity:
     return activity_of(ActivityRows(none, none, none, none, none), 0, 0)
 
 
-def _of_all(engine: Engine, application: str, channel: str, first: int, end: int) -> tuple[Channel, Channel]:
+def of_all(engine: Engine, application: str, channel: str, first: int, end: int) -> tuple[Channel, Channel]:
     """Pings and usage hours of all versions by tick, from the first tick with a row on."""
     mine, values = of_channel(application, channel)
     registry = engine.registry()

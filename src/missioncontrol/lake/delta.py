@@ -19,7 +19,7 @@ from missioncontrol.lake.tables import Column, Type
 DeltaFailure = (DeltaError, DeltaProtocolError, TableNotFoundError, CommitFailedError, OSError, ValueError)
 """All that `deltalake` raises for a table that cannot be used."""
 
-TIME_COLUMNS = ("window_start", "arrival", "received", "date")
+TIME_COLUMNS = ("window_start", "arrival", "received", "as_of", "date")
 """The first of these that a table has is the time by which its files are known."""
 
 CONFIGURATION: dict[str, str | None] = {

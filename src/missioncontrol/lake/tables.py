@@ -141,6 +141,13 @@ SHAPES: dict[str, Shape] = {
             sums=False,
         ),
         Shape(
+            "verdicts",
+            "Verdicts",
+            "What was said of a release at one time, and what it rested on; a row is never changed.",
+            sort_by=("application", "channel", "version", "measure", "as_of"),
+            sums=False,
+        ),
+        Shape(
             "pings",
             "Pings",
             "Accepted pings with their body as received: the archive that batch and backfill read.",
@@ -261,7 +268,36 @@ _CRASH_REVISIONS = (
     Column("revision", "int64", "The row of `crashes` that counts; -1: none, the crash was deleted."),
     Column("at", "timestamp", "When that was so, UTC."),
 )
+_VERDICTS = (
+    Column("as_of", "timestamp", "What had arrived by then was known, UTC."),
+    Column("submission_date", "date", "UTC day of `as_of`."),
+    Column("application", "string"),
+    Column("channel", "string"),
+    Column("version", "string"),
+    Column("measure", "string"),
+    Column("published_at", "timestamp", "When the version was published, as known then, UTC."),
+    Column("age_hours", "float64", "From `published_at` to `as_of`."),
+    Column("verdict", "string", "worse, better, same, too-early, environment or data-problem."),
+    Column("ratio", "float64", "Observed over expected; null: not known."),
+    Column("low", "float64", "Lower end of the 95 % interval that holds at all looks at once."),
+    Column("high", "float64", "Upper end of it."),
+    Column("evidence", "float64", "log10 of the e-value; 2 is an alarm."),
+    Column("observed", "float64", "Events since publication."),
+    Column("expected", "float64", "Events that predecessors let expect."),
+    Column("slice", "string", "Where it is worse, as JSON; null: everywhere, or not worse."),
+    Column("forecast", "string", "By ratio, when it will be decided, as JSON; null unless too-early."),
+    Column("reasons", "string", "Codes of what made it so, as a JSON list."),
+    Column("since", "timestamp", "When worse was first given, UTC."),
+    Column("baseline", "string", "Hash of what was learned from predecessors, and of the method."),
+    Column("method", "string", "Version of the method."),
+    Column(
+        "account",
+        "string",
+        "All that it rested on, as JSON: at a change of verdict and once an hour, else null.",
+    ),
+)
 CRASHES = "crashes"
+VERDICTS = "verdicts"
 REVISIONS = "crash_revisions"
 DELETED = -1
 """Revision of a crash that was deleted."""
@@ -310,9 +346,15 @@ def lake_tables(registry: Registry) -> dict[str, LakeTable]:
         _summing("crash_signature_counts", _SIGNATURE_KEYS, _SIGNATURE_COUNTS),
         _table("crash_revisions", _CRASH_REVISIONS, ()),
         _table("crashes", _CRASHES, ()),
+        _table("verdicts", _VERDICTS, ()),
         _table("pings", _PINGS, ()),
     )
     return {table.name: table for table in made}
+
+
+def verdict_columns() -> tuple[Column, ...]:
+    """The columns of `verdicts`, which no declaration changes."""
+    return _VERDICTS
 
 
 def _summing(name: str, keys: tuple[Column, ...], summed: tuple[Column, ...]) -> LakeTable:

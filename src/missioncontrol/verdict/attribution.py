@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from missioncontrol.verdict.tables import Floats, Strata
 
 _THETAS = np.arange(0, 2.4001, 0.05)
 _ETAS = np.arange(-0.3, 0.3001, 0.025)
-_MARGIN = 3.0
+_AGAINST_SYSTEM, _AGAINST_ALONE, _AGAINST_EACH_MORE = 2.0, 3.0, 0.5
 _SMALL_COUNTRY = 0.02
 # Dimensions that may be named together, beside each alone; an os_version is named with its os_name.
 _TOGETHER = (("os_name", "architecture"), ("os_name", "os_version", "architecture"))
@@ -31,36 +32,42 @@ class Explanation:
 
 def hypotheses(strata: Strata, hours: Floats) -> list[Slice]:
     """Everywhere; every value of a dimension; OS versions and OS with architecture; OS version with architecture."""
+    total, used = max(hours.sum(), 1e-9), hours > 0
+    found: dict[bytes, Slice] = {}
+    for part in _named(strata):
+        share, members = hours[part.members].sum() / total, part.members[used]
+        if part.level and (share <= 0 or members.all() or (_of_country(part) and share < _SMALL_COUNTRY)):
+            continue
+        found.setdefault(members.tobytes(), part)  # the same users by another name are no other explanation
+    return list(found.values())
+
+
+def _of_country(part: Slice) -> bool:
+    return len(part.where) == 1 and part.where[0][0] == "country"
+
+
+@lru_cache(maxsize=32)
+def _named(strata: Strata) -> tuple[Slice, ...]:
+    """All that can be named of these strata; the same for every look."""
     found = [Slice((), np.ones(len(strata.values), bool), 0)]
     named: list[tuple[str, ...]] = []
     for name in strata.dimensions:
         named.append(("os_name", "os_version") if name == "os_version" else (name,))
     named += [names for names in _TOGETHER if all(name in strata.dimensions for name in names)]
-    total, used = max(hours.sum(), 1e-9), hours > 0
     for names in named:
         places = [strata.dimensions.index(name) for name in names]
-        for values in sorted({tuple(stratum[place] for place in places) for stratum in strata.values}):
-            members = np.array(
-                [tuple(stratum[place] for place in places) == values for stratum in strata.values]
-            )
-            share = hours[members].sum() / total
-            if (
-                any(value in NAMELESS for value in values)
-                or members[used].all()
-                or share <= 0
-                or (names == ("country",) and share < _SMALL_COUNTRY)
-            ):
-                continue
-            if any(np.array_equal(members[used], other.members[used]) for other in found):
-                continue
-            found.append(Slice(tuple(zip(names, values, strict=True)), members, len(names)))
-    return found
+        keys = [tuple(stratum[place] for place in places) for stratum in strata.values]
+        for values in sorted(set(keys)):
+            members = np.array([key == values for key in keys])
+            if not any(value in NAMELESS for value in values):
+                found.append(Slice(tuple(zip(names, values, strict=True)), members, len(names)))
+    return tuple(found)
 
 
 def attribute(
     counts: Floats, expected: Floats, total_expected: float, tau: float, phi: float, possible: list[Slice]
 ) -> list[Explanation]:
-    """Explanations, best first: within 3 of the best score the coarsest, then the best.
+    """Explanations, best first, by score less what speaks against them beforehand (`_against`).
 
     counts, expected: [strata]; expectations are scaled to `total_expected`. The score is the log likelihood ratio of a
     ratio e^theta inside and a common harmless shift e^eta everywhere (eta ~ N(0, tau^2)), in bursts of phi.
@@ -85,9 +92,18 @@ def attribute(
                 float(min(max((o1 - m1) / excess, 0.0), 1.0)),
             )
         )
-    best = max(each.score for each in told)
-    near = sorted(
-        (each for each in told if each.score >= best - _MARGIN), key=lambda each: (each.level, -each.score)
-    )
-    far = sorted((each for each in told if each.score < best - _MARGIN), key=lambda each: -each.score)
-    return near + far
+    return sorted(told, key=lambda each: (_against(each.where) - each.score, each.level))
+
+
+def _against(where: tuple[tuple[str, str], ...]) -> float:
+    """Log of how much less likely an explanation is beforehand than "everywhere".
+
+    Half of all regressions are everywhere, a fifth on one of some three systems, a tenth in one of some eight
+    countries, and so on: what is named more finely has more rivals that fit by chance.
+    """
+    names = tuple(name for name, _ in where)
+    if not names:
+        return 0.0
+    if names == ("os_name",):
+        return _AGAINST_SYSTEM
+    return _AGAINST_ALONE + _AGAINST_EACH_MORE * (len(names) - 1)

@@ -15,6 +15,8 @@ _PRIOR_SHOCK, _PRIOR_SHORT = 0.01, 0.003
 _SHORT_HOURS = 6.0
 _FEWEST, _FEWEST_SHORT = 8.0, 20.0
 _SURE, _LARGE = 0.9, 0.2
+# Windows disagree when they are so many sds apart.
+_APART_SDS = 2.0
 _EXTRA_VARIANCE = 0.02**2
 _UNKNOWN_VARIANCE = 4.0
 _SHOCKS_PER_HOUR = 0.01 / 24
@@ -24,12 +26,13 @@ LONGEST_TICKS = int(WINDOWS_HOURS[0] * TICKS_PER_HOUR)
 
 @dataclass(frozen=True)
 class Environment:
-    """By tick: the `factor` common to all versions, and whether a `shock` is flagged.
+    """By tick: the `factor` common to all versions over the last `reach` ticks, and whether a `shock` is flagged.
 
     log_ratio, variance: [windows, ticks] what the other versions show over each of `WINDOWS_HOURS`, and how surely.
     """
 
     factor: Floats
+    reach: Ints
     shock: Bools
     log_ratio: Floats
     variance: Floats
@@ -49,16 +52,21 @@ def environment(counts: Floats, expected: Floats, phi: float, spread: Floats) ->
     sum_expected = np.concatenate([[0.0], np.cumsum(expected)])
     log_factor = np.zeros(ticks)
     shock = np.zeros(ticks, bool)
-    loudest = np.zeros(ticks)
+    agrees = np.ones(ticks, bool)
+    reach = np.full(ticks, int(_STEADY_HOURS * TICKS_PER_HOUR))
     ratios, variances = np.zeros((len(WINDOWS_HOURS), ticks)), np.zeros((len(WINDOWS_HOURS), ticks))
-    for place, hours in enumerate(WINDOWS_HOURS):
+    # What a shorter window showed that speaks: [(log ratio, variance, speaks)], longest first.
+    shorter: list[tuple[Floats, Floats, Bools]] = []
+    for place in reversed(range(len(WINDOWS_HOURS))):
+        hours = WINDOWS_HOURS[place]
         width = int(hours * TICKS_PER_HOUR)
         o = sum_counts[end] - sum_counts[end - width]
         m = sum_expected[end] - sum_expected[end - width]
         short = hours < _SHORT_HOURS
         speaks = m >= (_FEWEST_SHORT if short else _FEWEST)
         y = np.log((o + 0.5) / (m + 0.5))
-        variance = phi / (np.maximum(o, m) + 1) + _EXTRA_VARIANCE + spread**2
+        counted = phi / (np.maximum(o, m) + 1)
+        variance = counted + _EXTRA_VARIANCE + spread**2
         prior = _PRIOR_SHORT if short else _PRIOR_SHOCK
         of_noise = _density(y, _NOISE**2 + variance) * (1 - prior)
         of_shock = _density(y, _SHOCK**2 + variance) * prior
@@ -67,28 +75,45 @@ def environment(counts: Floats, expected: Floats, phi: float, spread: Floats) ->
         shrunk = np.where(speaks, shrunk, 0.0)
         ratios[place] = np.where(m > 0, y, 0.0)
         variances[place] = np.where(m > 0, variance + _NOISE**2, _UNKNOWN_VARIANCE)
-        if hours > _STEADY_HOURS:
-            continue
-        if hours == _STEADY_HOURS:
-            log_factor = shrunk.copy()
-        size = np.abs(y) / np.sqrt(_NOISE**2 + variance)
-        taken = (p > _SURE) & (np.abs(y) > _LARGE) & (size > loudest)
+        for y_shorter, counted_shorter, spoke in shorter:
+            apart = np.abs(y - y_shorter) > _APART_SDS * np.sqrt(counted_shorter + _NOISE**2)
+            agrees &= ~(spoke & apart)
+        shorter.append((y, counted, speaks))
+        taken = agrees & speaks
         log_factor = np.where(taken, shrunk, log_factor)
-        loudest = np.where(taken, size, loudest)
-        shock |= taken
-    return Environment(np.exp(log_factor), shock, ratios, variances)
+        reach = np.where(taken, width, reach)
+        shock = np.where(taken, (p > _SURE) & (np.abs(y) > _LARGE), shock)
+    return Environment(np.exp(log_factor), reach, shock, ratios, variances)
+
+
+def mean_factor(around: Environment, weights: Floats, ticks: Ints) -> Floats:
+    """[looks] mean of the common factor over a life up to `ticks`, by `weights` [ticks of the life].
+
+    What is known at a look goes back as far as its window reaches; what was before is what was known then, and so on.
+    So a shift that was seen late counts from where it began.
+    """
+    sums = np.concatenate([[0.0], np.cumsum(weights)])
+    at, total = ticks.copy(), np.zeros(len(ticks))
+    while (at > 0).any():
+        place = np.maximum(at, 1) - 1
+        start = np.maximum(at - around.reach[place], 0)
+        total += around.factor[place] * (sums[at] - sums[start])
+        at = start
+    known = sums[ticks]
+    return np.where(known > 0, total / np.maximum(known, 1e-12), around.factor[ticks - 1])
 
 
 def _density(y: Floats, variance: Floats) -> Floats:
     return np.exp(-0.5 * y * y / variance) / np.sqrt(variance)
 
 
-def unseen_shock(around: Environment, shares: Floats, places: Ints) -> Floats:
+def unseen_shock(around: Environment, shares: Floats, places: Ints, suspicion: float = 1.0) -> Floats:
     """[looks, SHIFTS] chances that a shock no window is sure of moves a release's events by e^shift.
 
     shares: [windows, looks] share of the release's expected events that fell into each trailing window; places: [looks]
     ticks of `around`. A shock of log size N(0, 0.5^2) begins once in 100 days; each window is weighed by what the other
     versions show in it (ratio of normal densities). Where a shock is flagged the estimated factor stands for it.
+    suspicion: how many times as frequent shocks are taken to be while other versions can tell of them.
     """
     sizes = SHIFTS
     prior = np.exp(-0.5 * (sizes / _SHOCK) ** 2)
@@ -100,7 +125,8 @@ def unseen_shock(around: Environment, shares: Floats, places: Ints) -> Floats:
     for window, hours in enumerate(WINDOWS_HOURS):
         rho = _SHOCKS_PER_HOUR * (hours - shorter[window])
         y, v = around.log_ratio[window, places], around.variance[window, places]
-        weight = rho * prior * np.exp((y[:, None] * sizes - 0.5 * sizes**2) / v[:, None])
+        often = np.where(v < _UNKNOWN_VARIANCE, suspicion, 1.0)[:, None]
+        weight = often * rho * prior * np.exp((y[:, None] * sizes - 0.5 * sizes**2) / v[:, None])
         moved = np.log1p(shares[window][:, None] * np.expm1(sizes))
         bins = np.clip(np.rint((moved - SHIFTS[0]) / 0.05).astype(np.int64), 0, len(SHIFTS) - 1)
         rows = np.repeat(np.arange(len(places)), len(sizes))

@@ -21,6 +21,7 @@ INTERVAL_RATIO = 50.0
 SCALES = np.array([0.30, 0.35, 0.20, 0.10, 0.05])
 _EXTRA_DEGREES = 3
 _TINY = 1e-12
+_ROWS_AT_ONCE = 64
 
 
 def scales(tau: Floats, releases: int) -> Floats:
@@ -60,12 +61,12 @@ def blurred(logs: Floats, chances: Floats, shifts: Floats) -> Floats:
     part, top = logs[spread], logs[spread].max(axis=1, keepdims=True)
     likelihood = np.exp(part - top)
     steps = np.rint(shifts / (THETAS[1] - THETAS[0])).astype(np.int64)
-    places = np.arange(len(THETAS))
-    total = np.zeros_like(likelihood)
-    for column, step in enumerate(steps):
-        weight = chances[spread, column]
-        if (weight > 0).any():
-            total += weight[:, None] * likelihood[:, np.clip(places + step, 0, len(THETAS) - 1)]
+    places = np.clip(np.arange(len(THETAS))[None, :] + steps[:, None], 0, len(THETAS) - 1)
+    total = np.empty_like(likelihood)
+    for start in range(0, len(spread), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        shifted = likelihood[rows][:, places]
+        total[rows] = np.einsum("ns,nst->nt", chances[spread[rows]], shifted)
     out[spread] = np.log(np.maximum(total, 1e-300)) + top
     return out
 

@@ -13,7 +13,7 @@ from missioncontrol.verdict.forecast import Forecast, forecasts
 from missioncontrol.verdict.grid import at
 from missioncontrol.verdict.replay import Looks
 from missioncontrol.verdict.strata import Slice
-from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools
+from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Ints
 
 WORSE, BETTER, SAME = "worse", "better", "same"
 TOO_EARLY, ENVIRONMENT, DATA_PROBLEM = "too-early", "environment", "data-problem"
@@ -50,23 +50,39 @@ class Verdict:
     reasons: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Said:
+    """What earlier looks leave to those that follow.
+
+    age_ticks: age of the newest of them (0: there was none); first, explanations: as in `Verdict`; odd_rollout: the
+    rollout was odd, and stays so.
+    """
+
+    age_ticks: int = 0
+    first: int | None = None
+    explanations: tuple[Explanation, ...] = ()
+    odd_rollout: bool = False
+
+
 def judge(
     baseline: Baseline,
     looks: Looks,
     may_alarm: Bools | None = None,
     problems: tuple[tuple[str, Bools], ...] = (),
+    before: Said = Said(),
 ) -> list[Verdict]:
-    """The verdict at each look of a life; `worse` stays once it was given.
+    """The verdict at each look of a life after those `before`; `worse` stays once it was given.
 
     may_alarm: [looks] False where no new `worse` may be given (a version that has all but ended); problems: codes of
-    further faults of the data, each with the looks [looks] at which it stands.
+    further faults of the data, each with the looks [looks] at which it stands. Looks that are not after those before
+    are only looked back at: `looked_back()` says which are needed.
     """
     silent = _silent(looks)
     told: list[Verdict] = []
-    first: int | None = None
-    explained: tuple[Explanation, ...] = ()
-    possible = hypotheses(baseline.strata, baseline.hours) if len(looks.ticks) else []
+    first, explained = before.first, before.explanations
     for i, tick in enumerate(int(tick) for tick in looks.ticks):
+        if tick <= before.age_ticks:
+            continue
         observed, expected = float(looks.counts[i, 0]), float(looks.expected[i, 0])
         known = expected > _LEAST_EXPECTED and baseline.releases > 0
         faults = tuple(code for code, stands in problems if stands[i])
@@ -84,7 +100,7 @@ def judge(
         ):
             first = tick
         if first is not None and tick <= first + REFRESH_TICKS:
-            explained = _explain(baseline, looks, i, possible)
+            explained = _explain(baseline, looks, i, hypotheses(baseline.strata, baseline.hours))
         if first is not None:
             verdict = WORSE
         elif disturbed:
@@ -115,6 +131,17 @@ def judge(
             )
         )
     return told
+
+
+def looked_back(ticks: Ints) -> Ints:
+    """Ages of the looks that judging looks at `ticks` needs: these and what they look back at."""
+    every = np.concatenate([ticks - _SILENT_TICKS, ticks])
+    return np.unique(every[every > 0])
+
+
+def said(verdict: Verdict) -> Said:
+    """What a look leaves to those that follow."""
+    return Said(verdict.age_ticks, verdict.first, verdict.explanations, "odd_rollout" in verdict.reasons)
 
 
 def _silent(looks: Looks) -> Bools:

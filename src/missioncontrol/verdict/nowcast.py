@@ -47,6 +47,23 @@ def by_cell(activity: Activity, weights: Floats) -> tuple[Floats, Floats]:
     return _cells(activity.hours, of_row), _cells(activity.starts, of_row)
 
 
+def cells_on(
+    before: tuple[Floats, Floats] | None, activity: Activity, weights: Floats, known: int
+) -> tuple[Floats, Floats]:
+    """`by_cell()` of a life that went on, to 72 h of age; `before`: as it was when `known` ticks were."""
+    if before is None:
+        return by_cell(activity, weights)
+    end = min(FINE, len(weights), len(activity.hours))
+    known = min(known, FINE, len(before[0]))
+    if known >= end:
+        return before
+    grown = []
+    for table, cells in zip((activity.hours, activity.starts), before, strict=True):
+        more = _cells(table[known:end], weights[known:end])
+        grown.append(np.concatenate([cells[:known], more + (cells[known - 1] if known else 0.0)]))
+    return grown[0], grown[1]
+
+
 def _cells(table: Floats, of_row: Floats) -> Floats:
     together = np.add.reduceat(np.asarray(table, np.float64), _EDGES[:-1], axis=1)
     return np.cumsum(together * of_row[:, None], axis=0)
@@ -64,10 +81,13 @@ def complete(predecessors: list[tuple[Floats, Floats]]) -> Complete:
     )
 
 
-def inflation(history: Complete, cells: tuple[Floats, Floats], reported: Floats, ticks: Ints) -> Floats:
+def inflation(
+    history: Complete, cells: tuple[Floats, Floats], reported: Floats, ticks: Ints, then: float
+) -> Floats:
     """[looks] factor from reported hours to used ones, at `ticks` of age with `reported` hours (both [looks]).
 
-    Two views, hours and starts, half of each in the logarithm; past 72 h it fades as 72 h / age.
+    then: hours that were reported at 72 h. Two views, hours and starts, half of each in the logarithm; past 72 h it
+    fades as 72 h / age.
     """
     young = ticks <= FINE
     log_inflation = np.zeros(len(ticks))
@@ -77,8 +97,8 @@ def inflation(history: Complete, cells: tuple[Floats, Floats], reported: Floats,
         )
     if not young.all():
         end = np.array([FINE])
-        then = max(float(np.interp(FINE, ticks, reported)), 1e-9)
-        log_inflation[~young] = (_log_used(history, cells, end)[0] - np.log(then)) * FINE / ticks[~young]
+        log_then = np.log(max(then, 1e-9))
+        log_inflation[~young] = (_log_used(history, cells, end)[0] - log_then) * FINE / ticks[~young]
     return np.exp(np.clip(log_inflation, _LOG_LOW, _LOG_HIGH))
 
 
@@ -111,6 +131,6 @@ def _ramp(seen: Floats, wanted: Floats, log_place: Floats, past: Bools, scale: f
         h01 = slope.sum(axis=1)
         h11 = (slope * x).sum(axis=1) + _PRIOR[1]
         det = h00 * h11 - h01 * h01
-        alpha = alpha + np.clip((h11 * g0 - h01 * g1) / det, -1, 1)
-        beta = beta + np.clip((h00 * g1 - h01 * g0) / det, -1, 1)
+        alpha = alpha + np.minimum(np.maximum((h11 * g0 - h01 * g1) / det, -1), 1)
+        beta = beta + np.minimum(np.maximum((h00 * g1 - h01 * g0) / det, -1), 1)
     return np.exp(alpha[:, None] + beta[:, None] * log_place)

@@ -13,8 +13,8 @@ from missioncontrol.verdict.lives import Curves
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Floats
 
 _SHOCK_HOURS = 12
-_SHOCK_LEVEL = 0.10
-_SHOCK_PART = 0.35
+_SHOCK_LEVEL = 0.05
+_SHOCK_PART = 0.40
 _IMPUTED_PART = 0.25
 _ROLLOUT_FROM_HOURS = 1.5
 _ROLLOUT_SDS, _ROLLOUT_LEAST_SD = 3.0, 0.2
@@ -41,8 +41,13 @@ class Oddities:
         return self.shock + self.imputed + self.rollout + self.mix
 
 
-def oddities(baseline: Baseline, life: Curves, around: Environment, pings_before: float) -> Oddities:
-    """What is odd about a release at each look. pings_before: the channel's pings in the day before publication."""
+def oddities(
+    baseline: Baseline, life: Curves, around: Environment, pings_before: float, odd_before: bool = False
+) -> Oddities:
+    """What is odd about a release at each look. pings_before: the channel's pings in the day before publication.
+
+    odd_before: the rollout was odd at an earlier look, and stays so.
+    """
     ages = life.ticks / TICKS_PER_HOUR
     log_mean = np.abs(np.log(life.factor))
     flagged = np.where(around.shock, np.abs(np.log(around.factor)), 0.0)
@@ -57,7 +62,7 @@ def oddities(baseline: Baseline, life: Curves, around: Environment, pings_before
     sd = at(ages, np.maximum(own, _ROLLOUT_LEAST_SD))
     sd = np.sqrt(sd**2 + 4 / np.maximum(life.reported, 1e-9))
     odd = (np.abs(adopted - usual) > _ROLLOUT_SDS * sd) & (ages >= _ROLLOUT_FROM_HOURS)
-    odd = np.logical_or.accumulate(odd)
+    odd = np.logical_or.accumulate(odd) | odd_before
     log_growth = at(ages, np.log(baseline.whole.growth))
     curve = np.maximum.accumulate(baseline.adoption.mean(axis=0)) + np.arange(len(KNOT_HOURS)) * 1e-9
     same_adoption = np.exp(np.interp(adopted, curve, np.log(KNOT_HOURS)))

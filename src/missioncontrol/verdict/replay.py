@@ -15,10 +15,14 @@ from missioncontrol.verdict.oddities import Oddities, oddities
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Channel, Floats, Ints
 
 _DAY = 24 * TICKS_PER_HOUR
-_ALL, _RECENT, _SLICES = 0.45, 0.10, 0.45
+_ALL, _RECENT, _SLICES = 0.60, 0.10, 0.30
+# Bursts are counted by their mean square; a slice with few of them feels their tail.
+_SLICE_PHI = 1.2
 _STRATA_FOR_LOUDEST = 4
 _RECENT_FEWEST, _RECENT_SHARE = 20.0, 0.05
 _HOUR = TICKS_PER_HOUR
+# An interval must hold in a shock too.
+_SUSPICION = 20.0
 
 
 @dataclass(frozen=True)
@@ -57,9 +61,30 @@ def replay(
     """Judge a life at the ages `ticks` (ascending); each look depends on what had arrived by then alone."""
     phi = phi or baseline.phi
     around = surroundings(others, life.published, life.ticks, baseline.leaving, phi)
-    now = curves(life, baseline.rates, baseline.history, around, ticks)
-    pings_before = max(float(channel.between(life.published - _DAY, life.published).sum()), 1.0)
-    odd = oddities(baseline, now, around, pings_before)
+    return look(baseline, life, pings_before(channel, life.published), around, ticks, phi)
+
+
+def pings_before(channel: Channel, published: int) -> float:
+    """The channel's pings in the day before a publication (tick), at least 1."""
+    return max(float(channel.between(published - _DAY, published).sum()), 1.0)
+
+
+def look(
+    baseline: Baseline,
+    life: Life,
+    pings: float,
+    around: Environment,
+    ticks: Ints,
+    phi: float,
+    by_tick: Floats | None = None,
+    odd_before: bool = False,
+) -> Looks:
+    """As `replay()`, with the environment and `pings_before` at hand.
+
+    by_tick: the life's `expected_by_tick`, where at hand; odd_before: the rollout was odd at an earlier look.
+    """
+    now = curves(life, baseline.rates, baseline.history, around, ticks, by_tick)
+    odd = oddities(baseline, now, around, pings, odd_before)
     ages = ticks / TICKS_PER_HOUR
     tau2 = at(ages, baseline.whole.tau) ** 2 + odd.variance
     slice_tau = np.sqrt(tau2[:, None] + at_each(ages, baseline.slice_tau) ** 2)
@@ -68,8 +93,9 @@ def replay(
 
     chances = unseen_shock(around, now.recent, ticks - 1)
     logs = log_likelihood(counts[:, 0], expected[:, 0], slice_tau[:, 0], phi, baseline.releases)
+    suspected = unseen_shock(around, now.recent, ticks - 1, _SUSPICION)
+    low, high = interval(blurred(logs, suspected, SHIFTS))
     logs = blurred(logs, chances, SHIFTS)
-    low, high = interval(logs)
     e_all = e_worse(logs)
     e_slices = np.zeros(len(ticks))
     if counts.shape[1] > 1:
@@ -80,12 +106,12 @@ def replay(
                 quiet_counts[:, 1:][flat],
                 quiet_expected[:, 1:][flat],
                 slice_tau[:, 1:][flat],
-                phi,
+                _SLICE_PHI * phi,
                 baseline.releases,
             )
             e_each[flat] = e_worse(blurred(of_slices, chances[np.nonzero(flat)[0]], SHIFTS))
         e_slices = e_each.mean(axis=1)
-    e_recent = _recent(baseline, life, around, now, odd, phi)
+    e_recent = _recent(baseline, life, around, now, odd, phi, by_tick)
     undisturbed = np.sqrt(np.maximum(tau2 - odd.shock, 1e-6))
     calm_logs = log_likelihood(counts[:, 0], expected[:, 0] / now.factor, undisturbed, phi, baseline.releases)
     impaired = np.convolve(life.health.impaired, np.ones(_HOUR + 1))[: life.ticks] > 0
@@ -125,7 +151,13 @@ def _sliced(baseline: Baseline, now: Curves, growth: Floats) -> tuple[Floats, Fl
 
 
 def _recent(
-    baseline: Baseline, life: Life, around: Environment, now: Curves, odd: Oddities, phi: float
+    baseline: Baseline,
+    life: Life,
+    around: Environment,
+    now: Curves,
+    odd: Oddities,
+    phi: float,
+    by_tick: Floats | None,
 ) -> Floats:
     """[looks] e-values of the last half of the life; 1 before a day of age and for windows that hold too little."""
     out = np.ones(len(now.ticks))
@@ -133,7 +165,7 @@ def _recent(
     if not old.any():
         return out
     ticks = now.ticks[old]
-    half = curves(life, baseline.rates, baseline.history, around, ticks // 2)
+    half = curves(life, baseline.rates, baseline.history, around, ticks // 2, by_tick)
     ages = ticks / TICKS_PER_HOUR
     counts = now.counts[old].sum(axis=1) - half.counts.sum(axis=1)
     raw = np.maximum(now.raw[old] - half.raw, 0.0)
@@ -142,6 +174,8 @@ def _recent(
     chances = unseen_shock(around, np.minimum(now.recent[:, old] * part, 1.0), ticks - 1)
     usual = at(ages, baseline.recent_reported.mean(axis=0))
     enough = (expected >= _RECENT_FEWEST) & (now.reported[old] - half.reported >= _RECENT_SHARE * usual)
+    # A shift of all versions is known for a whole life better than for a part of it.
+    enough &= odd.shock[old] == 0
     if enough.any():
         tau = np.sqrt(at(ages, baseline.recent.tau) ** 2 + odd.variance[old])
         logs = log_likelihood(counts[enough], expected[enough], tau[enough], phi, baseline.releases)

@@ -44,6 +44,8 @@ from missioncontrol.web.releases_api import build_releases_api
 from missioncontrol.web.rendering import Renderer
 from missioncontrol.web.signature_bugs_api import build_signature_bugs
 from missioncontrol.web.symbols_page import build_symbols_page
+from missioncontrol.web.verdict_pages import build_verdict_pages
+from missioncontrol.web.verdicts_api import build_verdicts_api
 
 if TYPE_CHECKING:
     from missioncontrol.access.accounts import Accounts
@@ -52,14 +54,20 @@ if TYPE_CHECKING:
     from missioncontrol.ingest.edge import Edge
     from missioncontrol.services import Services
     from missioncontrol.state.releases import Release, Releases
+    from missioncontrol.web.verdict_source import VerdictSource
 
 
 def create_app(
-    services: Services, edge: Edge | None = None, takes: Takes = "all", collector: Collector | None = None
+    services: Services,
+    edge: Edge | None = None,
+    takes: Takes = "all",
+    collector: Collector | None = None,
+    verdicts: VerdictSource | None = None,
 ) -> FastAPI:
     """The web application of one installation.
 
-    `edge` and `collector` count what this process takes, which is `takes`.
+    `edge` and `collector` count what this process takes, which is `takes`. `verdicts`: shown in place of those that
+    the installation keeps.
     """
     from missioncontrol.query.crash_reports import CrashReports
     from missioncontrol.web.api import build_api
@@ -125,12 +133,23 @@ def create_app(
             build_signature_bugs(bugs),
             build_symbols(services),
             build_releases_api(lambda: services.releases, sources.now),
+            build_verdicts_api(lambda: services.verdict_records, lambda: services.courses),
         ],
         lambda: services.accounts,
         services.config,
         crashes,
+        verdicts or kept_verdicts(services),
         lambda: services.releases,
         AlertDesk(services, sources.now),
+    )
+
+
+def kept_verdicts(services: Services) -> VerdictSource:
+    """What the pages of verdicts show: the verdicts that this installation keeps."""
+    from missioncontrol.web.verdicts_kept import KeptVerdicts
+
+    return KeptVerdicts(
+        lambda: services.verdict_records, lambda: services.courses, lambda: services.blobs, services.registry
     )
 
 
@@ -159,6 +178,7 @@ def compose(
     accounts: Callable[[], Accounts],
     config: Config,
     crashes: CrashSources,
+    verdicts: VerdictSource,
     releases: Callable[[], Releases],
     alerts: AlertDesk,
 ) -> FastAPI:
@@ -186,6 +206,7 @@ def compose(
     app.include_router(build_pages(sources, renderer))
     app.include_router(build_release_pages(sources, releases, renderer))
     app.include_router(build_history_pages(sources, renderer))
+    app.include_router(build_verdict_pages(sources, verdicts, renderer))
     app.include_router(build_crash_pages(crashes, renderer))
     app.include_router(build_signature_pages(crashes, renderer))
     app.include_router(build_report_pages(crashes, renderer))

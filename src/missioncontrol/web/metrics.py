@@ -10,6 +10,8 @@ from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from missioncontrol.health.turn_status import TurnStatus
+from missioncontrol.health.turn_status import read_status as read_turn_status
 from missioncontrol.telemetry.status import read_status
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class _Metrics:
             yield _by("mc_edge_refused", "Submissions refused, by code.", "code", refused)
         yield from self._alerts()
         yield from self._stream()
+        yield from _verdicts(read_turn_status(self._services.config.data))
 
     def _alerts(self) -> Iterator[Metric]:
         """Of what the log holds, so that all processes say the same."""
@@ -77,6 +80,29 @@ class _Metrics:
         lags.add_metric(["0.5"], status.lag_p50_s)
         lags.add_metric(["0.99"], status.lag_p99_s)
         yield lags
+
+
+def _verdicts(status: TurnStatus | None) -> Iterator[Metric]:
+    if status is None:
+        return
+    yield GaugeMetricFamily("mc_verdicts_subjects", "Measures of versions that are judged.", status.subjects)
+    yield GaugeMetricFamily(
+        "mc_verdicts_failed", "Of these, those that could not be in the newest turn.", len(status.failed)
+    )
+    if status.as_of is not None:
+        yield GaugeMetricFamily(
+            "mc_verdicts_as_of_seconds",
+            "End of the newest window that was judged, since the epoch.",
+            status.as_of.timestamp(),
+        )
+    yield GaugeMetricFamily("mc_verdicts_turn_seconds", "Duration of the newest turn.", status.took_s)
+    for name, value, says in (
+        ("turns", status.turns, "Turns of judging"),
+        ("looks", status.looks, "Looks at releases that were kept"),
+        ("changes", status.changes, "Verdicts that became others"),
+        ("failures", status.failures, "Turns, channels and measures that failed"),
+    ):
+        yield CounterMetricFamily(f"mc_verdicts_{name}", f"{says} since judging began.", value)
 
 
 def _edge(edge: Edge) -> Iterator[Metric]:

@@ -15,6 +15,16 @@ _LOOPS = 0.0005
 _LOOP_SIZES = (10, 25)
 _BURST_HOURS = 0.5
 _MEAN_BURST = 1 + _REPEATS * _REPEATS_MEAN + _LOOPS * (sum(_LOOP_SIZES) / 2 - 1)
+_SIZES = np.arange(_LOOP_SIZES[0], _LOOP_SIZES[1] + 1)
+# Variance over mean of what is drawn: mean square over mean of a burst (repeats are geometric, beside the first).
+TRUE_PHI = float(
+    (
+        (1 - _REPEATS - _LOOPS)
+        + _REPEATS * (1 + 2 * _REPEATS_MEAN + 2 * _REPEATS_MEAN**2 - _REPEATS_MEAN)
+        + _LOOPS * np.mean(_SIZES.astype(float) ** 2)
+    )
+    / ((1 - _REPEATS - _LOOPS) + _REPEATS * (1 + _REPEATS_MEAN) + _LOOPS * np.mean(_SIZES))
+)
 
 
 @dataclass(frozen=True)

@@ -64,12 +64,18 @@ SCENARIOS: dict[str, Scenario] = {
     for scenario in (
         Scenario("clean"),
         *(Scenario(f"x{factor:g}", factor=factor) for factor in (1.1, 1.25, 1.5, 2.0, 5.0)),
-        Scenario("x0.67", factor=1 / 1.5),
+        *(Scenario(f"x{factor:.2g}", factor=factor) for factor in (0.8, 1 / 1.5)),
         Scenario("shock", common=1.5, lasts_hours=48.0),
+        Scenario("calm", common=1 / 1.5, lasts_hours=48.0),
         Scenario("outage", lost=0.7, lasts_hours=3.0),
         Scenario("fast", rollout="fast"),
         Scenario("first_country", rollout="first_country"),
         Scenario("adopters", adopters=1.1),
+        Scenario("calm_adopters", adopters=0.9),
+        Scenario("shock_x1.5", common=1.5, lasts_hours=48.0, factor=1.5),
+        Scenario("outage_x1.5", lost=0.7, lasts_hours=3.0, factor=1.5),
+        Scenario("fast_x1.5", rollout="fast", factor=1.5),
+        Scenario("first_country_x1.5", rollout="first_country", factor=1.5),
         Scenario("late", factor=2.0, from_hours=30.0),
         Scenario("bad_predecessor", bad_predecessor=2.0),
         Scenario("bad_predecessor_x1.5", bad_predecessor=2.0, factor=1.5),
@@ -84,3 +90,25 @@ SCENARIOS: dict[str, Scenario] = {
         ),
     )
 }
+
+
+def said(scenario: Scenario) -> str:
+    """A scenario in words."""
+    who = " ".join(scenario.where.values()) or "everyone"
+    parts = []
+    if scenario.factor != 1:
+        since = f" from {scenario.from_hours:g} h of age on" if scenario.from_hours else ""
+        parts.append(f"{scenario.factor:.3g}x the crashes for {who}{since}")
+    if scenario.common != 1:
+        parts.append(f"all versions crash {scenario.common:.3g}x as often for {scenario.lasts_hours:g} h")
+    if scenario.lost:
+        parts.append(f"{scenario.lost:.0%} of all main pings are lost for {scenario.lasts_hours:g} h")
+    if scenario.adopters != 1:
+        parts.append(f"those who come first crash {scenario.adopters:g}x as often")
+    if scenario.rollout == "fast":
+        parts.append("offered to everyone at once and taken 2.5 times as fast")
+    if scenario.rollout == "first_country":
+        parts.append("one country has it a day before the others")
+    if scenario.bad_predecessor != 1:
+        parts.append(f"one predecessor crashed {scenario.bad_predecessor:g}x as often")
+    return "; ".join(parts) or "nothing is wrong"

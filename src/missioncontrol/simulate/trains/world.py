@@ -62,9 +62,9 @@ class Settings:
     stratum_spread: float = 0.2
     update_hours: float = 10.0
     update_spread: float = 1.0
-    release_spread: float = 0.05
-    release_os_spread: float = 0.03
-    swell_spread: float = 0.03
+    release_spread: float = 0.045
+    release_os_spread: float = 0.025
+    swell_spread: float = 0.025
     swell_hours: float = 24.0
 
 

@@ -1,0 +1,135 @@
+"""The verdicts that an installation keeps, as the pages want them.
+
+What was said stands in the table `verdicts`. Looks that nobody made, because the server was off or the data came by
+import, are worked out by a process of its own, from what has arrived since: this process never loads the statistics.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from missioncontrol.errors import MissionControlError
+from missioncontrol.health.calibration import Calibration
+from missioncontrol.health.calibration_store import kept
+from missioncontrol.health.model import Account, Course, Look, Subject
+from missioncontrol.health.records import Record
+from missioncontrol.health.sentence import sentence
+from missioncontrol.web.verdict_source import Found
+
+if TYPE_CHECKING:
+    from missioncontrol.blobs.protocol import Blobs
+    from missioncontrol.health.courses import Courses
+    from missioncontrol.health.records import Records
+    from missioncontrol.registry.model import Registry
+
+_CURRENT_FOR_S = 10.0
+_COURSES = 8
+_LATELY = timedelta(days=3)
+"""So long a channel of which nothing comes any more is still shown, beside others of which there are new looks."""
+_STILL_LOOKED_AT = timedelta(hours=3)
+"""Old versions are looked at by the hour; whatever is this much older than the newest look of its channel has ended."""
+_FINE_HOURS = 48.0
+_ENOUGH = 0.7
+"""Share of the looks of a life with which its plots need no others."""
+
+
+class KeptVerdicts:
+    """Reads the table `verdicts` and the stored calibrations. Thread-safe."""
+
+    def __init__(
+        self,
+        records: Callable[[], Records],
+        courses: Callable[[], Courses],
+        blobs: Callable[[], Blobs],
+        registry: Callable[[], Registry],
+    ) -> None:
+        self._records, self._courses, self._blobs, self._registry = records, courses, blobs, registry
+        self._lock = threading.Lock()
+        self._current: tuple[float, list[Account]] | None = None
+        self._worked_out: dict[tuple[Subject, datetime], Course] = {}
+
+    def current(self) -> list[Account]:
+        """The newest account of every measure of every version that is still looked at."""
+        now = time.monotonic()
+        held = self._current
+        if held is None or now - held[0] > _CURRENT_FOR_S:
+            records = self._records()
+            found = records.current(since=datetime.now(UTC) - _LATELY) or records.current()
+            held = now, [self._account(one) for one in still_looked_at(found)]
+            self._current = held
+        return held[1]
+
+    def course(self, subject: Subject, as_of: datetime | None) -> Found:
+        """All looks up to a time, with the account of the last."""
+        record = self._records().known_at(subject, as_of)
+        if record is None or record.account is None:
+            course = self._work_out(subject, as_of or datetime.now(UTC).replace(second=0, microsecond=0))
+            return Found(course, len(course.looks))
+        made = self._records().history(subject, until=as_of)
+        account = self._account(record)
+        if len(made) >= _ENOUGH * looks_due(record.look.age_hours):
+            return Found(Course(account, made))
+        try:
+            other = self._work_out(subject, record.look.as_of)
+        except MissionControlError:
+            return Found(Course(account, made))  # the looks that were made are worth showing by themselves
+        looks = merged(made, other.looks)
+        return Found(Course(account, looks), len(looks) - len(made))
+
+    def calibrations(self) -> list[Calibration]:
+        """Those that are stored."""
+        return kept(self._blobs())
+
+    def _account(self, record: Record) -> Account:
+        """The newest account with the newest look: it is kept once an hour only."""
+        assert record.account is not None
+        if record.account.look == record.look:
+            return record.account
+        account = msgspec.structs.replace(record.account, look=record.look)
+        measure = self._registry().measures.get(record.subject.measure)
+        said = sentence(account, measure.title if measure else record.subject.measure)
+        return msgspec.structs.replace(account, sentence=said)
+
+    def _work_out(self, subject: Subject, until: datetime) -> Course:
+        until -= timedelta(minutes=until.minute % 5)  # within a window nothing new is known
+        key = subject, until
+        with self._lock:
+            known = self._worked_out.get(key)
+        if known is None:
+            known = self._courses().course(subject, until)
+            with self._lock:
+                self._worked_out[key] = known
+                while len(self._worked_out) > _COURSES:
+                    del self._worked_out[next(iter(self._worked_out))]
+        return known
+
+
+def still_looked_at(records: Sequence[Record]) -> list[Record]:
+    """Those whose newest look is about as new as the newest one of their channel."""
+    newest: dict[tuple[str, str], datetime] = {}
+    for one in records:
+        key = one.subject.application, one.subject.channel
+        newest[key] = max(newest.get(key, one.look.as_of), one.look.as_of)
+    return [
+        one
+        for one in records
+        if one.account is not None
+        and one.look.as_of >= newest[one.subject.application, one.subject.channel] - _STILL_LOOKED_AT
+    ]
+
+
+def looks_due(age_hours: float) -> float:
+    """How many looks a life of that age has: every 5 minutes to 48 h, every hour after that."""
+    return 12 * min(age_hours, _FINE_HOURS) + max(age_hours - _FINE_HOURS, 0.0)
+
+
+def merged(made: Sequence[Look], worked_out: Sequence[Look]) -> list[Look]:
+    """Looks by time; of two of the same time the one that was made then."""
+    by_time = {look.as_of: look for look in (*worked_out, *made)}
+    return [by_time[moment] for moment in sorted(by_time)]

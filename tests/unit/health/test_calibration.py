@@ -1,0 +1,119 @@
+"""The method on an installation's own past: who counts, how often it was wrong, and what threshold that supports."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support.courses import course_of, past_of
+from tests.support.release_trains import Story, tell
+
+from missioncontrol.blobs.local import LocalBlobs
+from missioncontrol.health.calibration import (
+    FEWEST_ACCEPTED,
+    Calibration,
+    PastRelease,
+    binomial_interval,
+    calibrated,
+    percentile,
+    replayed,
+    suggest,
+)
+from missioncontrol.health.calibration_store import keep, kept
+from missioncontrol.health.model import Course
+
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def train() -> Story:
+    return tell()
+
+
+@pytest.fixture(scope="module")
+def past(train: Story) -> dict[str, Course]:
+    return past_of(train)
+
+
+def made_of(courses: dict[str, Course]) -> Calibration:
+    releases = [PastRelease(version, NOW + timedelta(days=n)) for n, version in enumerate(courses)]
+    outcomes = [(one, replayed(one, courses[one.version])) for one in releases]
+    return calibrated("Firefox", "release", "main_crashes", outcomes, NOW)
+
+
+def test_a_harmless_train_has_no_false_alarm(past: dict[str, Course]) -> None:
+    found = made_of(past)
+    assert (found.accepted, found.false_alarms, len(found.releases)) == (8, 0, 8)
+    assert found.low == 0.0 and found.high == pytest.approx(0.3694, abs=1e-4)
+    assert found.suggestion is None
+    assert [one.release.version for one in found.releases] == sorted(past, reverse=True)
+    assert [one.history for one in found.releases][-1] == 1
+    assert all(one.largest < 2 for one in found.releases)
+    assert all(len(one.verdicts) == 4 and None not in one.verdicts for one in found.releases)
+
+
+def test_a_bad_release_that_is_still_accepted_is_a_false_alarm_until_it_is_labelled(train: Story) -> None:
+    course = course_of(train.worse(2.0))
+    accepted = replayed(PastRelease("108.0", NOW), course)
+    assert accepted is not None and accepted.false_alarm and accepted.largest >= 2
+    first = next(look for look in course.looks if look.verdict == "worse")
+    assert accepted.worse_at_hours == first.age_hours and accepted.verdicts[-1] == "worse"
+    for status in ("worse", "excluded"):
+        labelled = replayed(PastRelease("108.0", NOW, status), course)
+        assert labelled is not None and not labelled.counts and not labelled.false_alarm
+
+
+def test_who_is_younger_than_a_week_does_not_count_yet(train: Story) -> None:
+    young = replayed(PastRelease("108.0", NOW), course_of(train, hours=30))
+    assert young is not None and not young.counts
+    assert [verdict is None for verdict in young.verdicts] == [False, False, False, True]
+    old = replayed(PastRelease("108.0", NOW), course_of(train, hours=168))
+    assert old is not None and old.counts
+
+
+def test_a_release_without_data_is_named_and_not_counted(past: dict[str, Course]) -> None:
+    nothing = Course(past["108.0"].account, [])
+    assert replayed(PastRelease("1.0", NOW), nothing) is None
+    found = calibrated("Firefox", "release", "m", [(PastRelease("1.0", NOW), None)], NOW)
+    assert [one.version for one in found.not_replayed] == ["1.0"]
+    assert (found.accepted, found.low, found.suggestion) == (0, None, None)
+
+
+def test_a_threshold_is_suggested_from_thirty_releases_on() -> None:
+    values = [n / 10 for n in range(FEWEST_ACCEPTED)]
+    assert suggest(values[:-1]) is None
+    found = suggest(values)
+    assert found is not None and found.threshold == 2.9
+    assert found.left_out_alarms == 1  # the largest is beyond what the others support
+    same = suggest([1.0] * 40)
+    assert same is not None and (same.threshold, same.left_out_alarms) == (1.0, 0)
+    many = suggest([float(n) for n in range(1, 201)])
+    assert many is not None and (many.threshold, many.left_out_alarms) == (198.0, 2)
+
+
+@given(st.lists(st.floats(-2, 20), min_size=1, max_size=250))
+def test_hardly_any_is_beyond_the_percentile(values: list[float]) -> None:
+    found = percentile(values)
+    assert found in values and sum(value > found for value in values) <= 0.01 * len(values)
+
+
+def test_the_interval_of_a_rate_is_that_of_clopper_and_pearson() -> None:
+    # where nothing or everything was seen the rule 0.025^(1/n) gives it
+    assert binomial_interval(5, 550) == pytest.approx((0.00296, 0.02109), abs=1e-4)
+    assert binomial_interval(0, 54) == pytest.approx((0.0, 1 - 0.025 ** (1 / 54)))
+    assert binomial_interval(3, 3) == pytest.approx((0.025 ** (1 / 3), 1.0))
+
+
+def test_it_is_kept_and_replaced_by_names_that_hold_anything(tmp_path: Path, past: dict[str, Course]) -> None:
+    blobs = LocalBlobs(tmp_path)
+    assert kept(blobs) == []
+    one = made_of(past)
+    odd = calibrated("../x/☃" * 30, "", "a b", [], NOW)
+    for each in (one, odd, one):
+        keep(blobs, each)
+    blobs.put("calibration/other.json", b'{"of": "another version"}')
+    assert kept(blobs) == [odd, one]
+    blobs.close()

@@ -1,0 +1,76 @@
+"""What moves all versions at once, as the version that is being left shows it."""
+
+from __future__ import annotations
+
+import numpy as np
+from tests.support.release_trains import STRATA_TABLE, Story
+
+from missioncontrol.verdict.baseline import Baseline, learn
+from missioncontrol.verdict.environment import LONGEST_TICKS, Environment, environment, mean_factor
+from missioncontrol.verdict.lives import Control, surroundings
+from missioncontrol.verdict.tables import TICKS_PER_HOUR
+
+DAY = 24 * TICKS_PER_HOUR
+
+
+def around(factor: np.ndarray, rate: float = 20.0, seed: int = 3) -> Environment:
+    """The environment when other versions crash `factor` [ticks] times as often as they let expect."""
+    expected = np.full(LONGEST_TICKS + len(factor), rate)
+    counts = np.random.default_rng(seed).poisson(np.concatenate([np.ones(LONGEST_TICKS), factor]) * expected)
+    return environment(counts.astype(float), expected, 1.0, np.full(len(factor), 0.04))
+
+
+def test_a_shift_is_seen_within_hours_and_over_within_hours() -> None:
+    factor = np.ones(6 * DAY)
+    factor[2 * DAY : 4 * DAY] = 1.5
+    found = around(factor)
+    assert not found.shock[: 2 * DAY].any()
+    assert found.shock[2 * DAY + 6 * TICKS_PER_HOUR : 4 * DAY].mean() > 0.95
+    settled = found.factor[2 * DAY + 6 * TICKS_PER_HOUR : 4 * DAY]
+    assert (np.abs(settled - 1.5) < 0.15).mean() > 0.9
+    assert (np.abs(found.factor[4 * DAY + 12 * TICKS_PER_HOUR :] - 1) < 0.1).mean() > 0.95
+
+
+def test_a_shift_counts_from_where_it_began_once_it_is_seen() -> None:
+    factor = np.ones(3 * DAY)
+    factor[2 * DAY :] = 1.5
+    found = around(factor)
+    ticks = np.array([2 * DAY, 2 * DAY + 12 * TICKS_PER_HOUR, 3 * DAY])
+    means = mean_factor(found, np.ones(3 * DAY), ticks)
+    truth = np.cumsum(factor)[ticks - 1] / ticks
+    assert (np.abs(means - truth) < 0.03).all()
+
+
+def test_the_mean_factor_rests_on_nothing_later() -> None:
+    factor = np.ones(3 * DAY)
+    factor[DAY:] = 0.6
+    found = around(factor)
+    weights = np.random.default_rng(1).random(3 * DAY)
+    ticks = np.arange(1, 3 * DAY + 1, 7)
+    whole = mean_factor(found, weights, ticks)
+    for end in (40, 400, 700):
+        cut = Environment(*(table[..., :end] for table in vars(found).values()))
+        known = ticks[ticks <= end]
+        assert (mean_factor(cut, weights[:end], known) == whole[: len(known)]).all()
+
+
+def baseline_of(story: Story) -> Baseline:
+    return learn(story.predecessors, story.channel, STRATA_TABLE, story.candidate.published)
+
+
+def test_a_version_that_is_left_in_hours_is_no_measure(story: Story) -> None:
+    baseline = baseline_of(story)
+    (usual,) = story.controls(baseline)
+    published = story.candidate.published
+    gone = published - usual.published + 6 * TICKS_PER_HOUR
+    emptied = usual.expected.copy()
+    # Its users are gone within six hours; a trickle of late hours still lets crashes be expected that do not come.
+    emptied[gone:] *= 0.15
+    counts = usual.counts.copy()
+    counts[gone:] = 0
+    left = Control(usual.published, counts, emptied, usual.usual)
+    found = surroundings([left], published, 5 * DAY, baseline.leaving, baseline.phi)
+    assert (np.abs(np.log(found.factor[3 * DAY :])) < 0.05).all()
+    ordinary = surroundings([usual], published, 5 * DAY, baseline.leaving, baseline.phi)
+    assert ordinary.log_ratio.shape == found.log_ratio.shape
+    assert not ordinary.shock.any()
