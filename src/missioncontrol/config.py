@@ -311,7 +311,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def base_url(self) -> str:
         """Address of the server's pages in what is sent elsewhere, without a slash at the end."""
-        host = f"[{self.server.host}]" if ":" in self.server.host else self.server.host
+        host = self.server.host
+        if host in ("0.0.0.0", "::"):
+            import socket
+
+            host = socket.gethostname()  # the best guess of what others call this machine
+        host = f"[{host}]" if ":" in host else host
         return self.server.public_url.rstrip("/") or f"http://{host}:{self.server.port}"
 
     @property

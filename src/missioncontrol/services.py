@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from missioncontrol.alerts.delivery import Deliverer
     from missioncontrol.alerts.intake import Alerts
     from missioncontrol.alerts.setup import Setup
-    from missioncontrol.blobs.local import LocalBlobs
+    from missioncontrol.blobs.report_blobs import ReportBlobs
     from missioncontrol.crashes.bug_trackers import BugTrackers
     from missioncontrol.crashes.counts import CrashCounts
     from missioncontrol.crashes.deletion import CrashDeletion
     from missioncontrol.crashes.fields import FieldsWatcher
+    from missioncontrol.crashes.import_crashes import CrashImport
     from missioncontrol.crashes.processing import Settings as ProcessingSettings
     from missioncontrol.crashes.signature import Signatures
     from missioncontrol.crashes.symbols.folders import SymbolFolders
@@ -140,11 +141,11 @@ class Services:
         return Runs(self._database)
 
     @cached_property
-    def blobs(self) -> LocalBlobs:
+    def blobs(self) -> ReportBlobs:
         """Dumps, raw and processed crashes, symbols."""
-        from missioncontrol.blobs.local import LocalBlobs
+        from missioncontrol.blobs.report_blobs import ReportBlobs
 
-        return LocalBlobs(self.config.blobs_path)
+        return ReportBlobs(self.config.blobs_path)
 
     @cached_property
     def crash_queue(self) -> CrashQueue:
@@ -300,6 +301,13 @@ class Services:
         from missioncontrol.state.crash_deletions import CrashDeletions
 
         return CrashDeletions(self._database)
+
+    def crash_import(self) -> CrashImport:
+        """Brings in crash reports from files."""
+        from missioncontrol.clock import system_clock, utc
+        from missioncontrol.crashes.import_crashes import CrashImport
+
+        return CrashImport(self.blobs, self.crash_queue, self.crash_deletions, lambda: utc(system_clock()))
 
     @cached_property
     def signature_bugs(self) -> SignatureBugs:

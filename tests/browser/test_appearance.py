@@ -18,6 +18,7 @@ PAGES = [
     "/pipeline",
     "/history",
     "/releases",
+    "/alerts",
     "/docs/api",
 ]
 CONTRAST = """() => {

@@ -12,6 +12,10 @@ import pytest
 from tests.support.crash_reports import ANNOTATIONS, report, send
 from tests.support.server import RunningServer
 
+from missioncontrol.blobs.crash_keys import MINIDUMP, dump_key
+from missioncontrol.config import load_config
+from missioncontrol.services import Services
+
 SETTINGS = {
     "MC_LAKE__COMPACT_INTERVAL_S": "0.5",
     "MC_LAKE__VACUUM_AFTER_S": "1",
@@ -72,9 +76,17 @@ def test_what_is_too_old_goes_without_the_part_jobs(server: RunningServer) -> No
     answer = send(server.url, report(upload_file_minidump=b"new"))
     new = answer.text.removeprefix("CrashID=bp-").strip()
     server.wait_until(lambda: processed(server, old) and processed(server, new), 60)
-    dumps = server.data / "blobs" / "dump"
-    assert {f.name for f in dumps.rglob("*.*")} == {f"{c}.upload_file_minidump" for c in (old, new)}
+    assert dumps(server) == {dump_key(c, MINIDUMP) for c in (old, new)}
     server.stop()
     server.start()
-    server.wait_until(lambda: [f.name for f in dumps.rglob("*.*")] == [f"{new}.upload_file_minidump"], 60)
+    server.wait_until(lambda: dumps(server) == {dump_key(new, MINIDUMP)}, 60)
     assert processed(server, old), "stacks are kept for longer"
+
+
+def dumps(server: RunningServer) -> set[str]:
+    """The keys of all dumps."""
+    services = Services(load_config(server.data))
+    try:
+        return set(services.blobs.list("dump/"))
+    finally:
+        services.close()

@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import httpx
 import pyarrow.parquet as pq
@@ -54,8 +53,19 @@ def in_files(server: RunningServer, column: str = "uuid") -> set[str]:
     return found
 
 
-def blobs_of(server: RunningServer, crash_id: str) -> list[Path]:
-    return [p for p in (server.data / "blobs").rglob("*") if crash_id in p.name]
+def blobs_of(server: RunningServer, crash_id: str) -> list[str]:
+    """Keys of what is stored of a crash, wherever it lies."""
+    services = Services(load_config(server.data))
+    try:
+        parts = ("raw_crash/", "dump/", "processed_crash/")
+        return [key for part in parts for key in services.blobs.list(part) if crash_id in key]
+    finally:
+        services.close()
+
+
+def bytes_of(server: RunningServer) -> bytes:
+    """Everything that is stored of any crash."""
+    return b"".join(f.read_bytes() for f in (server.data / "blobs").rglob("*") if f.is_file())
 
 
 def test_a_deleted_crash_is_nowhere(server: RunningServer) -> None:
@@ -70,6 +80,7 @@ def test_a_deleted_crash_is_nowhere(server: RunningServer) -> None:
     done = json.loads(server.run("crash", "delete", "--yes", "--json", f"bp-{gone}").stdout)
     assert done["crashes"] == 1 and done["objects"] >= 3 and done["rows"] >= 1
     assert blobs_of(server, gone) == [] and len(blobs_of(server, kept)) == 4
+    assert mark.encode() not in bytes_of(server)
     assert in_lake(server) == {kept}
     for address in ("/api/RawCrash/", "/api/ProcessedCrash/"):
         assert server.get(address, crash_id=gone).status_code == 404
@@ -113,7 +124,8 @@ def test_a_deletion_that_was_begun_is_ended_by_the_daily_round(server: RunningSe
 def test_what_a_worker_had_in_its_hands_goes_with_the_daily_round(server: RunningServer) -> None:
     crash_id = sent(server, os.urandom(8).hex())
     server.wait_until(lambda: crash_id in in_lake(server), PATIENCE_S)
-    [stored] = [p for p in blobs_of(server, crash_id) if p.name.endswith(".json.gz")]
+    [key] = [key for key in blobs_of(server, crash_id) if key.endswith(".json.gz")]
+    stored = server.data / "blobs" / key
     late = stored.read_bytes()
     server.run("crash", "delete", "--yes", crash_id)
     stored.write_bytes(late)

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.support import disk
-from tests.support.crash_reports import ANNOTATIONS, BOUNDARY, report
+from tests.support.crash_reports import ANNOTATIONS, BOUNDARY, report, send
 from tests.support.server import RunningServer, running_server
 
 DISK_MB = 64
@@ -69,7 +69,7 @@ def check_refused(server: RunningServer, answer: httpx.Response) -> None:
 
 @pytest.mark.parametrize("place", ["in the dump", "between dump and annotations"])
 def test_a_disk_that_fills_while_a_report_arrives(server: RunningServer, place: str) -> None:
-    first = crash_id(sent_in_pieces(server, dump_first(0), 1_000_000, lambda: None))
+    first = crash_id(sent_in_pieces(server, dump_first(0), 2_000_000, lambda: None))
     server.wait_until(lambda: processed(server, first))
     before = files(server)
     body = dump_first(1)
@@ -100,17 +100,38 @@ def test_no_room_for_the_queue_leaves_nothing_of_a_report(tmp_path: Path) -> Non
         (tmp_path / "elsewhere").mkdir()
         (small / "blobs").symlink_to(tmp_path / "elsewhere")
         with running_server(tmp_path) as server:
-            first = crash_id(sent_in_pieces(server, dump_first(0), 1_000_000, lambda: None))
+            first = crash_id(sent_in_pieces(server, dump_first(0), 2_000_000, lambda: None))
             server.wait_until(lambda: processed(server, first))
             before = files(server)
             fillers: list[Path] = []
             answer = sent_in_pieces(
-                server, dump_first(1), 1_000_000, lambda: fillers.append(disk.fill(small))
+                server, dump_first(1), 2_000_000, lambda: fillers.append(disk.fill(small))
             )
             check_refused(server, answer)
             assert files(server) == before, "no dump and no annotations that nobody knows of"
             fillers[0].unlink()
-            again = crash_id(sent_in_pieces(server, dump_first(1), 1_000_000, lambda: None))
+            again = crash_id(sent_in_pieces(server, dump_first(1), 2_000_000, lambda: None))
+            assert again != first
+            server.wait_until(lambda: processed(server, again))
+
+
+@pytest.mark.parametrize("full", ["all", "the queue's"])
+def test_a_small_report_on_a_full_disk(tmp_path: Path, full: str) -> None:
+    """One that is in memory until it is stored."""
+    with disk.small_disk(tmp_path / "data", DISK_MB) as small:
+        if full != "all":
+            (tmp_path / "elsewhere").mkdir()
+            (small / "blobs").symlink_to(tmp_path / "elsewhere")
+        with running_server(tmp_path, MC_INGEST__CRASH_FREE_BYTES="0") as server:
+            first = crash_id(send(server.url, report(upload_file_minidump=DUMP[:150_000])))
+            server.wait_until(lambda: processed(server, first))
+            before = files(server)
+            filler = disk.fill(small)
+            body = report({**ANNOTATIONS, "n": "1"}, upload_file_minidump=DUMP[150_000:300_000])
+            check_refused(server, send(server.url, body))
+            assert files(server) == before
+            filler.unlink()
+            again = crash_id(send(server.url, body))
             assert again != first
             server.wait_until(lambda: processed(server, again))
 

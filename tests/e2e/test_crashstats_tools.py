@@ -196,3 +196,18 @@ def test_reprocess(crashed: Crashed) -> None:
     said = tool(crashed, "reprocess", crash, token=crashed.token).stdout
     assert "non-200" not in said
     server.wait_until(lambda: revision() == before + 1)
+
+
+def test_what_it_fetched_can_be_imported_elsewhere(crashed: Crashed, tmp_path: Path) -> None:
+    folder = tmp_path / "crashdata"
+    tool(crashed, "fetch-data", "--raw", "--dumps", str(folder), *crashed.crashes, token=crashed.token)
+    with running_server(tmp_path) as server:
+        done = json.loads(server.run("import", "crashes", "--json", str(folder)).stdout)
+        assert (done["imported"], done["unreadable"]) == (3, 0)
+        question = "/api/SuperSearch/?product=Notes&_columns=uuid&_columns=signature&_columns=date&_sort=uuid"
+        server.wait_until(lambda: httpx.get(server.url + question).json()["total"] == 3)
+        hits, fetched = (httpx.get(url + question).json()["hits"] for url in (server.url, crashed.server.url))
+        assert hits == fetched
+        assert {hit["uuid"] for hit in hits} == set(crashed.crashes)
+        again = json.loads(server.run("import", "crashes", "--json", str(folder)).stdout)
+        assert (again["imported"], again["known"]) == (0, 3)

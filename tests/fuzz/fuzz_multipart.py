@@ -16,11 +16,14 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["missioncontrol.ingest.crash", "python_multipart"]):
+    from missioncontrol.blobs.protocol import Draft
+    from missioncontrol.ingest.crash.drafts import Memory, ReportDraft
     from missioncontrol.ingest.crash.multipart import Limits, ReportReader, boundary_of
     from missioncontrol.ingest.crash.reasons import CrashRefused
     from missioncontrol.ingest.crash.report import Report
 
 LIMITS = Limits(inflated_bytes=1 << 16, annotations=20, annotation_bytes=2000, text_bytes=8000, files=5)
+MEMORY = Memory()
 FILE_NAME = re.compile(r"[A-Za-z0-9_]{1,30}")
 SEEDS = (
     b'--b\r\nContent-Disposition: form-data; name="ProductName"\r\n\r\nNotes\r\n'
@@ -33,27 +36,17 @@ SEEDS = (
 )
 
 
-class Discard:
-    """Where files go: nowhere."""
-
-    def __init__(self, key: str) -> None:
-        self.key = key
-        self.size_bytes = 0
-
-    def write(self, data: bytes | memoryview) -> None:
-        self.size_bytes += len(data)
-
-    def discard(self) -> None:
-        pass
+def _not_small(name: str) -> Draft:
+    raise AssertionError(f"{name} is larger than anything here")
 
 
 def read(body: bytes, boundary: bytes, gzipped: bool, piece: int) -> Report | str:
     """What comes of a body that arrives in pieces: a report, or why not."""
     names: list[str] = []
 
-    def draft(name: str) -> Discard:
+    def draft(name: str) -> ReportDraft:
         names.append(name)
-        return Discard(name)
+        return ReportDraft(name, MEMORY, _not_small)
 
     try:
         reader = ReportReader(boundary, gzipped, draft, LIMITS)

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import uuid
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 import msgspec
@@ -89,7 +89,13 @@ class Deliverer:
 
         async def send(delivery: Delivery) -> None:
             async with room:
-                await self._deliver(delivery, channels.get(delivery.channel_id), now)
+                channel = channels.get(delivery.channel_id)
+                try:
+                    await self._deliver(delivery, channel, now)
+                except Exception as error:  # one message must not stop the others, nor itself for ever
+                    logger.exception("alert_failed", channel=delivery.channel_name, delivery=delivery.id)
+                    outcome = later(f"Mission Control failed: {type(error).__name__}.")
+                    self._note(delivery, channel, outcome, now)
 
         await asyncio.gather(*(send(delivery) for delivery in due))
 
@@ -110,17 +116,11 @@ class Deliverer:
     async def _send(self, channel: AlertChannel, message: Message) -> Outcome:
         if channel.kind == "email":
             return await asyncio.to_thread(self._mailer.send, message, channel.target.split(", "))
-        from datetime import UTC
-
         from missioncontrol.alerts.webhook import (
             post,
         )  # an HTTP client takes memory that most servers never need
 
-        try:
-            return await post(channel, message, datetime.now(UTC))
-        except Exception as error:  # one message must not stop the others
-            logger.exception("alert_failed", channel=channel.name, delivery=message.id)
-            return later(f"Mission Control failed: {type(error).__name__}.")
+        return await post(channel, message, datetime.now(UTC))
 
     def _note(
         self, delivery: Delivery, channel: AlertChannel | None, outcome: Outcome, now: datetime
@@ -153,7 +153,7 @@ class Deliverer:
             f"The alert channel {channel.name} was switched off, because it refuses messages: {answer} "
             f"Mend it, test it and switch it on again: {self._base_url}/alerts. What still holds then is told."
         )
-        by_mail = channel.owner_email and channel.owner_email not in channel.target and self._mailer.works
+        by_mail = self._mailer.works and channel.owner_email not in ("", *channel.target.split(", "))
         other = next((c for c in self._channels.list() if _stands_in(c, channel)), None)
         if by_mail:
             notice = _delivery(channel, "notice", text, now, channel.owner_email)
@@ -180,7 +180,12 @@ def pause_after(failures: int) -> timedelta:
 
 
 def _stands_in(other: AlertChannel, broken: AlertChannel) -> bool:
-    return other.id != broken.id and other.owner == broken.owner and other.state == "on"
+    return other.id != broken.id and _person(other.owner) == _person(broken.owner) and other.state == "on"
+
+
+def _person(owner: str) -> str:
+    """Whoever sits at the machine is one person, on the page (`local`) and on the command line (`local:ada`)."""
+    return "local" if owner.startswith("local:") else owner
 
 
 def _rests(channel: AlertChannel, telling: Telling, now: datetime) -> bool:

@@ -42,12 +42,13 @@ class Message(msgspec.Struct, frozen=True):
 
 
 def headline(alerts: Sequence[Alert]) -> str:
-    """The short text of a message."""
-    if len(alerts) == 1:
-        return alerts[0].title
-    worst = [a for a in alerts if a.severity == "critical"]
-    first = f", {worst[0].title[0].lower()}{worst[0].title[1:]} among them" if worst else ""
-    return f"{len(alerts)} verdicts changed{first}"
+    """The short text of a message; its alerts are those that matter most first."""
+    first = alerts[0].title
+    return (
+        first
+        if len(alerts) == 1
+        else f"{len(alerts)} verdicts changed, {first[0].lower()}{first[1:]} among them"
+    )
 
 
 def as_json(message: Message) -> bytes:
@@ -128,6 +129,6 @@ def _section(text: str) -> dict[str, Any]:
 
 
 def _slack(text: str) -> str:
-    """Slack's own escapes; a zero-width space behind @ keeps names from calling everybody in a room."""
+    """Slack's own escapes; zero-width spaces keep names from calling everybody in a room, and from being links."""
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return escaped.replace("@", "@\u200b")
+    return escaped.replace("@", "@\u200b").replace("](", "]\u200b(")

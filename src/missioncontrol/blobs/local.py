@@ -22,6 +22,8 @@ from missioncontrol.errors import NO_ROOM, StorageError, StorageFull
 _ABANDONED_S = 24 * 3600.0
 _FLUSHERS = 8
 """Flushes wait for the disk, which does several at once."""
+_MOST_PIECES = 1000
+"""That the system takes in one call, and some less."""
 _NO_ROOM = (*NO_ROOM, errno.EFBIG)
 
 
@@ -43,6 +45,18 @@ class LocalDraft:
                 written = os.write(self._descriptor, view)
                 self.size_bytes += written
                 view = view[written:]
+
+    def write_all(self, pieces: Sequence[bytes | bytearray]) -> None:
+        """Append all at once; raises `StorageFull` and `StorageError`."""
+        with storage_failures(self.key):
+            for start in range(0, len(pieces), _MOST_PIECES):
+                some = pieces[start : start + _MOST_PIECES]
+                written = os.writev(self._descriptor, some)
+                self.size_bytes += written
+                for piece in some:
+                    if written < len(piece):
+                        self.write(memoryview(piece)[written:])
+                    written = max(0, written - len(piece))
 
     def flush(self) -> None:
         """Through to the disk, and close."""
@@ -130,6 +144,18 @@ class LocalBlobs:
             raise unknown(key)
         return file
 
+    @contextmanager
+    def file(self, key: str) -> Iterator[Path]:
+        """A file with the bytes, as long as it is needed; raises `NotFound` (`unknown_object`)."""
+        yield self.path(key)
+
+    def size_bytes(self, key: str) -> int:
+        """How large it is; raises `NotFound` (`unknown_object`)."""
+        try:
+            return self.path(key).stat().st_size
+        except FileNotFoundError:
+            raise unknown(key) from None
+
     def exists(self, key: str) -> bool:
         """Whether there is an object of this key."""
         return (self._folder / checked(key)).is_file()
@@ -149,6 +175,24 @@ class LocalBlobs:
         for folder, _, names in os.walk(top):
             base = Path(folder).relative_to(self._folder).as_posix()
             yield from (f"{base}/{name}" for name in names)
+
+    def folders(self, prefix: str) -> set[str]:
+        """The segments that follow a prefix ending with `/` in keys that go on behind them."""
+        try:
+            with os.scandir(self._folder / checked(prefix.rstrip("/"))) as found:
+                return {each.name for each in found if each.is_dir()}
+        except (FileNotFoundError, NotADirectoryError):
+            return set()
+
+    def list_beginning(self, prefix: str) -> Iterator[str]:
+        """Keys in a folder whose names begin so."""
+        folder, _, beginning = checked(prefix).rpartition("/")
+        with suppress(FileNotFoundError), os.scandir(self._folder / folder) as found:
+            yield from (f"{folder}/{each.name}" for each in found if each.name.startswith(beginning))
+
+    def list_of_crash(self, crash_id: str, prefix: str) -> Iterator[str]:
+        """Keys that begin so, up to the crash id and further, of objects of this crash."""
+        yield from self.list_beginning(prefix)
 
     def close(self) -> None:
         """End the threads."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -46,7 +47,13 @@ class Blobs(Protocol):
         """The bytes; raises `NotFound` (`unknown_object`)."""
 
     def path(self, key: str) -> Path:
-        """A local file with the bytes, for programs that need one; raises `NotFound`."""
+        """The file of an object that has one of its own, as all have but reports; raises `NotFound`."""
+
+    def file(self, key: str) -> AbstractContextManager[Path]:
+        """A local file with the bytes, for programs that need one, as long as they do; raises `NotFound`."""
+
+    def size_bytes(self, key: str) -> int:
+        """How large it is; raises `NotFound`."""
 
     def exists(self, key: str) -> bool:
         """Whether there is an object of this key."""
@@ -56,6 +63,12 @@ class Blobs(Protocol):
 
     def list(self, prefix: str) -> Iterator[str]:
         """Keys under a prefix that ends with `/`, in no order."""
+
+    def folders(self, prefix: str) -> set[str]:
+        """The segments that follow a prefix ending with `/` in keys that go on behind them, and perhaps in none."""
+
+    def list_of_crash(self, crash_id: str, prefix: str) -> Iterator[str]:
+        """Keys that begin so, up to the crash id and further, of objects of this crash."""
 
 
 def checked(key: str) -> str:

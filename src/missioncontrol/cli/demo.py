@@ -47,8 +47,7 @@ def command(settings: Settings, port: int | None, once: bool, seed: int, rate: f
 
     from missioncontrol.cli.serve import listen
     from missioncontrol.processes import Child
-    from missioncontrol.simulate.demo import CLIENTS, MAIN_PER_1K_HOURS, claim_folder, load_history
-    from missioncontrol.simulate.fleet import Fleet
+    from missioncontrol.simulate.demo import claim_folder, demo_fleet, load_history
 
     settings.data = settings.data or os.environ.get("MC_DATA") or DEMO_DATA
     with open_services(settings, begins=True, server={"port": port}) as services:
@@ -60,7 +59,7 @@ def command(settings: Settings, port: int | None, once: bool, seed: int, rate: f
         child = Child(arguments)
         try:
             url = f"http://{host}:{chosen}"
-            fleet = Fleet(seed, CLIENTS, time.time_ns(), main_per_1k_hours=MAIN_PER_1K_HOURS)
+            fleet = demo_fleet(seed, time.time_ns())
             counted = load_history(services, fleet, seed, lambda text: click.echo(text, err=True))
             click.echo(f"{counted:,} pings are in the lake.", err=True)
             wait_until_up(url)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from missioncontrol.cli.context import Settings, local_name, open_services, with_settings
+from missioncontrol.cli.import_crashes import crashes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,10 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print what was don
 
 @click.group("import")
 def command() -> None:
-    """Import pings, aggregates or releases from files."""
+    """Import pings, aggregates, releases or crash reports from files."""
+
+
+command.add_command(crashes)
 
 
 @command.command("pings")

@@ -15,7 +15,7 @@ PARTS = {
     "web": "pages and API",
     "stream": "brings what was taken, and counts of what was refused, into the lake",
     "crashes": "workers that process crash reports",
-    "jobs": "the daily batch, and days that are to be made again",
+    "jobs": "the daily batch, days that are to be made again, and alerts",
 }
 ALL = tuple(part for part in PARTS if part != "collector")
 

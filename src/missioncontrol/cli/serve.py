@@ -33,7 +33,7 @@ def command(settings: Settings, host: str | None, port: int | None, chosen: Chos
       web        pages and API
       stream     brings what was taken, and counts of what was refused, into the lake
       crashes    workers that process crash reports
-      jobs       the daily batch, and days that are to be made again
+      jobs       the daily batch, days that are to be made again, and alerts
 
     Parts of one data folder may run in several processes. Crashes with web, without edge, are a server for crash
     reports: collector and stream are added.
@@ -48,10 +48,10 @@ def command(settings: Settings, host: str | None, port: int | None, chosen: Chos
     if chosen.listening:
         serve(settings, host, port, chosen)
     else:
-        _run_behind(settings, chosen)
+        _run_behind(settings, chosen, host, port)
 
 
-def _run_behind(settings: Settings, chosen: Chosen) -> None:
+def _run_behind(settings: Settings, chosen: Chosen, host: str | None, port: int | None) -> None:
     from missioncontrol.cli.stream import run_forever
     from missioncontrol.processes import is_child
 
@@ -60,7 +60,10 @@ def _run_behind(settings: Settings, chosen: Chosen) -> None:
 
     parts = chosen.parts
     told_by = (lambda _: None) if is_child() else say
-    run_forever(settings, "stream" in parts, "jobs" in parts, "crashes" in parts, begins=True, ready=told_by)
+    run_forever(
+        settings, "stream" in parts, "jobs" in parts, "crashes" in parts, begins=True, ready=told_by,
+        server={"host": host, "port": port},
+    )  # fmt: skip
 
 
 def serve(settings: Settings, host: str | None, port: int | None, chosen: Chosen) -> None:
@@ -84,7 +87,8 @@ def serve(settings: Settings, host: str | None, port: int | None, chosen: Chosen
         if "web" in parts:
             _advise(services)
         behind = chosen.behind
-        child = Child(_arguments(settings, services.config, behind)) if behind else None
+        port = listener.getsockname()[1]
+        child = Child(_arguments(settings, services.config, port, behind)) if behind else None
         try:
             _run(make_server_config(root, services.config, root.refused), listener, services.config, chosen)
         finally:
@@ -104,9 +108,11 @@ def _advise(services: Services) -> None:
         )
 
 
-def _arguments(settings: Settings, config: Config, parts: Sequence[str]) -> list[str]:
+def _arguments(settings: Settings, config: Config, port: int, parts: Sequence[str]) -> list[str]:
+    """Host and port are what links in alerts lead to: nothing else listens there."""
     file = ["--config", settings.file] if settings.file else []
-    return ["--data", str(config.data), *file, "serve", "--only", ",".join(parts)]
+    where = ["--host", config.server.host, "--port", str(port)]
+    return ["--data", str(config.data), *file, "serve", *where, "--only", ",".join(parts)]
 
 
 def listen(config: Config) -> socket.socket:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -46,10 +46,11 @@ def run_forever(
     with_crashes: bool = False,
     begins: bool = False,
     ready: Callable[[Services], None] = lambda services: None,
+    server: dict[str, Any] | None = None,
 ) -> None:
     """Run the stream, jobs and crash workers, until a signal or the end of the server that started it. Whichever of
     them runs, the lake is cared for and what is too old leaves. `ready` is called when the settings are
-    known to be usable.
+    known to be usable; `server` is where the pages listen, in place of what the settings say.
     """
     import signal
     import threading
@@ -61,7 +62,7 @@ def run_forever(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     end_with_parent(stop.set)
-    with open_services(settings, begins) as services:
+    with open_services(settings, begins, server=server or {}) as services:
         jobs = threading.Thread(target=_jobs, args=(settings, services, stop), name="jobs", daemon=True)
         daily_time(services.config.jobs)  # a wrong setting is told before anything runs
         ready(services)

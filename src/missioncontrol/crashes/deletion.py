@@ -94,9 +94,7 @@ class CrashDeletion:
 
     def _keys(self, crash_id: str) -> list[str]:
         """Every key that there may be something under, the raw crash first."""
-        some = dump_key(crash_id, "x")
-        folder, mark = some.rpartition("/")[0], some.removesuffix("x")
-        dumps = [key for key in self._blobs.list(f"{folder}/") if key.startswith(mark)]
+        dumps = self._blobs.list_of_crash(crash_id, dump_key(crash_id, ""))
         return [raw_key(crash_id), *dumps, processed_key(crash_id)]
 
     def _refuse_unknown(self, crash_ids: Sequence[str]) -> None:

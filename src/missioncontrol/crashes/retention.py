@@ -46,17 +46,17 @@ def expire_parts(blobs: Blobs, settings: Retention, today: date, dry_run: bool =
 
 
 def _older(blobs: Blobs, prefix: str, before: date) -> Iterator[str]:
-    for key in blobs.list(f"{prefix}/"):
+    for folder in sorted(blobs.folders(f"{prefix}/")):
         try:
-            received = datetime.strptime(key.split("/")[1], "%Y%m%d").date()  # noqa: DTZ007 - a day has no zone
+            received = datetime.strptime(folder, "%Y%m%d").date()  # noqa: DTZ007 - a day has no zone
         except ValueError:
             continue
         if received < before:
-            yield key
+            yield from blobs.list(f"{prefix}/{folder}/")
 
 
 def _size(blobs: Blobs, key: str) -> int:
     try:
-        return blobs.path(key).stat().st_size
-    except (NotFound, FileNotFoundError):
+        return blobs.size_bytes(key)
+    except NotFound:
         return 0

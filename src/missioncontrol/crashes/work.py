@@ -97,12 +97,12 @@ class CrashWork:
             return None
 
     def _walk(self, crash_id: str, name: str, raw: Mapping[str, Any]) -> Walked:
+        annotations = {k: v for k, v in raw.items() if isinstance(v, str)}
         try:
-            dump = self._blobs.path(dump_key(crash_id, name))
+            with self._blobs.file(dump_key(crash_id, name)) as dump:
+                walk = self._walk_with_servers(dump, annotations)
         except NotFound:
             return Walked(error="DumpGone", detail="The dump was deleted")
-        annotations = {k: v for k, v in raw.items() if isinstance(v, str)}
-        walk = self._walk_with_servers(dump, annotations)
         symbols = {(m.filename, m.debug_id): m.status for m in walk.symbols.modules}
         return Walked(walk.state, walk.error, walk.detail, symbols)
 

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from missioncontrol.health.case import Case, baseline_hash
-from missioncontrol.health.looking import digits
+from missioncontrol.health.looking import bounds, digits, maybe
 from missioncontrol.health.model import (
     Account,
     DataHealth,
@@ -80,15 +80,16 @@ def _slices(baseline: Baseline, found: Looks) -> list[SliceLook]:
     total = max(float(hours.sum()), 1e-9)
     told = []
     for v, part in enumerate(baseline.slices):
-        known = expected[v] > 1e-9
+        ratio = float(counts[v] / expected[v]) if expected[v] > 1e-9 else None
+        ends = bounds(ratio, float(low[v]), float(high[v])) if ratio is not None else (None, None)
         told.append(
             SliceLook(
                 where=dict(part.where),
                 observed=digits(float(counts[v]), 12),
                 expected=digits(float(expected[v])),
-                ratio=digits(float(counts[v] / expected[v])) if known else None,
-                low=digits(float(low[v])) if known else None,
-                high=digits(float(high[v])) if known else None,
+                ratio=maybe(ratio),
+                low=ends[0],
+                high=ends[1],
                 usage_share=digits(float(hours[part.members].sum()) / total, 4),
             )
         )
@@ -133,7 +134,7 @@ def _one(
         return None, None
     tau = found.tau[place, :1]
     low, high = _intervals(baseline, found, place, np.array([counts]), np.array([expected]), tau)
-    return digits(float(low[0])), digits(float(high[0]))
+    return bounds(counts / expected, float(low[0]), float(high[0]))
 
 
 def _intervals(

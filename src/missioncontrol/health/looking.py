@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from datetime import datetime
 
 from missioncontrol.health.model import Forecast, Look
 from missioncontrol.health.published import Version, moment_of
 from missioncontrol.verdict.baseline import Baseline
+from missioncontrol.verdict.evidence import THETAS
 from missioncontrol.verdict.forecast import RATIOS, forecasts
 from missioncontrol.verdict.forecast import Forecast as Due
 from missioncontrol.verdict.grid import KNOT_HOURS
@@ -15,12 +17,14 @@ from missioncontrol.verdict.judge import TOO_EARLY, Verdict
 from missioncontrol.verdict.tables import TICKS_PER_HOUR
 
 _HOUR_S = 3600
+_GRID = (math.exp(THETAS[0]) * (1 + 1e-9), math.exp(THETAS[-1]) * (1 - 1e-9))
 
 
 def look_of(version: Version, verdict: Verdict, usage_hours: float, reasons: tuple[str, ...] = ()) -> Look:
     """A verdict of the method as a look. usage_hours: reported so far; reasons: further ones."""
     as_of = moment_of(version.published + verdict.age_ticks)
     age_hours = (as_of - version.published_at).total_seconds() / _HOUR_S
+    low, high = bounds(verdict.ratio, verdict.low, verdict.high)
     due: Iterable[Due] = verdict.forecast
     if verdict.verdict == TOO_EARLY and not verdict.forecast:
         due = [Due(ratio, None, None) for ratio in RATIOS]
@@ -29,8 +33,8 @@ def look_of(version: Version, verdict: Verdict, usage_hours: float, reasons: tup
         age_hours=digits(age_hours),
         verdict=verdict.verdict,
         ratio=maybe(verdict.ratio),
-        low=maybe(verdict.low),
-        high=maybe(verdict.high),
+        low=low,
+        high=high,
         evidence=round(verdict.evidence, 4) + 0.0,
         observed=digits(verdict.observed, 12),
         expected=digits(verdict.expected),
@@ -63,6 +67,17 @@ def early_look(version: Version, baseline: Baseline | None, as_of: datetime) -> 
         forecast=_forecast(due, age_hours, 0.0),
         reasons=reasons if baseline is not None else [*reasons, "no_history"],
     )
+
+
+def bounds(ratio: float | None, low: float | None, high: float | None) -> tuple[float | None, float | None]:
+    """Ends of an interval as they are told: where the method's grid of ratios ends, nothing is known beyond.
+
+    Below the grid the end is 0; above it the grid's end stands for itself or more, and for the ratio if that is more.
+    """
+    if ratio is None or low is None or high is None:
+        return maybe(low), maybe(high)
+    least, most = _GRID
+    return 0.0 if low <= least else digits(low), digits(max(high, ratio) if high >= most else high)
 
 
 def digits(value: float, significant: int = 6) -> float:

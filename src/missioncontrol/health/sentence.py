@@ -74,7 +74,8 @@ def _too_early(account: Account, look: Look) -> str:
         return f"too early to say, {none}{_seen_alone(look)}"
     if look.ratio is None or look.low is None or look.high is None:
         return f"too early to say, nothing has been reported yet at {span(look.age_hours)}{_due(look)}"
-    known = f"anything from {times(look.low)} to {times(look.high)} times what was to be expected is possible"
+    least = f"from {times(look.low)} to" if look.low > 0 else "up to"
+    known = f"anything {least} {times(look.high)} times what was to be expected is possible"
     return f"too early to say, {known} at {span(look.age_hours)} ({_counts(look)}){_due(look)}"
 
 

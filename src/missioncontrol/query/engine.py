@@ -99,6 +99,20 @@ class Engine:
         with self._run(Statement(sql, tuple(parameters), (), _EVERY), by_arrow=True) as rows:
             yield from rows.arrow()[1]
 
+    def over_sums(
+        self, columns: Sequence[str], sql: str, parameters: Sequence[Parameter] = (), span: Span = Span()
+    ) -> list[tuple[Any, ...]]:
+        """As `over()`, of error_aggregates with these columns only, from slim rollups where those hold them."""
+
+        def ask(rollups: bool) -> list[tuple[Any, ...]]:
+            relation = self._compiler(rollups).relation("error_aggregates", columns, span)
+            return self._all(sql.replace("{relation}", relation), parameters)
+
+        try:
+            return ask(rollups=True)
+        except StorageError:
+            return ask(rollups=False)  # as in `aggregate()`
+
     def over_crashes(
         self, sql: str, parameters: Sequence[Parameter] = (), span: Span = Span()
     ) -> list[tuple[Any, ...]]:

@@ -26,7 +26,7 @@ from missioncontrol.registry.model import Registry
 if TYPE_CHECKING:
     from missioncontrol.lake.snapshot import FileRef, LakeReader
 
-Parameter = str | int | datetime | list[str]
+Parameter = str | int | datetime | Sequence[str | None] | Sequence[int]
 Versions = Callable[["Statement"], list[str]]
 """Runs a statement with one text column and gives its values."""
 
@@ -109,9 +109,12 @@ class Compiler:
         return f"(SELECT {', '.join(['*', *absent])} FROM {table})" if absent else table
 
     def _scan(self, table: str, query: AggregateQuery, needed: Sequence[str]) -> str:
+        return self.relation(table, needed, _span(query))
+
+    def relation(self, table: str, needed: Sequence[str], span: Span) -> str:
+        """The columns `needed` of a table's rows in files that `span` wants, as a relation."""
         columns = {c.name: c for c in self._tables[table].columns}
         snapshot = self._reader.snapshot(table)
-        span = _span(query)
         files = [f for f in snapshot.files if span.wants(f)] if snapshot else []
         slim = self._rollups and table == "error_aggregates" and self._in_rollup(needed)
         return scan(files, [_column(c, columns) for c in needed], self._rollup if slim else None)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from missioncontrol.errors import BadRequest
 from missioncontrol.simulate import sessions as draw
 from missioncontrol.simulate.pings import DEFAULT_SIZES, Renderer
-from missioncontrol.simulate.population import draw_population
+from missioncontrol.simulate.population import PLATFORMS, Platform, draw_population
 from missioncontrol.simulate.releases import TRAINS, Regression, Release, Train, adopt, main_levels, schedule
 from missioncontrol.simulate.sessions import EVENT, Event, Events, Sessions, World
 from missioncontrol.simulate.stamps import DAY_S, HOUR_S, NS, instant
@@ -27,6 +28,23 @@ _LIVE_CHUNK_PINGS = 500.0
 _CALIBRATION_SESSIONS = 20_000
 # Keys of the independent streams of random numbers.
 _WHO, _WHAT, _WHEN, _TEXT, _STARTS, _ARRIVALS, _CALIBRATION = range(7)
+
+
+class MainCrash(NamedTuple):
+    """A crash of the main process, about which a crash ping is sent too."""
+
+    received_ns: int
+    start_s: int
+    """Of the session."""
+    crash_s: int
+    release: Release
+    platform: Platform
+    startup: int
+    """1: while it started."""
+    id_high: int
+    """128 random bits, with `id_low`."""
+    id_low: int
+    noise: int
 
 
 class Fleet:
@@ -91,6 +109,25 @@ class Fleet:
         """
         self._check_start(start_ns)
         return self._rendered(self._received(start_ns, end_ns), light)
+
+    def main_crashes(self, start_ns: int, end_ns: int) -> Iterator[MainCrash]:
+        """The crashes of main processes behind the crash pings that `history` has of this time."""
+        self._check_start(start_ns)
+        platforms = self._world.population.platform
+        for table in self._received(start_ns, end_ns):
+            for row in table[table["kind"] == draw.MAIN_CRASH].tolist():
+                event = Event(*row)
+                yield MainCrash(
+                    event.received_ns,
+                    event.start,
+                    event.end,
+                    self.releases[event.release],
+                    PLATFORMS[platforms[event.client]],
+                    event.flag,
+                    event.ping_low,  # not the ping's own id
+                    event.ping_high ^ event.session_low,
+                    event.noise,
+                )
 
     def live(
         self, start_ns: int, rate_per_s: float | None = None, light: bool = False

@@ -33,23 +33,25 @@ def ping_health(channel: Channel, start: int, end: int) -> Health:
     """How complete pings were from tick `start` to `end`.
 
     Forecast: the same 30 minutes one week before, times how much the channel grew (window from 27 h to 3 h ago against
-    the week before). Without a week of history nothing can be said, and all counts as well.
+    the week before, as far as pings are known of both: a server that did not run says nothing of growth). Without a
+    week of history, or with less than 6 h to compare, nothing can be said, and all counts as well.
     """
     reach = _WEEK + _REFERENCE[0] + _WINDOW
     counts = channel.between(start - reach, end)
     sums = np.concatenate([[0.0], np.cumsum(counts)])
     now = np.arange(reach + 1, reach + 1 + end - start)
 
-    def total(since: int, until: int) -> Floats:
-        return sums[now - until] - sums[now - since]
-
-    recent, before = total(*_REFERENCE), total(_REFERENCE[0] + _WEEK, _REFERENCE[1] + _WEEK)
-    known_since = channel.first - (start - reach)
-    long_enough = now - _WEEK - _SHORTEST_REFERENCE - _REFERENCE[1] >= known_since
-    growth = np.where(long_enough & (before > 0) & (recent > 0), recent / np.maximum(before, 1e-9), 1.0)
+    halves = np.concatenate([np.zeros(_WINDOW - 1), sums[_WINDOW:] - sums[:-_WINDOW]])
+    both = np.zeros(len(counts))
+    both[_WEEK:] = (halves[_WEEK:] > 0) & (halves[:-_WEEK] > 0)
+    week_before = np.concatenate([np.zeros(_WEEK), counts[:-_WEEK]])
+    running = np.cumsum(np.stack([both, both * counts, both * week_before]), axis=1)
+    running = np.concatenate([np.zeros((3, 1)), running], axis=1)
+    compared, recent, before = running[:, now - _REFERENCE[1]] - running[:, now - _REFERENCE[0]]
+    growth = recent / np.maximum(before, 1e-9)
     forecast = (sums[now - _WEEK] - sums[now - _WEEK - _WINDOW]) * growth
     seen = sums[now] - sums[now - _WINDOW]
-    told = (now - _WEEK - _WINDOW >= known_since) & (forecast >= _FEWEST)
+    told = (compared >= _SHORTEST_REFERENCE) & (forecast >= _FEWEST)
     share = np.where(told, seen / np.maximum(forecast, 1e-9), 1.0)
     impaired = share < _IMPAIRED
     weights = np.where(impaired, 1 / np.maximum(share, _LEAST_SHARE), 1.0)

@@ -80,9 +80,10 @@ def declared(registry: Registry) -> Declared:
     )
 
 
-def _parameter(
+def parameter(
     name: str, description: str, repeat: bool = False, required: bool = False, **schema: Any
 ) -> Any:
+    """A parameter of an address, by default a text."""
     kind: dict[str, Any] = {"type": "string", **schema}
     return {
         "name": name,
@@ -104,30 +105,30 @@ _FILTERS = (
     "Without a parameter about experiments the sums are those of the whole population."
 )
 _FILTER_PARAMETERS = [
-    _parameter("window_start", "ISO 8601; without offset UTC. One value: equal; two: inclusive range.", True),
-    _parameter("window_end", "As window_start: the end of the 5-minute window.", True),
-    _parameter("submission_date", "YYYY-MM-DD or YYYYMMDD.", True),
+    parameter("window_start", "ISO 8601; without offset UTC. One value: equal; two: inclusive range.", True),
+    parameter("window_end", "As window_start: the end of the 5-minute window.", True),
+    parameter("submission_date", "YYYY-MM-DD or YYYYMMDD.", True),
     *(
-        _parameter(name, "Filter; see above.", True)
+        parameter(name, "Filter; see above.", True)
         for name in ("application", "channel", "version", "build_id", "os_name", *EXPERIMENT_COLUMNS)
     ),
 ]
 _QUESTION = [
-    _parameter(
+    parameter(
         "measurements",
         "Name of a measure (see /api/v1/registry); its sum. Or a number of people: client_count, session_count, "
         "<measure>_client_count, <measure>_session_count, crash_free_users, each also with _low and _high.",
         True,
         required=True,
     ),
-    _parameter(
+    parameter(
         "dimensions",
         f"Name of a dimension, {_TIMES}, {_EXPERIMENTS}. window_start is added when no time column is named.",
         True,
     ),
-    _parameter("order", "Column to order by; `-column` descending. Default: time, then dimensions.", True),
-    _parameter("limit", "Most rows of the answer; a cut answer says so.", type="integer", minimum=1),
-    _parameter("format", "Also by the Accept header.", enum=list(FORMATS), default="json"),
+    parameter("order", "Column to order by; `-column` descending. Default: time, then dimensions.", True),
+    parameter("limit", "Most rows of the answer; a cut answer says so.", type="integer", minimum=1),
+    parameter("format", "Also by the Accept header.", enum=list(FORMATS), default="json"),
 ]
 _REFUSAL = {
     "type": "object",
@@ -147,11 +148,18 @@ _COLUMNS = {
 }
 
 
-def _object(**properties: Any) -> dict[str, Any]:
+def described(**properties: Any) -> dict[str, Any]:
+    """The schema of an object."""
     return {"type": "object", "properties": properties}
 
 
-def _responses(schema: dict[str, Any], tabular: bool = True) -> dict[int | str, Any]:
+def refusal(description: str) -> dict[str, Any]:
+    """A response that is a refusal."""
+    return {"description": description, "content": {"application/json": {"schema": _REFUSAL}}}
+
+
+def responses(schema: dict[str, Any], tabular: bool = True) -> dict[int | str, Any]:
+    """The responses of a question: the answer, and the refusals that any may get."""
     content: dict[str, Any] = {"application/json": {"schema": schema}}
     if tabular:
         binary = {"schema": {"type": "string", "format": "binary"}}
@@ -160,11 +168,10 @@ def _responses(schema: dict[str, Any], tabular: bool = True) -> dict[int | str, 
             "application/x-ndjson": {"schema": {"type": "string"}},
         }
         content |= {"application/vnd.apache.parquet": binary, "application/vnd.apache.arrow.stream": binary}
-    refusal = {"application/json": {"schema": _REFUSAL}}
     return {
         200: {"description": "The answer.", "content": content},
-        400: {"description": "The question cannot be answered as asked.", "content": refusal},
-        503: {"description": "It took too long, or too many queries are running.", "content": refusal},
+        400: refusal("The question cannot be answered as asked."),
+        503: refusal("It took too long, or too many queries are running."),
     }
 
 
@@ -172,25 +179,25 @@ AGGREGATES: dict[str, Any] = {
     "summary": "Sums of measures by dimensions",
     "description": f'The predecessor\'s names and shape: `{{"results": [...]}}`. {_FILTERS}',
     "tags": ["aggregates"],
-    "responses": _responses(_object(results=_ROWS, complete=_COMPLETE, limit={"type": "integer"})),
+    "responses": responses(described(results=_ROWS, complete=_COMPLETE, limit={"type": "integer"})),
     "openapi_extra": {"parameters": [*_QUESTION, *_FILTER_PARAMETERS]},
 }
 V1_AGGREGATES: dict[str, Any] = {
     "summary": "Sums and rates of measures by dimensions",
     "description": f"As /api/aggregates/, with rates, intervals and a description of the columns. {_FILTERS}",
     "tags": ["aggregates"],
-    "responses": _responses(
-        _object(columns=_COLUMNS, results=_ROWS, complete=_COMPLETE, limit={"type": "integer"})
+    "responses": responses(
+        described(columns=_COLUMNS, results=_ROWS, complete=_COMPLETE, limit={"type": "integer"})
     ),
     "openapi_extra": {
         "parameters": [
             *_QUESTION,
-            _parameter(
+            parameter(
                 "per",
                 "Measure that every other is divided by: adds `<measure>_per_1000_<per>`. Empty: none.",
                 default="usage_hours",
             ),
-            _parameter("interval", "Length of the intervals of window_start.", enum=list(INTERVALS)),
+            parameter("interval", "Length of the intervals of window_start.", enum=list(INTERVALS)),
             *_FILTER_PARAMETERS,
         ]
     },
@@ -204,13 +211,11 @@ SQL: dict[str, Any] = {
         "are in information_schema.columns. A query that takes too long is stopped."
     ),
     "tags": ["sql"],
-    "responses": _responses(
-        _object(columns=_COLUMNS, results=_ROWS, complete=_COMPLETE, limit={"type": "integer"})
+    "responses": responses(
+        described(columns=_COLUMNS, results=_ROWS, complete=_COMPLETE, limit={"type": "integer"})
     ),
     "openapi_extra": {
-        "parameters": [
-            _parameter("format", "Also by the Accept header.", enum=list(FORMATS), default="json")
-        ],
+        "parameters": [parameter("format", "Also by the Accept header.", enum=list(FORMATS), default="json")],
         "requestBody": {
             "required": True,
             "content": {
@@ -236,23 +241,20 @@ EXPERIMENT: dict[str, Any] = {
     "description": "By branch: [start of the 5-minute window, sum of the measure, usage hours], both ends included.",
     "tags": ["aggregates"],
     "responses": {
-        **_responses(
-            _object(
+        **responses(
+            described(
                 measure_data={"type": "object", "additionalProperties": {"type": "array", "items": _ITEM}}
             ),
             tabular=False,
         ),
-        404: {
-            "description": "No ping of the experiment ever arrived.",
-            "content": {"application/json": {"schema": _REFUSAL}},
-        },
+        404: refusal("No ping of the experiment ever arrived."),
     },
     "openapi_extra": {
         "parameters": [
-            _parameter("experiment", "Id of the experiment.", required=True),
-            _parameter("measure", "Name of a measure.", required=True),
-            _parameter("interval", "Seconds that are asked for.", required=True, pattern="^[0-9]+$"),
-            _parameter(
+            parameter("experiment", "Id of the experiment.", required=True),
+            parameter("measure", "Name of a measure.", required=True),
+            parameter("interval", "Seconds that are asked for.", required=True, pattern="^[0-9]+$"),
+            parameter(
                 "start", "Begin, in seconds since the epoch. Without it: up to now.", pattern="^[0-9]+$"
             ),
         ]
@@ -262,8 +264,8 @@ REGISTRY: dict[str, Any] = {
     "summary": "What is declared",
     "description": "The dimensions, measures and applications that can be asked for now.",
     "tags": ["registry"],
-    "responses": _responses(
-        _object(
+    "responses": responses(
+        described(
             revision={"type": "string"},
             **{
                 n: {"type": "array", "items": {"type": "object"}}
@@ -277,8 +279,8 @@ VALUES: dict[str, Any] = {
     "summary": "Values of a dimension",
     "description": f"The distinct values, for menus; versions the newest first. {_FILTERS}",
     "tags": ["registry"],
-    "responses": _responses(
-        _object(
+    "responses": responses(
+        described(
             dimension={"type": "string"},
             values={"type": "array", "items": {"type": "string"}},
             has_null={"type": "boolean"},
@@ -287,6 +289,6 @@ VALUES: dict[str, Any] = {
         tabular=False,
     ),
     "openapi_extra": {
-        "parameters": [_parameter("dimension", "Its name.", required=True), *_FILTER_PARAMETERS]
+        "parameters": [parameter("dimension", "Its name.", required=True), *_FILTER_PARAMETERS]
     },
 }

@@ -14,6 +14,9 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.staticfiles import StaticFiles
 
 from missioncontrol import __version__
+from missioncontrol.web.alerts_api import build_alerts_api
+from missioncontrol.web.alerts_pages import build_alerts_pages
+from missioncontrol.web.alerts_view import AlertDesk
 from missioncontrol.web.assets import STATIC, load_assets
 from missioncontrol.web.auth.gate import Gate, Surroundings
 from missioncontrol.web.auth.guard import guard_every_route
@@ -65,10 +68,15 @@ def create_app(
     from missioncontrol.web.history_source import LakeHistory
     from missioncontrol.web.metrics import build_metrics
     from missioncontrol.web.pipeline_source import LakePipeline
+    from missioncontrol.web.summary_api import build_summary_api
     from missioncontrol.web.symbols_api import build_symbols
 
     def releases(application: str | None, channel: str | None) -> list[Release]:
         return services.releases.list(application, channel)
+
+    def said() -> list[Release]:
+        """Without those that were inferred: summaries see themselves when builds began, and what betas are called."""
+        return [release for release in releases(None, None) if release.origin != "inferred"]
 
     lookup, pipeline = EngineLookup(services.engine), LakePipeline(services)
     sources = PageSources(
@@ -111,6 +119,7 @@ def create_app(
         sources,
         [
             api,
+            build_summary_api(services.engine, said, sources.now, services.config),
             build_metrics(services, edge, collector),
             *build_crash_routers(services, access),
             build_deleted_crashes(lambda: services.crash_deletions),
@@ -123,6 +132,7 @@ def create_app(
         services.config,
         crashes,
         lambda: services.releases,
+        AlertDesk(services, sources.now),
     )
 
 
@@ -152,6 +162,7 @@ def compose(
     config: Config,
     crashes: CrashSources,
     releases: Callable[[], Releases],
+    alerts: AlertDesk,
 ) -> FastAPI:
     """An application of the pages over `sources` and any further routers.
 
@@ -181,6 +192,8 @@ def compose(
     app.include_router(build_signature_pages(crashes, renderer))
     app.include_router(build_report_pages(crashes, renderer))
     app.include_router(build_symbols_page(crashes, renderer))
+    app.include_router(build_alerts_api(alerts))
+    app.include_router(build_alerts_pages(alerts, sources, renderer))
     app.include_router(build_login(accounts, renderer))
     app.include_router(build_profile(accounts, renderer))
     if oidc.issuer:

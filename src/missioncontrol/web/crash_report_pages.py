@@ -74,11 +74,15 @@ def build_report_pages(sources: CrashSources, renderer: Renderer) -> APIRouter:
     @router.get("/report/{crash_id}/files/{name}", dependencies=[require("protected")])
     def download(request: Request, crash_id: str, name: str) -> Response:
         known = parsed_crash_id(crash_id)
-        path = store.file(known, name)
+        found = store.file(known, name)
         sources.record.note(request, "dump", f"{known} {name}")
         headers = {"content-security-policy": "sandbox"}
         file = f"{known}.{name}" + (".dmp" if name.startswith("upload_file_minidump") else "")
-        return FileResponse(path, media_type="application/octet-stream", filename=file, headers=headers)
+        kind = "application/octet-stream"
+        if isinstance(found, bytes):
+            headers["content-disposition"] = f'attachment; filename="{file}"'
+            return Response(found, media_type=kind, headers=headers)
+        return FileResponse(found, media_type=kind, filename=file, headers=headers)
 
     @router.get("/report/{crash_id}/reprocess")
     def back(crash_id: str) -> Response:

@@ -134,14 +134,17 @@ class CrashStore:
             raise unknown(crash_id)
         self._queue().want([crash_id], URGENT, self._now())
 
-    def file(self, crash_id: str, name: str) -> Path:
-        """A file of a report by its name there; raises `NotFound` (`unknown_file`)."""
+    def file(self, crash_id: str, name: str) -> Path | bytes:
+        """A file of a report by its name there, or its bytes when it shares one; raises `NotFound` (`unknown_file`)."""
         raw = self._document(read_raw_crash, crash_id)
         if raw is None:
             raise unknown(crash_id)
         try:
             if name in _checksums(raw):
-                return self._blobs.path(dump_key(crash_id, name))
+                try:
+                    return self._blobs.path(dump_key(crash_id, name))
+                except NotFound:
+                    return self._blobs.get(dump_key(crash_id, name))
         except NotFound:
             pass
         hint = "The page of the report lists its files. Dumps are kept for a shorter time than reports."
@@ -168,7 +171,7 @@ class CrashStore:
 
     def _size(self, crash_id: str, name: str) -> int | None:
         try:
-            return self._blobs.path(dump_key(crash_id, name)).stat().st_size
+            return self._blobs.size_bytes(dump_key(crash_id, name))
         except (NotFound, OSError):
             return None
 

@@ -38,8 +38,20 @@ class _Metrics:
             refused = self._edge.counts().refused
         if self._edge is not None or self._collector is not None:
             yield _by("mc_edge_refused", "Submissions refused, by code.", "code", refused)
+        yield from self._alerts()
         yield from self._stream()
         yield from _verdicts(read_turn_status(self._services.config.data))
+
+    def _alerts(self) -> Iterator[Metric]:
+        """Of what the log holds, so that all processes say the same."""
+        deliveries = GaugeMetricFamily(
+            "mc_alert_deliveries", "Messages in the log of alerts, by status.", labels=["status"]
+        )
+        for status, count in sorted(self._services.alert_log.counts().items()):
+            deliveries.add_metric([status], count)
+        yield deliveries
+        broken = sum(channel.state == "broken" for channel in self._services.alert_channels.list())
+        yield GaugeMetricFamily("mc_alert_channels_broken", "Alert channels that refuse messages.", broken)
 
     def _stream(self) -> Iterator[Metric]:
         log, status = self._services.log, read_status(self._services.config.data)

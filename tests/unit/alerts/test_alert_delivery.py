@@ -12,7 +12,7 @@ from tests.support.receivers import Answer, http_receiver, refused_url, smtp_rec
 from tests.support.verdict_changes import SENTENCE, SUBJECT
 
 from missioncontrol.alerts import webhook
-from missioncontrol.alerts.delivery import GIVE_UP_AFTER, MOST_AT_ONCE, pause_after
+from missioncontrol.alerts.delivery import GIVE_UP_AFTER, MOST_AT_ONCE, _delivery, pause_after
 from missioncontrol.config import Alerts as AlertSettings
 from missioncontrol.health.model import Subject
 
@@ -259,17 +259,21 @@ def test_a_removed_channel_is_told_nothing_and_its_log_stays(installation: Insta
 def test_slack_gets_text_and_blocks_in_which_names_mean_nothing(installation: Installation) -> None:
     with http_receiver() as receiver:
         installation.channel("chat", receiver.url, "slack")
-        installation.judge("same", "worse", Subject("<!channel>", "@all", "1|2", "a&b"))
+        installation.judge("same", "worse", Subject("<!channel>", "@all", "1|2", "a&b[](x)"))
         installation.turn()
     (got,) = receiver.got
     assert "x-missioncontrol-signature" not in got.headers
     text = json.dumps(got.content, ensure_ascii=False)
     assert (
-        "<!channel>" not in text and "@all" not in text and "&lt;!channel&gt;" in text and "a&amp;b" in text
+        "<!channel>" not in text
+        and "@all" not in text
+        and "&lt;!channel&gt;" in text
+        and "a&amp;b" in text
+        and "](x)" not in text
     )
     (block,) = got.content["blocks"]
     assert block["type"] == "section" and "1¦2" in block["text"]["text"] and SENTENCE in block["text"]["text"]
-    assert "https://mc.example.com/verdict/%3C%21channel%3E/%40all/1%7C2/a%26b" in got.content[
+    assert "https://mc.example.com/verdict/%3C%21channel%3E/%40all/1%7C2/a%26b%5B%5D%28x%29" in got.content[
         "text"
     ].replace("\u200b", "")
 
@@ -285,6 +289,21 @@ def test_a_test_message_is_sent_at_once_whatever_the_state_and_is_in_the_log(
     assert (failed.result, failed.answer) == ("never", "404 Not Found: no_such_hook")
     assert receiver.got[0].content["kind"] == "test" and receiver.got[0].signed_by(ops.secret)
     assert sorted(installation.statuses()) == ["refused", "sent"] and installation.states() == ["off"]
+
+
+def test_a_message_that_cannot_be_made_stops_no_other(installation: Installation) -> None:
+    with http_receiver() as receiver:
+        installation.channel("ops", receiver.url)
+        installation.judge("too-early", "worse")
+        ops = installation.channels.get("ops")
+        installation.deliverer._bundle(installation.log.waiting(NOW), NOW)
+        with installation.channels._database.engine().begin() as connection:
+            connection.exec_driver_sql("UPDATE alert_events SET alert = 'rubbish'")
+        installation.judge("worse", "same")
+        installation.log.add(_delivery(ops, "notice", "still here", NOW))
+        installation.pass_time(minutes=1)
+        installation.turn()
+    assert "still here" in [g.content["text"] for g in receiver.got]
 
 
 def test_without_a_channel_nothing_is_done(installation: Installation) -> None:

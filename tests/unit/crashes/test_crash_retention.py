@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from missioncontrol.blobs.crash_keys import dump_key, new_crash_id, processed_key, raw_key
-from missioncontrol.blobs.local import LocalBlobs
+from missioncontrol.blobs.bundle import Object
+from missioncontrol.blobs.crash_keys import bundle_key, dump_key, new_crash_id, processed_key, raw_key
+from missioncontrol.blobs.report_blobs import ReportBlobs
 from missioncontrol.config import Retention, load_config
 from missioncontrol.crashes.retention import expire_parts
 from missioncontrol.errors import StorageError
@@ -17,22 +18,26 @@ from missioncontrol.services import Services
 TODAY = date(2026, 11, 26)
 
 
-@pytest.fixture
-def blobs(tmp_path: Path) -> LocalBlobs:
-    """A crash a day, for ten days."""
-    found = LocalBlobs(tmp_path / "blobs")
+@pytest.fixture(params=["files", "bundles"])
+def blobs(tmp_path: Path, request: pytest.FixtureRequest) -> ReportBlobs:
+    """A crash a day, for ten days; each part in a file of its own, or raw crash and dump in one."""
+    found = ReportBlobs(tmp_path / "blobs")
     for days in range(10):
         crash_id = new_crash_id(datetime(2026, 11, 26, 12, tzinfo=UTC) - timedelta(days=days))
-        for key in (raw_key(crash_id), dump_key(crash_id, "upload_file_minidump"), processed_key(crash_id)):
+        together = [raw_key(crash_id), dump_key(crash_id, "upload_file_minidump")]
+        if request.param == "bundles":
+            found.put_together(bundle_key(crash_id), [Object(key, b"x" * 100) for key in together])
+            together = []
+        for key in (*together, processed_key(crash_id)):
             found.put(key, b"x" * 100)
     return found
 
 
-def count(blobs: LocalBlobs, prefix: str) -> int:
+def count(blobs: ReportBlobs, prefix: str) -> int:
     return len(list(blobs.list(f"{prefix}/")))
 
 
-def test_each_part_goes_by_its_own_setting(blobs: LocalBlobs) -> None:
+def test_each_part_goes_by_its_own_setting(blobs: ReportBlobs) -> None:
     settings = Retention(dumps=2, raw_crashes=5)
     planned = expire_parts(blobs, settings, TODAY, dry_run=True)
     assert [(p.table, p.files, p.size_bytes) for p in planned] == [("dumps", 7, 700), ("raw_crashes", 4, 400)]
@@ -42,7 +47,7 @@ def test_each_part_goes_by_its_own_setting(blobs: LocalBlobs) -> None:
     assert expire_parts(blobs, settings, TODAY) == []
 
 
-def test_without_settings_nothing_goes(blobs: LocalBlobs) -> None:
+def test_without_settings_nothing_goes(blobs: ReportBlobs) -> None:
     assert expire_parts(blobs, Retention(), TODAY) == []
     assert expire_parts(blobs, Retention(dumps=10_000_000), TODAY) == []
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from missioncontrol.health.looking import bounds
 from missioncontrol.health.model import (
     Account,
     DataHealth,
@@ -85,6 +87,14 @@ def test_too_early_says_when() -> None:
         "hours (1,240 seen where 765 were expected); to be decided are 2x in about 5 hours, 1.5x in about 21 hours; "
         "1.25x cannot be told from ordinary differences with this history."
     )
+
+
+def test_what_is_beyond_the_grid_of_ratios_is_not_known() -> None:
+    assert bounds(0.1, math.exp(-1.2), 2.0) == (0.0, 2.0)
+    assert bounds(14.0, 5.0, math.exp(2.4)) == (5.0, 14.0)
+    assert bounds(5.0, 2.0, math.exp(2.4)) == (2.0, 11.0232)
+    assert bounds(1.0, 0.8, 1.3) == (0.8, 1.3)
+    assert "anything up to 3.0 times" in said("too-early", ratio=0.2, low=0.0, high=3.0)
 
 
 def test_environment_and_data_problem() -> None:

@@ -28,6 +28,14 @@ SYMBOLS = {
     "/upload", "/upload/", "/symupload", "/symbols/{debug_file}/{debug_id:debug_id}/{file:sym_file}",
     "/{debug_file}/{debug_id:debug_id}/{file:sym_file}",
 }  # fmt: skip
+ADMIN = {
+    "/alerts/channels", "/alerts/channels/{name}/change", "/alerts/channels/{name}/secret", "/alerts/channels/{name}/test",
+    "/alerts/channels/{name}/on", "/alerts/channels/{name}/off", "/alerts/channels/{name}/remove",
+    "/alerts/channels/{name}/rules", "/alerts/rules/{rule_id}/remove",
+    "/api/v1/alerts/channels", "/api/v1/alerts/channels/{name}", "/api/v1/alerts/channels/{name}/switch",
+    "/api/v1/alerts/channels/{name}/secret", "/api/v1/alerts/channels/{name}/test", "/api/v1/alerts/rules",
+    "/api/v1/alerts/rules/{rule_id}",
+}  # fmt: skip
 ASK_THEMSELVES = {"/api/Reprocessing", "/api/Reprocessing/"}
 """Demand a scope in their own words, those of the Crash Stats API."""
 
@@ -59,7 +67,8 @@ def test_a_route_is_open_only_if_it_is_known_to_be(tmp_path: Path) -> None:
             scopes[route.path] = guards
     assert {path for path, guards in scopes.items() if guards == {"symbols"}} == SYMBOLS
     assert {path for path, guards in scopes.items() if guards == {"reprocess"}} == REPROCESS
-    assert set(scopes) <= PUBLIC | REPROCESS | ONLY_FOR_READING | ASK_THEMSELVES | SYMBOLS, (
+    assert {path for path, guards in scopes.items() if guards == {"admin"}} == ADMIN
+    assert set(scopes) <= ADMIN | PUBLIC | REPROCESS | ONLY_FOR_READING | ASK_THEMSELVES | SYMBOLS, (
         "what changes something demands more than `read`"
     )
 

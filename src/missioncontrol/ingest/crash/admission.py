@@ -53,8 +53,10 @@ class Admission:
         self._let_in += 1
 
     def _has_room(self) -> bool:
-        there = next(f for f in (self._folder, *self._folder.parents) if f.exists())
-        disk = os.statvfs(there)
+        try:
+            disk = os.statvfs(self._folder)
+        except FileNotFoundError:
+            disk = os.statvfs(next(f for f in self._folder.parents if f.exists()))
         floor = min(self._free_bytes, disk.f_blocks * disk.f_frsize // 16)
         return disk.f_bavail * disk.f_frsize >= floor
 

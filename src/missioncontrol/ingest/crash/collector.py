@@ -138,11 +138,8 @@ class Collector:
             raise
         except Exception as error:
             raise self._not_stored(error) from None
-        crash_id = self._store.new_id()
         boundary = boundary_of(request.content_type)
-        reader = ReportReader(
-            boundary, request.gzipped, lambda name: self._store.draft(crash_id, name), self._limits
-        )
+        reader = ReportReader(boundary, request.gzipped, self._store.draft, self._limits)
         kept = False
         try:
             async with asyncio.timeout(self._settings.crash_body_timeout_s):
@@ -151,7 +148,7 @@ class Collector:
             body.check_length(request.length)
             report = reader.finish()
             identity = report.identity()
-            result = await self._decide(request, report, identity, crash_id, body.size_bytes)
+            result = await self._decide(request, report, identity, body.size_bytes)
             kept = True
         except TimeoutError:
             raise CrashRefused(reasons.TIMEOUT) from None
@@ -165,7 +162,7 @@ class Collector:
         return result
 
     async def _decide(
-        self, request: _Request, report: Report, identity: bytes, crash_id: str, wire_bytes: int
+        self, request: _Request, report: Report, identity: bytes, wire_bytes: int
     ) -> tuple[int, bytes]:
         if not report.annotations:
             raise CrashRefused(reasons.NO_ANNOTATIONS)
@@ -175,13 +172,12 @@ class Collector:
         chosen = await self._chosen_id(request, named)
         if chosen is not None and await asyncio.to_thread(self._store.is_taken, chosen, identity):
             raise CrashRefused(reasons.UUID_TAKEN)
-        crash_id = chosen or crash_id
         decision = self._throttle.decide(named, identity, self._now())
         shape: Shape = "bare" if request.sentry else product.answer
         if decision.result != "accept":
             report.discard()
-            return self._throttled_answer(decision, crash_id, shape)
-        stored = await self._stored(request, report, named, identity, crash_id, decision, wire_bytes)
+            return self._throttled_answer(decision, chosen or self._store.new_id(), shape)
+        stored = await self._stored(request, report, named, identity, chosen, decision, wire_bytes)
         self._count(stored, wire_bytes)
         if stored.resent and await asyncio.to_thread(self._store.is_gone, stored.crash_id):
             self._refusals.add(reasons.DELETED.code)
@@ -193,7 +189,7 @@ class Collector:
         report: Report,
         named: dict[str, str],
         identity: bytes,
-        crash_id: str,
+        chosen_id: str | None,
         decision: Decision,
         wire_bytes: int,
     ) -> Stored:
@@ -206,8 +202,8 @@ class Collector:
             "throttle_rule": decision.rule,
             "throttle_rate": decision.percent / 100,
         }
-        raw = raw_crash(report, annotations, crash_id, metadata, self._now())
-        return await self._store.store(report, identity, crash_id, raw)
+        raw = raw_crash(report, annotations, chosen_id, metadata, self._now())
+        return await self._store.store(report, identity, chosen_id, raw)
 
     async def _admit(
         self, request: _Request, name: str, product: config.CrashProduct, identity: bytes

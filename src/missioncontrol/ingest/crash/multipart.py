@@ -1,8 +1,8 @@
 """A streaming reader of multipart reports: chunks of a body in, a `Report` out.
 
-Inflates, parses and hashes while the body arrives. Files go straight to where they will be kept, annotations stay in
-memory, both bounded. A part with a file name, or of a type that is no text, is a file; the part `extra` with JSON is
-the map of annotations; every other part is one annotation. Never waits, and never decides whether a report is wanted.
+Inflates, parses and hashes while the body arrives. Files go into drafts, annotations stay in memory, both bounded. A
+part with a file name, or of a type that is no text, is a file; the part `extra` with JSON is the map of annotations;
+every other part is one annotation. Never waits, and never decides whether a report is wanted.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from isal import isal_zlib
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from missioncontrol.blobs.protocol import Draft
 from missioncontrol.ingest.crash import reasons
+from missioncontrol.ingest.crash.drafts import ReportDraft
 from missioncontrol.ingest.crash.reasons import CrashRefused
 from missioncontrol.ingest.crash.report import Report, UploadedFile
 
@@ -71,7 +71,7 @@ class _Part:
         self.field = b""
         self.value = b""
         self.name = ""
-        self.draft: Draft | None = None
+        self.draft: ReportDraft | None = None
         self.digest = hashlib.sha256()
         self.text = bytearray()
         self.kept = True
@@ -82,7 +82,11 @@ class ReportReader:
     """Reads one report. Use `feed` for each chunk, then `finish`; `discard` when that does not come about."""
 
     def __init__(
-        self, boundary: bytes, gzipped: bool, new_draft: Callable[[str], Draft], limits: Limits | None = None
+        self,
+        boundary: bytes,
+        gzipped: bool,
+        new_draft: Callable[[str], ReportDraft],
+        limits: Limits | None = None,
     ) -> None:
         """`new_draft` is given the name of a file and begins it."""
         self._limits = limits or Limits()

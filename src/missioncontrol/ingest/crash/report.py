@@ -6,15 +6,15 @@ import hashlib
 
 import msgspec
 
-from missioncontrol.blobs.protocol import Draft
+from missioncontrol.ingest.crash.drafts import ReportDraft
 
 
 class UploadedFile(msgspec.Struct, frozen=True):
-    """A file of a report, already written where it will be kept."""
+    """A file of a report."""
 
     name: str
     sha256: str
-    draft: Draft
+    draft: ReportDraft
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -31,14 +31,14 @@ class Report(msgspec.Struct, frozen=True):
 
     def identity(self) -> bytes:
         """16 bytes that are the same for the same annotations and files, whatever boundary or encoding they came in."""
-        digest = hashlib.blake2b(digest_size=16)
+        pieces: list[bytes] = []
         parts = [(b"a", name, value) for name, value in self.annotations.items()]
         parts += [(b"f", file.name, file.sha256) for file in self.files]
         parts += [(b"l", "", self.left_out)] if self.left_out else []
         for kind, name, value in sorted(parts):
             for text in (name.encode("utf-8", "surrogatepass"), value.encode("utf-8", "surrogatepass")):
-                digest.update(kind + len(text).to_bytes(8, "big") + text)
-        return digest.digest()
+                pieces += (kind, len(text).to_bytes(8, "big"), text)
+        return hashlib.blake2b(b"".join(pieces), digest_size=16).digest()
 
     def discard(self) -> None:
         """Give up the files."""

@@ -1,9 +1,10 @@
 """Brings reports into the store and the queue, many at once, and says so only when both are durable.
 
-Files first, then the annotations, then one commit that knows the upload and queues the crash: what was announced is
-complete. A resend is told the id of the first copy and leaves nothing behind. A report that could not be stored for
-want of room leaves nothing; one whose commit failed otherwise leaves nothing but unknown objects, since it may have
-been made all the same. Its client is told to send it again.
+Reports first, then one commit that knows the upload and queues the crash: what was announced is complete. Small reports
+that come together share a file, a bundle; of others each part has its own, the annotations last. A resend is told the
+id of the first copy and leaves nothing behind. A report that could not be stored for want of room leaves nothing; one
+whose commit failed otherwise leaves nothing but unknown objects, since it may have been made all the same. Its client
+is told to send it again.
 """
 
 from __future__ import annotations
@@ -17,9 +18,20 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from missioncontrol.blobs.crash_keys import MINIDUMP, dump_key, new_crash_id, processed_key, raw_key
-from missioncontrol.blobs.protocol import Blobs, Draft
+from missioncontrol.blobs.bundle import Object
+from missioncontrol.blobs.crash_keys import (
+    MINIDUMP,
+    bundle_key,
+    dump_key,
+    new_crash_id,
+    new_crash_ids,
+    processed_key,
+    raw_key,
+)
+from missioncontrol.blobs.protocol import Draft
+from missioncontrol.blobs.report_blobs import ReportBlobs
 from missioncontrol.errors import StorageFull
+from missioncontrol.ingest.crash.drafts import Memory, ReportDraft
 from missioncontrol.ingest.crash.reasons import UUID_TAKEN, CrashRefused
 from missioncontrol.ingest.crash.report import Report
 from missioncontrol.state.crash_jobs import Upload
@@ -42,29 +54,35 @@ class Stored(msgspec.Struct, frozen=True):
 class _Job(msgspec.Struct):
     report: Report
     identity: bytes
+    chosen: bool
+    """It brought its id."""
     crash_id: str
-    raw: bytes
-    done: Callable[[Stored | BaseException], None]
+    """Empty until it is stored, unless it brought one."""
+    raw: RawCrash
+    done: asyncio.Future[Stored]
+    in_memory: dict[str, bytearray]
+    """Files that were small, held here: whoever sent the report may be given up before it is stored."""
 
 
 class CrashStore:
     """Stores reports in a thread of its own; reports that come meanwhile are stored together."""
 
     def __init__(
-        self, blobs: Blobs, crash_queue: Callable[[], CrashQueue], now: Callable[[], datetime]
+        self, blobs: ReportBlobs, crash_queue: Callable[[], CrashQueue], now: Callable[[], datetime]
     ) -> None:
         """`crash_queue` is asked for with the first report: until then no database is opened."""
         self._blobs, self._queue, self._now = blobs, crash_queue, now
+        self._memory = Memory()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def new_id(self) -> str:
-        """A crash id for a report that is arriving."""
+        """A crash id for a report that is not stored."""
         return new_crash_id(self._now())
 
-    def draft(self, crash_id: str, name: str) -> Draft:
+    def draft(self, name: str) -> ReportDraft:
         """Begin a file of a report."""
-        return self._blobs.draft(dump_key(crash_id, name))
+        return ReportDraft(name, self._memory, self._draft_on_disk)
 
     def is_taken(self, crash_id: str, identity: bytes) -> bool:
         """Whether the id is that of another report than this one."""
@@ -90,24 +108,14 @@ class CrashStore:
             self._thread.join()
             self._thread = None
 
-    async def store(self, report: Report, identity: bytes, crash_id: str, raw: RawCrash) -> Stored:
-        """Store a report; raises what the store failed with, and then nothing is queued."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Stored] = loop.create_future()
-
-        def settle(result: Stored | BaseException) -> None:
-            if future.done():
-                return
-            if isinstance(result, BaseException):
-                future.set_exception(result)
-            else:
-                future.set_result(result)
-
-        def done(result: Stored | BaseException) -> None:
-            loop.call_soon_threadsafe(settle, result)
-
-        self._jobs.put(_Job(report, identity, crash_id, msgspec.json.encode(raw), done))
-        return await future
+    async def store(self, report: Report, identity: bytes, chosen_id: str | None, raw: RawCrash) -> Stored:
+        """Store a report, under an id that it brought or a new one; raises what the store failed with, and then
+        nothing is queued.
+        """
+        done: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
+        small = {file.name: file.draft.data for file in report.files if file.draft.data is not None}
+        self._jobs.put(_Job(report, identity, chosen_id is not None, chosen_id or "", raw, done, small))
+        return await done
 
     def _run(self) -> None:
         while (first := self._jobs.get()) is not None:
@@ -127,9 +135,14 @@ class CrashStore:
             results: Sequence[Stored | BaseException] = self._stored(jobs)
         except BaseException as error:  # whatever it is, each client must hear that its report is not stored
             results = [error] * len(jobs)
+        told: dict[
+            asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Stored], Stored | BaseException]]
+        ] = {}
         for job, result in zip(jobs, results, strict=True):
             job.report.discard()
-            job.done(result)
+            told.setdefault(job.done.get_loop(), []).append((job.done, result))
+        for loop, settled in told.items():
+            loop.call_soon_threadsafe(_settle, settled)
 
     def _stored(self, jobs: Sequence[_Job]) -> list[Stored | BaseException]:
         known = self._queue().known([job.identity for job in jobs])
@@ -160,6 +173,8 @@ class CrashStore:
         taken: set[bytes] = set()
         ids: set[str] = set()
         for identity, job in new.items():
+            if not job.chosen:
+                continue
             if job.crash_id in ids or self._blobs.exists(raw_key(job.crash_id)):
                 taken.add(identity)
             ids.add(job.crash_id)
@@ -167,52 +182,99 @@ class CrashStore:
 
     def _stored_new(self, new: Mapping[bytes, _Job]) -> dict[bytes, str]:
         """Crash ids by identity."""
+        jobs, now = list(new.values()), self._now()
+        unnamed = [job for job in jobs if not job.chosen]
+        for job, crash_id in zip(unnamed, self._new_ids(now, len(unnamed)), strict=True):
+            job.crash_id = crash_id
+        small: list[_Job] = []
+        large: list[_Job] = []
+        for job in jobs:
+            is_small = len(job.in_memory) == len(job.report.files)
+            (small if is_small and not job.chosen else large).append(job)
+        if large:
+            self._store_each(large)
+        if small:
+            objects = [each for job in small for each in _objects(job)]
+            self._blobs.put_together(bundle_key(small[0].crash_id), objects)
+        accepted = self._queue().accept([Upload(job.identity, job.crash_id) for job in jobs], now)
+        return dict(zip((job.identity for job in jobs), accepted, strict=True))
+
+    def _new_ids(self, now: datetime, count: int) -> list[str]:
+        while True:
+            ids = new_crash_ids(now, count)
+            if not ids or not self._blobs.exists(bundle_key(ids[0])):
+                return ids
+
+    def _store_each(self, jobs: Sequence[_Job]) -> None:
+        """Every part in a file of its own."""
         drafts: list[Draft] = []
-        for job in new.values():
-            for file in job.report.files:
-                file.draft.key = dump_key(
-                    job.crash_id, file.name
-                )  # it was begun before the report named its id
-                drafts.append(file.draft)
-        raws = []
+        begun: list[Draft] = []
+        raws: list[Draft] = []
         try:
-            for job in new.values():
-                raw = self._blobs.draft(raw_key(job.crash_id))
-                raws.append(raw)
-                raw.write(job.raw)
-            if raws:
-                self._blobs.commit([*drafts, *raws])
+            for job in jobs:
+                for file in job.report.files:
+                    draft = file.draft.stored
+                    if draft is None:
+                        draft = self._draft_on_disk(file.name)
+                        begun.append(draft)
+                        draft.write(memoryview(job.in_memory[file.name]))
+                    draft.key = dump_key(job.crash_id, file.name)  # it was begun before the report had its id
+                    drafts.append(draft)
+                raws.append(self._blobs.draft(raw_key(job.crash_id)))
+                raws[-1].write(_raw_bytes(job))
+            self._blobs.commit([*drafts, *raws])
         finally:
-            for raw in raws:
-                raw.discard()
-        uploads = [Upload(job.identity, job.crash_id) for job in new.values()]
-        accepted = self._queue().accept(uploads, self._now())
-        return dict(zip((u.identity for u in uploads), accepted, strict=True))
+            for draft in (*begun, *raws):
+                draft.discard()
+
+    def _draft_on_disk(self, name: str) -> Draft:
+        return self._blobs.draft(dump_key(self.new_id(), name))
 
     def _delete(self, job: _Job) -> None:
+        if not job.crash_id:
+            return  # it did not come so far
         self._blobs.delete(raw_key(job.crash_id))
         for file in job.report.files:
             self._blobs.delete(dump_key(job.crash_id, file.name))
 
 
+def _settle(settled: Sequence[tuple[asyncio.Future[Stored], Stored | BaseException]]) -> None:
+    for future, result in settled:
+        if future.done():
+            continue
+        if isinstance(result, BaseException):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
+
+
+def _objects(job: _Job) -> list[Object]:
+    dumps = [Object(dump_key(job.crash_id, name), data) for name, data in job.in_memory.items()]
+    return [*dumps, Object(raw_key(job.crash_id), _raw_bytes(job))]
+
+
+def _raw_bytes(job: _Job) -> bytes:
+    return msgspec.json.encode({"uuid": job.crash_id, **job.raw})
+
+
 def raw_crash(
-    report: Report, annotations: dict[str, str], crash_id: str, metadata: RawCrash, at: datetime
+    report: Report, annotations: dict[str, str], crash_id: str | None, metadata: RawCrash, at: datetime
 ) -> RawCrash:
-    """The raw crash: annotations at the top level, and what the collector knows.
+    """The raw crash: annotations at the top level, and what the collector knows; `uuid` is added when it is stored.
 
     Annotations cannot take the place of what the collector adds: those of such a name are kept beside it.
     """
     checksums = {_public_name(file.name): file.sha256 for file in report.files}
     added: RawCrash = {
-        "uuid": crash_id,
         "submitted_timestamp": at.isoformat(),
         "version": 2,
         "metadata": {**metadata, "payload": report.payload, "dump_checksums": checksums},
     }
-    replaced = {n: v for n, v in annotations.items() if n in added and v != added[n]}
+    known = {**added, "uuid": crash_id}
+    replaced = {n: v for n, v in annotations.items() if n in known and v != known[n]}
     if replaced:
         added["metadata"]["replaced_annotations"] = replaced
-    return {**annotations, **added}
+    return {**{n: v for n, v in annotations.items() if n != "uuid"}, **added}
 
 
 def _public_name(name: str) -> str:

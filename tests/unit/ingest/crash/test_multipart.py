@@ -14,23 +14,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.crash_reports import BOUNDARY, multipart, part, report
 
+from missioncontrol.ingest.crash.drafts import Memory, ReportDraft
 from missioncontrol.ingest.crash.multipart import Limits, ReportReader, boundary_of
 from missioncontrol.ingest.crash.reasons import CrashRefused
 from missioncontrol.ingest.crash.report import Report
 
 
-class Draft:
-    """A draft in memory."""
+class OnDisk:
+    """What a large file goes to."""
 
     def __init__(self, key: str) -> None:
-        self.key, self.data, self.size_bytes, self.discarded = key, bytearray(), 0, False
+        self.key, self.data, self.size_bytes = key, bytearray(), 0
 
     def write(self, data: bytes | memoryview) -> None:
         self.data += data
         self.size_bytes += len(data)
 
     def discard(self) -> None:
-        self.discarded = True
+        self.data.clear()
+
+
+def draft(name: str) -> ReportDraft:
+    return ReportDraft(name, Memory(), OnDisk)
 
 
 def pieces(body: bytes, cuts: Sequence[int]) -> Iterator[bytes]:
@@ -42,14 +47,15 @@ def pieces(body: bytes, cuts: Sequence[int]) -> Iterator[bytes]:
 def read(
     body: bytes, cuts: Sequence[int] = (), gzipped: bool = False, limits: Limits | None = None
 ) -> Report:
-    reader = ReportReader(BOUNDARY, gzipped, Draft, limits)
+    reader = ReportReader(BOUNDARY, gzipped, draft, limits)
     for piece in pieces(body, cuts):
         reader.feed(piece)
     return reader.finish()
 
 
 def contents(found: Report) -> dict[str, bytes]:
-    return {f.name: bytes(f.draft.data) for f in found.files}  # type: ignore[attr-defined]
+    kept = {f.name: f.draft.stored if f.draft.data is None else f.draft for f in found.files}
+    return {name: bytes(draft.data) for name, draft in kept.items()}  # type: ignore[union-attr, arg-type]
 
 
 @settings(max_examples=150, deadline=None)

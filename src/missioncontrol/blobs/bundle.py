@@ -1,0 +1,169 @@
+"""A bundle: one file that holds many objects, written at once.
+
+To make a file costs more than to fill it, so what arrives together is stored together. The file says where each object
+lies and has a byte for each that tells whether it is still there; nothing else of it ever changes. An object that is
+deleted leaves a hole, and the last one takes the file with it.
+
+Layout: magic, number of objects and bytes of the index (little endian), a state byte for each object, the index
+(MessagePack), the objects. Never decides what belongs together.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+from isal import isal_zlib
+
+from missioncontrol.errors import StorageError
+
+_HEAD = struct.Struct("<8sII")
+_MAGIC = b"mcbundl1"
+_THERE, _GONE = b"\1", b"\0"
+_FIRST_READ_BYTES = 32 * 1024
+_MOST_INDEX_BYTES = 64 * 1024 * 1024
+_KEEP_SIZE_AND_PUNCH_HOLE = 0x03
+_ZEROS = bytes(1 << 20)
+
+
+class Object(msgspec.Struct, frozen=True):
+    """An object to be bundled."""
+
+    key: str
+    data: bytes | bytearray
+
+
+class _Entry(msgspec.Struct, frozen=True, array_like=True):
+    key: str
+    at: int
+    """Bytes from where the objects begin."""
+    size_bytes: int
+    crc: int
+
+
+def bundled(objects: Sequence[Object]) -> list[bytes | bytearray]:
+    """The bytes of a bundle, in pieces."""
+    entries, at = [], 0
+    for each in objects:
+        entries.append(_Entry(each.key, at, len(each.data), isal_zlib.crc32(each.data)))
+        at += len(each.data)
+    index = msgspec.msgpack.encode(entries)
+    head = _HEAD.pack(_MAGIC, len(entries), len(index)) + _THERE * len(entries) + index
+    return [head, *(each.data for each in objects)]
+
+
+class Bundle:
+    """A bundle that is open. Safe with other processes and threads on the same file."""
+
+    def __init__(self, file: Path, change: bool = False) -> None:
+        """Raises `FileNotFoundError`, and `StorageError` when it is no bundle."""
+        self._file = file
+        self._descriptor = os.open(file, (os.O_RDWR if change else os.O_RDONLY) | os.O_CLOEXEC)
+        try:
+            self._states_at, self._entries, self._states, self._objects_at = self._read_index()
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def __enter__(self) -> Bundle:
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, __: object, ___: TracebackType | None) -> None:
+        os.close(self._descriptor)
+
+    def keys(self) -> Iterator[str]:
+        """What is still there."""
+        for number, entry in enumerate(self._entries):
+            if self._states[number : number + 1] == _THERE:
+                yield entry.key
+
+    def size_bytes(self, key: str) -> int | None:
+        """Bytes of an object; None when it is not there."""
+        found = self._find(key)
+        return found[1].size_bytes if found is not None else None
+
+    def read(self, key: str) -> bytes | None:
+        """The bytes of an object; None when it is not there. Raises `StorageError` when they are not what they were."""
+        found = self._find(key)
+        if found is None:
+            return None
+        number, entry = found
+        data = _read(self._descriptor, entry.size_bytes, self._objects_at + entry.at)
+        # Whoever deletes says so first: what was still there after it was read was whole.
+        if os.pread(self._descriptor, 1, self._states_at + number) != _THERE:
+            return None
+        if isal_zlib.crc32(data) != entry.crc:
+            if not data.strip(b"\0"):
+                return None  # deleted, and a loss of power forgot the state
+            raise StorageError("blobs_unreadable", f"{key}: its bytes are not what was written.")
+        return data
+
+    def remove(self, key: str) -> bool:
+        """Delete an object, and the file with the last one; False when it was not there."""
+        found = self._find(key)
+        if found is None:
+            return False
+        number, entry = found
+        os.pwrite(self._descriptor, _GONE, self._states_at + number)
+        # Two that delete the last two objects: whoever looks last sees that both are gone.
+        if _THERE in os.pread(self._descriptor, len(self._entries), self._states_at):
+            _punch(self._descriptor, self._objects_at + entry.at, entry.size_bytes)
+        else:
+            with suppress(FileNotFoundError):
+                self._file.unlink()
+        return True
+
+    def _find(self, key: str) -> tuple[int, _Entry] | None:
+        for number, entry in enumerate(self._entries):
+            if entry.key == key:
+                return (number, entry) if self._states[number : number + 1] == _THERE else None
+        return None
+
+    def _read_index(self) -> tuple[int, list[_Entry], bytes, int]:
+        start = os.pread(self._descriptor, _FIRST_READ_BYTES, 0)
+        try:
+            magic, count, index_bytes = _HEAD.unpack_from(start)
+            states_at, index_at = _HEAD.size, _HEAD.size + count
+            end = index_at + index_bytes
+            if magic != _MAGIC or end > _MOST_INDEX_BYTES:
+                raise ValueError(magic)
+            if end > len(start):
+                start = _read(self._descriptor, end, 0)
+            entries = msgspec.msgpack.decode(start[index_at:end], type=list[_Entry])
+        except (ValueError, struct.error):  # msgspec's errors are ValueErrors
+            raise StorageError("blobs_unreadable", f"{self._file.name} is no bundle of objects.") from None
+        return states_at, entries, start[states_at:index_at], end
+
+
+def _read(descriptor: int, size_bytes: int, at: int) -> bytes:
+    pieces = []
+    while size_bytes > 0:
+        piece = os.pread(descriptor, size_bytes, at)
+        if not piece:
+            break
+        pieces.append(piece)
+        size_bytes, at = size_bytes - len(piece), at + len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _punch(descriptor: int, at: int, size_bytes: int) -> None:
+    """Give the room back; where the file system makes no holes, at least the bytes go."""
+    if not size_bytes:
+        return
+    import ctypes
+
+    try:
+        allocate = ctypes.CDLL(None, use_errno=True).fallocate
+        allocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+        if allocate(descriptor, _KEEP_SIZE_AND_PUNCH_HOLE, at, size_bytes) == 0:
+            return
+    except AttributeError:  # not Linux
+        pass
+    while size_bytes > 0:
+        written = os.pwrite(descriptor, _ZEROS[:size_bytes], at)
+        size_bytes, at = size_bytes - written, at + written

@@ -1,0 +1,119 @@
+"""The store of the collector: small and large reports, copies and chosen ids of one group end where they should."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from missioncontrol.blobs.crash_keys import BUNDLES, MINIDUMP, dump_key, raw_key
+from missioncontrol.blobs.crash_objects import read_raw_crash
+from missioncontrol.blobs.report_blobs import ReportBlobs
+from missioncontrol.ingest.crash.drafts import SMALL_BYTES
+from missioncontrol.ingest.crash.reasons import CrashRefused
+from missioncontrol.ingest.crash.report import Report, UploadedFile
+from missioncontrol.ingest.crash.store import CrashStore, Stored
+from missioncontrol.state.crash_queue import CrashQueue
+from missioncontrol.state.database import Database
+
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+CHOSEN = "de1bb258-cbbf-4589-a673-34f800261126"
+
+
+class Collected:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.blobs = ReportBlobs(folder / "blobs")
+        self.queue = CrashQueue(Database(f"sqlite:///{folder / 'state.sqlite'}"))
+        self.store = CrashStore(self.blobs, lambda: self.queue, lambda: NOW)
+
+    def report(self, mark: str, dump: bytes) -> Report:
+        draft = self.store.draft(MINIDUMP)
+        draft.write(dump)
+        return Report({"mark": mark}, (UploadedFile(MINIDUMP, "0" * 64, draft),), (), "json")
+
+    def stored(
+        self, reports: Sequence[tuple[Report, str | None]], give_up: bool = False
+    ) -> list[Stored | BaseException]:
+        """What becomes of reports that wait when the store begins: they are one group."""
+
+        async def run() -> list[Stored | BaseException]:
+            waiting = [
+                asyncio.create_task(
+                    self.store.store(report, report.identity(), chosen, dict(report.annotations))
+                )
+                for report, chosen in reports
+            ]
+            await asyncio.sleep(0)  # all are handed over
+            if give_up:
+                for report, _ in reports:
+                    report.discard()
+            self.store.start()
+            return await asyncio.gather(*waiting, return_exceptions=True)
+
+        try:
+            return asyncio.run(run())
+        finally:
+            self.store.stop()
+
+    def files(self) -> list[str]:
+        top = self.folder / "blobs"
+        return sorted(f.relative_to(top).parts[0] for f in top.rglob("*") if f.is_file())
+
+
+@pytest.fixture
+def collected(tmp_path: Path) -> Iterator[Collected]:
+    found = Collected(tmp_path)
+    yield found
+    found.blobs.close()
+
+
+def test_small_reports_share_a_file_others_have_their_own(collected: Collected) -> None:
+    large = b"L" * (SMALL_BYTES + 1)
+    dumps = [b"one", b"two", large, b"chosen", b""]
+    reports = [collected.report(str(n), dump) for n, dump in enumerate(dumps)]
+    chosen = [None, None, None, CHOSEN, None]
+    found = collected.stored(list(zip(reports, chosen, strict=True)))
+    assert collected.files() == ["dump", "dump", "raw_crash", "raw_crash", BUNDLES]
+    for n, (result, dump) in enumerate(zip(found, dumps, strict=True)):
+        assert isinstance(result, Stored) and not result.resent
+        assert collected.blobs.get(dump_key(result.crash_id, MINIDUMP)) == dump
+        assert read_raw_crash(collected.blobs, result.crash_id) == {"uuid": result.crash_id, "mark": str(n)}
+        assert collected.queue.entry(result.crash_id, NOW) is not None
+    assert isinstance(found[3], Stored) and found[3].crash_id == CHOSEN
+    assert list((collected.folder / "blobs" / "drafts").iterdir()) == []
+
+
+def test_copies_have_the_first_ones_id_and_leave_nothing(collected: Collected) -> None:
+    def copies() -> list[tuple[Report, str | None]]:
+        return [(collected.report("same", b"dump"), None) for _ in range(3)]
+
+    first, *others = collected.stored(copies())
+    again = collected.stored(copies())
+    assert isinstance(first, Stored) and not first.resent
+    assert [*others, *again] == [Stored(first.crash_id, True)] * 5
+    assert collected.files() == [BUNDLES]
+    assert list(collected.blobs.list("raw_crash/")) == [raw_key(first.crash_id)]
+
+
+def test_two_with_one_chosen_id(collected: Collected) -> None:
+    reports = [(collected.report(mark, mark.encode()), CHOSEN) for mark in ("a", "b")]
+    found = collected.stored(reports)
+    assert {type(each) for each in found} == {Stored, CrashRefused}
+    assert len(list(collected.blobs.list("dump/"))) == 1
+
+
+def test_a_report_that_is_given_up_while_it_waits_is_stored_whole(collected: Collected) -> None:
+    [result] = collected.stored([(collected.report("a", b"dump"), None)], give_up=True)
+    assert isinstance(result, Stored)
+    assert collected.blobs.get(dump_key(result.crash_id, MINIDUMP)) == b"dump"
+
+
+def test_a_large_report_that_is_given_up_is_not_queued(collected: Collected) -> None:
+    [result] = collected.stored([(collected.report("a", b"L" * (SMALL_BYTES + 1)), None)], give_up=True)
+    assert isinstance(result, Exception)
+    assert collected.queue.backlog(NOW).waiting == 0
+    assert list(collected.blobs.list("raw_crash/")) == []
