@@ -42,7 +42,7 @@ def prepare(sums: ChannelSums, subject: Subject) -> Case:
     if measure is None:
         hint = f"Measures: {', '.join(sums.measures)}."
         raise BadRequest("not_judged", f"There are no verdicts on `{subject.measure}`.", hint)
-    picked = sums.picked(version)
+    picked = sums.picked(version, measure)
     before = list(sums.chain(version))
     unfit = {each.version: why for each in before if (why := _unfit(sums, each, measure, version.published))}
     fit = [each for each in before if each.version not in unfit]
@@ -77,7 +77,7 @@ def _before(
     sums: ChannelSums, each: Version, measure: Measure, picked: Picked, version: Version, nowcast: bool
 ) -> Release:
     """A predecessor as it was known when the release came out."""
-    release = sums.release(each, measure, picked, version.published, nowcast, version.version)
+    release = sums.release(each, measure, picked, version.published, nowcast)
     # One without activity would count as if no hours came late.
     known = sums.has_activity(each, version.published)
     return release if known else replace(release, activity=None)

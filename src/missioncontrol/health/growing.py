@@ -65,15 +65,15 @@ class Growing:
         """Keep what looks at a case will need; only before `settle()`."""
         assert self._whole is not None
         version, per = case.version, case.measure.per or HOURS
-        self._picked[version.version] = case.picked
+        self._picked[case.picked.key] = case.picked
         for each, is_subject in ((version, True), (case.replaced, False)):
             if each is None:
                 continue
             self._versions[each.version] = each
             until = self._whole.until
-            release = self._whole.release(each, case.measure, case.picked, until, False, version.version)
+            release = self._whole.release(each, case.measure, case.picked, until, False)
             for name, rows in ((per, release.hours), (case.measure.name, release.counts)):
-                key = version.version, each.version, name
+                key = case.picked.key, each.version, name
                 if key in self._tables:
                     continue
                 self._measures[name] = self.sums.measures.get(name) or self._engine.registry().measures[name]
@@ -102,9 +102,9 @@ class Growing:
 
     def forget(self, versions: Collection[str]) -> None:
         """These versions are judged no longer."""
-        self._tables = {key: table for key, table in self._tables.items() if key[0] not in versions}
+        self._picked = {key: each for key, each in self._picked.items() if each.version not in versions}
+        self._tables = {key: table for key, table in self._tables.items() if key[0] in self._picked}
         for version in versions:
-            self._picked.pop(version, None)
             self._active.pop(version, None)
         kept = {name for _, name, _ in self._tables}
         self._versions = {name: each for name, each in self._versions.items() if name in kept}
@@ -114,9 +114,7 @@ class Growing:
         if case.replaced is None or self._whole is None:
             return None
         until = self._whole.until
-        return self._whole.release(
-            case.replaced, case.measure, case.picked, until, False, case.version.version
-        )
+        return self._whole.release(case.replaced, case.measure, case.picked, until, False)
 
     def release(self, case: Case) -> Release:
         """The version of a case as it is known now."""
@@ -184,7 +182,7 @@ class Growing:
         return list(names.values())
 
     def _pair(self, case: Case, version: Version) -> tuple[_Table, _Table]:
-        key, per = case.version.version, case.measure.per or HOURS
+        key, per = case.picked.key, case.measure.per or HOURS
         return (
             self._tables[key, version.version, per],
             self._tables[key, version.version, case.measure.name],
@@ -218,10 +216,11 @@ class Growing:
             self._active.pop(each.version, None)
 
     def _young(self, until: int) -> Collection[Version]:
+        judged = {picked.version for picked in self._picked.values()}
         return [
             each
             for each in self._versions.values()
-            if each.version in self._picked and until - each.published <= FINE + 24
+            if each.version in judged and until - each.published <= FINE + 24
         ]
 
     def _activity_of(self, version: Version) -> Activity:

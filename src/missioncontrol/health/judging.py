@@ -45,7 +45,7 @@ def course(sums: ChannelSums, subject: Subject, until: datetime, case: Case | No
     if not len(ticks):
         first = early_look(case.version, case.baseline, until)
         return Course(account_of(sums, subject, case, first, [], None), [])
-    release = sums.release(case.version, case.measure, case.picked, end, case.nowcast, case.version.version)
+    release = sums.release(case.version, case.measure, case.picked, end, case.nowcast)
     found = _looks(sums, case, release, ticks) if case.baseline else None
     verdicts = verdicts_of(sums, case, release, found, ticks)
     early = sums.early_hours(case.version, case.measure)
@@ -85,7 +85,7 @@ def _looks(sums: ChannelSums, case: Case, release: Release, ticks: Ints) -> Look
     others: list[Control] = []
     if case.replaced is not None:
         end = release.published + release.ticks
-        old = sums.release(case.replaced, case.measure, case.picked, end, False, case.version.version)
+        old = sums.release(case.replaced, case.measure, case.picked, end, False)
         others = [control(live(old, sums.pings), case.baseline.rates, release.published)]
     return as_bad(case, replay(case.baseline, life, sums.pings, others, ticks))
 

@@ -32,12 +32,18 @@ _EARLY_TICKS = 14 * _DAY
 _HISTORY_TICKS = 9 * _DAY
 _LONGEST_TICKS = 60 * _DAY
 _MOST_CHAIN = 2 * PREDECESSORS
+_MOSTLY, _LEAST_USED = 0.8, 1e-4
 
 
 @dataclass(frozen=True)
 class Picked:
-    """The strata of one release's verdict; `code` [strata of the sums] is where each goes."""
+    """The strata of one release's verdict on a measure; `code` [strata of the sums] is where each goes.
 
+    version: whose verdict; key: names the choice, which measures share.
+    """
+
+    version: str
+    key: str
     strata: Strata
     code: Ints
 
@@ -71,38 +77,50 @@ class ChannelSums:
         """The versions published before one, oldest first: as many as its baseline is learned from."""
         return chain(self.versions, subject)
 
-    def picked(self, subject: Version) -> Picked:
+    def picked(self, subject: Version, measure: Measure) -> Picked:
         """The strata with most hours of the versions before, as known at publication; the others are taken together.
 
         One pool for each of their operating systems and one for all other users, also of what is new with the release.
+        A dimension that the measure's events do not share with the hours (crash reports name no country) is left out.
         """
         cells = self.cells
-        hours = np.zeros(len(cells.strata), np.int64)
-        for each in self.chain(subject):
-            rows = cells.rows.get(("usage_hours", each.version))
-            if rows is not None:
-                here = (rows.tick >= each.published) & (rows.tick < subject.published)
-                np.add.at(hours, rows.stratum[here], rows.units[here])
-        order = sorted(np.flatnonzero(hours), key=lambda code: (-int(hours[code]), cells.strata[code]))
-        kept = sorted(order[:MOST_STRATA], key=lambda code: cells.strata[code])
-        values = [cells.strata[code] for code in kept]
+        per = measure.per or "usage_hours"
+        hours, events = (self._before(subject, name) for name in (per, measure.name))
+        shared = [_is_shared(cells, place, hours, events) for place in range(len(cells.dimensions))]
+        values = [_only(stratum, shared) for stratum in cells.strata]
+        units: dict[tuple[str, ...], int] = {}
+        for code in np.flatnonzero(hours):
+            units[values[code]] = units.get(values[code], 0) + int(hours[code])
+        kept = sorted(sorted(units, key=lambda value: (-units[value], value))[:MOST_STRATA])
         width = len(cells.dimensions)
         pools: list[tuple[str, ...]] = []
         if "os_name" in cells.dimensions:
             place = cells.dimensions.index("os_name")
-            for system in sorted({stratum[place] for stratum in values}):
+            for system in sorted({stratum[place] for stratum in kept}):
                 pools.append(tuple(system if i == place else POOLED for i in range(width)))
         pools.append((POOLED,) * width)
-        strata = Strata(cells.dimensions, (*values, *pools))
-        return Picked(strata, places_of(strata, cells.strata))
+        strata = Strata(cells.dimensions, tuple(dict.fromkeys((*kept, *pools))))
+        left_out = [name for name, is_shared in zip(cells.dimensions, shared, strict=True) if not is_shared]
+        key = "\0".join((subject.version, *left_out))
+        return Picked(subject.version, key, strata, places_of(strata, cells.strata))
+
+    def _before(self, subject: Version, name: str) -> Ints:
+        """[strata] units of a quantity that the versions before one had in its absence."""
+        units = np.zeros(len(self.cells.strata), np.int64)
+        for each in self.chain(subject):
+            rows = self.cells.rows.get((name, each.version))
+            if rows is not None:
+                here = (rows.tick >= each.published) & (rows.tick < subject.published)
+                np.add.at(units, rows.stratum[here], rows.units[here])
+        return units
 
     def release(
-        self, version: Version, measure: Measure, picked: Picked, until: int, nowcast: bool, key: str = ""
+        self, version: Version, measure: Measure, picked: Picked, until: int, nowcast: bool
     ) -> Release:
-        """A version's sums by tick and stratum, before tick `until`; `key` names the choice of strata."""
+        """A version's sums by tick and stratum, before tick `until`."""
         ticks = max(0, min(until, self._end(version)) - version.published)
         per = measure.per or "usage_hours"
-        hours, counts = (self._table(version, name, picked, key)[:ticks] for name in (per, measure.name))
+        hours, counts = (self._table(version, name, picked)[:ticks] for name in (per, measure.name))
         activity: Activity | None = None
         rows = self.activity.get(version.version)
         if nowcast and per == "usage_hours":
@@ -135,10 +153,10 @@ class ChannelSums:
     def _end(self, version: Version) -> int:
         return min(self.until, ends(self.versions, version))
 
-    def _table(self, version: Version, name: str, picked: Picked, key: str) -> Floats:
+    def _table(self, version: Version, name: str, picked: Picked) -> Floats:
         """[ticks, strata]; kept, since measures share their hours."""
-        known = self._dense.get((key, version.version, name))
-        if known is not None and key:
+        known = self._dense.get((picked.key, version.version, name))
+        if known is not None:
             return known
         ticks, width = max(0, self._end(version) - version.published), len(picked.strata.values)
         sums = np.zeros(ticks * width, np.int64)
@@ -148,22 +166,40 @@ class ChannelSums:
             here = (age >= 0) & (age < ticks)
             np.add.at(sums, age[here] * width + picked.code[rows.stratum[here]], rows.units[here])
         table: Floats = (sums / self.scales[name]).reshape(ticks, width)
-        if key and name == "usage_hours":
-            self._dense[key, version.version, name] = table
+        if name == "usage_hours":
+            self._dense[picked.key, version.version, name] = table
         return table
 
 
 def places_of(strata: Strata, values: Sequence[tuple[str, ...]]) -> Ints:
     """[values] which stratum of a verdict each goes to: its own, the pool of its system, or that of all others."""
     place_of = {stratum: place for place, stratum in enumerate(strata.values)}
+    shared = [any(stratum[i] != POOLED for stratum in strata.values) for i in range(len(strata.dimensions))]
+    in_pools = [name == "os_name" for name in strata.dimensions]
     places = np.empty(len(values), np.int64)
     for i, each in enumerate(values):
-        pool = tuple(
-            value if name == "os_name" else POOLED
-            for name, value in zip(strata.dimensions, each, strict=True)
-        )
-        places[i] = place_of.get(each, place_of.get(pool, len(place_of) - 1))
+        own, pool = _only(each, shared), _only(each, in_pools)
+        places[i] = place_of.get(own, place_of.get(pool, len(place_of) - 1))
     return places
+
+
+def _only(values: tuple[str, ...], kept: Sequence[bool]) -> tuple[str, ...]:
+    """Values of the dimensions that are kept."""
+    return tuple(value if keep else POOLED for value, keep in zip(values, kept, strict=True))
+
+
+def _is_shared(cells: Cells, place: int, hours: Ints, events: Ints) -> bool:
+    """Whether most events are of values of a dimension that hours are of too."""
+    by_value: dict[str, list[int]] = {}
+    for code in np.flatnonzero(hours + events):
+        sums = by_value.setdefault(cells.strata[code][place], [0, 0])
+        sums[0] += int(hours[code])
+        sums[1] += int(events[code])
+    all_hours, all_events = (
+        (sum(column) for column in zip(*by_value.values(), strict=True)) if by_value else (0, 0)
+    )
+    known = sum(counts for used, counts in by_value.values() if used > _LEAST_USED * all_hours)
+    return known >= _MOSTLY * all_events
 
 
 def read_sums(

@@ -12,6 +12,7 @@ _ROUNDS = 8
 _PSEUDO_EFFECT = 5.0
 _PSEUDO_RATE = 25.0
 _SMALL_COUNTRY = 0.02
+_FARTHEST = 30.0
 POOLED = "(other)"
 """Value of strata that hold what was too small, or too new, for one of their own."""
 NAMELESS = (POOLED, "")
@@ -41,6 +42,8 @@ def stratum_rates(counts: Floats, hours: Floats, strata: Strata, phi: float) -> 
             seen = np.bincount(codes, counts)
             wanted = np.bincount(codes, effect * hours)
             effect = effect * ((seen + _PSEUDO_EFFECT) / (wanted + _PSEUDO_EFFECT))[codes]
+        # Events of users who have next to no hours say nothing of a rate.
+        effect = np.clip(effect, total / _FARTHEST, total * _FARTHEST)
     rate: Floats = effect * (counts / phi + _PSEUDO_RATE) / (hours * effect / phi + _PSEUDO_RATE)
     return rate
 
