@@ -19,6 +19,7 @@ _ALL, _RECENT, _SLICES = 0.60, 0.10, 0.30
 # Bursts are counted by their mean square; a slice with few of them feels their tail.
 _SLICE_PHI = 1.2
 _STRATA_FOR_LOUDEST = 4
+_ALONE = 0.5
 _RECENT_FEWEST, _RECENT_SHARE = 20.0, 0.05
 _HOUR = TICKS_PER_HOUR
 # An interval must hold in a shock too.
@@ -96,7 +97,9 @@ def look(
     suspected = unseen_shock(around, now.recent, ticks - 1, _SUSPICION)
     low, high = interval(blurred(logs, suspected, SHIFTS))
     logs = blurred(logs, chances, SHIFTS)
-    e_all = e_worse(logs)
+    e_all = _whole(
+        e_worse(logs), counts, expected, quiet_counts, quiet_expected, slice_tau[:, 0], phi, baseline.releases
+    )
     e_slices = np.zeros(len(ticks))
     if counts.shape[1] > 1:
         flat = quiet_counts[:, 1:] > quiet_expected[:, 1:] * ACCEPTABLE
@@ -133,6 +136,30 @@ def look(
     )
 
 
+def _whole(
+    e_all: Floats,
+    counts: Floats,
+    expected: Floats,
+    quiet_counts: Floats,
+    quiet_expected: Floats,
+    tau: Floats,
+    phi: float,
+    releases: int,
+) -> Floats:
+    """[looks] e-values of the whole: where one stratum holds over half of the excess, at most those without it.
+
+    Few clients carry most crashes; a regression of everyone is in more than one stratum.
+    """
+    excess = counts[:, 0] - expected[:, 0]
+    alone = (excess > 0) & (quiet_counts[:, 0] - quiet_expected[:, 0] < _ALONE * excess)
+    if not alone.any():
+        return e_all
+    logs = log_likelihood(quiet_counts[alone, 0], quiet_expected[alone, 0], tau[alone], phi, releases)
+    out = e_all.copy()
+    out[alone] = np.minimum(out[alone], e_worse(logs))
+    return out
+
+
 def _sliced(baseline: Baseline, now: Curves, growth: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """Counts and expectations [looks, slices]; and the same without each slice's loudest stratum."""
     by_stratum = now.hours * baseline.rates * (growth * now.inflation * now.factor)[:, None]
@@ -142,7 +169,7 @@ def _sliced(baseline: Baseline, now: Curves, growth: Floats) -> tuple[Floats, Fl
         o, m = now.counts[:, part.members], by_stratum[:, part.members] * baseline.bias[v]
         counts[:, v], expected[:, v] = o.sum(axis=1), m.sum(axis=1)
         quiet_counts[:, v], quiet_expected[:, v] = counts[:, v], expected[:, v]
-        if v and part.members.sum() >= _STRATA_FOR_LOUDEST:
+        if part.members.sum() >= _STRATA_FOR_LOUDEST:
             rows = np.arange(shape[0])
             loudest = (o - m).argmax(axis=1)
             quiet_counts[:, v] -= o[rows, loudest]
