@@ -19,6 +19,7 @@ WORSE, BETTER, SAME = "worse", "better", "same"
 TOO_EARLY, ENVIRONMENT, DATA_PROBLEM = "too-early", "environment", "data-problem"
 
 _WITHIN = float(np.log(1.2))
+_MOVED = float(np.log(1.1))
 _FEW_RATIO = 2.0
 REFRESH_TICKS = 12 * TICKS_PER_HOUR
 _SILENT_TICKS = 2 * TICKS_PER_HOUR
@@ -105,7 +106,7 @@ def judge(
             verdict = WORSE
         elif disturbed:
             verdict = DATA_PROBLEM
-        elif known and looks.calm[i] >= THRESHOLD and looks.evidence[i] < THRESHOLD:
+        elif known and looks.calm[i] >= THRESHOLD and abs(np.log(looks.life.factor[i])) > _MOVED:
             verdict = ENVIRONMENT
         elif known and enough and looks.better[i] >= THRESHOLD:
             verdict = BETTER

@@ -30,7 +30,7 @@ _SUSPICION = 20.0
 class Looks:
     """By look: age in ticks, counts and expectations [looks, slices], tau [looks, slices], e-values, the interval.
 
-    evidence: e_total; better: mirrored e-value; calm: e-value of the whole had nothing moved all versions; low, high:
+    evidence: e_total; better: mirrored e-value; calm: e_total with the whole as if nothing had moved all versions; low, high:
     log ratio; impaired: pings are or were lost within the hour; hours: [looks] reported and weighted; chances: [looks,
     shifts] of a shock that no window is sure of.
     """
@@ -125,7 +125,7 @@ def look(
         tau=slice_tau,
         evidence=_ALL * e_all + _RECENT * e_recent + _SLICES * e_slices,
         better=e_better(logs),
-        calm=e_worse(calm_logs),
+        calm=_ALL * e_worse(calm_logs) + _RECENT * e_recent + _SLICES * e_slices,
         low=low,
         high=high,
         impaired=impaired[ticks - 1],

@@ -260,6 +260,13 @@ def test_activity_that_stops_coming_is_a_problem_of_the_data(channel: SmallChann
 def test_what_moves_all_versions_is_not_the_releases_fault(channel: SmallChannel) -> None:
     """Half of the users stay on the version before; from the 30th hour on everybody crashes three times as often."""
     channel.history()
+    stay = [
+        row
+        for nth in range(7)
+        for row in rows_of(nth, hours=144)
+        if row["window_start"] >= published(nth + 1)
+    ]
+    channel.take(stay)
     after = published(8) + timedelta(hours=30)
 
     def shaken(nth: int, hours: int) -> list[dict[str, object]]:
@@ -274,6 +281,22 @@ def test_what_moves_all_versions_is_not_the_releases_fault(channel: SmallChannel
     assert "worse" not in kinds(found)
     assert found.account.data.environment > 1.5
     assert "shock" in found.looks[-1].reasons
+
+
+def test_events_that_name_no_country_are_compared_by_the_dimensions_that_they_name(
+    channel: SmallChannel,
+) -> None:
+    """As crash reports: in rows of their own, without a country and without hours."""
+    for nth in range(9):
+        channel.take({**row, "country": "DE", "main_crashes": None} for row in rows_of(nth))
+        reports = rows_of(nth, usage_hours=0.0, count=None, ratio=2.0 if nth == 8 else 1.0)
+        channel.take({**row, "crash_reports": row["main_crashes"], "main_crashes": None} for row in reports)
+        channel.releases.append(release(nth))
+    found = channel.course("9.0", measure="crash_reports")
+    assert found.account.look.verdict == "worse"
+    assert found.account.look.ratio == pytest.approx(2.0, rel=0.15)
+    assert found.account.look.expected == pytest.approx(72 * 3 * 2, rel=0.15)
+    assert all("country" not in each.where for each in found.account.slices)
 
 
 def test_values_that_cannot_be_break_nothing(channel: SmallChannel) -> None:
