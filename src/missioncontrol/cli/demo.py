@@ -10,20 +10,22 @@ import click
 from missioncontrol.cli.context import Settings, open_services, with_settings
 
 if TYPE_CHECKING:
+    from missioncontrol.services import Services
     from missioncontrol.simulate.fleet import Fleet
 
 DEMO_DATA = "./missioncontrol-demo"
 SEED = 20
 RATE_PER_S = 20.0
 ONCE_S = 2.0
+STUCK_S = 20.0
+COUNTED_S = 3.0
+"""Crashes are counted by signature moments after they were processed."""
 
 
 @click.command("demo")
 @with_settings
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on [8000].")
-@click.option(
-    "--once", is_flag=True, help="Print the rate of the newest version beside its predecessor's, and end."
-)
+@click.option("--once", is_flag=True, help="Print the verdict on the newest version, and end.")
 @click.option("--seed", type=int, default=SEED, show_default=True, help="Another seed is another fleet.")
 @click.option(
     "--rate",
@@ -35,13 +37,13 @@ ONCE_S = 2.0
 def command(settings: Settings, port: int | None, once: bool, seed: int, rate: float) -> None:
     """Simulate a fleet with one bad release: some days of history, then live pings over HTTP.
 
-    The newest Firefox on the release channel crashes three times as often on Windows as the one before. The data
+    The newest Firefox on the release channel crashes five times as often on Windows as the one before. The data
     has a folder of its own, ./missioncontrol-demo, which each demo begins anew.
 
     \b
     Examples:
       missioncontrol demo                 open http://127.0.0.1:8000 and watch
-      missioncontrol demo --once          print the two rates and end
+      missioncontrol demo --once          print the verdict and end
     """
     import time
 
@@ -63,7 +65,7 @@ def command(settings: Settings, port: int | None, once: bool, seed: int, rate: f
             counted = load_history(services, fleet, seed, lambda text: click.echo(text, err=True))
             click.echo(f"{counted:,} pings are in the lake.", err=True)
             wait_until_up(url)
-            _live(url, fleet, rate, once)
+            _live(services, url, fleet, rate, once)
         finally:
             child.stop()
 
@@ -88,7 +90,7 @@ def wait_until_up(url: str, timeout_s: float = 30.0) -> None:
     )
 
 
-def _live(url: str, fleet: Fleet, rate: float, once: bool) -> None:
+def _live(services: Services, url: str, fleet: Fleet, rate: float, once: bool) -> None:
     import asyncio
     import time
 
@@ -96,45 +98,45 @@ def _live(url: str, fleet: Fleet, rate: float, once: bool) -> None:
 
     worse = fleet.truth.worse
     assert worse is not None
-    page = f"{url}/measure/{worse.application}/{worse.channel}/main_crashes"
+    page = f"{url}/verdict/{worse.application}/{worse.channel}/{worse.version}/main_crashes"
     click.echo(f"Sending {rate:g} pings a second to {url} ...", err=True)
     if not once:
-        click.echo(f"Watch: {page}    Pipeline: {url}/pipeline    (Ctrl-C ends)", err=True)
+        click.echo(f"Watch: {page}    all verdicts: {url}/verdicts    (Ctrl-C ends)", err=True)
     seconds = ONCE_S if once else 30 * 86400.0
     live = fleet.live(time.time_ns(), rate)
     report = asyncio.run(send(live, url, rate_per_s=rate, max_count=2**40, max_seconds=seconds))
     click.echo(f"{report.answered:,} pings answered, p99 {report.p99_ms:.0f} ms.", err=True)
     if once:
-        _print_rates(url, fleet)
+        _print_verdict(services, fleet)
 
 
-def _print_rates(url: str, fleet: Fleet) -> None:
-    """The newest version and its predecessor on the operating system of the regression, from the API."""
-    import json
-    import urllib.parse
-    import urllib.request
+def _print_verdict(services: Services, fleet: Fleet) -> None:
+    """What is said of the newest version, and what was simulated."""
+    from missioncontrol.cli.verdict_text import print_accounts
+    from missioncontrol.health.asking import courses
 
-    truth = fleet.truth
-    assert truth.worse and truth.predecessor and truth.regression
-    system = truth.regression.os_name
-    rates = []
-    for release in (truth.worse, truth.predecessor):
-        query = urllib.parse.urlencode(
-            {
-                "measurements": ["main_crashes", "usage_hours"], "dimensions": "version", "channel": release.channel,
-                "application": release.application, "version": release.version, "os_name": system, "interval": "day",
-            },
-            doseq=True,
-        )  # fmt: skip
-        with urllib.request.urlopen(f"{url}/api/v1/aggregates?{query}", timeout=30) as answer:
-            rows = json.load(answer)["results"]
-        crashes = sum(r["main_crashes"] or 0 for r in rows)
-        hours = sum(r["usage_hours"] or 0 for r in rows)
-        rates.append(1000 * crashes / hours if hours else 0.0)
-        expected = truth.slice(release.channel, release.display_version, system).main_crashes_per_1k_hours
-        click.echo(
-            f"{release.application} {release.version} on {release.channel}, {system}: {rates[-1]:.2f} main crashes"
-            f" per 1,000 usage hours ({crashes:,} crashes; simulated with {expected:.2f})"
-        )
-    ratio = rates[0] / rates[1] if rates[1] else float("nan")
-    click.echo(f"The newest version crashes {ratio:.1f} times as often as its predecessor.")
+    worse, regression = fleet.truth.worse, fleet.truth.regression
+    assert worse and regression
+    _await_reports(services)
+    known = services.releases.list(worse.application, worse.channel)
+    found = courses(
+        services.engine, known, worse.application, worse.channel, worse.version, "main_crashes", None
+    )
+    print_accounts([each.account for each in found])
+    where = f"on {regression.os_name}" if regression.os_name else "everywhere"
+    click.echo(f"Simulated: {regression.factor:g} times the main crashes of the version before, {where}.")
+
+
+def _await_reports(services: Services) -> None:
+    """Wait until crash reports are named and counted, as long as that goes on."""
+    import time
+    from datetime import UTC, datetime
+
+    last, since = -1, time.monotonic()
+    while (waiting := services.crash_queue.backlog(datetime.now(UTC)).waiting) and (
+        waiting != last or time.monotonic() - since < STUCK_S
+    ):
+        if waiting != last:
+            last, since = waiting, time.monotonic()
+        time.sleep(0.5)
+    time.sleep(COUNTED_S)

@@ -31,12 +31,13 @@ CLIENTS = 4000
 DAYS = 4
 BEFORE_DAYS, YOUNG_DAYS = 1.0, 1.75
 """Of each predecessor: the day before it came, and its youth, which the newest release is compared with."""
+REGRESSION = Regression(os_name="Windows_NT", factor=5.0)
 MAIN_PER_1K_HOURS = 20.0
 REPORTS_SENT = 0.3
 """Of the crashes: many of them make up for few clients, and few reports do not keep one waiting."""
 DEMO_TRAINS = tuple(
     msgspec.structs.replace(train, interval_days=7.0)
-    if (train.application, train.channel) == (Regression().application, Regression().channel)
+    if (train.application, train.channel) == (REGRESSION.application, REGRESSION.channel)
     else train
     for train in TRAINS
 )
@@ -73,7 +74,9 @@ def claim_folder(data: Path) -> None:
 
 def demo_fleet(seed: int, now_ns: int) -> Fleet:
     """The fleet of a demo that begins now."""
-    return Fleet(seed, CLIENTS, now_ns, trains=DEMO_TRAINS, main_per_1k_hours=MAIN_PER_1K_HOURS)
+    return Fleet(
+        seed, CLIENTS, now_ns, trains=DEMO_TRAINS, regression=REGRESSION, main_per_1k_hours=MAIN_PER_1K_HOURS
+    )
 
 
 def load_history(services: Services, fleet: Fleet, seed: int, tell: Callable[[str], None]) -> int:

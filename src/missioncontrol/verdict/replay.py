@@ -30,9 +30,9 @@ _SUSPICION = 20.0
 class Looks:
     """By look: age in ticks, counts and expectations [looks, slices], tau [looks, slices], e-values, the interval.
 
-    evidence: e_total; better: mirrored e-value; calm: e_total with the whole as if nothing had moved all versions; low, high:
-    log ratio; impaired: pings are or were lost within the hour; hours: [looks] reported and weighted; chances: [looks,
-    shifts] of a shock that no window is sure of.
+    evidence: e_total; better: mirrored e-value; calm: e_total with the whole as if nothing had moved all versions;
+    low, high: log ratio; impaired: pings are or were lost within the hour; hours: [looks] reported and weighted;
+    chances: [looks, shifts] of a shock that no window is sure of.
     """
 
     ticks: Ints
