@@ -88,18 +88,18 @@ def load_history(services: Services, fleet: Fleet, seed: int, tell: Callable[[st
     (config.data / _MARKER).write_bytes(msgspec.json.encode(DemoData(seed, fleet.now_ns)))
     services.releases.put(
         [
-            Release(r.application, r.channel, r.version, r.build_id, utc(r.published_ns))
+            Release(r.application, r.channel, r.display_version, r.build_id, utc(r.published_ns))
             for r in fleet.releases
         ]
     )
     worse = fleet.truth.worse
     assert worse is not None
-    _load_crashes(services, fleet, worse.channel, tell)
     corpus = config.data / "history.ndjson"
     size = write_corpus(corpus, chain.from_iterable(_history(fleet)), 10_000_000).size_bytes
     tell(f"Loading {len(_youths(fleet))} releases of {CLIENTS:,} clients ({size / 1e6:,.0f} MB of pings) ...")
     report = services.ping_import().run([corpus])
     corpus.unlink()
+    _load_crashes(services, fleet, worse.channel, tell)
     return report.counted
 
 

@@ -151,10 +151,11 @@ def _passes(account: Account, wanted: Wanted) -> bool:
     )
 
 
-def _need(account: Account) -> tuple[int, float]:
-    """Worse first, then what may become so; within a verdict the strongest evidence."""
-    verdict = account.look.verdict
-    return ORDER.index(verdict) if verdict in ORDER else len(ORDER), -account.look.evidence
+def _need(account: Account) -> tuple[int, bool, float]:
+    """Worse first, then what may become so; within a verdict the strongest evidence, and what has none last."""
+    look = account.look
+    place = ORDER.index(look.verdict) if look.verdict in ORDER else len(ORDER)
+    return place, look.ratio is None, -look.evidence
 
 
 def _newest(account: Account) -> tuple[VersionKey, str, str, str]:
