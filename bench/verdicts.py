@@ -113,15 +113,16 @@ def method_hash() -> str:
 
 
 def stored(file: Path) -> list[Case]:
-    """The cases of a train so far; a line that was cut off is none."""
-    found = []
+    """The cases of a train so far, each once; a line that was cut off is none."""
+    found = {}
     if file.exists():
         for line in file.read_bytes().splitlines():
             try:
-                found.append(msgspec.json.decode(line, type=Case))
+                case = msgspec.json.decode(line, type=Case)
             except msgspec.DecodeError:
                 continue
-    return found
+            found[case.place, case.weight, case.scenario, case.activity] = case
+    return list(found.values())
 
 
 def measure(job: Job) -> int:
