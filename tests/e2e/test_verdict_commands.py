@@ -140,7 +140,7 @@ def test_a_regression_on_one_system_is_named(clean: Story, tmp_path: Path) -> No
     assert last["slice"] == {"os_name": "Linux"}
     out, _, code = here.verdict("--measure", "main_crashes")
     assert code == 3
-    assert "; it is Linux: " in out.splitlines()[0]
+    assert ": worse for Linux: " in out.splitlines()[0]
     assert "times elsewhere" in out.splitlines()[0]
 
 

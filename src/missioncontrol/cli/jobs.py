@@ -121,12 +121,13 @@ def verdicts(settings: Settings, follow: bool, as_json: bool) -> None:
     with open_services(settings) as services:
         judging = Judging(services)
         if follow:
-            stop = threading.Event()
             for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: stop.set())
-            end_with_parent(stop.set)
+                signal.signal(
+                    number, _end
+                )  # also in the middle of a turn: it is made again as if never begun
+            end_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
             os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
-            judging.run(stop)
+            judging.run(threading.Event())
             return
         now = utc(system_clock())
         status = judging.turn(now, now)
@@ -139,6 +140,12 @@ def verdicts(settings: Settings, follow: bool, as_json: bool) -> None:
     )
     for line in status.failed:
         click.echo(line, err=True)
+
+
+def _end(number: int, frame: object) -> None:
+    import sys
+
+    sys.exit(0)
 
 
 def _change(settings: Settings, as_json: bool, change: Callable[[Runs, datetime], RunRow]) -> RunRow:

@@ -49,8 +49,12 @@ _NAMED = ("os_name", "os_version", "architecture", "country")
 def _worse(account: Account, look: Look) -> str:
     sure = ", odds of a false alarm under 1 in 100" if look.since is not None else ""
     first = f"first crossed {look.since:%Y-%m-%d %H:%M} UTC, " if look.since is not None else ""
-    compared = f"{_compared(account, look)}{sure}{_where(account)}"
-    return f"worse{compared}; {first}{_counts(look)}{_now(look)}"
+    said = (
+        f"{_where(account)}{sure}; over all {_over_all(look)}"
+        if _named(account)
+        else f"{_compared(account, look)}{sure}"
+    )
+    return f"worse{said}; {first}{_counts(look)}{_now(look)}"
 
 
 def _better(account: Account, look: Look) -> str:
@@ -112,21 +116,45 @@ _FAULTS = {
 def _compared(account: Account, look: Look) -> str:
     if look.ratio is None or look.low is None or look.high is None:
         return ""
-    used = sum(each.used for each in account.predecessors)
-    last = f"the last {used} releases" if used > 1 else "the last release"
-    ends = f"{times(look.low, look.low, look.high)} to {times(look.high, look.low, look.high)}"
     ratio = times(look.ratio, look.low, look.high)
-    return f", {ratio} times what {last} had at {span(look.age_hours)} (95 % interval {ends}, at every look)"
+    ends = f"95 % interval {_ends(look.low, look.high)}, at every look"
+    return f", {ratio} times what {_predecessors(account)} had at {span(look.age_hours)} ({ends})"
+
+
+def _predecessors(account: Account) -> str:
+    used = sum(each.used for each in account.predecessors)
+    return f"the last {used} releases" if used > 1 else "the last release"
+
+
+def _ends(low: float, high: float) -> str:
+    return f"{times(low, low, high)} to {times(high, low, high)}"
+
+
+def _named(account: Account) -> bool:
+    """Whether it is worse for some users and not for all."""
+    return bool(account.look.slice and account.explanations)
 
 
 def _where(account: Account) -> str:
-    if not account.look.slice or not account.explanations:
-        return ""
     best = account.explanations[0]
     near = [each for each in account.explanations[1:2] if best.score - each.score < 3]
+    also = f" (or perhaps {users(near[0].where)})" if near else ""
+    known = best.low is not None and best.high is not None
+    ends = f" (95 % interval {_ends(best.low or 0.0, best.high or 0.0)})" if known else ""
+    ratio = times(best.ratio, best.low, best.high)
     rest = f", {times(best.rest)} times elsewhere" if best.rest is not None else ""
-    also = f", or perhaps {users(near[0].where)}" if near else ""
-    return f"; it is {users(best.where)}: {times(best.ratio)} times there{rest}{also}"
+    return (
+        f" for {users(best.where)}{also}: {ratio} times what {_predecessors(account)} had there{ends}{rest}"
+    )
+
+
+def _over_all(look: Look) -> str:
+    if look.ratio is None or look.low is None or look.high is None:
+        return "it is not known"
+    ratio = times(look.ratio, look.low, look.high)
+    return (
+        f"{ratio} times at {span(look.age_hours)} (95 % interval {_ends(look.low, look.high)}, at every look)"
+    )
 
 
 def _now(look: Look) -> str:

@@ -60,9 +60,9 @@ def test_worse() -> None:
 
 def test_worse_somewhere() -> None:
     linux = Explanation({"os_name": "Linux"}, 30.0, 2.9, 2.0, 4.0, 1.02, 0.9, 1.1, 0.97)
-    assert "; it is Linux: 2.9 times there, 1.0 times elsewhere; " in said(
-        "worse", [linux], slice={"os_name": "Linux"}
-    )
+    told = said("worse", [linux], slice={"os_name": "Linux"})
+    assert "worse for Linux: 2.9 times what the last 8 releases had there (95 % interval 2.0 to 4.0)" in told
+    assert ", 1.0 times elsewhere" in told and "; over all 1.62 times at 9 hours (95 %" in told
 
 
 def test_a_wide_interval_has_no_second_decimal() -> None:
