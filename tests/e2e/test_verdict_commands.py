@@ -189,8 +189,11 @@ def test_refusals_are_sentences(bad: Installation, tmp_path: Path) -> None:
     assert "no installation" in said
 
 
-def test_without_a_measure_all_are_told_and_named(bad: Installation) -> None:
+def test_without_a_measure_main_crashes_are_told_and_all_when_asked_for(bad: Installation) -> None:
     out, _, code = bad.verdict("--json")
+    assert (code, set(json.loads(out))) == (3, set(FIELDS))
+    assert out == bad.verdict("--json", "--measure", "main_crashes")[0]
+    out, _, code = bad.verdict("--json", "--measure", "all")
     assert code == 3
     assert [each["measure"] for each in json.loads(out)] == ["main_crashes"]
     assert {"measure", *FIELDS} == set(json.loads(out)[0])

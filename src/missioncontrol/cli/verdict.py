@@ -23,7 +23,7 @@ _WORSE_EXIT = 3
 @click.option("--channel", required=True, metavar="C", help="As in the rows: release.")
 @click.option("--version", metavar="V", help="What is judged [the newest published].")
 @click.option(
-    "--measure", metavar="M", help="What is counted [every measure with a denominator, main_crashes first]."
+    "--measure", metavar="M", help="What is counted, or `all` [main_crashes, or the first that there is]."
 )
 @click.option("--as-of", metavar="T", help="As it was known then, ISO 8601 [the newest window].")
 @click.option("--replay", is_flag=True, help="Every look of the version's life, oldest first.")
@@ -40,13 +40,14 @@ def command(
 ) -> None:
     """Say whether a version is worse than its predecessors were at the same age, how surely, and where.
 
-    Exit code 3 when it is worse, for scripts that roll out; 0 otherwise, whatever else is said. Without --measure the
-    JSON is a list of objects that name their `measure`.
+    Exit code 3 when it is worse, for scripts that roll out; 0 otherwise, whatever else is said. With `--measure all`
+    the JSON is a list of objects that name their `measure`.
 
     \b
     Examples:
       missioncontrol verdict --application Firefox --channel release
       missioncontrol verdict --application Firefox --channel release --version 61.0 --json
+      missioncontrol verdict --application Firefox --channel release --measure all
       missioncontrol verdict --application Firefox --channel beta --as-of 2026-04-29T15:00:00Z
       missioncontrol verdict --application Firefox --channel release --measure main_crashes --replay --json
     """
@@ -54,7 +55,7 @@ def command(
     with open_services(settings) as services:
         courses = _courses(services, application, channel, version, measure, until)
     if as_json:
-        _print_json(courses, replay, measure is not None)
+        _print_json(courses, replay, measure != "all")
     elif replay:
         from missioncontrol.cli.verdict_text import print_changes
 

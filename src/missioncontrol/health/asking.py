@@ -19,6 +19,9 @@ from missioncontrol.query.relation import Span
 from missioncontrol.state.releases import Release
 from missioncontrol.verdict.grid import LIFE_TICKS
 
+ALL = "all"
+"""In place of a measure's name: every measure."""
+
 
 def courses(
     engine: Engine,
@@ -31,20 +34,20 @@ def courses(
 ) -> list[Course]:
     """The course of each measure asked for, with the signatures of what is worse.
 
-    version None: the newest published (by `as_of`); measure None: all with a denominator; as_of None: the newest window
-    of the channel. Raises `NotFound` (`no_release`), `BadRequest` (`not_judged`, `query_memory`), `TooSlow` and
-    `StorageError`.
+    version None: the newest published (by `as_of`); measure None: the first that any version has, main crashes before
+    others; `ALL`: every one of them; as_of None: the newest window of the channel. Raises `NotFound` (`no_release`),
+    `BadRequest` (`not_judged`, `query_memory`), `TooSlow` and `StorageError`.
     """
     published = versions_of(known, application, channel)
     judged = _asked(published, version, application, channel, as_of)
     life_end = moment_of(judged.published + LIFE_TICKS + 1)
     until = life_end if as_of is None else as_of
-    wanted = None if measure is None else [measure]
+    wanted = None if measure is None or measure == ALL else [measure]
     sums = read_sums(engine, known, application, channel, min(until, life_end), [judged.version], wanted)
     if as_of is None:
         until = max(_newest(engine, sums), judged.published_at)
     found = []
-    for name in _told(sums, measure is not None):
+    for name in _told(sums, measure):
         told = course(sums, Subject(application, channel, judged.version, name), until)
         account = with_signatures(engine, sums, told.account)
         found.append(msgspec.structs.replace(told, account=account))
@@ -66,10 +69,14 @@ def _newest(engine: Engine, sums: ChannelSums) -> datetime:
     return moment_of(sums.newest or 0)
 
 
-def _told(sums: ChannelSums, all_of_them: bool) -> list[str]:
-    """Of all measures those that any version has; at least the first."""
+def _told(sums: ChannelSums, measure: str | None) -> list[str]:
+    """The measures to tell of; at least one."""
+    names = list(sums.measures)
+    if measure is not None and measure != ALL:
+        return names
     had = frozenset[str]().union(*sums.cells.measured.values())
-    return [name for place, name in enumerate(sums.measures) if all_of_them or not place or name in had]
+    found = [name for name in names if name in had] or names[:1]
+    return found if measure == ALL else found[:1]
 
 
 def _asked(

@@ -133,8 +133,13 @@ def replayed(release: PastRelease, course: Course) -> Replayed | None:
         worse_at_hours=first.age_hours if first else None,
         final=looks[-1],
         largest=max(spoken, default=0.0),
-        counts=release.status == ACCEPTED and history > 0 and looks[-1].age_hours >= STAGES[-1],
+        counts=_may_be_good(release) and history > 0 and looks[-1].age_hours >= STAGES[-1],
     )
+
+
+def _may_be_good(release: PastRelease) -> bool:
+    """Whether nobody said that it is bad: what a verdict said by itself is what is to be checked."""
+    return release.status == ACCEPTED or (release.status == WORSE and not release.said_by)
 
 
 def suggest(largest: Sequence[float]) -> Suggestion | None:

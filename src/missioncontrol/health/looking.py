@@ -96,7 +96,9 @@ def _forecast(due: Iterable[Due], age_hours: float, usage_hours: float) -> dict[
             age_hours=maybe(each.age_hours),
             hours_left=None if each.age_hours is None else digits(max(each.age_hours - age_hours, 0.0), 4),
             usage_hours_left=(
-                None if each.usage_hours is None else digits(max(each.usage_hours - usage_hours, 0.0), 4)
+                None
+                if each.usage_hours is None
+                else digits(max(round(each.usage_hours - usage_hours, 3), 0.0), 4)
             ),
         )
         for each in due

@@ -14,6 +14,7 @@ from missioncontrol.verdict.tables import Floats
 RATIOS = (1.25, 1.5, 2.0)
 _LOG_NEEDED = float(np.log(222.0))
 _SDS_APART = 3.5
+_UNUSED_HOURS = 6.0
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,10 @@ def forecasts(
 ) -> list[Forecast]:
     """For each of `RATIOS`, going on as predecessors did from `expected` events and `hours` reported at `age_hours`.
 
-    extra: variance that odd circumstances add to tau^2.
+    extra: variance that odd circumstances add to tau^2. Of a version that nobody has used for hours nothing is known.
     """
+    if hours <= 0 and age_hours > _UNUSED_HOURS:
+        return [Forecast(ratio, None, None) for ratio in RATIOS]
     later = KNOT_HOURS[age_hours < KNOT_HOURS]
     ages = np.concatenate([[age_hours], later])
     events = _scaled(ages, baseline.raw.mean(axis=0), expected)

@@ -61,9 +61,14 @@ def test_a_bad_release_that_is_still_accepted_is_a_false_alarm_until_it_is_label
     assert accepted is not None and accepted.false_alarm and accepted.largest >= 2
     first = next(look for look in course.looks if look.verdict == "worse")
     assert accepted.worse_at_hours == first.age_hours and accepted.verdicts[-1] == "worse"
-    for status in ("worse", "excluded"):
-        labelled = replayed(PastRelease("108.0", NOW, status), course)
+    for label in (
+        PastRelease("108.0", NOW, "worse", said_by="somebody"),
+        PastRelease("108.0", NOW, "excluded"),
+    ):
+        labelled = replayed(label, course)
         assert labelled is not None and not labelled.counts and not labelled.false_alarm
+    by_itself = replayed(PastRelease("108.0", NOW, "worse"), course)  # that is what is to be checked
+    assert by_itself is not None and by_itself.false_alarm
 
 
 def test_who_is_younger_than_a_week_does_not_count_yet(train: Story) -> None:
