@@ -90,14 +90,15 @@ def judged(answer: httpx2.Response, text: bytes, now: datetime) -> Outcome:
 
 
 def _wait_s(value: str, now: datetime) -> float:
-    """Retry-After: seconds or a date."""
-    if value.strip().isdigit():
-        return float(value[:9])
+    """Retry-After: seconds or a date; 0 for what is neither."""
+    seconds = value.strip()
+    if seconds.isascii() and seconds.isdigit():
+        return float(seconds[:9])
     try:
         at = parsedate_to_datetime(value)
-    except ValueError:
+        return max(0.0, ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds())
+    except (ValueError, OverflowError):
         return 0.0
-    return max(0.0, ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds())
 
 
 def _words(error: Exception) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import msgspec
 
+from missioncontrol.clock import system_clock, utc
 from missioncontrol.errors import NotFound
 from missioncontrol.health.cells import TABLE, TICK, of_channel
 from missioncontrol.health.judging import course
@@ -44,8 +45,9 @@ def courses(
     until = life_end if as_of is None else as_of
     wanted = None if measure is None or measure == ALL else [measure]
     sums = read_sums(engine, known, application, channel, min(until, life_end), [judged.version], wanted)
-    if as_of is None:
-        until = max(_newest(engine, sums), judged.published_at)
+    # Nothing is known of a time without data: neither of the future, nor of one after the last window that arrived.
+    newest = max(_newest(engine, sums), judged.published_at)
+    until = newest if as_of is None else min(as_of, newest)
     found = []
     for name in _told(sums, measure):
         told = course(sums, Subject(application, channel, judged.version, name), until)
@@ -55,13 +57,13 @@ def courses(
 
 
 def _newest(engine: Engine, sums: ChannelSums) -> datetime:
-    """End of the channel's newest window, also of one after what was read."""
+    """End of the channel's newest window, also of one after what was read; windows of the future are none."""
     mine, values = of_channel(sums.application, sums.channel)
-    start = moment_of(sums.until)
+    start, now = moment_of(sums.until), utc(system_clock())
     (row,) = engine.over(
         TABLE,
-        f"SELECT max({TICK}) FROM {{relation}} WHERE {mine} AND window_start >= ?",
-        [*values, start],
+        f"SELECT max({TICK}) FROM {{relation}} WHERE {mine} AND window_start >= ? AND window_start <= ?",
+        [*values, start, now],
         Span(start),
     )
     if row[0] is not None:

@@ -138,14 +138,19 @@ def _named(account: Account) -> bool:
 def _where(account: Account) -> str:
     best = account.explanations[0]
     near = [each for each in account.explanations[1:2] if best.score - each.score < 3]
-    also = f" (or perhaps {users(near[0].where)})" if near else ""
+    also = f" (or perhaps {_those(near[0].where)})" if near else ""
     known = best.low is not None and best.high is not None
     ends = f" (95 % interval {_ends(best.low or 0.0, best.high or 0.0)})" if known else ""
     ratio = times(best.ratio, best.low, best.high)
     rest = f", {times(best.rest)} times elsewhere" if best.rest is not None else ""
     return (
-        f" for {users(best.where)}{also}: {ratio} times what {_predecessors(account)} had there{ends}{rest}"
+        f" for {_those(best.where)}{also}: {ratio} times what {_predecessors(account)} had there{ends}{rest}"
     )
+
+
+def _those(where: dict[str, str]) -> str:
+    said = users(where)
+    return f"users {said}" if said.startswith("in ") else said
 
 
 def _over_all(look: Look) -> str:

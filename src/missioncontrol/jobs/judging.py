@@ -134,7 +134,7 @@ class Judging:
                     reasons = (until, self._named(), self._late(until))
                     if reasons != done:
                         self.turn(until, now)
-                        done = (until, self._named(), self._late(until))
+                        done = reasons  # what changed meanwhile is a reason for another turn
                 except MissionControlError as error:
                     self._fell(error.code, error.message)
                     stop.wait(_LOOK_S)

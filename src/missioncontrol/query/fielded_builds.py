@@ -187,8 +187,12 @@ def whole_span(spans: Sequence[BuildSpan]) -> Span:
     return Span(_instant(first), _instant(last))
 
 
+_LAST_S = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
+"""No calendar goes on much longer, and imported rows may be of any time."""
+
+
 def _instant(since_epoch_us: int) -> datetime:
-    return datetime.fromtimestamp(since_epoch_us // 1_000_000, UTC)
+    return datetime.fromtimestamp(min(max(since_epoch_us // 1_000_000, 0), _LAST_S), UTC)
 
 
 def _key(build: Build) -> tuple[str, str, str | None]:

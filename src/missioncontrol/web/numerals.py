@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 
 NOTHING = "–"
@@ -9,7 +10,7 @@ NOTHING = "–"
 
 def amount(value: float | None) -> str:
     """`1,234`, `12.5`, `0.034`: three significant digits below 100, whole numbers above."""
-    if value is None:
+    if value is None or not math.isfinite(value):
         return NOTHING
     if value == int(value) or abs(value) >= 100:
         return f"{value:,.0f}"
@@ -18,7 +19,7 @@ def amount(value: float | None) -> str:
 
 def rate(value: float | None) -> str:
     """Two decimals below 100, so that a column of rates lines up."""
-    if value is None:
+    if value is None or not math.isfinite(value):
         return NOTHING
     return f"{value:,.2f}" if abs(value) < 100 else f"{value:,.0f}"
 

@@ -200,10 +200,9 @@ def _moments(course: Course, path: str, as_of: datetime | None) -> Moments:
     """Where one can go in time: an hour back and forth to 48 h of age, then a day."""
     look, published = course.account.look, course.account.published_at
     step = timedelta(hours=1) if look.age_hours <= 48 else timedelta(days=1)
-    earlier = look.as_of - step
     since = look.since
     return Moments(
-        earlier=_at(path, earlier) if earlier > published else "",
+        earlier=_at(path, look.as_of - step) if look.as_of > published + step else "",
         later=_at(path, look.as_of + step) if as_of else "",
         alarm=_at(path, since) if since and since != look.as_of else "",
         newest=path if as_of else "",
