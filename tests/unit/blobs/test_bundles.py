@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from missioncontrol.errors import NotFound, StorageError, StorageFull
 
 NOW = datetime(2026, 11, 26, 23, 59, tzinfo=UTC)
 DUMP = os.urandom(150_000)
+HEAD_BYTES = 16
 
 
 def stored(blobs: ReportBlobs, count: int, dump: bytes = DUMP) -> list[str]:
@@ -118,6 +120,43 @@ def test_two_that_delete_at_once_leave_nothing(tmp_path: Path) -> None:
     assert files(tmp_path) == []
 
 
+def test_a_deletion_that_was_stopped_half_way_is_ended_by_the_next(tmp_path: Path) -> None:
+    blobs = ReportBlobs(tmp_path)
+    ids = stored(blobs, 2)
+    [bundle] = files(tmp_path)
+    whole = bundle.read_bytes()
+    key = dump_key(ids[0], MINIDUMP)
+    marked = bytearray(whole)
+    marked[HEAD_BYTES] = 0  # killed after the note, before the hole
+    bundle.write_bytes(marked)
+    assert not blobs.exists(key) and blobs.exists(raw_key(ids[0]))
+    assert list(blobs.list_of_crash(ids[0], dump_key(ids[0], ""))) == [key], "a deletion looks for it again"
+    assert not blobs.delete(key), "it was gone"
+    assert bundle.read_bytes().count(DUMP) == 1, "and its bytes are now"
+    marked[HEAD_BYTES : HEAD_BYTES + 4] = bytes(4)  # killed after the last note, before the file went
+    bundle.write_bytes(marked)
+    assert list(blobs.list("dump/")) == []
+    assert files(tmp_path) == []
+
+
+def test_a_failing_hole_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blobs = ReportBlobs(tmp_path)
+    ids = stored(blobs, 2)
+    [bundle] = files(tmp_path)
+    key = dump_key(ids[0], MINIDUMP)
+
+    def broken(*_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("missioncontrol.blobs.bundle._punch", broken)
+        with pytest.raises(StorageError):
+            blobs.delete(key)
+    assert bundle.read_bytes().count(DUMP) == 2
+    blobs.delete(key)
+    assert bundle.read_bytes().count(DUMP) == 1
+
+
 def test_bytes_that_changed_are_told_and_lost_ones_are_gone(tmp_path: Path) -> None:
     blobs = ReportBlobs(tmp_path)
     [crash_id] = stored(blobs, 1)
@@ -135,6 +174,26 @@ def test_bytes_that_changed_are_told_and_lost_ones_are_gone(tmp_path: Path) -> N
         bundle.write_bytes(broken)
         with pytest.raises(StorageError):
             blobs.get(raw_key(crash_id))
+
+
+def test_a_bundle_that_the_disk_does_not_give_is_unreadable_and_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs = ReportBlobs(tmp_path)
+    ids = [stored(blobs, 1)[0] for _ in range(2)]
+    bad = (tmp_path / bundle_key(ids[0])).stat().st_ino
+    pread = os.pread
+
+    def failing(descriptor: int, size_bytes: int, at: int) -> bytes:
+        if os.fstat(descriptor).st_ino == bad:
+            raise OSError(errno.EIO, "Input/output error")
+        return pread(descriptor, size_bytes, at)
+
+    monkeypatch.setattr(os, "pread", failing)
+    with pytest.raises(StorageError) as failed:
+        blobs.get(raw_key(ids[0]))
+    assert failed.value.code == "blobs_unreadable"
+    assert list(blobs.list("raw_crash/")) == [raw_key(ids[1])]
 
 
 def test_a_large_index_and_empty_objects(tmp_path: Path) -> None:
