@@ -31,7 +31,7 @@ from missioncontrol.blobs.crash_keys import (
 from missioncontrol.blobs.protocol import Draft
 from missioncontrol.blobs.report_blobs import ReportBlobs
 from missioncontrol.errors import StorageFull
-from missioncontrol.ingest.crash.drafts import Memory, ReportDraft
+from missioncontrol.ingest.crash.drafts import SMALL_BYTES, Memory, ReportDraft
 from missioncontrol.ingest.crash.reasons import UUID_TAKEN, CrashRefused
 from missioncontrol.ingest.crash.report import Report
 from missioncontrol.state.crash_jobs import Upload
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from missioncontrol.state.crash_queue import CrashQueue
 
 _MOST_AT_ONCE = 64
+_MOST_BYTES_AT_ONCE = 32 << 20
+"""Of files in memory and annotations; a group ends with the report that brings it so far."""
 RawCrash = dict[str, Any]
 
 
@@ -119,13 +121,14 @@ class CrashStore:
 
     def _run(self) -> None:
         while (first := self._jobs.get()) is not None:
-            jobs, ended = [first], False
-            while len(jobs) < _MOST_AT_ONCE and not self._jobs.empty():
+            jobs, ended, size_bytes = [first], False, _size_bytes(first)
+            while len(jobs) < _MOST_AT_ONCE and size_bytes < _MOST_BYTES_AT_ONCE and not self._jobs.empty():
                 job = self._jobs.get()
                 if job is None:
                     ended = True
                     break
                 jobs.append(job)
+                size_bytes += _size_bytes(job)
             self._store_together(jobs)
             if ended:
                 return
@@ -186,16 +189,18 @@ class CrashStore:
         unnamed = [job for job in jobs if not job.chosen]
         for job, crash_id in zip(unnamed, self._new_ids(now, len(unnamed)), strict=True):
             job.crash_id = crash_id
-        small: list[_Job] = []
+        small: list[Object] = []
         large: list[_Job] = []
         for job in jobs:
-            is_small = len(job.in_memory) == len(job.report.files)
-            (small if is_small and not job.chosen else large).append(job)
+            objects = _objects(job)
+            if objects is None:
+                large.append(job)
+            else:
+                small += objects
         if large:
             self._store_each(large)
         if small:
-            objects = [each for job in small for each in _objects(job)]
-            self._blobs.put_together(bundle_key(small[0].crash_id), objects)
+            self._blobs.put_together(bundle_key(unnamed[0].crash_id), small)
         accepted = self._queue().accept([Upload(job.identity, job.crash_id) for job in jobs], now)
         return dict(zip((job.identity for job in jobs), accepted, strict=True))
 
@@ -248,9 +253,21 @@ def _settle(settled: Sequence[tuple[asyncio.Future[Stored], Stored | BaseExcepti
             future.set_result(result)
 
 
-def _objects(job: _Job) -> list[Object]:
+def _size_bytes(job: _Job) -> int:
+    """What it holds in memory, about."""
+    texts = sum(len(name) + len(value) for name, value in job.report.annotations.items())
+    return texts + sum(map(len, job.in_memory.values()))
+
+
+def _objects(job: _Job) -> list[Object] | None:
+    """What goes into a bundle; None when it has files of its own: it brought its id, or something is not small."""
+    if job.chosen or len(job.in_memory) != len(job.report.files):
+        return None
+    raw = _raw_bytes(job)
+    if len(raw) > SMALL_BYTES:  # written by itself it is in memory by itself
+        return None
     dumps = [Object(dump_key(job.crash_id, name), data) for name, data in job.in_memory.items()]
-    return [*dumps, Object(raw_key(job.crash_id), _raw_bytes(job))]
+    return [*dumps, Object(raw_key(job.crash_id), raw)]
 
 
 def _raw_bytes(job: _Job) -> bytes:

@@ -15,7 +15,7 @@ from missioncontrol.blobs.report_blobs import ReportBlobs
 from missioncontrol.ingest.crash.drafts import SMALL_BYTES
 from missioncontrol.ingest.crash.reasons import CrashRefused
 from missioncontrol.ingest.crash.report import Report, UploadedFile
-from missioncontrol.ingest.crash.store import CrashStore, Stored
+from missioncontrol.ingest.crash.store import CrashStore, Stored, _Job
 from missioncontrol.state.crash_queue import CrashQueue
 from missioncontrol.state.database import Database
 
@@ -85,6 +85,26 @@ def test_small_reports_share_a_file_others_have_their_own(collected: Collected) 
         assert collected.queue.entry(result.crash_id, NOW) is not None
     assert isinstance(found[3], Stored) and found[3].crash_id == CHOSEN
     assert list((collected.folder / "blobs" / "drafts").iterdir()) == []
+
+
+def test_many_annotations_have_a_file_of_their_own_and_end_a_group(collected: Collected) -> None:
+    texts = ["\x01" * (SMALL_BYTES // 4), "a" * (SMALL_BYTES // 4)]  # one of them grows sixfold in JSON
+    found = collected.stored([(collected.report(text, b"dump"), None) for text in texts])
+    assert collected.files() == ["dump", "raw_crash", BUNDLES]
+    for text, result in zip(texts, found, strict=True):
+        assert isinstance(result, Stored)
+        assert read_raw_crash(collected.blobs, result.crash_id)["mark"] == text
+    large = [(collected.report(f"{n}" + "b" * (20 << 20), b""), None) for n in range(3)]
+    groups = []
+    together = collected.store._store_together
+
+    def counted(jobs: Sequence[_Job]) -> None:
+        groups.append(len(jobs))
+        together(jobs)
+
+    collected.store._store_together = counted  # type: ignore[method-assign]
+    assert all(isinstance(result, Stored) for result in collected.stored(large))
+    assert groups == [2, 1]
 
 
 def test_copies_have_the_first_ones_id_and_leave_nothing(collected: Collected) -> None:
