@@ -174,6 +174,12 @@ class CrashQueue:
         with self._database.engine().begin() as connection:
             connection.execute(sa.update(crash_uploads).where(made_it).values(received_at=now))
 
+    def was_deleted(self, crash_id: str) -> bool:
+        """Whether somebody deleted this crash, or asked for it."""
+        query = sa.select(sa.literal(1)).where(crash_deletions.c.crash_id == crash_id)
+        with self._database.engine().connect() as connection:
+            return connection.execute(query).first() is not None
+
     def place(self, crash_id: str) -> int | None:
         """How many are before it; None when it is not in the queue or was set aside."""
         with self._database.engine().connect() as connection:

@@ -30,7 +30,7 @@ from missioncontrol.blobs.crash_keys import (
 )
 from missioncontrol.blobs.protocol import Draft
 from missioncontrol.blobs.report_blobs import ReportBlobs
-from missioncontrol.errors import StorageFull
+from missioncontrol.errors import NotFound, StorageFull
 from missioncontrol.ingest.crash.drafts import SMALL_BYTES, Memory, ReportDraft
 from missioncontrol.ingest.crash.reasons import UUID_TAKEN, CrashRefused
 from missioncontrol.ingest.crash.report import Report
@@ -53,6 +53,16 @@ class Stored(msgspec.Struct, frozen=True):
     """It was known before; the id is that of the first copy."""
 
 
+class _NotedMetadata(msgspec.Struct, frozen=True):
+    identity: str = ""
+
+
+class _Noted(msgspec.Struct, frozen=True):
+    """What a raw crash says of the report that it was made of."""
+
+    metadata: _NotedMetadata = _NotedMetadata()
+
+
 class _Job(msgspec.Struct):
     report: Report
     identity: bytes
@@ -64,6 +74,8 @@ class _Job(msgspec.Struct):
     done: asyncio.Future[Stored]
     in_memory: dict[str, bytearray]
     """Files that were small, held here: whoever sent the report may be given up before it is stored."""
+    there: bool = False
+    """It brought its id, and was stored and not queued before."""
 
 
 class CrashStore:
@@ -88,7 +100,7 @@ class CrashStore:
 
     def is_taken(self, crash_id: str, identity: bytes) -> bool:
         """Whether the id is that of another report than this one."""
-        return self._blobs.exists(raw_key(crash_id)) and identity not in self._queue().known([identity])
+        return identity not in self._queue().known([identity]) and self._is_others(crash_id, identity)
 
     def is_known(self, identity: bytes) -> bool:
         """Whether the report is a resend of one that is stored."""
@@ -178,10 +190,26 @@ class CrashStore:
         for identity, job in new.items():
             if not job.chosen:
                 continue
-            if job.crash_id in ids or self._blobs.exists(raw_key(job.crash_id)):
+            if job.crash_id in ids or self._is_others(job.crash_id, identity):
                 taken.add(identity)
             ids.add(job.crash_id)
+            job.there = self._blobs.exists(raw_key(job.crash_id))
         return taken
+
+    def _is_others(self, crash_id: str, identity: bytes) -> bool:
+        """Whether an id cannot be had by a report that is not known: another one's, processed or deleted.
+
+        A report that was stored and never queued is still its client's, who was told to send it again.
+        """
+        if self._blobs.exists(processed_key(crash_id)) or self._queue().was_deleted(crash_id):
+            return True
+        try:
+            raw = msgspec.json.decode(self._blobs.get(raw_key(crash_id)), type=_Noted)
+        except NotFound:
+            return False
+        except msgspec.DecodeError:
+            return True
+        return raw.metadata.identity != identity.hex()
 
     def _stored_new(self, new: Mapping[bytes, _Job]) -> dict[bytes, str]:
         """Crash ids by identity."""
@@ -236,8 +264,8 @@ class CrashStore:
         return self._blobs.draft(dump_key(self.new_id(), name))
 
     def _delete(self, job: _Job) -> None:
-        if not job.crash_id:
-            return  # it did not come so far
+        if not job.crash_id or job.there:
+            return  # it did not come so far, or was there before
         self._blobs.delete(raw_key(job.crash_id))
         for file in job.report.files:
             self._blobs.delete(dump_key(job.crash_id, file.name))
