@@ -18,12 +18,12 @@ from typing import Any
 
 import msgspec
 
-from missioncontrol.blobs.crash_keys import day_of, dump_key, new_crash_id, raw_key
+from missioncontrol.blobs.crash_keys import day_of, dump_key, new_crash_id, processed_key, raw_key
 from missioncontrol.blobs.protocol import Blobs, Draft
 from missioncontrol.crashes.crash_folders import FoundCrash, find_crashes
 from missioncontrol.errors import BadRequest
 from missioncontrol.state.crash_deletions import CrashDeletions
-from missioncontrol.state.crash_jobs import Upload
+from missioncontrol.state.crash_jobs import USUAL, Upload
 from missioncontrol.state.crash_queue import CrashQueue
 
 _AT_ONCE = 32
@@ -109,15 +109,26 @@ class CrashImport:
         for identity, each in ready.items():
             if each.upload.crash_id in gone:
                 report.deleted += 1
-            elif identity in known or self._blobs.exists(raw_key(each.upload.crash_id)):
+            elif identity in known:
                 report.known += 1
+            elif self._blobs.exists(raw_key(each.upload.crash_id)):
+                report.known += 1
+                self._queue_forgotten(each.upload.crash_id)
             else:
                 new.append(each)
         if new:
-            self._store(new)
-            report.imported += len(new)
+            stored = self._store(new)
+            report.imported += stored
+            report.known += len(new) - stored
 
-    def _store(self, new: Sequence[_Prepared]) -> None:
+    def _queue_forgotten(self, crash_id: str) -> None:
+        """Queue what is stored, if whoever stored it was stopped before that."""
+        now = self._now()
+        if not self._blobs.exists(processed_key(crash_id)) and self._queue.entry(crash_id, now) is None:
+            self._queue.want([crash_id], USUAL, now)
+
+    def _store(self, new: Sequence[_Prepared]) -> int:
+        """How many of them are new: another process may have been first."""
         drafts: list[Draft] = []
         try:
             for each in new:
@@ -139,7 +150,15 @@ class CrashImport:
         finally:
             for draft in drafts:
                 draft.discard()
-        self._queue.accept([each.upload for each in new], self._now())
+        accepted = self._queue.accept([each.upload for each in new], self._now())
+        others = [each for each, id in zip(new, accepted, strict=True) if id != each.upload.crash_id]
+        for each in others:
+            for key in (
+                raw_key(each.upload.crash_id),
+                *(dump_key(each.upload.crash_id, n) for n in each.dumps),
+            ):
+                self._blobs.delete(key)
+        return len(new) - len(others)
 
 
 def _prepared(found: FoundCrash, now: datetime) -> _Prepared:
