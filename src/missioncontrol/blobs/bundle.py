@@ -4,7 +4,7 @@ To make a file costs more than to fill it, so what arrives together is stored to
 lies and has a byte for each that tells whether it is still there; nothing else of it ever changes. An object that is
 deleted leaves a hole, and the last one takes the file with it.
 
-Layout: magic, number of objects and bytes of the index (little endian), a state byte for each object, the index
+Layout: magic, number of objects, bytes and CRC-32 of the index (little endian), a state byte for each object, the index
 (MessagePack), the objects. Never decides what belongs together.
 """
 
@@ -22,7 +22,7 @@ from isal import isal_zlib
 
 from missioncontrol.errors import StorageError
 
-_HEAD = struct.Struct("<8sII")
+_HEAD = struct.Struct("<8sIII")
 _MAGIC = b"mcbundl1"
 _THERE, _GONE = b"\1", b"\0"
 _FIRST_READ_BYTES = 32 * 1024
@@ -53,7 +53,9 @@ def bundled(objects: Sequence[Object]) -> list[bytes | bytearray]:
         entries.append(_Entry(each.key, at, len(each.data), isal_zlib.crc32(each.data)))
         at += len(each.data)
     index = msgspec.msgpack.encode(entries)
-    head = _HEAD.pack(_MAGIC, len(entries), len(index)) + _THERE * len(entries) + index
+    head = (
+        _HEAD.pack(_MAGIC, len(entries), len(index), isal_zlib.crc32(index)) + _THERE * len(entries) + index
+    )
     return [head, *(each.data for each in objects)]
 
 
@@ -98,12 +100,14 @@ class Bundle:
             return None
         number, entry = found
         with _reading(key):
+            if self._objects_at + entry.at + entry.size_bytes > os.fstat(self._descriptor).st_size:
+                raise StorageError("blobs_unreadable", f"{key}: the file ends before it does.")
             data = _read(self._descriptor, entry.size_bytes, self._objects_at + entry.at)
             # Whoever deletes says so first: what was still there after it was read was whole.
             if os.pread(self._descriptor, 1, self._states_at + number) != _THERE:
                 return None
         if isal_zlib.crc32(data) != entry.crc:
-            if not data.strip(b"\0"):
+            if len(data) == entry.size_bytes and not data.strip(b"\0"):
                 return None  # deleted, and a loss of power forgot the state
             raise StorageError("blobs_unreadable", f"{key}: its bytes are not what was written.")
         return data
@@ -140,14 +144,18 @@ class Bundle:
     def _read_index(self) -> tuple[int, list[_Entry], bytes, int]:
         start = os.pread(self._descriptor, _FIRST_READ_BYTES, 0)
         try:
-            magic, count, index_bytes = _HEAD.unpack_from(start)
+            magic, count, index_bytes, crc = _HEAD.unpack_from(start)
             states_at, index_at = _HEAD.size, _HEAD.size + count
             end = index_at + index_bytes
             if magic != _MAGIC or end > _MOST_INDEX_BYTES:
                 raise ValueError(magic)
             if end > len(start):
                 start = _read(self._descriptor, end, 0)
+            if isal_zlib.crc32(start[index_at:end]) != crc:
+                raise ValueError(crc)
             entries = msgspec.msgpack.decode(start[index_at:end], type=list[_Entry])
+            if len(entries) != count:
+                raise ValueError(count)
         except (ValueError, struct.error):  # msgspec's errors are ValueErrors
             raise StorageError("blobs_unreadable", f"{self._file.name} is no bundle of objects.") from None
         return states_at, entries, start[states_at:index_at], end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.support.disk import fill, small_disk
 
-from missioncontrol.blobs.bundle import Bundle, Object
+from missioncontrol.blobs.bundle import Bundle, Object, bundled
 from missioncontrol.blobs.crash_keys import (
     MINIDUMP,
     bundle_key,
@@ -29,7 +30,8 @@ from missioncontrol.errors import NotFound, StorageError, StorageFull
 
 NOW = datetime(2026, 11, 26, 23, 59, tzinfo=UTC)
 DUMP = os.urandom(150_000)
-HEAD_BYTES = 16
+HEAD = struct.Struct("<8sIII")
+HEAD_BYTES = HEAD.size
 
 
 def stored(blobs: ReportBlobs, count: int, dump: bytes = DUMP) -> list[str]:
@@ -170,10 +172,33 @@ def test_bytes_that_changed_are_told_and_lost_ones_are_gone(tmp_path: Path) -> N
     bundle.write_bytes(whole[:at] + bytes(len(DUMP)) + whole[at + len(DUMP) :])
     with pytest.raises(NotFound):  # the hole of a deletion reached the disk, and its note did not
         blobs.get(dump_key(crash_id, MINIDUMP))
-    for broken in (b"", b"mcbundl1", whole[:40], b"x" * 1000):
+    changed_index = whole[: HEAD_BYTES + 9] + bytes([whole[HEAD_BYTES + 9] ^ 1]) + whole[HEAD_BYTES + 10 :]
+    for broken in (b"", b"mcbundl1", whole[:40], b"x" * 1000, changed_index):
         bundle.write_bytes(broken)
         with pytest.raises(StorageError):
             blobs.get(raw_key(crash_id))
+
+
+def test_what_is_cut_off_is_damaged_and_not_deleted(tmp_path: Path) -> None:
+    blobs = ReportBlobs(tmp_path)
+    ids = new_crash_ids(NOW, 2)
+    blobs.put_together(bundle_key(ids[0]), [Object(raw_key(i), i.encode()) for i in ids])
+    [bundle] = files(tmp_path)
+    for left_bytes in (20, len(ids[1])):
+        os.truncate(bundle, bundle.stat().st_size - left_bytes)
+        with pytest.raises(StorageError):
+            blobs.get(raw_key(ids[1]))
+        assert blobs.exists(raw_key(ids[1]))
+
+
+def test_an_index_that_names_other_numbers_of_objects_is_none(tmp_path: Path) -> None:
+    [crash_id] = new_crash_ids(NOW, 1)
+    [head, data] = bundled([Object(raw_key(crash_id), b"{}")])
+    two = HEAD.pack(*(n if at != 1 else 2 for at, n in enumerate(HEAD.unpack_from(head))))
+    file = tmp_path / "bundle"
+    file.write_bytes(two + b"\1" + head[HEAD_BYTES:] + data)
+    with pytest.raises(StorageError):
+        Bundle(file)
 
 
 def test_a_bundle_that_the_disk_does_not_give_is_unreadable_and_passed_over(
