@@ -7,10 +7,11 @@ deleted. Another one gets an id of now, and is known by its content. What is ann
 from __future__ import annotations
 
 import hashlib
+import io
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ import msgspec
 
 from missioncontrol.blobs.crash_keys import day_of, dump_key, new_crash_id, processed_key, raw_key
 from missioncontrol.blobs.protocol import Blobs, Draft
-from missioncontrol.crashes.crash_folders import FoundCrash, find_crashes
+from missioncontrol.crashes.crash_folders import BundledFile, FoundCrash, find_crashes
 from missioncontrol.errors import BadRequest
 from missioncontrol.state.crash_deletions import CrashDeletions
 from missioncontrol.state.crash_jobs import USUAL, Upload
@@ -53,7 +54,7 @@ class CrashImportReport(msgspec.Struct):
 class _Prepared(msgspec.Struct):
     upload: Upload
     raw: dict[str, Any]
-    dumps: dict[str, Path]
+    dumps: Mapping[str, Path | BundledFile]
 
 
 class CrashImport:
@@ -163,9 +164,11 @@ class CrashImport:
 
 def _prepared(found: FoundCrash, now: datetime) -> _Prepared:
     """Raises `ValueError` and `OSError` for what cannot be read."""
-    if found.annotations.stat().st_size > _LARGEST_RAW_BYTES:
+    with _open(found.annotations) as opened:
+        text = opened.read(_LARGEST_RAW_BYTES + 1)
+    if len(text) > _LARGEST_RAW_BYTES:
         raise ValueError(f"more than {_LARGEST_RAW_BYTES >> 20} MiB of annotations")
-    raw = _annotations(found.annotations.read_bytes())
+    raw = _annotations(text)
     if found.crash_id is not None:
         raw["uuid"] = found.crash_id
         if not isinstance(raw.get("submitted_timestamp"), str):
@@ -175,7 +178,7 @@ def _prepared(found: FoundCrash, now: datetime) -> _Prepared:
         return _Prepared(Upload(identity, found.crash_id), raw, found.dumps)
     digest = hashlib.sha256(msgspec.json.encode(raw, order="sorted"))
     for name, file in sorted(found.dumps.items()):
-        with file.open("rb") as opened:
+        with _open(file) as opened:
             digest.update(name.encode() + hashlib.file_digest(opened, "sha256").digest())
     crash_id = new_crash_id(now)
     raw |= {"uuid": crash_id, "submitted_timestamp": now.isoformat()}
@@ -195,10 +198,14 @@ def _annotations(text: bytes) -> dict[str, Any]:
     return {key.strip(): value.replace("\\n", "\n").replace("\\\\", "\\") for key, _, value in pairs}
 
 
-def _copy(file: Path, draft: Draft) -> str:
+def _open(file: Path | BundledFile) -> io.BufferedReader | io.BytesIO:
+    return file.open("rb") if isinstance(file, Path) else io.BytesIO(file.data())
+
+
+def _copy(file: Path | BundledFile, draft: Draft) -> str:
     """SHA-256 of what was copied."""
     digest = hashlib.sha256()
-    with file.open("rb") as opened:
+    with _open(file) as opened:
         while chunk := opened.read(_CHUNK_BYTES):
             digest.update(chunk)
             draft.write(chunk)

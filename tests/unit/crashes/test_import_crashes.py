@@ -11,7 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from missioncontrol.blobs.crash_keys import MINIDUMP, day_of, dump_key, processed_key, raw_key
+from missioncontrol.blobs.bundle import Object
+from missioncontrol.blobs.crash_keys import (
+    MINIDUMP,
+    bundle_key,
+    day_of,
+    dump_key,
+    new_crash_ids,
+    processed_key,
+    raw_key,
+)
+from missioncontrol.blobs.report_blobs import ReportBlobs
 from missioncontrol.config import load_config
 from missioncontrol.errors import BadRequest, StorageError
 from missioncontrol.services import Services
@@ -75,6 +85,22 @@ def test_other_ways_to_lay_out_the_parts(services: Services, tmp_path: Path, nam
     write(tmp_path / "in" / names[1], b"MDMP main")
     assert counts(services, tmp_path / "in") == (1, 0, 0, 0)
     assert services.blobs.get(dump_key(OLD, MINIDUMP)) == b"MDMP main"
+
+
+def test_reports_that_share_a_file_in_another_installation(services: Services, tmp_path: Path) -> None:
+    other = ReportBlobs(tmp_path / "other/blobs")
+    ids = new_crash_ids(datetime(2026, 10, 1, tzinfo=UTC), 3)
+    objects = [Object(raw_key(i), json.dumps({**RAW, "mark": i}).encode()) for i in ids]
+    objects += [Object(dump_key(i, MINIDUMP), i.encode()) for i in ids]
+    other.put_together(bundle_key(ids[0]), objects)
+    other.delete(raw_key(ids[2]))
+    write(tmp_path / "other/blobs" / bundle_key(new_crash_ids(datetime(2026, 10, 2, tzinfo=UTC), 1)[0]), b"x")
+    assert counts(services, tmp_path / "other") == (2, 0, 0, 1)
+    assert counts(services, tmp_path / "other") == (0, 2, 0, 1)
+    for crash_id in ids[:2]:
+        assert stored(services, crash_id)["mark"] == crash_id
+        assert services.blobs.get(dump_key(crash_id, MINIDUMP)) == crash_id.encode()
+    assert not services.blobs.exists(raw_key(ids[2]))
 
 
 @pytest.mark.parametrize(
