@@ -10,6 +10,7 @@ is told to send it again.
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +44,8 @@ _MOST_AT_ONCE = 64
 _MOST_BYTES_AT_ONCE = 32 << 20
 """Of files in memory and annotations; a group ends with the report that brings it so far."""
 RawCrash = dict[str, Any]
+
+_logger = logging.getLogger(__name__)
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -154,10 +157,18 @@ class CrashStore:
             asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Stored], Stored | BaseException]]
         ] = {}
         for job, result in zip(jobs, results, strict=True):
-            job.report.discard()
+            try:
+                job.report.discard()
+            except (
+                Exception
+            ):  # a draft is left over, and whoever sent the report shall hear of it all the same
+                _logger.exception("files of a crash report cannot be given up")
             told.setdefault(job.done.get_loop(), []).append((job.done, result))
         for loop, settled in told.items():
-            loop.call_soon_threadsafe(_settle, settled)
+            try:
+                loop.call_soon_threadsafe(_settle, settled)
+            except RuntimeError:  # the loop is closed, and nobody waits any more
+                _logger.exception("nobody waits for %d crash reports", len(settled))
 
     def _stored(self, jobs: Sequence[_Job]) -> list[Stored | BaseException]:
         known = self._queue().known([job.identity for job in jobs])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from missioncontrol.blobs.crash_keys import BUNDLES, MINIDUMP, dump_key, new_cra
 from missioncontrol.blobs.crash_objects import read_raw_crash
 from missioncontrol.blobs.report_blobs import ReportBlobs
 from missioncontrol.errors import StorageError, StorageFull
-from missioncontrol.ingest.crash.drafts import SMALL_BYTES
+from missioncontrol.ingest.crash.drafts import SMALL_BYTES, ReportDraft
 from missioncontrol.ingest.crash.reasons import CrashRefused
 from missioncontrol.ingest.crash.report import Report, UploadedFile
 from missioncontrol.ingest.crash.store import CrashStore, Stored, _Job
@@ -185,3 +186,23 @@ def test_a_large_report_that_is_given_up_is_not_queued(collected: Collected) -> 
     assert isinstance(result, Exception)
     assert collected.queue.backlog(NOW).waiting == 0
     assert list(collected.blobs.list("raw_crash/")) == []
+
+
+def test_what_cannot_be_given_up_or_told_ends_nothing(
+    collected: Collected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: ReportDraft) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    closed = asyncio.new_event_loop()
+    unheard = closed.create_future()
+    closed.close()
+    report = collected.report("unheard", b"dump")
+    with monkeypatch.context() as patched:
+        patched.setattr(ReportDraft, "discard", failing)
+        collected.store._jobs.put(
+            _Job(report, report.identity(), False, "", {}, unheard, {MINIDUMP: bytearray()})
+        )
+        [result] = collected.stored([(collected.report("a", b"dump"), None)])
+    assert isinstance(result, Stored)
+    assert collected.queue.backlog(NOW).waiting == 2
