@@ -141,6 +141,23 @@ def test_a_deletion_that_was_stopped_half_way_is_ended_by_the_next(tmp_path: Pat
     assert files(tmp_path) == []
 
 
+def test_a_deletion_goes_through_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blobs = ReportBlobs(tmp_path)
+    ids = stored(blobs, 2)
+    [bundle] = files(tmp_path)
+    flushed: list[tuple[int, int]] = []
+    flush = os.fdatasync
+
+    def noted(descriptor: int) -> None:
+        whole = bundle.read_bytes()
+        flushed.append((whole[HEAD_BYTES], whole.count(DUMP)))
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", noted)
+    blobs.delete(dump_key(ids[0], MINIDUMP))
+    assert flushed == [(0, 1)], "with the note and the hole"
+
+
 def test_a_failing_hole_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blobs = ReportBlobs(tmp_path)
     ids = stored(blobs, 2)
