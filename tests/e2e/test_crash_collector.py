@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ import httpx
 import pytest
 from tests.support.crash_reports import ANNOTATIONS, BOUNDARY, multipart, part, report, send, send_bytes
 from tests.support.server import RunningServer, running_server
+
+from missioncontrol.blobs.crash_keys import processed_key
+from missioncontrol.config import load_config
+from missioncontrol.services import Services
 
 DUMP = b"MDMP" + bytes(range(256)) * 600
 CRASH_ID = re.compile(r"CrashID=bp-([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{5}0\d{6})\n")
@@ -211,6 +216,17 @@ def test_a_token_may_bring_a_crash_id(tmp_path: Path) -> None:
             headers={"authorization": f"Bearer {other['token']}"},
         )
         assert found.content == DUMP
+
+        services = Services(load_config(server.data))
+        queue = services.crash_queue
+        server.wait_until(lambda: queue.entry(chosen, datetime.now(UTC)) is None, 60.0)
+        queue.forget_uploads(datetime.now(UTC) + timedelta(hours=1))
+        assert bring(chosen, made["token"]).text == "Discarded=uuid_taken", "it is processed"
+        services.blobs.delete(processed_key(chosen))  # now it is as if it had been stored and never queued
+        assert bring(chosen, made["token"], n="other").text == "Discarded=uuid_taken"
+        assert crash_id(bring(chosen, made["token"])) == chosen
+        server.wait_until(lambda: services.blobs.exists(processed_key(chosen)), 60.0)
+        services.close()
 
         for digit in "0123":  # several that bring the same id at once: one is taken and stays as it is
             wanted = f"de1bb258-cbbf-4589-a673-34f81{digit}261126"

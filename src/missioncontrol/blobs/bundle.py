@@ -4,7 +4,7 @@ To make a file costs more than to fill it, so what arrives together is stored to
 lies and has a byte for each that tells whether it is still there; nothing else of it ever changes. An object that is
 deleted leaves a hole, and the last one takes the file with it.
 
-Layout: magic, number of objects and bytes of the index (little endian), a state byte for each object, the index
+Layout: magic, number of objects, bytes and CRC-32 of the index (little endian), a state byte for each object, the index
 (MessagePack), the objects. Never decides what belongs together.
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -22,7 +22,7 @@ from isal import isal_zlib
 
 from missioncontrol.errors import StorageError
 
-_HEAD = struct.Struct("<8sII")
+_HEAD = struct.Struct("<8sIII")
 _MAGIC = b"mcbundl1"
 _THERE, _GONE = b"\1", b"\0"
 _FIRST_READ_BYTES = 32 * 1024
@@ -53,7 +53,9 @@ def bundled(objects: Sequence[Object]) -> list[bytes | bytearray]:
         entries.append(_Entry(each.key, at, len(each.data), isal_zlib.crc32(each.data)))
         at += len(each.data)
     index = msgspec.msgpack.encode(entries)
-    head = _HEAD.pack(_MAGIC, len(entries), len(index)) + _THERE * len(entries) + index
+    head = (
+        _HEAD.pack(_MAGIC, len(entries), len(index), isal_zlib.crc32(index)) + _THERE * len(entries) + index
+    )
     return [head, *(each.data for each in objects)]
 
 
@@ -61,11 +63,13 @@ class Bundle:
     """A bundle that is open. Safe with other processes and threads on the same file."""
 
     def __init__(self, file: Path, change: bool = False) -> None:
-        """Raises `FileNotFoundError`, and `StorageError` when it is no bundle."""
+        """Raises `FileNotFoundError`, `StorageError` when it is no bundle or unreadable, `OSError` to change it."""
         self._file = file
-        self._descriptor = os.open(file, (os.O_RDWR if change else os.O_RDONLY) | os.O_CLOEXEC)
+        with nullcontext() if change else _reading(file.name):
+            self._descriptor = os.open(file, (os.O_RDWR if change else os.O_RDONLY) | os.O_CLOEXEC)
         try:
-            self._states_at, self._entries, self._states, self._objects_at = self._read_index()
+            with _reading(file.name):
+                self._states_at, self._entries, self._states, self._objects_at = self._read_index()
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -78,9 +82,11 @@ class Bundle:
 
     def keys(self) -> Iterator[str]:
         """What is still there."""
-        for number, entry in enumerate(self._entries):
-            if self._states[number : number + 1] == _THERE:
-                yield entry.key
+        return (entry.key for number, entry in enumerate(self._entries) if self._is_there(number))
+
+    def all_keys(self) -> Iterator[str]:
+        """What is there or once was."""
+        return (entry.key for entry in self._entries)
 
     def size_bytes(self, key: str) -> int | None:
         """Bytes of an object; None when it is not there."""
@@ -93,51 +99,77 @@ class Bundle:
         if found is None:
             return None
         number, entry = found
-        data = _read(self._descriptor, entry.size_bytes, self._objects_at + entry.at)
-        # Whoever deletes says so first: what was still there after it was read was whole.
-        if os.pread(self._descriptor, 1, self._states_at + number) != _THERE:
-            return None
+        with _reading(key):
+            if self._objects_at + entry.at + entry.size_bytes > os.fstat(self._descriptor).st_size:
+                raise StorageError("blobs_unreadable", f"{key}: the file ends before it does.")
+            data = _read(self._descriptor, entry.size_bytes, self._objects_at + entry.at)
+            # Whoever deletes says so first: what was still there after it was read was whole.
+            if os.pread(self._descriptor, 1, self._states_at + number) != _THERE:
+                return None
         if isal_zlib.crc32(data) != entry.crc:
-            if not data.strip(b"\0"):
+            if len(data) == entry.size_bytes and not data.strip(b"\0"):
                 return None  # deleted, and a loss of power forgot the state
             raise StorageError("blobs_unreadable", f"{key}: its bytes are not what was written.")
         return data
 
     def remove(self, key: str) -> bool:
-        """Delete an object, and the file with the last one; False when it was not there."""
-        found = self._find(key)
-        if found is None:
+        """Delete an object, durably, and the file with the last one; False when it was not there.
+
+        What is gone already is deleted once more: whoever did it may have been stopped half way.
+        """
+        number = self._number(key)
+        if number is None:
             return False
-        number, entry = found
         os.pwrite(self._descriptor, _GONE, self._states_at + number)
         # Two that delete the last two objects: whoever looks last sees that both are gone.
         if _THERE in os.pread(self._descriptor, len(self._entries), self._states_at):
+            entry = self._entries[number]
             _punch(self._descriptor, self._objects_at + entry.at, entry.size_bytes)
+            os.fdatasync(self._descriptor)
         else:
             with suppress(FileNotFoundError):
                 self._file.unlink()
-        return True
+        return self._is_there(number)
+
+    def _is_there(self, number: int) -> bool:
+        return self._states[number : number + 1] == _THERE
 
     def _find(self, key: str) -> tuple[int, _Entry] | None:
-        for number, entry in enumerate(self._entries):
-            if entry.key == key:
-                return (number, entry) if self._states[number : number + 1] == _THERE else None
-        return None
+        number = self._number(key)
+        return (number, self._entries[number]) if number is not None and self._is_there(number) else None
+
+    def _number(self, key: str) -> int | None:
+        return next((number for number, entry in enumerate(self._entries) if entry.key == key), None)
 
     def _read_index(self) -> tuple[int, list[_Entry], bytes, int]:
         start = os.pread(self._descriptor, _FIRST_READ_BYTES, 0)
         try:
-            magic, count, index_bytes = _HEAD.unpack_from(start)
+            magic, count, index_bytes, crc = _HEAD.unpack_from(start)
             states_at, index_at = _HEAD.size, _HEAD.size + count
             end = index_at + index_bytes
             if magic != _MAGIC or end > _MOST_INDEX_BYTES:
                 raise ValueError(magic)
             if end > len(start):
                 start = _read(self._descriptor, end, 0)
+            if isal_zlib.crc32(start[index_at:end]) != crc:
+                raise ValueError(crc)
             entries = msgspec.msgpack.decode(start[index_at:end], type=list[_Entry])
+            if len(entries) != count:
+                raise ValueError(count)
         except (ValueError, struct.error):  # msgspec's errors are ValueErrors
             raise StorageError("blobs_unreadable", f"{self._file.name} is no bundle of objects.") from None
         return states_at, entries, start[states_at:index_at], end
+
+
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """Turn errors of the file system into ours, but that there is no such file."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StorageError("blobs_unreadable", f"{what}: {error.strerror}.") from None
 
 
 def _read(descriptor: int, size_bytes: int, at: int) -> bytes:

@@ -12,7 +12,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -78,9 +78,9 @@ class LocalDraft:
                 self.file.unlink()
 
     def _close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        descriptor, self._descriptor = self._descriptor, -1  # closed once, even if that fails
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 class LocalBlobs:
@@ -110,7 +110,10 @@ class LocalBlobs:
                 files[0].flush()
             else:
                 shares = [files[n::_FLUSHERS] for n in range(min(_FLUSHERS, len(files)))]
-                list(self._pool().map(_flush_all, shares))
+                flushing = [self._pool().submit(_flush_all, share) for share in shares]
+                wait(flushing)  # all: whoever is told of an error gives up the drafts
+                for each in flushing:
+                    each.result()
             for draft in files:
                 target = self._folder / draft.key
                 self._make(target.parent)

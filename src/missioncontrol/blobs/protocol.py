@@ -68,7 +68,7 @@ class Blobs(Protocol):
         """The segments that follow a prefix ending with `/` in keys that go on behind them, and perhaps in none."""
 
     def list_of_crash(self, crash_id: str, prefix: str) -> Iterator[str]:
-        """Keys that begin so, up to the crash id and further, of objects of this crash."""
+        """Keys that begin so, up to the crash id and further, of objects of this crash; also of some deleted ones."""
 
 
 def checked(key: str) -> str:

@@ -7,17 +7,20 @@ are found as they lie.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from missioncontrol.blobs.bundle import Bundle, Object, bundled
 from missioncontrol.blobs.crash_keys import BUNDLES, bundle_key, crash_id_in
 from missioncontrol.blobs.local import LocalBlobs, LocalDraft, storage_failures
 from missioncontrol.blobs.protocol import Draft
-from missioncontrol.errors import NotFound
+from missioncontrol.errors import NotFound, StorageError
 
 _IN_BUNDLES = ("raw_crash/", "dump/")
+
+_logger = logging.getLogger(__name__)
 
 
 class ReportBlobs:
@@ -106,7 +109,7 @@ class ReportBlobs:
             return (bundle is not None and bundle.remove(key)) or found
 
     def list(self, prefix: str) -> Iterator[str]:
-        """Keys under a prefix that ends with `/`, in no order."""
+        """Keys under a prefix that ends with `/`, in no order; unreadable bundles are passed over."""
         yield from self._plain.list(prefix)
         part, _, day = prefix.partition("/")
         if f"{part}/" in _IN_BUNDLES:
@@ -119,9 +122,13 @@ class ReportBlobs:
         return self._plain.folders(prefix) | bundles
 
     def list_of_crash(self, crash_id: str, prefix: str) -> Iterator[str]:
-        """Keys that begin so, up to the crash id and further, of objects of this crash."""
+        """Keys that begin so, up to the crash id and further, of objects of this crash.
+
+        With those of a bundle that were deleted: to delete them once more ends what was stopped half way.
+        """
         yield from self._plain.list_beginning(prefix)
-        yield from (key for key in self._keys(bundle_key(crash_id)) if key.startswith(prefix))
+        with suppress(FileNotFoundError), Bundle(self._folder / bundle_key(crash_id)) as bundle:
+            yield from (key for key in bundle.all_keys() if key.startswith(prefix))
 
     def close(self) -> None:
         """End the threads."""
@@ -140,9 +147,18 @@ class ReportBlobs:
             with found:
                 yield found
 
-    def _keys(self, bundle: str) -> Iterator[str]:
+    def _keys(self, bundle: str) -> Sequence[str]:
+        """What is there in a bundle; one without anything goes: whoever deleted the last was stopped before that."""
+        file = self._folder / bundle
         try:
-            with Bundle(self._folder / bundle) as found:
-                yield from found.keys()
+            with Bundle(file) as found:
+                keys = list(found.keys())
         except FileNotFoundError:
-            return
+            return []
+        except StorageError as error:  # one that is damaged must not keep anybody from the others
+            _logger.error("bundle %s is passed over: %s", bundle, error.message)
+            return []
+        if not keys:
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
+        return keys

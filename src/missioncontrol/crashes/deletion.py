@@ -9,6 +9,7 @@ a client that sends its report again must not bring back what somebody had delet
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 
 import msgspec
@@ -17,7 +18,7 @@ import structlog
 from missioncontrol.blobs.crash_keys import day_of, dump_key, processed_key, raw_key
 from missioncontrol.blobs.protocol import Blobs
 from missioncontrol.crashes.index import CrashIndex
-from missioncontrol.errors import MissionControlError, NotFound
+from missioncontrol.errors import MissionControlError, NotFound, StorageError, StorageFull
 from missioncontrol.lake.removal import RowRemoval
 from missioncontrol.state.crash_deletions import CrashDeletions
 from missioncontrol.state.crash_queue import CrashQueue
@@ -66,22 +67,34 @@ class CrashDeletion:
         return self._delete(wanted, hide=True)
 
     def look_after(self) -> int:
-        """End what was begun, and delete what workers had in their hands meanwhile; how many crashes that were."""
+        """End what was begun, and delete what workers had in their hands meanwhile; how many crashes that were.
+
+        Raises as `delete` does, after all that could be done.
+        """
         due = self._record.to_look_after(self._now() - _LOOKED_AFTER)
         begun = [d.crash_id for d in due if d.done_at is None]
-        if begun:
-            self._delete(begun, hide=True)
         again = [d.crash_id for d in due if d.done_at is not None]
-        left = self._delete(again, hide=False) if again else Deleted(0, 0, 0)
+        try:
+            if begun:
+                self._delete(begun, hide=True)
+        finally:
+            left = self._delete(again, hide=False) if again else Deleted(0, 0, 0)
         return len(begun) + (left.crashes if left.objects or left.rows else 0)
 
     def _delete(self, crash_ids: Sequence[str], hide: bool) -> Deleted:
         objects = 0
+        failed: dict[str, MissionControlError] = {}
         for crash_id in crash_ids:
             self._queue.forget(crash_id)
             if hide:
                 self._queue.remember_upload(crash_id, self._now())
-            objects += sum(map(self._blobs.delete, self._keys(crash_id)))
+            try:
+                objects += sum(map(self._blobs.delete, self._keys(crash_id)))
+            except (StorageError, StorageFull) as error:  # one that is damaged must not keep the others
+                logger.error("crash_not_deleted", crash_id=crash_id, code=error.code, message=error.message)
+                failed[crash_id] = error
+                with suppress(StorageError, StorageFull):
+                    objects += self._blobs.delete(processed_key(crash_id))  # which has a file of its own
         if hide:
             self._index().delete(crash_ids, self._now())
         removed = self._rows.remove(_by_day(crash_ids))
@@ -89,7 +102,9 @@ class CrashDeletion:
             self._recount()
         except MissionControlError as error:  # the marks stay, and whoever counts next does it
             logger.warning("crash_recount_failed", code=error.code, message=error.message)
-        self._record.finish(crash_ids, self._now())
+        self._record.finish([c for c in crash_ids if c not in failed], self._now())
+        if failed:
+            raise next(iter(failed.values()))
         return Deleted(len(crash_ids), objects, removed.rows)
 
     def _keys(self, crash_id: str) -> list[str]:
@@ -97,11 +112,15 @@ class CrashDeletion:
         dumps = self._blobs.list_of_crash(crash_id, dump_key(crash_id, ""))
         return [raw_key(crash_id), *dumps, processed_key(crash_id)]
 
+    def _is_anything(self, crash_id: str) -> bool:
+        try:
+            return any(map(self._blobs.exists, self._keys(crash_id)))
+        except StorageError:  # what cannot be read is there
+            return True
+
     def _refuse_unknown(self, crash_ids: Sequence[str]) -> None:
         deleted = self._record.known(crash_ids)
-        unsure = [
-            c for c in crash_ids if c not in deleted and not any(map(self._blobs.exists, self._keys(c)))
-        ]
+        unsure = [c for c in crash_ids if c not in deleted and not self._is_anything(c)]
         unknown = sorted(set(unsure) - self._rows.held(_by_day(unsure))) if unsure else []
         if unknown:
             raise NotFound(

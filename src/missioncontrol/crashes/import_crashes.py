@@ -7,10 +7,11 @@ deleted. Another one gets an id of now, and is known by its content. What is ann
 from __future__ import annotations
 
 import hashlib
+import io
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,12 +19,12 @@ from typing import Any
 
 import msgspec
 
-from missioncontrol.blobs.crash_keys import day_of, dump_key, new_crash_id, raw_key
+from missioncontrol.blobs.crash_keys import day_of, dump_key, new_crash_id, processed_key, raw_key
 from missioncontrol.blobs.protocol import Blobs, Draft
-from missioncontrol.crashes.crash_folders import FoundCrash, find_crashes
+from missioncontrol.crashes.crash_folders import BundledFile, FoundCrash, find_crashes
 from missioncontrol.errors import BadRequest
 from missioncontrol.state.crash_deletions import CrashDeletions
-from missioncontrol.state.crash_jobs import Upload
+from missioncontrol.state.crash_jobs import USUAL, Upload
 from missioncontrol.state.crash_queue import CrashQueue
 
 _AT_ONCE = 32
@@ -53,7 +54,7 @@ class CrashImportReport(msgspec.Struct):
 class _Prepared(msgspec.Struct):
     upload: Upload
     raw: dict[str, Any]
-    dumps: dict[str, Path]
+    dumps: Mapping[str, Path | BundledFile]
 
 
 class CrashImport:
@@ -109,15 +110,26 @@ class CrashImport:
         for identity, each in ready.items():
             if each.upload.crash_id in gone:
                 report.deleted += 1
-            elif identity in known or self._blobs.exists(raw_key(each.upload.crash_id)):
+            elif identity in known:
                 report.known += 1
+            elif self._blobs.exists(raw_key(each.upload.crash_id)):
+                report.known += 1
+                self._queue_forgotten(each.upload.crash_id)
             else:
                 new.append(each)
         if new:
-            self._store(new)
-            report.imported += len(new)
+            stored = self._store(new)
+            report.imported += stored
+            report.known += len(new) - stored
 
-    def _store(self, new: Sequence[_Prepared]) -> None:
+    def _queue_forgotten(self, crash_id: str) -> None:
+        """Queue what is stored, if whoever stored it was stopped before that."""
+        now = self._now()
+        if not self._blobs.exists(processed_key(crash_id)) and self._queue.entry(crash_id, now) is None:
+            self._queue.want([crash_id], USUAL, now)
+
+    def _store(self, new: Sequence[_Prepared]) -> int:
+        """How many of them are new: another process may have been first."""
         drafts: list[Draft] = []
         try:
             for each in new:
@@ -139,14 +151,24 @@ class CrashImport:
         finally:
             for draft in drafts:
                 draft.discard()
-        self._queue.accept([each.upload for each in new], self._now())
+        accepted = self._queue.accept([each.upload for each in new], self._now())
+        others = [each for each, id in zip(new, accepted, strict=True) if id != each.upload.crash_id]
+        for each in others:
+            for key in (
+                raw_key(each.upload.crash_id),
+                *(dump_key(each.upload.crash_id, n) for n in each.dumps),
+            ):
+                self._blobs.delete(key)
+        return len(new) - len(others)
 
 
 def _prepared(found: FoundCrash, now: datetime) -> _Prepared:
     """Raises `ValueError` and `OSError` for what cannot be read."""
-    if found.annotations.stat().st_size > _LARGEST_RAW_BYTES:
+    with _open(found.annotations) as opened:
+        text = opened.read(_LARGEST_RAW_BYTES + 1)
+    if len(text) > _LARGEST_RAW_BYTES:
         raise ValueError(f"more than {_LARGEST_RAW_BYTES >> 20} MiB of annotations")
-    raw = _annotations(found.annotations.read_bytes())
+    raw = _annotations(text)
     if found.crash_id is not None:
         raw["uuid"] = found.crash_id
         if not isinstance(raw.get("submitted_timestamp"), str):
@@ -156,7 +178,7 @@ def _prepared(found: FoundCrash, now: datetime) -> _Prepared:
         return _Prepared(Upload(identity, found.crash_id), raw, found.dumps)
     digest = hashlib.sha256(msgspec.json.encode(raw, order="sorted"))
     for name, file in sorted(found.dumps.items()):
-        with file.open("rb") as opened:
+        with _open(file) as opened:
             digest.update(name.encode() + hashlib.file_digest(opened, "sha256").digest())
     crash_id = new_crash_id(now)
     raw |= {"uuid": crash_id, "submitted_timestamp": now.isoformat()}
@@ -176,10 +198,14 @@ def _annotations(text: bytes) -> dict[str, Any]:
     return {key.strip(): value.replace("\\n", "\n").replace("\\\\", "\\") for key, _, value in pairs}
 
 
-def _copy(file: Path, draft: Draft) -> str:
+def _open(file: Path | BundledFile) -> io.BufferedReader | io.BytesIO:
+    return file.open("rb") if isinstance(file, Path) else io.BytesIO(file.data())
+
+
+def _copy(file: Path | BundledFile, draft: Draft) -> str:
     """SHA-256 of what was copied."""
     digest = hashlib.sha256()
-    with file.open("rb") as opened:
+    with _open(file) as opened:
         while chunk := opened.read(_CHUNK_BYTES):
             digest.update(chunk)
             draft.write(chunk)

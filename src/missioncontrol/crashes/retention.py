@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from missioncontrol.blobs.protocol import Blobs
 from missioncontrol.blobs.refused_reports import PREFIX as REFUSED
 from missioncontrol.config import Retention
-from missioncontrol.errors import NotFound
+from missioncontrol.errors import MissionControlError, NotFound, StorageError, StorageFull
 from missioncontrol.lake.retention import Expired
 
 PARTS = {
@@ -27,9 +27,10 @@ PARTS = {
 def expire_parts(blobs: Blobs, settings: Retention, today: date, dry_run: bool = False) -> list[Expired]:
     """Delete what is older than it is kept; one entry for each part that loses some, `rows` being objects.
 
-    With `dry_run` only say what would go. Raises `StorageError`.
+    With `dry_run` only say what would go. Raises the first `StorageError` or `StorageFull`, after all others went.
     """
-    expired = []
+    expired: list[Expired] = []
+    failed: MissionControlError | None = None
     for part, prefix in PARTS.items():
         days: int = getattr(settings, part)
         if not 0 < days < today.toordinal():
@@ -37,11 +38,16 @@ def expire_parts(blobs: Blobs, settings: Retention, today: date, dry_run: bool =
         before = today - timedelta(days=days)
         count = size_bytes = 0
         for key in list(_older(blobs, prefix, before)):
-            size = _size(blobs, key)
-            if dry_run or blobs.delete(key):
-                count, size_bytes = count + 1, size_bytes + size
+            try:
+                size = _size(blobs, key)
+                if dry_run or blobs.delete(key):
+                    count, size_bytes = count + 1, size_bytes + size
+            except (StorageError, StorageFull) as error:  # one that is damaged must not keep the others
+                failed = failed or error
         if count:
             expired.append(Expired(part, days, before, count, count, size_bytes))
+    if failed is not None:
+        raise failed
     return expired
 
 

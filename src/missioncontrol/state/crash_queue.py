@@ -49,8 +49,8 @@ class CrashQueue:
     def accept(self, uploads: Sequence[Upload], now: datetime) -> list[str]:
         """Note the uploads and queue their crashes, all or none; the crash id that each has from now on.
 
-        An upload whose identity is known, or came twice among these, has the first one's id and is not queued. Durable
-        when it returns.
+        An upload whose identity is known, or came twice among these, has the first one's id and is not queued. A crash
+        that is in the queue already, set aside perhaps, is to be processed as if it were new. Durable when it returns.
         """
         try:
             return self._accept(uploads, now, {})  # whoever asks has looked: they are new
@@ -79,7 +79,14 @@ class CrashQueue:
                     crash_uploads,
                     [{"identity": i, "crash_id": c, "received_at": now} for i, c in new.items()],
                 )
-                _insert(connection, crash_queue, [_row(c, USUAL, now) for c in new.values()])
+                there = _queued(connection, list(new.values())) if known is None else set()
+                rows = [_row(c, USUAL, now) for c in new.values() if c not in there]
+                if rows:
+                    _insert(connection, crash_queue, rows)
+                if there:
+                    values = {"set_aside": False, "attempts": 0, "due_at": now, "holder": ""}
+                    stale = crash_queue.c.crash_id.in_(list(there))
+                    connection.execute(sa.update(crash_queue).where(stale).values(values))
         return [ids[upload.identity] for upload in uploads]
 
     def want(self, crash_ids: Sequence[str], priority: int, now: datetime) -> None:
@@ -173,6 +180,12 @@ class CrashQueue:
         made_it = crash_uploads.c.crash_id == crash_id
         with self._database.engine().begin() as connection:
             connection.execute(sa.update(crash_uploads).where(made_it).values(received_at=now))
+
+    def was_deleted(self, crash_id: str) -> bool:
+        """Whether somebody deleted this crash, or asked for it."""
+        query = sa.select(sa.literal(1)).where(crash_deletions.c.crash_id == crash_id)
+        with self._database.engine().connect() as connection:
+            return connection.execute(query).first() is not None
 
     def place(self, crash_id: str) -> int | None:
         """How many are before it; None when it is not in the queue or was set aside."""
@@ -315,6 +328,15 @@ def _insertion(table: sa.Table, dialect: sa.Dialect) -> tuple[str, list[str] | N
 def _known(connection: sa.Connection, identities: Sequence[bytes]) -> dict[bytes, str]:
     found = connection.execute(_KNOWN, {"identities": list(identities)})
     return {row.identity: row.crash_id for row in found}
+
+
+def _queued(connection: sa.Connection, crash_ids: Sequence[str]) -> set[str]:
+    """Which of these are in the queue."""
+    return set(
+        connection.execute(
+            sa.select(crash_queue.c.crash_id).where(crash_queue.c.crash_id.in_(crash_ids))
+        ).scalars()
+    )
 
 
 def _row(crash_id: str, priority: int, now: datetime) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import struct
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.support.disk import fill, small_disk
 
-from missioncontrol.blobs.bundle import Bundle, Object
+from missioncontrol.blobs.bundle import Bundle, Object, bundled
 from missioncontrol.blobs.crash_keys import (
     MINIDUMP,
     bundle_key,
@@ -28,6 +30,8 @@ from missioncontrol.errors import NotFound, StorageError, StorageFull
 
 NOW = datetime(2026, 11, 26, 23, 59, tzinfo=UTC)
 DUMP = os.urandom(150_000)
+HEAD = struct.Struct("<8sIII")
+HEAD_BYTES = HEAD.size
 
 
 def stored(blobs: ReportBlobs, count: int, dump: bytes = DUMP) -> list[str]:
@@ -118,6 +122,60 @@ def test_two_that_delete_at_once_leave_nothing(tmp_path: Path) -> None:
     assert files(tmp_path) == []
 
 
+def test_a_deletion_that_was_stopped_half_way_is_ended_by_the_next(tmp_path: Path) -> None:
+    blobs = ReportBlobs(tmp_path)
+    ids = stored(blobs, 2)
+    [bundle] = files(tmp_path)
+    whole = bundle.read_bytes()
+    key = dump_key(ids[0], MINIDUMP)
+    marked = bytearray(whole)
+    marked[HEAD_BYTES] = 0  # killed after the note, before the hole
+    bundle.write_bytes(marked)
+    assert not blobs.exists(key) and blobs.exists(raw_key(ids[0]))
+    assert list(blobs.list_of_crash(ids[0], dump_key(ids[0], ""))) == [key], "a deletion looks for it again"
+    assert not blobs.delete(key), "it was gone"
+    assert bundle.read_bytes().count(DUMP) == 1, "and its bytes are now"
+    marked[HEAD_BYTES : HEAD_BYTES + 4] = bytes(4)  # killed after the last note, before the file went
+    bundle.write_bytes(marked)
+    assert list(blobs.list("dump/")) == []
+    assert files(tmp_path) == []
+
+
+def test_a_deletion_goes_through_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blobs = ReportBlobs(tmp_path)
+    ids = stored(blobs, 2)
+    [bundle] = files(tmp_path)
+    flushed: list[tuple[int, int]] = []
+    flush = os.fdatasync
+
+    def noted(descriptor: int) -> None:
+        whole = bundle.read_bytes()
+        flushed.append((whole[HEAD_BYTES], whole.count(DUMP)))
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", noted)
+    blobs.delete(dump_key(ids[0], MINIDUMP))
+    assert flushed == [(0, 1)], "with the note and the hole"
+
+
+def test_a_failing_hole_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blobs = ReportBlobs(tmp_path)
+    ids = stored(blobs, 2)
+    [bundle] = files(tmp_path)
+    key = dump_key(ids[0], MINIDUMP)
+
+    def broken(*_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("missioncontrol.blobs.bundle._punch", broken)
+        with pytest.raises(StorageError):
+            blobs.delete(key)
+    assert bundle.read_bytes().count(DUMP) == 2
+    blobs.delete(key)
+    assert bundle.read_bytes().count(DUMP) == 1
+
+
 def test_bytes_that_changed_are_told_and_lost_ones_are_gone(tmp_path: Path) -> None:
     blobs = ReportBlobs(tmp_path)
     [crash_id] = stored(blobs, 1)
@@ -131,10 +189,53 @@ def test_bytes_that_changed_are_told_and_lost_ones_are_gone(tmp_path: Path) -> N
     bundle.write_bytes(whole[:at] + bytes(len(DUMP)) + whole[at + len(DUMP) :])
     with pytest.raises(NotFound):  # the hole of a deletion reached the disk, and its note did not
         blobs.get(dump_key(crash_id, MINIDUMP))
-    for broken in (b"", b"mcbundl1", whole[:40], b"x" * 1000):
+    changed_index = whole[: HEAD_BYTES + 9] + bytes([whole[HEAD_BYTES + 9] ^ 1]) + whole[HEAD_BYTES + 10 :]
+    for broken in (b"", b"mcbundl1", whole[:40], b"x" * 1000, changed_index):
         bundle.write_bytes(broken)
         with pytest.raises(StorageError):
             blobs.get(raw_key(crash_id))
+
+
+def test_what_is_cut_off_is_damaged_and_not_deleted(tmp_path: Path) -> None:
+    blobs = ReportBlobs(tmp_path)
+    ids = new_crash_ids(NOW, 2)
+    blobs.put_together(bundle_key(ids[0]), [Object(raw_key(i), i.encode()) for i in ids])
+    [bundle] = files(tmp_path)
+    for left_bytes in (20, len(ids[1])):
+        os.truncate(bundle, bundle.stat().st_size - left_bytes)
+        with pytest.raises(StorageError):
+            blobs.get(raw_key(ids[1]))
+        assert blobs.exists(raw_key(ids[1]))
+
+
+def test_an_index_that_names_other_numbers_of_objects_is_none(tmp_path: Path) -> None:
+    [crash_id] = new_crash_ids(NOW, 1)
+    [head, data] = bundled([Object(raw_key(crash_id), b"{}")])
+    two = HEAD.pack(*(n if at != 1 else 2 for at, n in enumerate(HEAD.unpack_from(head))))
+    file = tmp_path / "bundle"
+    file.write_bytes(two + b"\1" + head[HEAD_BYTES:] + data)
+    with pytest.raises(StorageError):
+        Bundle(file)
+
+
+def test_a_bundle_that_the_disk_does_not_give_is_unreadable_and_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs = ReportBlobs(tmp_path)
+    ids = [stored(blobs, 1)[0] for _ in range(2)]
+    bad = (tmp_path / bundle_key(ids[0])).stat().st_ino
+    pread = os.pread
+
+    def failing(descriptor: int, size_bytes: int, at: int) -> bytes:
+        if os.fstat(descriptor).st_ino == bad:
+            raise OSError(errno.EIO, "Input/output error")
+        return pread(descriptor, size_bytes, at)
+
+    monkeypatch.setattr(os, "pread", failing)
+    with pytest.raises(StorageError) as failed:
+        blobs.get(raw_key(ids[0]))
+    assert failed.value.code == "blobs_unreadable"
+    assert list(blobs.list("raw_crash/")) == [raw_key(ids[1])]
 
 
 def test_a_large_index_and_empty_objects(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from tests.support.disk import fill, small_disk
 
 from missioncontrol.blobs.crash_keys import day_of, new_crash_id, parsed_crash_id, raw_key
-from missioncontrol.blobs.local import LocalBlobs
+from missioncontrol.blobs.local import LocalBlobs, LocalDraft
 from missioncontrol.errors import BadRequest, NotFound, StorageError, StorageFull
 
 
@@ -71,6 +73,45 @@ def test_a_full_disk_leaves_nothing_half(tmp_path: Path) -> None:
         assert list((disk / "blobs" / "drafts").iterdir()) == []
         filler.unlink()
         blobs.put("a/second", b"x" * 100_000)
+
+
+def test_a_commit_that_fails_has_ended_all_its_flushes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs = LocalBlobs(tmp_path)
+    drafts = [blobs.draft(f"k{n}") for n in range(4)]
+    ended: list[str] = []
+
+    def flush(draft: LocalDraft) -> None:
+        if draft is drafts[0]:
+            raise OSError(errno.EIO, "Input/output error")
+        time.sleep(0.1)  # a disk that is slower with the others
+        ended.append(draft.key)
+
+    monkeypatch.setattr(LocalDraft, "flush", flush)
+    with pytest.raises(StorageError):
+        blobs.commit(drafts)
+    assert sorted(ended) == ["k1", "k2", "k3"]
+    for draft in drafts:
+        draft.discard()
+    blobs.close()
+
+
+def test_a_file_is_closed_once_even_if_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draft = LocalBlobs(tmp_path).draft("k")
+    close, closed = os.close, []
+
+    def failing(descriptor: int) -> None:
+        close(descriptor)
+        closed.append(descriptor)
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "close", failing)
+        with pytest.raises(OSError):
+            draft.flush()
+        draft.discard()
+    assert len(closed) == 1 and list((tmp_path / "drafts").iterdir()) == []
 
 
 def test_crash_ids_know_their_day() -> None:

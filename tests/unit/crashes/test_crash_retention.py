@@ -69,3 +69,56 @@ def test_a_clock_that_jumped_ahead_deletes_nothing(tmp_path: Path) -> None:
     [gone] = services.expire(as_of=now.date())
     assert (gone.table, gone.files) == ("dumps", 1) and count(services.blobs, "dump") == 0
     services.close()
+
+
+def test_a_damaged_bundle_keeps_no_other_from_leaving(tmp_path: Path) -> None:
+    blobs = ReportBlobs(tmp_path / "blobs")
+    ids = [new_crash_id(datetime(2026, 11, day, tzinfo=UTC)) for day in (1, 2, 3)]
+    for crash_id in ids:
+        blobs.put_together(bundle_key(crash_id), [Object(raw_key(crash_id), b"x" * 100)])
+    (tmp_path / "blobs" / bundle_key(ids[0])).write_bytes(b"no bundle any more")
+    [gone] = expire_parts(blobs, Retention(raw_crashes=5), TODAY)
+    assert gone.files == 2 and count(blobs, "raw_crash") == 0
+
+
+def test_a_file_that_cannot_be_deleted_keeps_no_other_from_leaving(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs = ReportBlobs(tmp_path / "blobs")
+    ids = [new_crash_id(datetime(2026, 11, day, tzinfo=UTC)) for day in (1, 2, 3)]
+    for crash_id in ids:
+        blobs.put(raw_key(crash_id), b"x" * 100)
+    unlink = Path.unlink
+
+    def refusing(file: Path, missing_ok: bool = False) -> None:
+        if ids[0] in file.name:
+            raise PermissionError(13, "Permission denied")
+        unlink(file, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refusing)
+    with pytest.raises(StorageError):
+        expire_parts(blobs, Retention(raw_crashes=5), TODAY)
+    assert list(blobs.list("raw_crash/")) == [raw_key(ids[0])]
+
+
+def test_a_crash_that_cannot_be_deleted_keeps_no_other(tmp_path: Path) -> None:
+    config = load_config(tmp_path / "data")
+    services = Services(config)
+    ids = [new_crash_id(datetime.now(UTC)) for _ in range(3)]
+    for crash_id in ids:
+        services.blobs.put_together(bundle_key(crash_id), [Object(raw_key(crash_id), b"{}")])
+    damaged = config.blobs_path / bundle_key(ids[0])
+    damaged.write_bytes(b"no bundle any more")
+    services.blobs.put(processed_key(ids[0]), b"x")
+    for _ in range(2):
+        with pytest.raises(StorageError) as failed:
+            services.crash_deletion().delete(ids, "somebody")
+        assert failed.value.code == "blobs_unreadable"
+    with pytest.raises(StorageError):
+        services.crash_deletion().look_after()
+    assert not any(services.blobs.exists(raw_key(crash_id)) for crash_id in ids[1:])
+    assert not services.blobs.exists(processed_key(ids[0]))
+    assert {d.crash_id for d in services.crash_deletions.newest() if d.done_at is None} == {ids[0]}
+    damaged.unlink()
+    assert services.crash_deletion().look_after() == 1
+    services.close()

@@ -11,9 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from missioncontrol.blobs.crash_keys import MINIDUMP, day_of, dump_key, raw_key
+from missioncontrol.blobs.bundle import Object
+from missioncontrol.blobs.crash_keys import (
+    MINIDUMP,
+    bundle_key,
+    day_of,
+    dump_key,
+    new_crash_ids,
+    processed_key,
+    raw_key,
+)
+from missioncontrol.blobs.report_blobs import ReportBlobs
 from missioncontrol.config import load_config
-from missioncontrol.errors import BadRequest
+from missioncontrol.errors import BadRequest, StorageError
 from missioncontrol.services import Services
 
 OLD, OTHER = "de1bb258-cbbf-4589-a673-34f800261001", "0b0c6a3c-52a1-4f34-9d1c-1d1f60261002"
@@ -77,6 +87,22 @@ def test_other_ways_to_lay_out_the_parts(services: Services, tmp_path: Path, nam
     assert services.blobs.get(dump_key(OLD, MINIDUMP)) == b"MDMP main"
 
 
+def test_reports_that_share_a_file_in_another_installation(services: Services, tmp_path: Path) -> None:
+    other = ReportBlobs(tmp_path / "other/blobs")
+    ids = new_crash_ids(datetime(2026, 10, 1, tzinfo=UTC), 3)
+    objects = [Object(raw_key(i), json.dumps({**RAW, "mark": i}).encode()) for i in ids]
+    objects += [Object(dump_key(i, MINIDUMP), i.encode()) for i in ids]
+    other.put_together(bundle_key(ids[0]), objects)
+    other.delete(raw_key(ids[2]))
+    write(tmp_path / "other/blobs" / bundle_key(new_crash_ids(datetime(2026, 10, 2, tzinfo=UTC), 1)[0]), b"x")
+    assert counts(services, tmp_path / "other") == (2, 0, 0, 1)
+    assert counts(services, tmp_path / "other") == (0, 2, 0, 1)
+    for crash_id in ids[:2]:
+        assert stored(services, crash_id)["mark"] == crash_id
+        assert services.blobs.get(dump_key(crash_id, MINIDUMP)) == crash_id.encode()
+    assert not services.blobs.exists(raw_key(ids[2]))
+
+
 @pytest.mark.parametrize(
     "extra",
     [b'{"ProductName":"Notes","Notes":"a\\nb"}', b"ProductName=Notes\nNotes=a\\nb\n"],
@@ -103,6 +129,37 @@ def test_what_was_imported_is_known_and_what_was_deleted_stays_deleted(
     assert counts(services, folder, folder) == (0, 2, 2, 0)
     assert not services.blobs.exists(raw_key(OTHER))
     assert services.crash_queue.backlog(datetime.now(UTC)).waiting == 1
+
+
+def test_what_was_stored_and_not_queued_is_queued_by_the_next_import(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> list[str]:
+        raise StorageError("state_unavailable", "locked")
+
+    folder = by_part(tmp_path / "in")
+    with monkeypatch.context() as patched:
+        patched.setattr(services.crash_queue, "accept", stopped)
+        with pytest.raises(StorageError):
+            counts(services, folder)
+    assert counts(services, folder) == (0, 1, 0, 0)
+    assert services.crash_queue.entry(OLD, datetime.now(UTC)) is not None
+    services.crash_queue.forget(OLD)
+    services.blobs.put(processed_key(OLD), b"")
+    assert counts(services, folder) == (0, 1, 0, 0)
+    assert services.crash_queue.entry(OLD, datetime.now(UTC)) is None, "it was processed"
+
+
+def test_what_another_process_imported_first_leaves_nothing(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "pending/one.dmp", b"MDMP")
+    write(tmp_path / "pending/one.extra", b"ProductName=Notes")
+    with monkeypatch.context() as patched:  # it looks before the other one has stored its copy
+        patched.setattr(services.crash_queue, "known", lambda identities: {})
+        assert counts(services, tmp_path / "pending") == (1, 0, 0, 0)
+        assert counts(services, tmp_path / "pending") == (0, 1, 0, 0)
+    assert len(list(services.blobs.list("raw_crash/"))) == len(list(services.blobs.list("dump/"))) == 1
 
 
 def test_a_known_report_is_not_written_over(services: Services, tmp_path: Path) -> None:

@@ -40,6 +40,17 @@ def test_an_upload_is_known_by_its_identity(queue: CrashQueue) -> None:
     assert ids(queue.lease("w", 10, 60, NOW)) == ["id-a", "id-b"]
 
 
+def test_a_crash_that_was_set_aside_is_accepted_again_with_others(queue: CrashQueue) -> None:
+    queue.accept([upload("a")], NOW)
+    [leased] = queue.lease("w", 1, 60, NOW)
+    queue.failed(msgspec.structs.replace(leased, attempts=ATTEMPTS), "w", "no luck", NOW)
+    again = Upload(b"a again", "id-a")
+    assert queue.accept([upload("b"), again, upload("c")], later(1)) == ["id-b", "id-a", "id-c"]
+    assert queue.known([b"a again"]) == {b"a again": "id-a"}
+    assert set(ids(queue.lease("w", 9, 60, later(1)))) == {"id-a", "id-b", "id-c"}
+    assert queue.set_aside() == []
+
+
 def test_eight_at_once_get_one_id(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'state.sqlite'}"
     queues = [CrashQueue(Database(url)) for _ in range(8)]

@@ -202,6 +202,8 @@ class Collector:
             "throttle_rule": decision.rule,
             "throttle_rate": decision.percent / 100,
         }
+        if chosen_id is not None:
+            metadata["identity"] = identity.hex()  # whose the id is, should it be stored and not queued
         raw = raw_crash(report, annotations, chosen_id, metadata, self._now())
         return await self._store.store(report, identity, chosen_id, raw)
 

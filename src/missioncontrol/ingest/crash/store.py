@@ -10,6 +10,7 @@ is told to send it again.
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -30,8 +31,8 @@ from missioncontrol.blobs.crash_keys import (
 )
 from missioncontrol.blobs.protocol import Draft
 from missioncontrol.blobs.report_blobs import ReportBlobs
-from missioncontrol.errors import StorageFull
-from missioncontrol.ingest.crash.drafts import Memory, ReportDraft
+from missioncontrol.errors import NotFound, StorageFull
+from missioncontrol.ingest.crash.drafts import SMALL_BYTES, Memory, ReportDraft
 from missioncontrol.ingest.crash.reasons import UUID_TAKEN, CrashRefused
 from missioncontrol.ingest.crash.report import Report
 from missioncontrol.state.crash_jobs import Upload
@@ -40,7 +41,11 @@ if TYPE_CHECKING:
     from missioncontrol.state.crash_queue import CrashQueue
 
 _MOST_AT_ONCE = 64
+_MOST_BYTES_AT_ONCE = 32 << 20
+"""Of files in memory and annotations; a group ends with the report that brings it so far."""
 RawCrash = dict[str, Any]
+
+_logger = logging.getLogger(__name__)
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -49,6 +54,16 @@ class Stored(msgspec.Struct, frozen=True):
     crash_id: str
     resent: bool
     """It was known before; the id is that of the first copy."""
+
+
+class _NotedMetadata(msgspec.Struct, frozen=True):
+    identity: str = ""
+
+
+class _Noted(msgspec.Struct, frozen=True):
+    """What a raw crash says of the report that it was made of."""
+
+    metadata: _NotedMetadata = _NotedMetadata()
 
 
 class _Job(msgspec.Struct):
@@ -62,6 +77,8 @@ class _Job(msgspec.Struct):
     done: asyncio.Future[Stored]
     in_memory: dict[str, bytearray]
     """Files that were small, held here: whoever sent the report may be given up before it is stored."""
+    there: bool = False
+    """It brought its id, and was stored and not queued before."""
 
 
 class CrashStore:
@@ -86,7 +103,7 @@ class CrashStore:
 
     def is_taken(self, crash_id: str, identity: bytes) -> bool:
         """Whether the id is that of another report than this one."""
-        return self._blobs.exists(raw_key(crash_id)) and identity not in self._queue().known([identity])
+        return identity not in self._queue().known([identity]) and self._is_others(crash_id, identity)
 
     def is_known(self, identity: bytes) -> bool:
         """Whether the report is a resend of one that is stored."""
@@ -119,13 +136,14 @@ class CrashStore:
 
     def _run(self) -> None:
         while (first := self._jobs.get()) is not None:
-            jobs, ended = [first], False
-            while len(jobs) < _MOST_AT_ONCE and not self._jobs.empty():
+            jobs, ended, size_bytes = [first], False, _size_bytes(first)
+            while len(jobs) < _MOST_AT_ONCE and size_bytes < _MOST_BYTES_AT_ONCE and not self._jobs.empty():
                 job = self._jobs.get()
                 if job is None:
                     ended = True
                     break
                 jobs.append(job)
+                size_bytes += _size_bytes(job)
             self._store_together(jobs)
             if ended:
                 return
@@ -139,10 +157,18 @@ class CrashStore:
             asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Stored], Stored | BaseException]]
         ] = {}
         for job, result in zip(jobs, results, strict=True):
-            job.report.discard()
+            try:
+                job.report.discard()
+            except (
+                Exception
+            ):  # a draft is left over, and whoever sent the report shall hear of it all the same
+                _logger.exception("files of a crash report cannot be given up")
             told.setdefault(job.done.get_loop(), []).append((job.done, result))
         for loop, settled in told.items():
-            loop.call_soon_threadsafe(_settle, settled)
+            try:
+                loop.call_soon_threadsafe(_settle, settled)
+            except RuntimeError:  # the loop is closed, and nobody waits any more
+                _logger.exception("nobody waits for %d crash reports", len(settled))
 
     def _stored(self, jobs: Sequence[_Job]) -> list[Stored | BaseException]:
         known = self._queue().known([job.identity for job in jobs])
@@ -175,10 +201,26 @@ class CrashStore:
         for identity, job in new.items():
             if not job.chosen:
                 continue
-            if job.crash_id in ids or self._blobs.exists(raw_key(job.crash_id)):
+            if job.crash_id in ids or self._is_others(job.crash_id, identity):
                 taken.add(identity)
             ids.add(job.crash_id)
+            job.there = self._blobs.exists(raw_key(job.crash_id))
         return taken
+
+    def _is_others(self, crash_id: str, identity: bytes) -> bool:
+        """Whether an id cannot be had by a report that is not known: another one's, processed or deleted.
+
+        A report that was stored and never queued is still its client's, who was told to send it again.
+        """
+        if self._blobs.exists(processed_key(crash_id)) or self._queue().was_deleted(crash_id):
+            return True
+        try:
+            raw = msgspec.json.decode(self._blobs.get(raw_key(crash_id)), type=_Noted)
+        except NotFound:
+            return False
+        except msgspec.DecodeError:
+            return True
+        return raw.metadata.identity != identity.hex()
 
     def _stored_new(self, new: Mapping[bytes, _Job]) -> dict[bytes, str]:
         """Crash ids by identity."""
@@ -186,16 +228,18 @@ class CrashStore:
         unnamed = [job for job in jobs if not job.chosen]
         for job, crash_id in zip(unnamed, self._new_ids(now, len(unnamed)), strict=True):
             job.crash_id = crash_id
-        small: list[_Job] = []
+        small: list[Object] = []
         large: list[_Job] = []
         for job in jobs:
-            is_small = len(job.in_memory) == len(job.report.files)
-            (small if is_small and not job.chosen else large).append(job)
+            objects = _objects(job)
+            if objects is None:
+                large.append(job)
+            else:
+                small += objects
         if large:
             self._store_each(large)
         if small:
-            objects = [each for job in small for each in _objects(job)]
-            self._blobs.put_together(bundle_key(small[0].crash_id), objects)
+            self._blobs.put_together(bundle_key(unnamed[0].crash_id), small)
         accepted = self._queue().accept([Upload(job.identity, job.crash_id) for job in jobs], now)
         return dict(zip((job.identity for job in jobs), accepted, strict=True))
 
@@ -231,8 +275,8 @@ class CrashStore:
         return self._blobs.draft(dump_key(self.new_id(), name))
 
     def _delete(self, job: _Job) -> None:
-        if not job.crash_id:
-            return  # it did not come so far
+        if not job.crash_id or job.there:
+            return  # it did not come so far, or was there before
         self._blobs.delete(raw_key(job.crash_id))
         for file in job.report.files:
             self._blobs.delete(dump_key(job.crash_id, file.name))
@@ -248,9 +292,21 @@ def _settle(settled: Sequence[tuple[asyncio.Future[Stored], Stored | BaseExcepti
             future.set_result(result)
 
 
-def _objects(job: _Job) -> list[Object]:
+def _size_bytes(job: _Job) -> int:
+    """What it holds in memory, about."""
+    texts = sum(len(name) + len(value) for name, value in job.report.annotations.items())
+    return texts + sum(map(len, job.in_memory.values()))
+
+
+def _objects(job: _Job) -> list[Object] | None:
+    """What goes into a bundle; None when it has files of its own: it brought its id, or something is not small."""
+    if job.chosen or len(job.in_memory) != len(job.report.files):
+        return None
+    raw = _raw_bytes(job)
+    if len(raw) > SMALL_BYTES:  # written by itself it is in memory by itself
+        return None
     dumps = [Object(dump_key(job.crash_id, name), data) for name, data in job.in_memory.items()]
-    return [*dumps, Object(raw_key(job.crash_id), _raw_bytes(job))]
+    return [*dumps, Object(raw_key(job.crash_id), raw)]
 
 
 def _raw_bytes(job: _Job) -> bytes:
