@@ -112,7 +112,7 @@ def test_dumps_that_are_none(line: Line, dump: bytes, status: str) -> None:
 
 def test_a_dump_that_eats_memory_costs_the_walker_its_cache_and_nothing_else(line: Line) -> None:
     assert line.neighbour() == NEIGHBOUR
-    [worker] = line.processes(b"--follow")
+    [worker] = line.processes(b"process\0--follow")
     [walker] = line.processes(b"missioncontrol-stackwalk")
     found = line.process(minidumps.many_threads(2000))
     assert found["signature"] == f"{UNREADABLE}; MemoryLimit"
@@ -121,7 +121,7 @@ def test_a_dump_that_eats_memory_costs_the_walker_its_cache_and_nothing_else(lin
     for _ in range(5):
         assert line.neighbour() == NEIGHBOUR
     assert line.processes(b"missioncontrol-stackwalk") == [another], "it was started again once"
-    assert line.processes(b"--follow") == [worker]
+    assert line.processes(b"process\0--follow") == [worker]
     line.check()
 
 
@@ -151,7 +151,7 @@ def test_annotations_of_all_sizes_and_names(line: Line, crash: Crash) -> None:
 
 
 def test_a_signature_list_that_never_comes_to_an_end(line: Line, crash: Crash) -> None:
-    [worker] = line.processes(b"--follow") or [None]
+    [worker] = line.processes(b"process\0--follow") or [None]
     lists = line.server.data / "signature-lists" / "general"
     lists.mkdir(parents=True)
     (lists / "prefix.txt").write_text(".*" * 60 + "\\n\n@shipped\n")
@@ -163,7 +163,7 @@ def test_a_signature_list_that_never_comes_to_an_end(line: Line, crash: Crash) -
     assert line.neighbour() == NEIGHBOUR
     line.server.run("crash", "reprocess", crash_id)
     line.server.wait_until(lambda: line._processed(crash_id)["signature"] == NEIGHBOUR, PATIENCE_S)
-    assert line.processes(b"--follow") == [worker] or worker is None
+    assert line.processes(b"process\0--follow") == [worker] or worker is None
     line.check()
 
 
