@@ -83,7 +83,7 @@ def worker_pids(server: RunningServer) -> list[int]:
             command = (folder / "cmdline").read_bytes().split(b"\0") if folder.name.isdigit() else []
         except OSError:
             continue
-        if b"process\0--follow" in command and str(server.data).encode() in command:
+        if b"process" in command and str(server.data).encode() in command:
             found.append(int(folder.name))
     return found
 
