@@ -117,7 +117,7 @@ def memory_report(**other: Any) -> bytes:
         one("resident", 999, kind=2, process="web (pid 777)"),
         one("ghost-windows", 2, kind=2),
     ]
-    return gzip.compress(json.dumps({"version": 1, "reports": reports, **other}).encode())
+    return gzip.compress(json.dumps({"version": 1, "reports": reports, **other}).encode(), mtime=0)
 
 
 def with_memory(report: bytes, pid: int | None = 77, product: str = "Firefox") -> dict[str, Any]:
@@ -144,8 +144,8 @@ def test_a_memory_report_is_measured_for_the_process_that_crashed() -> None:
         (b"", 77, "cut"),
         (b"nonsense", 77, "no gzipped JSON"),
         (memory_report()[:-20], 77, "cut"),
-        (gzip.compress(b"[1"), 77, "no gzipped JSON"),
-        (gzip.compress(b" " * 30_000_000), 77, "too large"),
+        (gzip.compress(b"[1", mtime=0), 77, "no gzipped JSON"),
+        (gzip.compress(b" " * 30_000_000, mtime=0), 77, "too large"),
         (memory_report(reports=[5, {}]), 77, "not in it"),
         (memory_report(reports=7), 77, "no reports"),
         (memory_report(), 78, "not in it"),
