@@ -97,12 +97,12 @@ def test_a_calibration_says_who_said_what_and_what_was_wrong(fine: Course, bad: 
     assert {v: (row.label, row.false_alarm, row.missed) for v, row in rows.items()} == {
         "1.0": ("nobody objected", False, False), "2.0": ("nobody objected", True, False),
         "3.0": ("judged worse", False, False), "4.0": ("judged worse", False, True),
-        "5.0": ("judged worse, nobody confirmed it", False, False), "6.0": ("excluded", False, False),
+        "5.0": ("judged worse, nobody confirmed it", True, False), "6.0": ("excluded", False, False),
     }  # fmt: skip
-    assert (made.accepted, made.false_alarms, view.rate) == (2, 1, "50.0 %")
-    assert "there are 2" in view.advice and view.suggested_at is None
+    assert (made.accepted, made.false_alarms, view.rate) == (3, 2, "66.7 %")
+    assert "there are 3" in view.advice and view.suggested_at is None
     assert rows["2.0"].worse_at and [mark.word for mark in rows["2.0"].stages if mark][-1] == "Worse"
-    assert sum(dot.kind == "alarm" for dot in view.dots) == 1 and len(view.dots) == 6
+    assert sum(dot.kind == "alarm" for dot in view.dots) == 2 and len(view.dots) == 6
     assert (
         view.command
         == "missioncontrol calibrate --application Firefox --channel release --measure main_crashes"
