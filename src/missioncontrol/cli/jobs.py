@@ -121,10 +121,9 @@ def verdicts(settings: Settings, follow: bool, as_json: bool) -> None:
     with open_services(settings) as services:
         judging = Judging(services)
         if follow:
+            # Also in the middle of a turn: it is made again as if it had never begun.
             for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(
-                    number, _end
-                )  # also in the middle of a turn: it is made again as if never begun
+                signal.signal(number, _end)
             end_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
             os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
             judging.run(threading.Event())

@@ -1,7 +1,7 @@
 """The method tried on an installation's own past: what it said of every release that is known, and what became of it.
 
 Pure. Each release is replayed with the accepted ones before it as history, so nothing that came later is used. The
-releases that are accepted are those of which worse would have been wrong: how often it was said is the false-alarm
+releases that nobody called bad are those of which worse would have been wrong: how often it was said is the false-alarm
 rate that this history shows, and the largest evidence that one of them reached is the threshold that it supports.
 """
 

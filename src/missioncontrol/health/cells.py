@@ -27,7 +27,6 @@ UNITS = 2.0**40
 """Of an hour."""
 _MOST_HOURS = 8e6  # the most that a 64-bit integer holds of such units
 _MOST_EVENTS = 2**52
-_COUNTED = "/* counted */"
 DIMENSIONS = ("os_name", "os_version", "country", "architecture")
 TICK = "CAST(epoch_us(window_start) // 300000000 AS INTEGER)"
 
