@@ -15,11 +15,11 @@ from tests.support.server import COMMAND, SOURCES, running_server
 from missioncontrol.telemetry.stream import StreamLock
 
 
-def demo(folder: Path, port: int) -> subprocess.CompletedProcess[str]:
+def demo(folder: Path, port: int, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
     command = [*COMMAND, "--data", str(folder), "demo", "--once", "--port", str(port)]
     environment = {**os.environ, "PYTHONPATH": str(SOURCES)}
     return subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL
+        command, env=environment, capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL
     )
 
 
@@ -37,6 +37,16 @@ def test_a_demo_refuses_a_port_that_another_server_has_and_sends_it_nothing(tmp_
         assert done.returncode == 2 and "Cannot listen" in done.stderr
         assert not (tmp_path / "demo").exists()
         assert server.sql("SELECT count(*) AS n FROM pings") == [{"n": 0}]
+
+
+def test_a_demo_finds_the_bad_release_with_its_users_and_its_signature(tmp_path: Path) -> None:
+    done = demo(tmp_path / "demo", _free_port(), timeout_s=600)
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.splitlines()
+    assert "main crashes: worse for Windows_NT" in said[0]
+    signatures = said[said.index("Signatures with too many main_crashes:") + 2 :]
+    assert signatures[0].startswith("media::FrameQueue::Drop")
+    assert said[-1] == "Simulated: 5 times the main crashes of the version before, on Windows_NT."
 
 
 def test_a_demo_refuses_a_folder_that_another_demo_uses(tmp_path: Path) -> None:

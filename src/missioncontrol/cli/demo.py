@@ -17,9 +17,8 @@ DEMO_DATA = "./missioncontrol-demo"
 SEED = 20
 RATE_PER_S = 20.0
 ONCE_S = 2.0
-STUCK_S = 20.0
-COUNTED_S = 3.0
-"""Crashes are counted by signature moments after they were processed."""
+STUCK_S = 60.0
+"""How long crash reports may be at a standstill before they are waited for no more."""
 
 
 @click.command("demo")
@@ -132,11 +131,12 @@ def _await_reports(services: Services) -> None:
     import time
     from datetime import UTC, datetime
 
-    last, since = -1, time.monotonic()
-    while (waiting := services.crash_queue.backlog(datetime.now(UTC)).waiting) and (
-        waiting != last or time.monotonic() - since < STUCK_S
-    ):
-        if waiting != last:
-            last, since = waiting, time.monotonic()
+    def left() -> tuple[int, int]:
+        backlog = services.crash_queue.backlog(datetime.now(UTC))
+        return backlog.waiting + backlog.held, len(services.crash_recounts.marked())
+
+    last, since = left(), time.monotonic()
+    while any(last) and time.monotonic() - since < STUCK_S:
         time.sleep(0.5)
-    time.sleep(COUNTED_S)
+        if (now := left()) != last:
+            last, since = now, time.monotonic()
