@@ -23,7 +23,7 @@ from missioncontrol.verdict.baseline import Baseline
 from missioncontrol.verdict.environment import SHIFTS
 from missioncontrol.verdict.evidence import blurred, interval, log_likelihood
 from missioncontrol.verdict.grid import KNOT_HOURS
-from missioncontrol.verdict.judge import REFRESH_TICKS, Verdict
+from missioncontrol.verdict.judge import REFRESH_TICKS, WORSE, Verdict
 from missioncontrol.verdict.outage import ping_health
 from missioncontrol.verdict.replay import Looks
 from missioncontrol.verdict.tables import Bools, Floats
@@ -99,7 +99,7 @@ def _slices(baseline: Baseline, found: Looks) -> list[SliceLook]:
 def _explanations(baseline: Baseline, found: Looks, verdicts: list[Verdict]) -> list[Explanation]:
     """Those of the last look at which they were made: at the alarm and 12 h after."""
     last = verdicts[-1]
-    if last.first is None:
+    if last.first is None or last.verdict != WORSE:
         return []
     place = int(np.searchsorted(found.ticks, last.first + REFRESH_TICKS, side="right")) - 1
     counts = found.life.counts[place]

@@ -6,7 +6,7 @@ what was said before: `worse` stays whatever arrives late.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -16,10 +16,11 @@ import structlog
 from missioncontrol.errors import MissionControlError
 from missioncontrol.health.account import account_of
 from missioncontrol.health.case import METHOD, Case, baseline_hash, prepare
+from missioncontrol.health.chains import Era, eras
 from missioncontrol.health.growing import Growing
-from missioncontrol.health.judging import as_bad, looks_of, verdicts_of
+from missioncontrol.health.judging import as_bad, by_era, looked_back_at, looks_of, refreshed, verdicts_of
 from missioncontrol.health.model import Account, Look, Subject
-from missioncontrol.health.published import tick_of
+from missioncontrol.health.published import Version, tick_of
 from missioncontrol.health.records import Record, State
 from missioncontrol.health.signatures import with_signatures
 from missioncontrol.health.sums import ChannelSums
@@ -27,11 +28,10 @@ from missioncontrol.query.engine import Engine
 from missioncontrol.verdict.attribution import Explanation
 from missioncontrol.verdict.follow import Follower, Other
 from missioncontrol.verdict.grid import LIFE_TICKS, looks
-from missioncontrol.verdict.judge import REFRESH_TICKS, Said, Verdict, looked_back, said
+from missioncontrol.verdict.judge import Said, Verdict, said
 from missioncontrol.verdict.replay import Looks
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Channel, Ints, Release
 
-_DAY = 24 * TICKS_PER_HOUR
 ACCOUNT_EVERY_TICKS = TICKS_PER_HOUR
 
 logger = structlog.get_logger()
@@ -46,15 +46,24 @@ class Judged:
     before: Look | None
 
 
-@dataclass
-class _Pair:
-    """One subject: its case, and what was said of it."""
+@dataclass(eq=False)
+class _Stretch:
+    """An era of a subject, and what it is judged by there."""
 
-    subject: Subject
+    era: Era
     case: Case
     follower: Follower | None
-    early_hours: float
     hash: str
+
+
+@dataclass
+class _Pair:
+    """One subject: its version, the stretches that further looks are in, and what was said of it."""
+
+    subject: Subject
+    version: Version
+    stretches: list[_Stretch]
+    early_hours: float
     said: Said = field(default_factory=Said)
     look: Look | None = None
     accounted: int = -(10**9)
@@ -103,7 +112,7 @@ class Following:
     @property
     def learned(self) -> int:
         """The tick of the newest publication: what changes before it changes a baseline."""
-        return max((pair.case.version.published for pair in self._pairs.values()), default=0)
+        return max((pair.version.published for pair in self._pairs.values()), default=0)
 
     @property
     def versions(self) -> frozenset[str]:
@@ -130,8 +139,17 @@ class Following:
         """Rows from tick `tick` on are not what they were: forget them, to read them again."""
         self._growing.rewind(tick)
         for pair in self._pairs.values():
-            if pair.follower is not None:
-                pair.follower.rewind(tick)
+            for stretch in pair.stretches:
+                if stretch.follower is not None:
+                    stretch.follower.rewind(tick)
+
+    def relabel(self, versions: tuple[Version, ...]) -> None:
+        """Take up what is said now of the versions that are judged, for their own verdicts."""
+        now = {each.version: each for each in versions}
+        for pair in self._pairs.values():
+            pair.version = now[pair.version.version]
+            for stretch in pair.stretches:
+                stretch.case = replace(stretch.case, version=pair.version)
 
     def judge(self) -> Outcome:
         """Make the newest look of each subject that has one due."""
@@ -146,38 +164,34 @@ class Following:
         return outcome
 
     def _begin(self, sums: ChannelSums, subject: Subject, state: State | None) -> _Pair:
-        case = prepare(sums, subject)
-        follower = Follower(case.baseline) if case.baseline is not None else None
-        pair = _Pair(
-            subject,
-            case,
-            follower,
-            sums.early_hours(case.version, case.measure),
-            baseline_hash(case.baseline),
-        )
+        version = sums.version(subject.version)
+        pair = _Pair(subject, version, [], 0.0)
+        if state is not None and state.record.published_at == version.published_at:
+            _resume(pair, state)
+        before = pair.said
+        since = before.age_ticks + 1 if before.first is None else _explained_at(before)
+        last = min(sums.until, version.published + LIFE_TICKS)
+        for era in eras(sums.versions, version, min(version.published + since, last), last):
+            known = sums.known_in(era)
+            case = prepare(known, subject)
+            pair.early_hours = known.early_hours(case.version, case.measure)
+            pair.stretches.append(self._stretch(era, case, sums))
+        return pair
+
+    def _stretch(self, era: Era, case: Case, sums: ChannelSums) -> _Stretch:
         self._growing.follow(case)
+        follower = Follower(case.baseline) if case.baseline is not None else None
         if follower is not None and sums.until > case.version.published:
             before = self._growing.before(case)
             others = [Other(before, case.version.published)] if before is not None else []
             follower.prime(self._growing.release(case), sums.pings, others)
-        if state is not None and state.record.published_at == case.version.published_at:
-            self._resume(pair, state)
-        return pair
-
-    def _resume(self, pair: _Pair, state: State) -> None:
-        """Go on from what was said before this process began."""
-        published, look = pair.case.version.published, state.record.look
-        first = None if look.since is None else tick_of(look.since) - published
-        pair.said = Said(tick_of(look.as_of) - published, first, (), "odd_rollout" in look.reasons)
-        pair.look = look
-        if state.accounted_at is not None:
-            pair.accounted = tick_of(state.accounted_at) - published
+        return _Stretch(era, case, follower, baseline_hash(case.baseline))
 
     def _ticks(self, pair: _Pair) -> Ints:
         """Ages of the looks that were not made, oldest first."""
         pings = self._pings
         newest = min(self.until, pings.first + len(pings.counts))
-        age = min(newest - pair.case.version.published, LIFE_TICKS)
+        age = min(newest - pair.version.published, LIFE_TICKS)
         every = looks(max(age, 0))
         return every[every > pair.said.age_ticks]
 
@@ -185,59 +199,61 @@ class Following:
         ticks = self._ticks(pair)
         if not len(ticks):
             return None
-        case, sums = pair.case, self._growing.sums
-        release = self._growing.release(case)
-        if pair.said.first is not None and not pair.said.explanations and pair.follower is not None:
-            pair.said = replace(pair.said, explanations=self._explained(pair, release))
-        found = self._found(pair, release, ticks, pair.said)
-        verdicts = verdicts_of(sums, case, release, found, ticks, pair.said)
+        before = pair.said
+        if before.first is not None and not before.explanations:
+            before = replace(before, explanations=self._explained(pair))
+        for stretch, part in self._parts(pair, ticks):
+            earlier = before
+            release = self._growing.release(stretch.case)
+            found = self._found(stretch, release, part, earlier)
+            verdicts = verdicts_of(self._growing.sums, stretch.case, release, found, part, earlier)
+            before = said(verdicts[-1])
         newest = verdicts[-1]
-        look = looks_of(case, release, found, verdicts[-1:], pair.early_hours)[0]
+        look = looks_of(stretch.case, release, found, verdicts[-1:], pair.early_hours)[0]
         changed = pair.look is None or pair.look.verdict != look.verdict
         account = None
         if changed or newest.age_ticks - pair.accounted >= ACCOUNT_EVERY_TICKS:
-            account = self._account(pair, release, look, verdicts, found)
+            account = self._account(pair, stretch, look, verdicts, found)
             pair.accounted = newest.age_ticks
-        record = Record(pair.subject, case.version.published_at, look, pair.hash, METHOD, account)
-        before, pair.look = pair.look, look
-        pair.said = said(newest)
-        return Judged(record, account, before)
+        record = Record(pair.subject, pair.version.published_at, look, stretch.hash, METHOD, account)
+        last, pair.look = pair.look, look
+        pair.said = before
+        del pair.stretches[: pair.stretches.index(stretch)]
+        return Judged(record, account, last)
 
-    def _found(
-        self, pair: _Pair, release: Release, ticks: Ints, before: Said, also: Sequence[int] = ()
-    ) -> Looks | None:
-        """The looks at these ages, and what judging them looks back at; `also`: further ages."""
-        if pair.follower is None:
+    def _parts(self, pair: _Pair, ticks: Ints) -> list[tuple[_Stretch, Ints]]:
+        """Looks at these ages by the stretch that they are in."""
+        of_era = {stretch.era.look: stretch for stretch in pair.stretches}
+        parts = by_era([stretch.era for stretch in pair.stretches], pair.version, ticks)
+        return [(of_era[era.look], part) for era, part in parts]
+
+    def _found(self, stretch: _Stretch, release: Release, ticks: Ints, before: Said) -> Looks | None:
+        """The looks at these ages, and what judging them looks back at."""
+        case, follower = stretch.case, stretch.follower
+        if follower is None:
             return None
-        back = np.concatenate([ticks - _DAY, np.array(also, np.int64)])
-        every = np.unique(np.concatenate([back[back > 0], looked_back(ticks)]))
-        other = self._growing.other(pair.case)
+        other = self._growing.other(case)
         others = []
         if other is not None:
-            others.append(Other(other[0], pair.case.version.published, other[1]))
-        return as_bad(pair.case, pair.follower.looks(release, self._pings, others, every, before))
+            others.append(Other(other[0], case.version.published, other[1]))
+        every = looked_back_at(ticks, before)
+        return as_bad(case, follower.looks(release, self._pings, others, every, before))
 
-    def _explained(self, pair: _Pair, release: Release) -> tuple[Explanation, ...]:
+    def _explained(self, pair: _Pair) -> tuple[Explanation, ...]:
         """What was explained before this process began, explained again: it is kept as it was 12 h after the alarm."""
-        before = pair.said
-        assert before.first is not None
-        age = min(before.age_ticks, _refreshed(before.first))
-        found = self._found(pair, release, np.array([age]), replace(before, age_ticks=age - 1))
-        told = verdicts_of(
-            self._growing.sums, pair.case, release, found, np.array([age]), replace(before, age_ticks=age - 1)
-        )
+        age = _explained_at(pair.said)
+        before = replace(pair.said, age_ticks=age - 1)
+        ((stretch, ticks),) = self._parts(pair, np.array([age]))
+        release = self._growing.release(stretch.case)
+        found = self._found(stretch, release, ticks, before)
+        told = verdicts_of(self._growing.sums, stretch.case, release, found, ticks, before)
         return told[-1].explanations
 
     def _account(
-        self, pair: _Pair, release: Release, look: Look, verdicts: list[Verdict], found: Looks | None
+        self, pair: _Pair, stretch: _Stretch, look: Look, verdicts: list[Verdict], found: Looks | None
     ) -> Account:
-        newest = verdicts[-1]
-        sums = self._growing.sums
-        if newest.first is not None and newest.age_ticks > _refreshed(newest.first):
-            # What explains it is told by the numbers of the look at which it was explained.
-            ticks = np.array([newest.age_ticks])
-            found = self._found(pair, release, ticks, pair.said, [_refreshed(newest.first)])
-        account = account_of(sums, pair.subject, pair.case, look, verdicts, found)
+        sums = self._growing.sums.known_in(stretch.era)
+        account = account_of(sums, pair.subject, stretch.case, look, verdicts, found)
         return with_signatures(self._engine, sums, account)
 
     @property
@@ -245,10 +261,20 @@ class Following:
         return self._growing.sums.pings
 
 
-def _refreshed(first: int) -> int:
-    """Age of the last look at which a verdict that was first given at age `first` is explained."""
-    every = looks()
-    return int(every[every <= first + REFRESH_TICKS][-1])
+def _resume(pair: _Pair, state: State) -> None:
+    """Go on from what was said before this process began."""
+    published, look = pair.version.published, state.record.look
+    first = None if look.since is None else tick_of(look.since) - published
+    pair.said = Said(tick_of(look.as_of) - published, first, (), "odd_rollout" in look.reasons)
+    pair.look = look
+    if state.accounted_at is not None:
+        pair.accounted = tick_of(state.accounted_at) - published
+
+
+def _explained_at(before: Said) -> int:
+    """Age of the newest look so far at which a `worse` was explained."""
+    assert before.first is not None
+    return min(before.age_ticks, refreshed(before.first))
 
 
 def _failure(subject: Subject, error: Exception) -> Failed:

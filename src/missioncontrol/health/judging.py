@@ -6,6 +6,7 @@ look at that time: there is one way to it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -13,12 +14,23 @@ import numpy as np
 
 from missioncontrol.health.account import account_of
 from missioncontrol.health.case import Case, prepare
+from missioncontrol.health.chains import Era, eras, looked_at
 from missioncontrol.health.looking import early_look, look_of
 from missioncontrol.health.model import Course, Look, Subject
-from missioncontrol.health.published import tick_of
+from missioncontrol.health.published import ACCEPTED, Version, tick_of
 from missioncontrol.health.sums import ChannelSums
 from missioncontrol.verdict.grid import LIFE_TICKS, looks
-from missioncontrol.verdict.judge import Said, Verdict, judge
+from missioncontrol.verdict.judge import (
+    REFRESH_TICKS,
+    TOO_EARLY,
+    WITHDRAWN,
+    WORSE,
+    Said,
+    Verdict,
+    judge,
+    looked_back,
+    said,
+)
 from missioncontrol.verdict.lives import Control, control, live
 from missioncontrol.verdict.replay import Looks, replay
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Floats, Ints, Release
@@ -32,25 +44,54 @@ _ACTIVITY_FROM = 2 * TICKS_PER_HOUR
 _EARLY_SHARE = 0.05
 
 
-def course(sums: ChannelSums, subject: Subject, until: datetime, case: Case | None = None) -> Course:
+def course(sums: ChannelSums, subject: Subject, until: datetime) -> Course:
     """All looks of a release up to `until` and the account of the last.
 
     Looks are at the end of each 5-minute window to 48 h of age and hourly after that, to 14 days; before the first one
-    the account is that of a release of which nothing is known yet. `case` may be kept from an earlier call: it depends
-    on nothing that came after the publication. Raises `NotFound` (`no_release`), `BadRequest` (`not_judged`).
+    the account is that of a release of which nothing is known yet. Each era is judged against what was known then.
+    Raises `NotFound` (`no_release`), `BadRequest` (`not_judged`).
     """
-    case = case or prepare(sums, subject)
-    end = min(tick_of(until), sums.until, case.version.published + LIFE_TICKS)
-    ticks = looks(max(end - case.version.published, 0))
-    if not len(ticks):
+    version = sums.version(subject.version)
+    end = min(tick_of(until), sums.until)
+    every = looks(max(min(end - version.published, LIFE_TICKS), 0))
+    found_eras = eras(sums.versions, version, *looked_at(version, end))
+    if not len(every):
+        known = sums.known_in(found_eras[-1])
+        case = prepare(known, subject)
         first = early_look(case.version, case.baseline, until)
-        return Course(account_of(sums, subject, case, first, [], None), [])
-    release = sums.release(case.version, case.measure, case.picked, end, case.nowcast)
-    found = _looks(sums, case, release, ticks) if case.baseline else None
-    verdicts = verdicts_of(sums, case, release, found, ticks)
-    early = sums.early_hours(case.version, case.measure)
-    told = looks_of(case, release, found, verdicts, early)
-    return Course(account_of(sums, subject, case, told[-1], verdicts, found), told)
+        return Course(account_of(known, subject, case, first, [], None), [])
+    told: list[Look] = []
+    before = Said()
+    for era, ticks in by_era(found_eras, version, every):
+        known = sums.known_in(era)
+        case = prepare(known, subject)
+        release = sums.release(case.version, case.measure, case.picked, end, case.nowcast)
+        seen = looked_back_at(ticks, before)
+        found = _looks(sums, case, release, seen, before) if case.baseline else None
+        verdicts = verdicts_of(sums, case, release, found, ticks, before)
+        told += looks_of(case, release, found, verdicts, sums.early_hours(case.version, case.measure))
+        before = said(verdicts[-1])
+    return Course(account_of(known, subject, case, told[-1], verdicts, found), told)
+
+
+def by_era(found: Sequence[Era], version: Version, ticks: Ints) -> list[tuple[Era, Ints]]:
+    """Looks at ages `ticks` (ascending) by the era that they are in; eras without a look are left out."""
+    ends = [era.look - version.published for era in found[1:]]
+    parts = np.split(ticks, np.searchsorted(ticks, ends))
+    return [(era, part) for era, part in zip(found, parts, strict=True) if len(part)]
+
+
+def looked_back_at(ticks: Ints, before: Said) -> Ints:
+    """Ages of the looks that judging those at `ticks` needs, and that at which a `worse` of before was explained."""
+    explained = [] if before.first is None else [min(refreshed(before.first), int(ticks[-1]))]
+    back = np.concatenate([ticks - _DAY, np.array(explained, np.int64)])
+    return np.unique(np.concatenate([back[back > 0], looked_back(ticks)]))
+
+
+def refreshed(first: int) -> int:
+    """Age of the last look at which a verdict that was first given at age `first` is explained."""
+    every = looks()
+    return int(every[every <= first + REFRESH_TICKS][-1])
 
 
 def verdicts_of(
@@ -58,10 +99,10 @@ def verdicts_of(
 ) -> list[Verdict]:
     """The verdicts at the looks that were found, after those `before`; without a history (None) at ages `ticks`."""
     if found is None or case.baseline is None:
-        return _without_history(release, ticks)
+        return _without_history(case.version, release, ticks, before)
     problems = _problems(sums, case, release, found)
     may_alarm = _may_alarm(sums, case, release, found.ticks)
-    return judge(case.baseline, found, may_alarm, problems, before)
+    return judge(case.baseline, found, may_alarm, problems, before, _accepted(case.version, found.ticks))
 
 
 def looks_of(
@@ -79,7 +120,7 @@ def looks_of(
     ]
 
 
-def _looks(sums: ChannelSums, case: Case, release: Release, ticks: Ints) -> Looks:
+def _looks(sums: ChannelSums, case: Case, release: Release, ticks: Ints, before: Said) -> Looks:
     assert case.baseline is not None
     life = live(release, sums.pings)
     others: list[Control] = []
@@ -87,7 +128,9 @@ def _looks(sums: ChannelSums, case: Case, release: Release, ticks: Ints) -> Look
         end = release.published + release.ticks
         old = sums.release(case.replaced, case.measure, case.picked, end, False)
         others = [control(live(old, sums.pings), case.baseline.rates, release.published)]
-    return as_bad(case, replay(case.baseline, life, sums.pings, others, ticks))
+    odd, since = before.odd_rollout, before.age_ticks
+    found = replay(case.baseline, life, sums.pings, others, ticks, odd_before=odd, since=since)
+    return as_bad(case, found)
 
 
 def as_bad(case: Case, found: Looks) -> Looks:
@@ -142,9 +185,28 @@ def _problems(sums: ChannelSums, case: Case, release: Release, found: Looks) -> 
     return tuple(problems)
 
 
-def _without_history(release: Release, ticks: Ints) -> list[Verdict]:
+def _accepted(version: Version, ticks: Ints) -> Ints:
+    """[looks] age from which on a person's acceptance that holds at the look was known; 0 where none holds."""
+    found = np.zeros(len(ticks), np.int64)
+    for label in version.labels:
+        accepts = label.status == ACCEPTED and label.by_person
+        found[ticks >= label.look - version.published] = label.look - version.published if accepts else 0
+    return found
+
+
+def _without_history(version: Version, release: Release, ticks: Ints, before: Said) -> list[Verdict]:
+    """Nothing can be compared; a `worse` that was given while something could stays, and so does an odd rollout."""
     counts = np.concatenate([[0.0], np.cumsum(release.counts.sum(axis=1))])[ticks]
-    return [
-        Verdict(int(tick), "too-early", None, None, None, 0.0, float(count), 0.0, reasons=("no_history",))
-        for tick, count in zip(ticks, counts, strict=True)
-    ]
+    told = []
+    for tick, count, accepted in zip(ticks, counts, _accepted(version, ticks), strict=True):
+        withdrawn = before.first is not None and accepted > before.first
+        worse = before.first is not None and not withdrawn
+        codes = {"no_history": True, "odd_rollout": before.odd_rollout, WITHDRAWN: withdrawn}
+        told.append(Verdict(
+            int(tick), WORSE if worse else TOO_EARLY, None, None, None, 0.0, float(count), 0.0,
+            where=(before.explanations[0].where or None) if worse and before.explanations else None,
+            explanations=before.explanations,
+            first=before.first,
+            reasons=tuple(code for code, holds in codes.items() if holds),
+        ))  # fmt: skip
+    return told

@@ -6,12 +6,12 @@ Verdicts are of versions, never of builds. A version is published when the earli
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from missioncontrol.clock import WINDOW_S
 from missioncontrol.query.versions import version_key
-from missioncontrol.state.releases import Release
+from missioncontrol.state.release_model import Release, StatusSince
 
 ACCEPTED, INFERRED = "accepted", "inferred"
 _REASONS = {"excluded": "it was excluded", "worse": "it was judged worse"}
@@ -28,19 +28,41 @@ def moment_of(tick: int) -> datetime:
 
 
 @dataclass(frozen=True)
+class Label:
+    """A status, known at the look at tick `look` and later ones; `by_person`: somebody gave it, and no verdict."""
+
+    look: int
+    status: str
+    by_person: bool
+
+
+@dataclass(frozen=True)
 class Version:
-    """One version of a channel. `unfit`: why it is no predecessor for others; empty: it is one."""
+    """One version of a channel. `unfit`: why it is no predecessor for others; empty: it is one.
+
+    labels: all statuses that it had, oldest first, the present one last.
+    """
 
     version: str
     published_at: datetime
     builds: tuple[str, ...]
     unfit: str = ""
     inferred: bool = False
+    labels: tuple[Label, ...] = ()
 
     @property
     def published(self) -> int:
         """Tick of publication: the window in which it was published is its first."""
         return tick_of(self.published_at)
+
+    def label_at(self, look: int) -> Label | None:
+        """The status that is known at the look at tick `look`."""
+        return next((label for label in reversed(self.labels) if label.look <= look), None)
+
+    def known_at(self, look: int) -> Version:
+        """The version as the look at tick `look` knows it."""
+        label = self.label_at(look)
+        return self if label is None else replace(self, unfit=_REASONS.get(label.status, ""))
 
 
 def versions_of(known: Iterable[Release], application: str, channel: str) -> tuple[Version, ...]:
@@ -78,7 +100,13 @@ def _version(version: str, releases: list[Release]) -> Version:
     builds = tuple(sorted({release.build_id for release in releases if release.build_id}))
     unfit = next((release.status for release in releases if release.status != ACCEPTED), "")
     inferred = earliest.origin == INFERRED
-    return Version(version, earliest.published_at, builds, _REASONS.get(unfit, ""), inferred)
+    labels = tuple(map(_label, releases[0].statuses))
+    return Version(version, earliest.published_at, builds, _REASONS.get(unfit, ""), inferred, labels)
+
+
+def _label(said: StatusSince) -> Label:
+    """A status is known, as a row is, when the window that it was given in has ended."""
+    return Label(0 if said.since is None else tick_of(said.since) + 1, said.status, bool(said.by))
 
 
 _LAST_TICK = 844_000_000

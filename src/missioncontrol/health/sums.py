@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -16,12 +16,12 @@ import numpy as np
 from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.health.activity import ActivityRows, activity_of, read_activity
 from missioncontrol.health.cells import TABLE, TICK, Cells, Range, of_channel, read_cells, scale_of, units_of
+from missioncontrol.health.chains import Era, chain, eras, looked_at
 from missioncontrol.health.published import Version, moment_of, tick_of, versions_of
 from missioncontrol.query.engine import Engine
 from missioncontrol.query.relation import Span
 from missioncontrol.registry.model import Measure, Registry
 from missioncontrol.state.releases import Release as Published
-from missioncontrol.verdict.baseline import PREDECESSORS
 from missioncontrol.verdict.grid import LIFE_TICKS
 from missioncontrol.verdict.strata import POOLED
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Activity, Channel, Floats, Ints, Release, Strata
@@ -31,7 +31,6 @@ _DAY = 24 * TICKS_PER_HOUR
 _EARLY_TICKS = 14 * _DAY
 _HISTORY_TICKS = 9 * _DAY
 _LONGEST_TICKS = 60 * _DAY
-_MOST_CHAIN = 2 * PREDECESSORS
 _MOSTLY, _LEAST_USED = 0.8, 1e-4
 
 
@@ -77,6 +76,10 @@ class ChannelSums:
         """The versions published before one, oldest first: as many as its baseline is learned from."""
         return chain(self.versions, subject)
 
+    def known_in(self, era: Era) -> ChannelSums:
+        """The same sums, with the versions as the looks of an era know them."""
+        return replace(self, versions=era.versions)
+
     def picked(self, subject: Version, measure: Measure) -> Picked:
         """The strata with most hours of the versions before, as known at publication; the others are taken together.
 
@@ -101,7 +104,9 @@ class ChannelSums:
         pools.append((POOLED,) * width)
         strata = Strata(cells.dimensions, tuple(dict.fromkeys((*kept, *pools))))
         left_out = [name for name, is_shared in zip(cells.dimensions, shared, strict=True) if not is_shared]
-        key = "\0".join((subject.version, *left_out))
+        # The first of the versions before tells which they are: in another era there may be others.
+        first = next((each.version for each in self.chain(subject)), "")
+        key = "\0".join((subject.version, first, *left_out))
         return Picked(subject.version, key, strata, places_of(strata, cells.strata))
 
     def _before(self, subject: Version, name: str) -> Ints:
@@ -271,14 +276,6 @@ def find_version(versions: Sequence[Version], name: str, application: str, chann
     )
 
 
-def chain(versions: Sequence[Version], subject: Version) -> tuple[Version, ...]:
-    """The versions before one, oldest first: the last 13 that may be used, and what came between them."""
-    before = [each for each in versions if each.published < subject.published]
-    fit = [place for place, each in enumerate(before) if not each.unfit]
-    start = fit[-PREDECESSORS - 1 :][0] if fit else len(before)
-    return tuple(before[max(start, len(before) - _MOST_CHAIN) :])
-
-
 def _subjects(
     published: Sequence[Version], application: str, channel: str, end: int, names: Collection[str] | None
 ) -> list[Version]:
@@ -290,7 +287,12 @@ def _subjects(
 
 def _ranges(published: Sequence[Version], subjects: Sequence[Version], end: int) -> list[Range]:
     """Of each version that is needed, the ticks in which its rows are."""
-    needed = {each.version: each for subject in subjects for each in (*chain(published, subject), subject)}
+    needed = {
+        each.version: each
+        for subject in subjects
+        for era in eras(published, subject, *looked_at(subject, end))
+        for each in (*era.chain, subject)
+    }
     judged = {each.version for each in subjects}
     ranges = [
         Range(

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import structlog
@@ -146,10 +147,9 @@ class Turns:
         tables = {snapshot.table: snapshot.version for snapshot in snapshots}
         if _TABLE not in tables:
             return None
-        # What is said of the newest itself is no part of what it is compared with.
-        named = tuple(replace(each, unfit="") if each == wanted[-1] else each for each in versions)
         names = [each.version for each in wanted]
-        made_of = (self._engine.registry().revision, named)
+        compared = tuple(_compared(each, end, each == wanted[-1]) for each in versions)
+        made_of = (self._engine.registry().revision, compared)
         held = self._channels.get((application, channel))
         if (
             held is not None
@@ -158,6 +158,7 @@ class Turns:
             and self._still_right(held, snapshots)
         ):
             held.following.forget(held.following.versions.difference(names))
+            held.following.relabel(versions)
             held.following.go_on(end)
             held.versions = tables
             return held
@@ -246,6 +247,15 @@ def current(versions: Sequence[Version], end: int) -> list[Version]:
     out = [each for each in versions if each.published < end]
     newest = out[-_ALWAYS_CURRENT:]
     return [each for each in out if end - each.published <= LIFE_TICKS or each in newest]
+
+
+def _compared(version: Version, end: int, newest: bool) -> Version:
+    """What of a version looks up to tick `end` are made of; what is said of the newest itself is no part of it."""
+    labels = [label for label in version.labels if label.look <= end and not newest]
+    changes = [
+        b for a, b in pairwise([None, *labels]) if b is not None and (a is None or a.status != b.status)
+    ]
+    return replace(version, unfit="", labels=tuple(changes))
 
 
 def _over(version: Version, application: str, channel: str, states: dict[Subject, State], end: int) -> bool:

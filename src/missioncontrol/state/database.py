@@ -35,6 +35,18 @@ releases = sa.Table(
     sa.Column("changed_at", sa.DateTime(timezone=True)),
 )
 
+release_statuses = sa.Table(
+    "release_statuses",
+    metadata,
+    sa.Column("application", sa.Text, primary_key=True),
+    sa.Column("channel", sa.Text, primary_key=True),
+    sa.Column("version", sa.Text, primary_key=True),
+    sa.Column("nth", sa.Integer, primary_key=True),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("since", sa.DateTime(timezone=True)),
+    sa.Column("said_by", sa.Text, nullable=False),
+)
+
 runs = sa.Table(
     "runs",
     metadata,

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 import msgspec
 
+from missioncontrol.clock import system_clock, utc
 from missioncontrol.errors import BadRequest
 from missioncontrol.state.moments import aware
 
@@ -19,6 +20,17 @@ Status = Literal["accepted", "excluded", "worse"]
 Origin = Literal["imported", "set", "inferred"]
 """Who knew the time of publication: a file, a person or program here, or nobody: it is that of the first arrivals."""
 STATUSES: tuple[Status, ...] = get_args(Status)
+
+
+class StatusSince(msgspec.Struct, frozen=True):
+    """A status of a version, from an instant on until the next one."""
+
+    status: Status
+    since: datetime | None = None
+    """None: from ever, since it was given when the version was first made known."""
+    by: str = ""
+    """Who gave it; empty: nobody did, or a verdict."""
+
 
 _LONGEST_NAME = 200
 _LONGEST_NOTE = 500
@@ -41,6 +53,8 @@ class Release(msgspec.Struct, frozen=True):
     changed_by: str = ""
     """Who said something of the version last; empty: nobody, so that status and note may change by themselves."""
     changed_at: datetime | None = None
+    statuses: tuple[StatusSince, ...] = ()
+    """All that its version had, oldest first, the present one last; empty: `status` from ever."""
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -59,6 +73,8 @@ class Version(msgspec.Struct, frozen=True):
     changed_at: datetime | None
     builds: list[Release]
     """By publication."""
+    statuses: tuple[StatusSince, ...]
+    """All that it had, oldest first; at least one, the last is `status`."""
 
     @property
     def build_ids(self) -> list[str]:
@@ -88,16 +104,13 @@ def group(releases: Iterable[Release]) -> list[Version]:
 def with_entry(known: Sequence[Release], entry: Release) -> list[Release]:
     """The builds of a version once `entry` is said of one of them.
 
-    An inferred entry changes nothing of a build that is known. Status and note of an entry count for the whole version,
-    unless somebody labelled it (`changed_by`) and the entry is nobody's word.
+    An inferred entry changes nothing of a build that is known. Status and note of an entry count for the whole version
+    if the version was not known, or only inferred, or if the entry is somebody's word (`changed_by`).
     """
     same = next((build for build in known if build.build_id == entry.build_id), None)
     if same is not None and entry.origin == "inferred":
         return list(known)
-    if known and not entry.changed_by and (entry.origin == "inferred" or known[0].changed_by):
-        label = known[0]
-    else:
-        label = entry
+    label = _label_with_entry(known, entry)
     return [_labelled(build, label) for build in (*(b for b in known if b is not same), entry)]
 
 
@@ -163,7 +176,7 @@ def _version(builds: list[Release]) -> Version:
     first = min(_basis(builds), key=_when)
     return Version(
         first.application, first.channel, first.version, first.published_at, first.origin, first.status,
-        first.note, first.changed_by, first.changed_at, builds,
+        first.note, first.changed_by, first.changed_at, builds, _statuses(first),
     )  # fmt: skip
 
 
@@ -184,23 +197,56 @@ def _timed(
     return list(found.values())
 
 
+def _label_with_entry(known: Sequence[Release], entry: Release) -> Release:
+    """Status, note and who said so, once an entry is said."""
+    if not known or (entry.origin != "inferred" and _nobodys_guess(known)):
+        return msgspec.structs.replace(entry, statuses=(StatusSince(entry.status, None, entry.changed_by),))
+    before = known[0]
+    again = before.changed_by and (entry.status, entry.note) == (before.status, before.note)
+    if again or not entry.changed_by:
+        return before
+    statuses = _statuses(before)
+    if entry.status != before.status:
+        statuses = _followed_by(statuses, entry)
+    return msgspec.structs.replace(entry, statuses=statuses)
+
+
 def _label(subject: Release, known: Sequence[Release], change: Change) -> Release:
-    """Status, note and who said so."""
+    """Status, note and who said so, once a change is said."""
     before = known[0] if known else None
-    if before is None or (
-        change.published_at is not None
-        and not before.changed_by
-        and all(build.origin == "inferred" for build in known)
-    ):
+    if before is None or (change.published_at is not None and _nobodys_guess(known)):
         status, note = change.status or "accepted", ""  # what was inferred of its time no longer holds
+        statuses: tuple[StatusSince, ...] = (
+            StatusSince(status, None, subject.changed_by if change.status else ""),
+        )
     else:
-        status = change.status or before.status
+        status, statuses = change.status or before.status, _statuses(before)
         note = before.note if status == before.status else ""  # it told the reason of the status before
+        # Somebody who accepts what was accepted says so again: after it was judged worse that withdraws the verdict.
+        if status != before.status or (change.status == "accepted" and subject.changed_by):
+            statuses = _followed_by(statuses, msgspec.structs.replace(subject, status=status))
     note = change.note if change.note is not None else note
-    return msgspec.structs.replace(subject, status=status, note=note)
+    return msgspec.structs.replace(subject, status=status, note=note, statuses=statuses)
+
+
+def _nobodys_guess(known: Sequence[Release]) -> bool:
+    """Whether nobody said anything of a version: time and status are inferred, and end with the first word."""
+    return not known[0].changed_by and all(build.origin == "inferred" for build in known)
+
+
+def _statuses(build: Release) -> tuple[StatusSince, ...]:
+    return build.statuses or (StatusSince(build.status),)
+
+
+def _followed_by(statuses: tuple[StatusSince, ...], said: Release) -> tuple[StatusSince, ...]:
+    """With the status that was said at `changed_at`; a clock that went back puts nothing before what is known."""
+    since = said.changed_at or utc(system_clock())
+    last = statuses[-1].since
+    return (*statuses, StatusSince(said.status, max(last, since) if last else since, said.changed_by))
 
 
 def _labelled(build: Release, label: Release) -> Release:
     return msgspec.structs.replace(
-        build, status=label.status, note=label.note, changed_by=label.changed_by, changed_at=label.changed_at
-    )
+        build, status=label.status, note=label.note, changed_by=label.changed_by, changed_at=label.changed_at,
+        statuses=label.statuses,
+    )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from missioncontrol.errors import NotFound
-from missioncontrol.state.database import Database, releases, write_first
+from missioncontrol.state.database import Database, release_statuses, releases, write_first
 from missioncontrol.state.moments import aware
 from missioncontrol.state.release_model import (
     STATUSES,
@@ -19,6 +19,7 @@ from missioncontrol.state.release_model import (
     Origin,
     Release,
     Status,
+    StatusSince,
     Version,
     check,
     group,
@@ -26,7 +27,17 @@ from missioncontrol.state.release_model import (
     with_entry,
 )
 
-__all__ = ["STATUSES", "Change", "Origin", "Release", "Releases", "Status", "Stored", "Version"]
+__all__ = [
+    "STATUSES",
+    "Change",
+    "Origin",
+    "Release",
+    "Releases",
+    "Status",
+    "StatusSince",
+    "Stored",
+    "Version",
+]
 
 _LONGEST_WHO = 200
 _UNSAID = datetime(2000, 1, 1, tzinfo=UTC)
@@ -52,8 +63,9 @@ class Releases:
     def put(self, entries: Sequence[Release]) -> Stored:
         """Store releases. One that is known gets the new time and origin; one that is inferred changes none.
 
-        Status and note count for all builds of the version; those of a version that somebody labelled (`changed_by`)
-        stay, unless the entry is somebody's word too. Raises `BadRequest` (`bad_release`, `bad_time`).
+        Status and note count for all builds of the version; those of a version that is known stay, unless the entry is
+        somebody's word (`changed_by`) or the first after what was inferred.
+        Raises `BadRequest` (`bad_release`, `bad_time`).
         """
         said: dict[_VersionKey, list[Release]] = {}
         for entry in map(check, entries):
@@ -119,12 +131,14 @@ class Releases:
     def list(self, application: str | None = None, channel: str | None = None) -> builtins.list[Release]:
         """Releases by publication time, oldest first."""
         query = sa.select(releases).order_by(releases.c.published_at, *_KEY)
-        if application is not None:
-            query = query.where(releases.c.application == application)
-        if channel is not None:
-            query = query.where(releases.c.channel == channel)
+        given = (("application", application), ("channel", channel))
+        wanted = [(name, value) for name, value in given if value is not None]
+        for name, value in wanted:
+            query = query.where(releases.c[name] == value)
         with self._database.engine().connect() as connection:
-            return [_release(row) for row in connection.execute(query)]
+            rows = connection.execute(query).all()
+            statuses = _known_statuses(connection, wanted)
+        return [_release(row, statuses) for row in rows]
 
     def versions(self, application: str | None = None, channel: str | None = None) -> builtins.list[Version]:
         """Releases by version, by publication time, oldest first."""
@@ -163,9 +177,25 @@ def _known(
         query = sa.select(releases).where(
             releases.c.application == application, releases.c.channel == channel
         )
-        for row in connection.execute(query.order_by(*_KEY)):
-            release = _release(row)
+        rows = connection.execute(query.order_by(*_KEY)).all()
+        statuses = _known_statuses(connection, [("application", application), ("channel", channel)])
+        for row in rows:
+            release = _release(row, statuses)
             found.setdefault(_key(release), []).append(release)
+    return found
+
+
+def _known_statuses(
+    connection: sa.Connection, wanted: Sequence[tuple[str, str]]
+) -> dict[_VersionKey, tuple[StatusSince, ...]]:
+    """What is kept of the statuses of versions where these columns have these values, oldest first."""
+    query = sa.select(release_statuses).order_by(release_statuses.c.nth)
+    for name, value in wanted:
+        query = query.where(release_statuses.c[name] == value)
+    found: dict[_VersionKey, tuple[StatusSince, ...]] = {}
+    for row in connection.execute(query):
+        key = row.application, row.channel, row.version
+        found[key] = (*found.get(key, ()), StatusSince(row.status, aware(row.since), row.said_by))
     return found
 
 
@@ -175,14 +205,40 @@ def _write(
     """Let a version have the builds `after`."""
     if list(before) == list(after):
         return
-    of_version = sa.and_(*(column == value for column, value in zip(_KEY, key, strict=False)))
-    connection.execute(sa.delete(releases).where(of_version))
-    if after:
-        connection.execute(sa.insert(releases), [msgspec.structs.asdict(release) for release in after])
+    _replace(connection, releases, key, [_plain(release) for release in after])
+    statuses = after[0].statuses if after else ()
+    if statuses != (before[0].statuses if before else ()):
+        _replace(connection, release_statuses, key, [
+            {**dict(zip(_OF_VERSION, key, strict=True)), "nth": nth, "status": one.status, "since": one.since,
+             "said_by": one.by}
+            for nth, one in enumerate(statuses)
+        ])  # fmt: skip
 
 
-def _release(row: sa.Row[Any]) -> Release:
+_OF_VERSION = ("application", "channel", "version")
+
+
+def _replace(
+    connection: sa.Connection, table: sa.Table, key: _VersionKey, rows: Sequence[dict[str, Any]]
+) -> None:
+    """Let a version have these rows of a table and no others."""
+    columns = (table.c[name] for name in _OF_VERSION)
+    of_version = sa.and_(*(column == value for column, value in zip(columns, key, strict=True)))
+    connection.execute(sa.delete(table).where(of_version))
+    if rows:
+        connection.execute(sa.insert(table), rows)
+
+
+def _plain(release: Release) -> dict[str, Any]:
+    """The row of a build."""
+    row = msgspec.structs.asdict(release)
+    del row["statuses"]
+    return row
+
+
+def _release(row: sa.Row[Any], statuses: Mapping[_VersionKey, tuple[StatusSince, ...]]) -> Release:
     return Release(
         row.application, row.channel, row.version, row.build_id, aware(row.published_at), row.status,
         row.origin, row.note, row.changed_by, aware(row.changed_at),
+        statuses.get((row.application, row.channel, row.version), ()),
     )  # fmt: skip

@@ -73,9 +73,8 @@ class Follower:
         baseline, end = self.baseline, int(ticks[-1])
         life = self._live_on(release, channel, release.published + end)
         around = self._surround(others, channel, end)
-        return look(
-            baseline, life, self._pings, around, ticks, baseline.phi, self._by_tick, before.odd_rollout
-        )
+        said = before.odd_rollout, before.age_ticks
+        return look(baseline, life, self._pings, around, ticks, baseline.phi, self._by_tick, *said)
 
     def prime(self, release: Release, channel: Channel, others: Sequence[Other]) -> None:
         """Take in all that is known, from the beginning."""

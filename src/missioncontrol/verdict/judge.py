@@ -17,6 +17,8 @@ from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Ints
 
 WORSE, BETTER, SAME = "worse", "better", "same"
 TOO_EARLY, ENVIRONMENT, DATA_PROBLEM = "too-early", "environment", "data-problem"
+WITHDRAWN = "withdrawn"
+"""Reason: `worse` was given, and a person accepted the release after that."""
 
 _WITHIN = float(np.log(1.2))
 _MOVED = float(np.log(1.1))
@@ -71,11 +73,14 @@ def judge(
     may_alarm: Bools | None = None,
     problems: tuple[tuple[str, Bools], ...] = (),
     before: Said = Said(),
+    accepted: Ints | None = None,
 ) -> list[Verdict]:
     """The verdict at each look of a life after those `before`; `worse` stays once it was given.
 
     may_alarm: [looks] False where no new `worse` may be given (a version that has all but ended); problems: codes of
-    further faults of the data, each with the looks [looks] at which it stands. Looks that are not after those before
+    further faults of the data, each with the looks [looks] at which it stands; accepted: [looks] age from which on a
+    person's acceptance that holds at the look was known, 0 where none holds: a `worse` that was first given before is
+    withdrawn, and not given again while it holds. Looks that are not after those before
     are only looked back at: `looked_back()` says which are needed.
     """
     silent = _silent(looks)
@@ -100,9 +105,10 @@ def judge(
             and looks.evidence[i] >= THRESHOLD
         ):
             first = tick
+        withdrawn = first is not None and accepted is not None and bool(accepted[i] > first)
         if first is not None and tick <= first + REFRESH_TICKS:
             explained = _explain(baseline, looks, i, hypotheses(baseline.strata, baseline.hours))
-        if first is not None:
+        if first is not None and not withdrawn:
             verdict = WORSE
         elif disturbed:
             verdict = DATA_PROBLEM
@@ -124,11 +130,11 @@ def judge(
                 evidence=float(np.log10(max(looks.evidence[i], 1e-300))) if known else 0.0,
                 observed=observed,
                 expected=expected if known else 0.0,
-                where=(explained[0].where or None) if first is not None and explained else None,
+                where=(explained[0].where or None) if verdict == WORSE and explained else None,
                 explanations=explained if first is not None else (),
                 forecast=_forecast(baseline, looks, i) if verdict == TOO_EARLY else (),
                 first=first,
-                reasons=reasons,
+                reasons=(*reasons, WITHDRAWN) if withdrawn else reasons,
             )
         )
     return told

@@ -42,11 +42,17 @@ class Oddities:
 
 
 def oddities(
-    baseline: Baseline, life: Curves, around: Environment, pings_before: float, odd_before: bool = False
+    baseline: Baseline,
+    life: Curves,
+    around: Environment,
+    pings_before: float,
+    odd_before: bool = False,
+    since: int = 0,
 ) -> Oddities:
     """What is odd about a release at each look. pings_before: the channel's pings in the day before publication.
 
-    odd_before: the rollout was odd at an earlier look, and stays so.
+    odd_before: the rollout was odd at an earlier look, and stays so; since: looks to that age are only looked back at,
+    and what they show of the rollout was said, or not, against what they were compared with.
     """
     ages = life.ticks / TICKS_PER_HOUR
     log_mean = np.abs(np.log(life.factor))
@@ -62,7 +68,7 @@ def oddities(
     sd = at(ages, np.maximum(own, _ROLLOUT_LEAST_SD))
     sd = np.sqrt(sd**2 + 4 / np.maximum(life.reported, 1e-9))
     odd = (np.abs(adopted - usual) > _ROLLOUT_SDS * sd) & (ages >= _ROLLOUT_FROM_HOURS)
-    odd = np.logical_or.accumulate(odd) | odd_before
+    odd = np.logical_or.accumulate(odd & (life.ticks > since)) | odd_before
     log_growth = at(ages, np.log(baseline.whole.growth))
     curve = np.maximum.accumulate(baseline.adoption.mean(axis=0)) + np.arange(len(KNOT_HOURS)) * 1e-9
     same_adoption = np.exp(np.interp(adopted, curve, np.log(KNOT_HOURS)))

@@ -58,11 +58,17 @@ def replay(
     others: list[Control],
     ticks: Ints,
     phi: float | None = None,
+    odd_before: bool = False,
+    since: int = 0,
 ) -> Looks:
-    """Judge a life at the ages `ticks` (ascending); each look depends on what had arrived by then alone."""
+    """Judge a life at the ages `ticks` (ascending); each look depends on what had arrived by then alone.
+
+    odd_before, since: as in `look()`, where the life was compared with other versions before.
+    """
     phi = phi or baseline.phi
     around = surroundings(others, life.published, life.ticks, baseline.leaving, phi)
-    return look(baseline, life, pings_before(channel, life.published), around, ticks, phi)
+    pings = pings_before(channel, life.published)
+    return look(baseline, life, pings, around, ticks, phi, None, odd_before, since)
 
 
 def pings_before(channel: Channel, published: int) -> float:
@@ -79,13 +85,15 @@ def look(
     phi: float,
     by_tick: Floats | None = None,
     odd_before: bool = False,
+    since: int = 0,
 ) -> Looks:
     """As `replay()`, with the environment and `pings_before` at hand.
 
-    by_tick: the life's `expected_by_tick`, where at hand; odd_before: the rollout was odd at an earlier look.
+    by_tick: the life's `expected_by_tick`, where at hand; odd_before: the rollout was odd at an earlier look;
+    since: age of the newest look that was made; looks up to there are only looked back at.
     """
     now = curves(life, baseline.rates, baseline.history, around, ticks, by_tick)
-    odd = oddities(baseline, now, around, pings, odd_before)
+    odd = oddities(baseline, now, around, pings, odd_before, since)
     ages = ticks / TICKS_PER_HOUR
     tau2 = at(ages, baseline.whole.tau) ** 2 + odd.variance
     slice_tau = np.sqrt(tau2[:, None] + at_each(ages, baseline.slice_tau) ** 2)
