@@ -37,7 +37,7 @@ class Look(msgspec.Struct, frozen=True):
     as_of: datetime
     age_hours: float
     verdict: str
-    """worse, better, same, too-early, environment or data-problem; worse stays once it was given."""
+    """worse, better, same, too-early, environment or data-problem; worse stays until a person withdraws it."""
     ratio: float | None
     low: float | None
     """Ends of the 95 % interval that holds at all looks at once."""
@@ -53,7 +53,7 @@ class Look(msgspec.Struct, frozen=True):
     reasons: list[str] = []
     """Codes of what made it so; `docs/reference/verdicts.md` lists them."""
     since: datetime | None = None
-    """When worse was first given."""
+    """When worse was first given; it stays where that was withdrawn."""
 
 
 class ReplayLine(msgspec.Struct, frozen=True):

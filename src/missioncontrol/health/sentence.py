@@ -49,6 +49,8 @@ _NAMED = ("os_name", "os_version", "architecture", "country")
 def _worse(account: Account, look: Look) -> str:
     sure = ", odds of a false alarm under 1 in 100" if look.since is not None else ""
     first = f"first crossed {look.since:%Y-%m-%d %H:%M} UTC, " if look.since is not None else ""
+    if look.ratio is None:
+        return f"worse, {first}{_seen(look)}; there is nothing left to compare with"
     said = (
         f"{_where(account)}{sure}; over all {_over_all(look)}"
         if _named(account)
@@ -66,6 +68,10 @@ def _same(account: Account, look: Look) -> str:
 
 
 def _too_early(account: Account, look: Look) -> str:
+    if "withdrawn" in look.reasons:
+        return (
+            f"not called worse{_compared(account, look)}, {_counts(look) if look.expected else _seen(look)}"
+        )
     if "not_published" in look.reasons:
         return f"too early to say, it is published in {span(-look.age_hours)}"
     if "no_history" in look.reasons:
@@ -174,7 +180,11 @@ def _counts(look: Look) -> str:
 
 
 def _seen_alone(look: Look) -> str:
-    return f" ({_number(look.observed)} seen at {span(look.age_hours)})" if look.age_hours >= 0 else ""
+    return f" ({_seen(look)})" if look.age_hours >= 0 else ""
+
+
+def _seen(look: Look) -> str:
+    return f"{_number(look.observed)} seen at {span(look.age_hours)}"
 
 
 def _due(look: Look) -> str:
@@ -196,6 +206,8 @@ def _due(look: Look) -> str:
 def _doubts(account: Account, look: Look) -> str:
     used = sum(each.used for each in account.predecessors)
     parts = []
+    if "withdrawn" in look.reasons and look.since is not None:
+        parts.append(f"it was from {look.since:%Y-%m-%d %H:%M} UTC on, until a person accepted it")
     if "short_history" in look.reasons:
         only = "one earlier release" if used == 1 else f"{used} earlier releases"
         parts.append(f"with {only} to compare with, only twice as many can be called")

@@ -41,6 +41,7 @@ REASONS = {
     "no_hours": "Crashes came for two hours while no usage hours did.",
     "no_events": "Nothing at all was counted for a day, although usage hours came: what counts it may be down.",
     "no_activity": "Rows that tell when hours were used do not come, so hours that come late are not known.",
+    "withdrawn": "It was called worse, and a person accepted it after that.",
     "no_data": "Nothing of it has arrived yet.",
     "not_published": "It is not published yet.",
     "used_early": "It was used before the time at which it was published: that time may be wrong.",

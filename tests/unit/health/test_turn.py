@@ -2,72 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from tests.support import judged_train
+from tests.support.judging_train import BAD, BORN, FAR, SUBJECT, Installation
 from tests.support.lake import rows as lake_rows
 
 from missioncontrol.config import load_config
 from missioncontrol.errors import StorageFull
 from missioncontrol.health import turn as turn_module
-from missioncontrol.health.asking import courses
-from missioncontrol.health.model import Change, Look, Subject
+from missioncontrol.health.model import Subject
 from missioncontrol.health.records import Records
-from missioncontrol.health.turn import Turn, Turns
+from missioncontrol.health.turn import Turns
 from missioncontrol.services import Services
 from missioncontrol.state.release_model import Change as Said
-
-BAD = judged_train.story(2.0)
-BORN = judged_train.published(BAD)
-SUBJECT = Subject("Firefox", "release", judged_train.version(BAD), "main_crashes")
-FAR = 30 * 12
-
-
-class Installation:
-    """A lake with a train, and turns over it."""
-
-    def __init__(self, folder: Path, ticks: int) -> None:
-        self.services = Services(load_config(folder / "data", environ={}))
-        written = judged_train.write(BAD, folder / "train", ticks)
-        judged_train.put(self.services, written, "train")
-        judged_train.put_releases(self.services, written)
-        self.told: list[Change] = []
-        self.restart()
-
-    def restart(self) -> None:
-        """What was in memory is gone."""
-        services = self.services
-        self.turns = Turns(
-            services.config.lake_path, services.engine, services.writer, services.releases, self._tell
-        )
-
-    def turn(self, ticks: int) -> Turn:
-        """A turn when the candidate is so old."""
-        until = BORN + timedelta(minutes=5 * ticks)
-        return self.turns.run(until, until)
-
-    def looks(self) -> list[Look]:
-        return Records(self.services.engine).history(SUBJECT)
-
-    def replayed(self, until: datetime | None = None) -> dict[datetime, Look]:
-        """All looks as `verdict --replay` has them."""
-        (found,) = courses(
-            self.services.engine,
-            self.services.releases.list(),
-            SUBJECT.application,
-            SUBJECT.channel,
-            SUBJECT.version,
-            SUBJECT.measure,
-            until,
-        )
-        return {look.as_of: look for look in found.looks}
-
-    def _tell(self, changes: Sequence[Change], now: datetime) -> None:
-        self.told += changes
 
 
 @pytest.fixture
