@@ -89,7 +89,18 @@ def test_versions_are_listed_by_number_the_newest_first(server: RunningServer) -
     assert [row["version"] for row in listed(server)] == newest
     assert releases(server) == listed(server), "nobody changed any"
     lines = server.run("release", "list", "--application", "Firefox").stdout.splitlines()
-    assert lines[0].split("\t") == ["Firefox", "release", "140.0.2", T, "imported", "accepted", "1", ""]
+    assert lines[0].split("\t") == [
+        "Firefox",
+        "release",
+        "140.0.2",
+        T,
+        "imported",
+        "accepted",
+        "1",
+        "",
+        "",
+        "",
+    ]
     assert server.run("release", "list", "--channel", "beta").stdout == ""
 
 
@@ -97,13 +108,22 @@ def test_what_is_set_is_kept_when_an_import_says_nothing_of_it(server: RunningSe
     put(server, [entry(), entry(build_id="2", published_at="2026-11-21T12:00:00Z")])
     said = server.run("release", "set", *NAMED, "--status", "excluded", "--note", "halted").stderr
     assert (
-        "Firefox 61.0 (1, 2) on release, published 2026-11-20 12:00:00 UTC (imported), is excluded: halted."
+        "Firefox 61.0 (1, 2) on release, published 2026-11-20 12:00:00 UTC (imported), is excluded since "
         in said
     )
+    assert " UTC: halted." in said
     assert "2 releases, 0 of them new." in put(server, [entry(), entry(build_id="2")])
     [row] = listed(server)
     assert (row["status"], row["note"], row["build_ids"]) == ("excluded", "halted", ["1", "2"])
     assert row["changed_by"].startswith("local")
+    assert [(s["status"], s["by"] == row["changed_by"]) for s in row["statuses"]] == [
+        ("accepted", False), ("excluded", True),
+    ]  # fmt: skip
+    assert (row["status_since"], row["status_by"]) == (row["changed_at"], row["changed_by"])
+    line = server.run("release", "list").stdout.rstrip("\n").split("\t")
+    assert line[7:] == ["halted", f"{row['status_since'][:19]}Z", row["status_by"]]
+    assert "2 releases, 0 of them new." in put(server, [entry(), entry(build_id="2")])
+    assert listed(server) == [row], "the same file once more changes nothing"
     put(server, [entry(status="worse", note="crashes at start")])
     [row] = releases(server)
     assert (row["status"], row["note"]) == ("worse", "crashes at start")
@@ -198,7 +218,8 @@ def test_the_api_says_shows_and_forgets(server: RunningServer, token: dict[str, 
     assert made.status_code == 200
     assert made.json() == {
         **V, "build_ids": ["1", "2"], "published_at": T, "origin": "set", "status": "worse", "note": "",
-        "changed_at": made.json()["changed_at"], "changed_by": None,
+        "changed_at": made.json()["changed_at"], "changed_by": None, "status_since": None, "status_by": None,
+        "statuses": [{"status": "worse", "since": None, "by": None}],
         "builds": [{"build_id": n, "published_at": T, "origin": "set"} for n in ("1", "2")],
     }  # fmt: skip
     assert httpx.get(api, params=V, timeout=30).json() == [made.json()]
@@ -328,7 +349,7 @@ def test_the_page_has_json_and_csv_twins_and_shows_a_channel_alone(server: Runni
     rows = list(csv.DictReader(io.StringIO(httpx.get(f"{address}&format=csv", timeout=30).text)))
     assert rows[0] == {
         **V, "version": "29.0", "build_ids": "1", "published_at": T, "origin": "imported", "status": "accepted",
-        "note": "",
+        "note": "", "status_since": "", "status_by": "",
     }  # fmt: skip
     none = httpx.get(f"{server.url}/releases?application=x&channel=%00", headers=PAGE, timeout=30)
     assert none.status_code == 200 and "No release of that channel is known." in none.text

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from missioncontrol.query.release_rows import VersionRow
     from missioncontrol.state.releases import Version
 
-_HEADINGS = ("application", "channel", "version", "published", "by", "status", "builds", "note")
+_HEADINGS = (
+    "application", "channel", "version", "published", "by", "status", "builds", "note", "status since", "said by",
+)  # fmt: skip
 _STATUSES = ("accepted", "excluded", "worse")
 
 
@@ -32,9 +34,10 @@ def command() -> None:
 @click.option("--channel", help="Only of this channel.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, builds included.")
 def list_(settings: Settings, application: str | None, channel: str | None, as_json: bool) -> None:
-    """List versions by application and channel, the newest first.
+    """List versions by application and channel, the newest first, with since when a status holds and who gave it.
 
-    Without a terminal: a line a version, columns separated by tabs.
+    Without a terminal: a line a version, columns separated by tabs. A status without a time holds from ever. The JSON
+    has all statuses that a version had.
 
     \b
     Examples:
@@ -80,12 +83,14 @@ def set_(
     """Say when a version was published, or what is to be known of it.
 
     Without --build-id a time is that of the version's first build. What is not said stays as it is; what is said is
-    never changed by itself.
+    never changed by itself. A status acts on what is judged from now on. To accept a version that was judged worse
+    withdraws that verdict.
 
     \b
     Examples:
       missioncontrol release set --application Notes --channel stable --version 2.1 --published-at 2026-11-26T14:00Z
       missioncontrol release set --application Notes --channel stable --version 2.0.1 --status excluded --note halted
+      missioncontrol release set --application Notes --channel stable --version 2.1 --status accepted --note 'one bot'
     """
     from typing import cast
 
@@ -170,9 +175,11 @@ def _sentence(version: Version) -> str:
     builds = f" ({', '.join(version.build_ids)})" if version.build_ids else ""
     when = f"{version.published_at:%Y-%m-%d %H:%M:%S}"
     note = f": {version.note}" if version.note else ""
+    since = version.statuses[-1].since
+    from_then = f" since {since:%Y-%m-%d %H:%M:%S} UTC" if since else ""
     return (
         f"{version.application} {version.version}{builds} on {version.channel}, published {when} UTC"
-        f" ({version.origin}), is {version.status}{note}."
+        f" ({version.origin}), is {version.status}{from_then}{note}."
     )
 
 
@@ -180,6 +187,7 @@ def _row(version: VersionRow) -> tuple[str, ...]:
     return (
         version.application, version.channel, version.version, f"{version.published_at:%Y-%m-%dT%H:%M:%SZ}",
         version.origin, version.status, ",".join(version.build_ids), version.note,
+        f"{version.status_since:%Y-%m-%dT%H:%M:%SZ}" if version.status_since else "", version.status_by or "",
     )  # fmt: skip
 
 

@@ -19,6 +19,15 @@ class BuildRow(msgspec.Struct, frozen=True):
     origin: Origin
 
 
+class StatusRow(msgspec.Struct, frozen=True):
+    """A status, from `since` on (None: from ever), until the next."""
+
+    status: Status
+    since: datetime | None
+    by: str | None
+    """None: nobody, a verdict, or the reader may not see names of people."""
+
+
 class VersionRow(msgspec.Struct, frozen=True):
     """One version of a channel; see `Version`."""
 
@@ -34,15 +43,22 @@ class VersionRow(msgspec.Struct, frozen=True):
     changed_by: str | None
     """None: nobody, or the reader may not see names of people."""
     builds: list[BuildRow]
+    status_since: datetime | None
+    """None: from ever."""
+    status_by: str | None
+    """As `changed_by`, of the status alone."""
+    statuses: list[StatusRow]
+    """All that it had, oldest first; the last is the present one."""
 
 
 def version_row(version: Version, named: bool = True) -> VersionRow:
     """The row of a version; `named`: with who changed it."""
     builds = [BuildRow(b.build_id, b.published_at, b.origin) for b in version.builds]
+    statuses = [StatusRow(s.status, s.since, (s.by or None) if named else None) for s in version.statuses]
     return VersionRow(
         version.application, version.channel, version.version, version.build_ids, version.published_at,
         version.origin, version.status, version.note, version.changed_at,
-        (version.changed_by or None) if named else None, builds,
+        (version.changed_by or None) if named else None, builds, statuses[-1].since, statuses[-1].by, statuses,
     )  # fmt: skip
 
 

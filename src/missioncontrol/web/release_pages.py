@@ -190,12 +190,16 @@ def _rows(
 
 
 def _csv(rows: Sequence[VersionRow]) -> list[Sequence[Any]]:
-    head = ("application", "channel", "version", "build_ids", "published_at", "origin", "status", "note")
+    head = (
+        "application", "channel", "version", "build_ids", "published_at", "origin", "status", "note", "status_since",
+        "status_by",
+    )  # fmt: skip
     lines: list[Sequence[Any]] = [head]
     for row in rows:
         when = f"{row.published_at:%Y-%m-%dT%H:%M:%SZ}"
         names = (row.application, row.channel, row.version, " ".join(row.build_ids))
-        lines.append((*names, when, row.origin, row.status, row.note))
+        since = f"{row.status_since:%Y-%m-%dT%H:%M:%SZ}" if row.status_since else ""
+        lines.append((*names, when, row.origin, row.status, row.note, since, row.status_by or ""))
     return lines
 
 

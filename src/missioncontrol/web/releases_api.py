@@ -55,7 +55,8 @@ def build_releases_api(releases: Callable[[], Releases], now: Callable[[], datet
         """By application and channel, in each the newest version first, by number.
 
         `origin` of a time: imported, set, or inferred from the first steady arrival of a build. `status`: accepted,
-        excluded or worse; only accepted versions are compared with.
+        excluded or worse; only accepted versions are compared with. `statuses`: all that a version had, oldest first,
+        and from when on each acted on what is judged; null: from ever.
         """
         found = releases().versions(application, channel)
         wanted = [v for v in found if version is None or v.version == version]
@@ -70,7 +71,8 @@ def build_releases_api(releases: Callable[[], Releases], now: Callable[[], datet
     ) -> Response:
         """All but application, channel and version may be left out, and stays as it is; a version that is not known
         needs `published_at`. Without `build_ids` that is the time of the version's first build. Status and note count
-        for all builds of the version. Answers the version as it is known now.
+        for all builds of the version. A status acts on what is judged from now on; `accepted` withdraws what called
+        the version worse before. Answers the version as it is known now.
         """
         try:
             said = msgspec.json.decode(body, type=_Said)

@@ -15,6 +15,7 @@ from fastapi.responses import Response
 from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.health.model import Course, Subject
 from missioncontrol.registry.model import Registry
+from missioncontrol.state.release_model import Version, group
 from missioncontrol.web.address import decode_part
 from missioncontrol.web.calibration_view import build_calibration
 from missioncontrol.web.crash_answers import Format, csv_answer
@@ -67,7 +68,8 @@ def build_verdict_pages(sources: PageSources, verdicts: VerdictSource, renderer:
             return _json(course)
         if format == "csv":
             return _looks_csv(course)
-        view = build_verdict(found, _title(registry, subject.measure), sources.now(), moment)
+        release = _release(sources, subject)
+        view = build_verdict(found, _title(registry, subject.measure), sources.now(), moment, release)
         return renderer.page(request, "verdict.html", view=view, navigation=top_bar(sources, registry))
 
     @router.get("/calibration")
@@ -107,6 +109,12 @@ def read_moment(text: str) -> datetime:
     except (ValueError, OverflowError):
         hint = "Write 2026-01-31T14:05Z, in UTC."
         raise BadRequest("bad_time", f"`as_of` is no time: `{text[:60]}`.", hint) from None
+
+
+def _release(sources: PageSources, subject: Subject) -> Version | None:
+    """What is said of the version; None where it is not known."""
+    known = group(sources.releases(subject.application, subject.channel))
+    return next((one for one in known if one.version == subject.version), None)
 
 
 def _title(registry: Registry, name: str) -> str:

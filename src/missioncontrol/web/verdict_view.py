@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from missioncontrol.health.model import Account, Course, Explanation, Forecast, Look, Predecessor, Subject
+from missioncontrol.state.release_model import StatusSince, Version
 from missioncontrol.web.address import encode_part, measure_path
 from missioncontrol.web.crash_address import signature_href
 from missioncontrol.web.verdict_bars import Forest, Waterfall, forest, guilty_of, waterfall
@@ -22,6 +23,8 @@ from missioncontrol.web.verdict_source import Found
 from missioncontrol.web.verdict_words import Mark, instant_text, length, mark_of, reason_words
 
 _TABLE_ROWS = 40
+_LIFE_HOURS = 14 * 24.0
+"""The last look at a release."""
 
 
 class SignatureRow(msgspec.Struct, frozen=True):
@@ -88,6 +91,12 @@ class VerdictView(msgspec.Struct, frozen=True):
     release_url: str
     """The release itself among them."""
     command: str
+    standing: StatusSince | None
+    """The release's status at that time; None: it is not known."""
+    withdrawn: bool
+    """It was called worse, and a person accepted it after that."""
+    withdrawal: str
+    """Of a worse that is looked at again: `offered`, or `said`, when the next look will know of it; else empty."""
 
 
 def verdict_path(subject: Subject) -> str:
@@ -96,8 +105,10 @@ def verdict_path(subject: Subject) -> str:
     return "/verdict/" + "/".join(quote(encode_part(part), safe="~") for part in parts)
 
 
-def build_verdict(found: Found, measure_title: str, now: datetime, as_of: datetime | None) -> VerdictView:
-    """Lay out a course. `as_of`: the time it was asked for; None: the newest look."""
+def build_verdict(
+    found: Found, measure_title: str, now: datetime, as_of: datetime | None, release: Version | None = None
+) -> VerdictView:
+    """Lay out a course. `as_of`: the time it was asked for; None: the newest look. `release`: what is said of it."""
     course = found.course
     account, look = course.account, course.account.look
     subject = account.subject
@@ -133,7 +144,25 @@ def build_verdict(found: Found, measure_title: str, now: datetime, as_of: dateti
         releases_url=f"/releases?{urlencode(channel)}",
         release_url=f"/releases?{urlencode({**channel, 'version': subject.version})}",
         command=command_of(subject, as_of),
+        standing=_standing(release, as_of),
+        withdrawn="withdrawn" in look.reasons,
+        withdrawal=_withdrawal(look, release) if as_of is None else "",
     )
+
+
+def _standing(release: Version | None, as_of: datetime | None) -> StatusSince | None:
+    """The status that was given last, by a time if one is said."""
+    given = release.statuses if release else ()
+    known = [one for one in given if as_of is None or one.since is None or one.since < as_of]
+    return known[-1] if known else None
+
+
+def _withdrawal(look: Look, release: Version | None) -> str:
+    if release is None or look.verdict != "worse" or look.since is None or look.age_hours >= _LIFE_HOURS:
+        return ""
+    last = release.statuses[-1]
+    accepted = last.status == "accepted" and last.by and last.since is not None and last.since >= look.since
+    return "said" if accepted else "offered"
 
 
 def command_of(subject: Subject, as_of: datetime | None = None) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -98,7 +99,7 @@ def test_a_build_that_arrives_steadily_is_published_when_that_began(lake: Lake) 
     assert "before there was a history" in released[0].note
     assert "the date in the build id" in released[0].note
     assert lake.infer(END) == [], "once more does nothing"
-    assert lake.services.releases.list() == released
+    assert [msgspec.structs.replace(r, statuses=()) for r in lake.services.releases.list()] == released
 
 
 def test_it_is_seen_two_hours_after_it_began_and_by_looks_at_the_last_hours(lake: Lake) -> None:

@@ -15,12 +15,13 @@ from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.state.database import Database
 from missioncontrol.state.release_file import parse_releases
 from missioncontrol.state.release_model import group, with_entry
-from missioncontrol.state.releases import Change, Release, Releases
+from missioncontrol.state.releases import Change, Release, Releases, StatusSince
 
 DAY = datetime(2026, 11, 20, 12, tzinfo=UTC)
 NOW = DAY + timedelta(days=9)
 HOUR = timedelta(hours=1)
 V = ("Firefox", "release", "61.0")
+EVER = (StatusSince("accepted"),)
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def test_an_inferred_build_gives_way_to_what_is_said_and_never_the_other_way_rou
     stored = releases.put([build("1", DAY - HOUR)])
     assert (stored.new, stored.replaced) == (0, 1)
     releases.put([guess])
-    assert releases.list() == [build("1", DAY - HOUR)]
+    assert releases.list() == [build("1", DAY - HOUR, statuses=EVER)]
     assert releases.version_of("Firefox", "release", "1") == "61.0"
 
 
@@ -221,7 +222,7 @@ def test_an_older_database_is_brought_up_to_date_with_its_releases(tmp_path: Pat
         connection.exec_driver_sql(
             "INSERT INTO releases VALUES ('Firefox', 'release', '61.0', '1', '2026-11-20 12:00:00')"
         )
-    assert Releases(Database(url)).list() == [build("1")]
+    assert Releases(Database(url)).list() == [build("1", statuses=EVER)]
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, "0009")
