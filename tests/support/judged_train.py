@@ -26,10 +26,11 @@ _SYSTEM_OF = np.array([[stratum[0] == system for system in SYSTEMS] for stratum 
 
 
 @cache
-def story(factor: float = 1.0) -> Story:
-    """Seven predecessors and a candidate that crashes `factor` times as often, by system."""
+def story(factor: float = 1.0, system: str = "") -> Story:
+    """Seven predecessors and a candidate that crashes `factor` times as often (on a system), by system."""
     told = tell(seed=11, clients=12_000, weight=15, releases=8)
-    told = told.worse(factor) if factor != 1 else told
+    members = np.array([system in ("", stratum[0]) for stratum in STRATA])
+    told = told.worse(factor, members) if factor != 1 else told
     return replace(
         told,
         predecessors=[_by_system(each) for each in told.predecessors],

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from tests.support import judged_train
+from tests.support.release_trains import Story
 
 from missioncontrol.config import load_config
 from missioncontrol.health.asking import courses
@@ -26,9 +27,9 @@ FAR = 30 * 12
 class Installation:
     """A lake with a train, and turns over it."""
 
-    def __init__(self, folder: Path, ticks: int) -> None:
+    def __init__(self, folder: Path, ticks: int, told: Story = BAD) -> None:
         self.services = Services(load_config(folder / "data", environ={}))
-        written = judged_train.write(BAD, folder / "train", ticks)
+        written = judged_train.write(told, folder / "train", ticks)
         judged_train.put(self.services, written, "train")
         judged_train.put_releases(self.services, written)
         self.told: list[Change] = []

@@ -13,6 +13,7 @@ from tests.support.judging_train import BAD, BORN, FAR, SUBJECT, Installation
 
 from missioncontrol.health.asking import courses
 from missioncontrol.health.model import Course, Look
+from missioncontrol.health.records import Records
 
 OLD = [each.version for each in BAD.predecessors]
 TICK = timedelta(minutes=5)
@@ -179,3 +180,25 @@ def test_worse_stays_though_nothing_is_left_to_compare_with(installed: Installat
     installed.turn(303)
     last = installed.looks()[-1]
     assert (last.verdict, last.reasons) == ("too-early", ["no_history", "withdrawn"])
+
+
+def test_where_it_is_worse_is_as_it_was_explained_in_its_era_also_after_a_restart(tmp_path: Path) -> None:
+    far = 40 * 12
+    installed = Installation(tmp_path, far, judged_train.story(6.0, "Linux"))
+    looks = course(installed).looks
+    first = next(place for place, look in enumerate(looks) if look.verdict == "worse") + 1
+    assert first + 160 < far
+    installed.say(OLD[3], "excluded", first + 30)
+    installed.say(OLD[1], "worse", first + 150)  # it is explained to 144 windows after the alarm
+    for place, ticks in enumerate(
+        (1, first - 1, first, first + 29, first + 31, first + 149, first + 151, far)
+    ):
+        installed.turn(ticks)
+        if place % 2 or ticks > first + 149:
+            installed.restart()
+    kept, replayed = installed.looks(), installed.replayed()
+    assert [replayed[look.as_of] for look in kept] == kept
+    assert kept[-1].slice == {"os_name": "Linux"}
+    known = Records(installed.services.engine).known_at(SUBJECT)
+    assert known is not None and known.account == course(installed).account
+    installed.services.close()

@@ -105,3 +105,52 @@ def test_each_look_is_that_of_the_replay(story: Story, name: str) -> None:
     kinds = {each.verdict for each in whole} | {reason for each in whole for reason in each.reasons}
     expected = {"worse": "worse", "outage": "pings_lost", "silence": "no_hours", "odd rollout": "odd_rollout"}
     assert expected.get(name, "same") in kinds | ({"same"} if name == "clean" else set())
+
+
+@pytest.mark.parametrize("name", ["worse", "odd rollout"])
+def test_over_a_border_between_what_it_is_compared_with_each_look_is_that_of_the_replay(
+    story: Story, name: str
+) -> None:
+    told = STORIES[name](story)
+    every = looks(40 * TICKS_PER_HOUR)
+    parts = np.split(every, [100, 101, 300])
+    baselines = [
+        learn(told.predecessors[place:], told.channel, STRATA_TABLE, told.candidate.published)
+        for place in (2, 0, 1, 0)
+    ]
+    life = live(told.candidate, told.channel)
+    whole: list[Verdict] = []
+    mine: list[Verdict] = []
+    before, said_by_me = Said(), Said()
+    for baseline, ticks in zip(baselines, parts, strict=True):
+        seen, odd = looked_back(ticks), before.odd_rollout
+        found = replay(
+            baseline, life, told.channel, told.controls(baseline), seen, None, odd, before.age_ticks
+        )
+        whole += judge(baseline, found, before=before)
+        before = said(whole[-1])
+        follower = Follower(baseline)
+        for some in np.array_split(ticks, 1 + len(ticks) // 40):
+            found = follower.looks(*at(told, int(some[-1])), looked_back(some), said_by_me)
+            mine += judge(baseline, found, before=said_by_me)
+            said_by_me = said(mine[-1])
+    assert [each.age_ticks for each in mine] == list(every)
+    for one, other in zip(mine, whole, strict=True):
+        assert (one.age_ticks, one.verdict, one.first, one.where, one.reasons) == (
+            other.age_ticks, other.verdict, other.first, other.where, other.reasons,
+        )  # fmt: skip
+        assert one.evidence == pytest.approx(other.evidence, rel=1e-9, abs=1e-9)
+    odd_from = next((each.age_ticks for each in whole if "odd_rollout" in each.reasons), None)
+    assert (odd_from is not None) == (name == "odd rollout")
+    assert all("odd_rollout" in each.reasons for each in whole if odd_from and each.age_ticks >= odd_from)
+
+
+def test_looks_that_are_only_looked_back_at_make_no_rollout_odd(story: Story) -> None:
+    told = unthrottled(story)
+    baseline = learn(told.predecessors, told.channel, STRATA_TABLE, told.candidate.published)
+    life, ticks = live(told.candidate, told.channel), looks(30 * TICKS_PER_HOUR)
+    controls = told.controls(baseline)
+    for odd_before, since in ((False, 200), (True, 200), (False, 0)):
+        found = replay(baseline, life, told.channel, controls, ticks, None, odd_before, since)
+        assert found.odd.odd_rollout[:200].any() == (odd_before or since == 0)
+        assert found.odd.odd_rollout[200:].all()
