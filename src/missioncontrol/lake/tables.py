@@ -287,7 +287,7 @@ _VERDICTS = (
     Column("slice", "string", "Where it is worse, as JSON; null: everywhere, or not worse."),
     Column("forecast", "string", "By ratio, when it will be decided, as JSON; null unless too-early."),
     Column("reasons", "string", "Codes of what made it so, as a JSON list."),
-    Column("since", "timestamp", "When worse was first given, UTC."),
+    Column("since", "timestamp", "When worse was first given, UTC; it stays where that was withdrawn."),
     Column("baseline", "string", "Hash of what was learned from predecessors, and of the method."),
     Column("method", "string", "Version of the method."),
     Column(
