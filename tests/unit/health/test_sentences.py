@@ -121,3 +121,26 @@ def test_numbers_in_words() -> None:
         == "Windows_NT 6.1 on x86"
     )
     assert users({"country": "BR"}) == "in BR"
+
+
+def test_withdrawn() -> None:
+    since = datetime(2026, 4, 28, 14, 35, tzinfo=UTC)
+    accepted = said("too-early", reasons=["withdrawn"], since=since)
+    assert accepted == (
+        "56.0 main crashes: not called worse, 1.62 times what the last 8 releases had at 9 hours (95 % interval 1.31 to "
+        "1.93, at every look), 1,240 seen where 765 were expected; it was from 2026-04-28 14:35 UTC on, until a person "
+        "accepted it."
+    )
+    assert said("same", reasons=["withdrawn"], since=since).endswith("until a person accepted it.")
+
+
+def test_worse_with_nothing_left_to_compare_with() -> None:
+    since = datetime(2026, 4, 28, 14, 35, tzinfo=UTC)
+    alone = {"ratio": None, "low": None, "high": None, "expected": 0.0}
+    assert said("worse", reasons=["no_history"], since=since, **alone) == (
+        "56.0 main crashes: worse, first crossed 2026-04-28 14:35 UTC, 1,240 seen at 9 hours; there is nothing left to "
+        "compare with."
+    )
+    assert said("too-early", reasons=["no_history", "withdrawn"], since=since, **alone).startswith(
+        "56.0 main crashes: not called worse, 1,240 seen at 9 hours; it was from"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -26,6 +26,7 @@ from missioncontrol.health.model import (
     Step,
     Subject,
 )
+from missioncontrol.state.release_model import Release, StatusSince, Version, group
 from missioncontrol.web.address import decode_part
 from missioncontrol.web.verdict_pages import read_moment
 from missioncontrol.web.verdict_source import Found
@@ -277,3 +278,38 @@ def test_every_reason_that_the_method_gives_has_words() -> None:
         r"^\| `(\w+)` \|", page[page.index("| reason | with") :].split("\n\n")[0], re.MULTILINE
     )
     assert set(listed) == set(REASONS)
+
+
+def test_a_worse_is_offered_to_be_withdrawn_until_somebody_accepted_it_or_nobody_looks_again(
+    bad: Course,
+) -> None:
+    subject = bad.account.subject
+    ended, look = bad, msgspec.structs.replace(bad.account.look, age_hours=335.9)
+    bad = Course(msgspec.structs.replace(bad.account, look=look), [*bad.looks[:-1], look])
+    assert look.verdict == "worse" and look.since is not None
+
+    def release(*statuses: StatusSince) -> Version:
+        names = subject.application, subject.channel, subject.version
+        entry = Release(*names, "1", bad.account.published_at, statuses[-1].status, statuses=statuses)
+        return group([entry])[0]
+
+    def shown(course: Course, *statuses: StatusSince, as_of: datetime | None = None) -> VerdictView:
+        known = release(*statuses) if statuses else None
+        return build_verdict(Found(course), "Main crashes", look.as_of, as_of, known)
+
+    ever, labelled = StatusSince("accepted"), StatusSince("worse", look.since)
+    early = StatusSince("accepted", look.since - timedelta(seconds=1), "kim")
+    late = StatusSince("accepted", look.as_of + timedelta(seconds=5), "kim")
+    assert [shown(bad, *known).withdrawal for known in ((ever, labelled), (early,), (labelled, late), ())] == [
+        "offered", "offered", "said", "",
+    ]  # fmt: skip
+    assert shown(bad, ever, labelled).standing == labelled
+    past = shown(bad, ever, labelled, late, as_of=look.since)
+    assert (past.standing, past.withdrawal) == (ever, "")
+    assert shown(ended, ever, labelled).withdrawal == ""
+    quiet = msgspec.structs.replace(look, verdict="too-early", reasons=["withdrawn"])
+    accepted = Course(msgspec.structs.replace(bad.account, look=quiet), [*bad.looks[:-1], quiet])
+    assert (shown(accepted, labelled, late).withdrawal, shown(accepted, labelled, late).withdrawn) == (
+        "",
+        True,
+    )
