@@ -73,7 +73,8 @@ def test_a_version_is_excluded_and_dated_by_its_form(
     row.get_by_role("button", name=f"Save {version}").click()
     expect(row).to_contain_text("○ Excluded")
     expect(row).to_contain_text("one locale only")
-    expect(row.locator("time")).to_have_text("2026-12-24 18:00")
+    expect(row.locator(".when time")).to_have_text("2026-12-24 18:00")
+    expect(row.locator("[data-since]")).to_contain_text("since 20")
 
 
 def test_a_release_is_added_and_forgotten(page: Page, known: Server) -> None:

@@ -79,7 +79,7 @@ def test_a_person_accepts_what_was_called_worse_and_takes_it_back(server: Runnin
         assert re.search(r"data-since>since <time[^>]*>[^<]*</time> by olga<", listed)
         after = olga.get(PATH, params={"as_of": at(10)}, timeout=120).text
         assert 'data-verdict="too-early"' in after and "until a person accepted it" in after
-        assert "<code>withdrawn</code>" in after
+        assert "<code>withdrawn</code>" in after and 'id="forecast"' not in after
 
     assert verdict(server, ago) == (worse, 3)
     accepted, code = verdict(server, at(10))

@@ -99,7 +99,7 @@ def _print_account(account: Account) -> None:
                 f"{guess.share:.0%}",
             )
         _show(table)
-    if look.forecast:
+    if look.forecast and "withdrawn" not in look.reasons:
         click.echo("When it will be decided:")
         table = _table("ratio", "age", "time left", "usage hours left")
         for ratio, due in sorted(look.forecast.items(), key=lambda pair: float(pair[0])):
