@@ -1,4 +1,7 @@
-"""What a verdict on a release rests on that was known when the release came out: its predecessors and the baseline."""
+"""What a verdict on a release rests on beside its own rows: its predecessors and the baseline.
+
+Of their rows that is what was known when the release came out, of their statuses what the looks of an era know.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ _DAY = 24 * TICKS_PER_HOUR
 
 @dataclass(frozen=True)
 class Case:
-    """What a verdict on a release rests on that was known when it was published.
+    """What the looks of an era at a release rest on.
 
     baseline: None when there is no history; left_out: versions that are no predecessors, and why; replaced: the version
     that its users come from.
@@ -36,7 +39,10 @@ class Case:
 
 
 def prepare(sums: ChannelSums, subject: Subject) -> Case:
-    """Learn the baseline of a release. Raises `NotFound` (`no_release`), `BadRequest` (`not_judged`)."""
+    """Learn the baseline of a release from sums as an era knows them (`ChannelSums.known_in()`).
+
+    Raises `NotFound` (`no_release`), `BadRequest` (`not_judged`).
+    """
     version = sums.version(subject.version)
     measure = sums.measures.get(subject.measure)
     if measure is None:

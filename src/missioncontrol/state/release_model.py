@@ -117,13 +117,15 @@ def with_entry(known: Sequence[Release], entry: Release) -> list[Release]:
 def with_change(subject: Release, known: Sequence[Release], change: Change) -> list[Release]:
     """The builds of a version once `change` is said by `subject.changed_by` at `subject.changed_at`.
 
-    subject: names the version; its other fields are not looked at. Raises `BadRequest` (`no_change`,
-    `no_publication_time`).
+    Nobody's word (`changed_by` empty) changes nothing of what somebody said. subject: names the version; its other
+    fields are not looked at. Raises `BadRequest` (`no_change`, `no_publication_time`).
     """
     time = change.published_at
     if time is None and change.status is None and change.note is None:
         hint = "A time of publication, a status or a note."
         raise BadRequest("no_change", f"Nothing is said of {subject.version}.", hint)
+    if known and known[0].changed_by and not subject.changed_by:
+        return list(known)
     ids = {build.build_id for build in known}
     if time is None and (not known or not ids.issuperset(change.build_ids)):
         what = f"build {change.build_ids[0]} of " if known else ""

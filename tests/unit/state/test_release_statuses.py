@@ -83,11 +83,17 @@ def test_the_first_that_is_said_of_a_version_counts_from_ever(releases: Releases
 def test_the_same_file_once_more_changes_nothing_and_another_word_does(releases: Releases) -> None:
     releases.put(parse_releases(entries(status="accepted", note="fine"), "x", "olga", DAY + HOUR))
     known = releases.list()
+    say(releases, 2, "", status="worse")
+    assert releases.list() == known, "what somebody said is not changed by itself"
     releases.put(parse_releases(entries(status="accepted", note="fine"), "x", "pavel", DAY + 2 * HOUR))
     assert releases.list() == known
+    releases.remove(*V)
+    releases.put(parse_releases(entries(), "x", "olga", DAY + HOUR))
     say(releases, 3, "", status="worse")
-    releases.put(parse_releases(entries(), "x", "pavel", DAY + 5 * HOUR))
-    assert history(releases) == [("accepted", None, "olga"), ("worse", 3, "")]
+    known = releases.list()
+    releases.put(parse_releases(entries(), "x", "olga", DAY + 5 * HOUR))
+    assert releases.list() == known
+    assert history(releases) == [("accepted", None, ""), ("worse", 3, "")]
     releases.put(parse_releases(entries(status="accepted"), "x", "pavel", DAY + 6 * HOUR))
     assert history(releases)[2:] == [("accepted", 6, "pavel")]
 
