@@ -48,8 +48,10 @@ def prepare(sums: ChannelSums, subject: Subject) -> Case:
     if measure is None:
         hint = f"Measures: {', '.join(sums.measures)}."
         raise BadRequest("not_judged", f"There are no verdicts on `{subject.measure}`.", hint)
-    picked = sums.picked(version, measure)
     before = list(sums.chain(version))
+    # The first tells which they are: in another era there may be others, and then other strata.
+    picked = sums.picked(version, measure)
+    picked = replace(picked, key="\0".join((before[0].version if before else "", picked.key)))
     unfit = {each.version: why for each in before if (why := _unfit(sums, each, measure, version.published))}
     fit = [each for each in before if each.version not in unfit]
     with_activity = [each for each in fit if sums.has_activity(each, version.published)]

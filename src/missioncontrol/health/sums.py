@@ -104,9 +104,7 @@ class ChannelSums:
         pools.append((POOLED,) * width)
         strata = Strata(cells.dimensions, tuple(dict.fromkeys((*kept, *pools))))
         left_out = [name for name, is_shared in zip(cells.dimensions, shared, strict=True) if not is_shared]
-        # The first of the versions before tells which they are: in another era there may be others.
-        first = next((each.version for each in self.chain(subject)), "")
-        key = "\0".join((subject.version, first, *left_out))
+        key = "\0".join((subject.version, *left_out))
         return Picked(subject.version, key, strata, places_of(strata, cells.strata))
 
     def _before(self, subject: Version, name: str) -> Ints:
