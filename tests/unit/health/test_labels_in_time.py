@@ -10,10 +10,14 @@ import msgspec
 import pytest
 from tests.support import judged_train
 from tests.support.judging_train import BAD, BORN, FAR, SUBJECT, Installation
+from tests.support.small_channel import SmallChannel, published, rows_of
 
 from missioncontrol.health.asking import courses
-from missioncontrol.health.model import Course, Look
+from missioncontrol.health.model import Course, Look, Subject
 from missioncontrol.health.records import Records
+from missioncontrol.health.turn import Turns
+from missioncontrol.state.release_model import Change as Said
+from missioncontrol.state.release_model import Status
 
 OLD = [each.version for each in BAD.predecessors]
 TICK = timedelta(minutes=5)
@@ -202,3 +206,39 @@ def test_where_it_is_worse_is_as_it_was_explained_in_its_era_also_after_a_restar
     known = Records(installed.services.engine).known_at(SUBJECT)
     assert known is not None and known.account == course(installed).account
     installed.services.close()
+
+
+def test_a_status_that_makes_the_history_reach_further_back_chooses_other_strata_from_then_on(
+    tmp_path: Path,
+) -> None:
+    channel = SmallChannel(tmp_path / "small")
+    channel.history(18)
+    # Only versions that are too old to be compared with, as long as those after them may be, had this system.
+    channel.take({**row, "os_name": "BeOS"} for nth in (2, 3) for row in rows_of(nth))
+    services, born = channel.services, published(17)
+    services.releases.put(channel.releases)
+    turns = Turns(
+        services.config.lake_path,
+        services.engine,
+        services.writer,
+        services.releases,
+        lambda changes, now: None,
+    )
+    for ticks in (1, 300):
+        turns.run(born + ticks * TICK, born)
+    changes: list[tuple[Status, int]] = [("excluded", 400), ("accepted", 550)]
+    for status, said_at in changes:
+        when = born + said_at * TICK
+        for version in ("15.0", "16.0"):
+            services.releases.change("Firefox", "release", version, Said(status=status), "kim", when)
+        turns.run(when + 24 * TICK, born)
+    channel.releases = services.releases.list()
+    kept = Records(services.engine).history(Subject("Firefox", "release", "18.0", "main_crashes"))
+    found = {look.as_of: look for look in channel.course("18.0", kept[-1].as_of).looks}
+    assert len(kept) == 4 and [found[look.as_of] for look in kept] == kept
+    for ticks, first in ((400, "6.0"), (401, "4.0")):
+        account = channel.course("18.0", born + ticks * TICK).account
+        assert account.look == found[account.look.as_of]
+        assert account.predecessors[0].version == first
+        assert ({"os_name": "BeOS"} in [each.where for each in account.slices]) == (ticks == 401)
+    services.close()
