@@ -19,6 +19,7 @@ from missioncontrol.health.looking import early_look, look_of
 from missioncontrol.health.model import Course, Look, Subject
 from missioncontrol.health.published import ACCEPTED, Version, tick_of
 from missioncontrol.health.sums import ChannelSums
+from missioncontrol.verdict.controls import Control, control
 from missioncontrol.verdict.grid import LIFE_TICKS, looks
 from missioncontrol.verdict.judge import (
     REFRESH_TICKS,
@@ -31,14 +32,12 @@ from missioncontrol.verdict.judge import (
     looked_back,
     said,
 )
-from missioncontrol.verdict.lives import Control, control, live
+from missioncontrol.verdict.lives import live
 from missioncontrol.verdict.replay import Looks, replay
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Floats, Ints, Release
 
 _DAY = 24 * TICKS_PER_HOUR
 _LEFT_SHARE = 0.02
-# Fewer are no surprise; from some 7 bursts on no event at all would pass for an improvement.
-_SILENT_BURSTS = 6.0
 _ACTIVITY_SHARE = 0.5
 _ACTIVITY_FROM = 2 * TICKS_PER_HOUR
 _EARLY_SHARE = 0.05
@@ -84,8 +83,7 @@ def by_era(found: Sequence[Era], version: Version, ticks: Ints) -> list[tuple[Er
 def looked_back_at(ticks: Ints, before: Said) -> Ints:
     """Ages of the looks that judging those at `ticks` needs, and that at which a `worse` of before was explained."""
     explained = [] if before.first is None else [min(refreshed(before.first), int(ticks[-1]))]
-    back = np.concatenate([ticks - _DAY, np.array(explained, np.int64)])
-    return np.unique(np.concatenate([back[back > 0], looked_back(ticks)]))
+    return np.unique(np.concatenate([np.array(explained, np.int64), looked_back(ticks)]))
 
 
 def refreshed(first: int) -> int:
@@ -122,15 +120,14 @@ def looks_of(
 
 def _looks(sums: ChannelSums, case: Case, release: Release, ticks: Ints, before: Said) -> Looks:
     assert case.baseline is not None
-    life = live(release, sums.pings)
     others: list[Control] = []
     if case.replaced is not None:
         end = release.published + release.ticks
         old = sums.release(case.replaced, case.measure, case.picked, end, False)
-        others = [control(live(old, sums.pings), case.baseline.rates, release.published)]
+        life = live(old, sums.pings, None, case.baseline.trait)
+        others = [control(life, case.baseline.rates, release.published)]
     odd, since = before.odd_rollout, before.age_ticks
-    found = replay(case.baseline, life, sums.pings, others, ticks, odd_before=odd, since=since)
-    return as_bad(case, found)
+    return as_bad(case, replay(case.baseline, release, sums.pings, others, ticks, odd, since))
 
 
 def as_bad(case: Case, found: Looks) -> Looks:
@@ -166,14 +163,7 @@ def _trailing(by_tick: Floats, ticks: Ints) -> Floats:
 
 def _problems(sums: ChannelSums, case: Case, release: Release, found: Looks) -> tuple[tuple[str, Bools], ...]:
     """What else is wrong with the data, look by look."""
-    ticks, counts, expected = found.ticks, found.counts[:, 0], found.expected[:, 0]
-    day_before = np.searchsorted(ticks, ticks - _DAY, side="right") - 1
-    some = day_before >= 0
-    start = np.maximum(day_before, 0)
-    lately = expected - np.where(some, expected[start], 0.0)
-    bursts = lately / case.baseline.phi if case.baseline else lately
-    silent = (counts - np.where(some, counts[start], 0.0) <= 0) & (bursts >= _SILENT_BURSTS)
-    problems = [("no_events", silent)]
+    ticks, problems = found.ticks, []
     if case.nowcast and release.activity is not None:
         # Rows of activity that do not come would pass for hours that were not used.
         arrived = np.cumsum(release.activity.hours.sum(axis=1))
