@@ -139,6 +139,16 @@ def test_a_person_withdraws_what_was_called_worse_and_takes_it_back(installed: I
     assert [change.account.look.verdict for change in told] == ["too-early", "worse", "too-early", "worse"]
     assert "until a person accepted it" in told[2].account.sentence
     assert told[2].account.explanations == []
+    services, key = installed.services, msgspec.structs.astuple(SUBJECT)
+    events = []
+    for change in told:
+        assert services.alerts.take([change], BORN) == 1
+        event = services.alert_log.last(key)
+        assert event is not None
+        events.append((event.before, event.verdict, event.severity))
+    assert events[1:] == [
+        ("too-early", "worse", "critical"), ("worse", "too-early", "warning"), ("too-early", "worse", "critical"),
+    ]  # fmt: skip
 
 
 def test_an_acceptance_of_before_withdraws_nothing_until_it_is_said_again(installed: Installation) -> None:
