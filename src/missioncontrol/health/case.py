@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from missioncontrol.errors import BadRequest
 from missioncontrol.health.model import Subject
+from missioncontrol.health.picking import Picked
 from missioncontrol.health.published import Version
-from missioncontrol.health.sums import ChannelSums, Picked
+from missioncontrol.health.sums import ChannelSums
 from missioncontrol.registry.model import Measure
 from missioncontrol.verdict.baseline import Baseline, learn
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Release
