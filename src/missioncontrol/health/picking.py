@@ -17,7 +17,8 @@ from missioncontrol.verdict.tables import Ints, Strata
 
 MOST_STRATA = 256
 MOST_POOLS = 64
-"""Pools of what is too small for a stratum of its own: by system and values of the declared dimensions."""
+"""Pools beside the strata where dimensions are declared: of users whose declared values are new, by all others; and of
+what is too small for a stratum of its own, by system and declared values. So many of each."""
 _MOSTLY, _LEAST_USED = 0.8, 1e-4
 # Share of the hours that a value of a declared dimension needs; a larger one is tried when strata would be too many.
 _LEAST_SHARES = (0.02, 0.05, 0.10, 0.20)
@@ -87,7 +88,7 @@ def places_of(strata: Strata, cells: Cells) -> Ints:
             value if keep and (a or value in known) else POOLED
             for value, keep, a, known in zip(values, shared, always, told, strict=True)
         )
-        pools = (own, _only(own, finer), _only(own, system))
+        pools = (own, _only(own, finer), _only(own, always), _only(own, system))
         places[i] = next((place_of[each] for each in pools if each in place_of), len(place_of) - 1)
     return places
 
@@ -95,10 +96,12 @@ def places_of(strata: Strata, cells: Cells) -> Ints:
 def _pools(
     cells: Cells, kept: Sequence[_Values], values: Sequence[_Values], used: Ints, declared: Sequence[bool]
 ) -> list[_Values]:
-    """Of what is not kept: by system and declared values as far as there is room, by system, and all others."""
+    """Where all go that are not kept: by system and declared values as far as there is room, by system, all others."""
     pools: list[_Values] = []
     by_system = [name == "os_name" for name in cells.dimensions]
     if any(declared):
+        # Users whose declared value is new, or is not told any more, stay what they are otherwise.
+        pools += _largest([_only(each, [not d for d in declared]) for each in values], used, MOST_POOLS)[0]
         finer = [s or d for s, d in zip(by_system, declared, strict=True)]
         own = set(kept)
         left = [_only(each, finer) for each in values]
