@@ -208,7 +208,7 @@ def _doubts(account: Account, look: Look) -> str:
         only = "one earlier release" if used == 1 else f"{used} earlier releases"
         parts.append(f"with {only} to compare with, only twice as many can be called")
     if "odd_rollout" in look.reasons:
-        parts.append("it reaches its users at another pace than the releases before, which makes less sure")
+        parts.append("it reaches its users otherwise than the releases before, which makes less sure")
     if "odd_mix" in look.reasons:
         parts.append("its users are of other countries than usual at this age, which makes less sure")
     if "shock" in look.reasons and look.verdict != "environment":

@@ -62,13 +62,15 @@ def oddities(
     now = shares(life.hours, baseline.countries)
     mean_mix = baseline.mix.mean(axis=0)
     usual_distance = 0.5 * np.abs(baseline.mix - mean_mix).sum(axis=2).max(axis=0)
-    distance = 0.5 * np.abs(now - at_each(ages, mean_mix)).sum(axis=1)
+    usual_mix = at_each(ages, mean_mix)
+    distance = 0.5 * np.abs(now - usual_mix).sum(axis=1)
     excess = np.maximum(distance - (_MIX_FACTOR * at(ages, usual_distance) + _MIX_MARGIN), 0.0)
 
     adopted = np.log(np.maximum(life.reported, 1e-9) / pings_before)
     pace = unusual_pace(baseline.adoption, ages, adopted, life.reported)
-    # Whoever offers it to one country first may well keep the pace.
-    odd = (pace | (excess > _ROLLOUT_MIX)) & (ages >= _ROLLOUT_FROM_HOURS)
+    # Whoever offers it to one country first may well keep the pace. The mix of few sessions is chance.
+    chance = 0.5 * np.sqrt(usual_mix).sum(axis=1) * np.sqrt(_SESSION_HOURS / np.maximum(life.reported, 1e-9))
+    odd = (pace | (excess > _ROLLOUT_MIX + chance)) & (ages >= _ROLLOUT_FROM_HOURS)
     odd = np.logical_or.accumulate(odd) | odd_before
     log_growth = at(ages, np.log(baseline.whole.growth))
     curve = np.maximum.accumulate(baseline.adoption.mean(axis=0)) + np.arange(len(KNOT_HOURS)) * 1e-9
