@@ -91,15 +91,14 @@ def _uncounted(account: Account, dropped: Uncounted) -> Figure:
     if dropped.of_channel is None:
         value, note = (
             amount(dropped.anywhere),
-            "refused or discarded since it was published, of any application",
+            "of any application since it was published, those refused included",
         )
     else:
-        part = f", {percent(share)} of its pings" if share is not None else ""
+        part = f" ({percent(share)})" if share is not None else ""
         value = amount(dropped.of_channel)
         note = (
-            f"discarded of {of.application} {of.channel} since it was published{part}; "
-            f"{amount(dropped.of_version)} of this version; of any application, with those refused: "
-            f"{amount(dropped.anywhere)}"
+            f"of {of.application} {of.channel} since it was published{part}; {amount(dropped.of_version)} of this "
+            f"version; {amount(dropped.anywhere)} of any application, those refused included"
         )
     return Figure(
         "Pings not counted", value, note, share is not None and share > _DROPPED_MOST, "/pipeline#discards"

@@ -292,6 +292,6 @@ def test_pings_that_were_not_counted_are_a_figure_with_a_link(fine: Course) -> N
     few, many, unknown = told(90, 5, 2, 995), told(90, 20, 2, 80), told(90, None, 0, 80)
     assert few and many and unknown
     assert (few.value, few.odd, few.href) == ("5", False, "/pipeline#discards")
-    assert ", 0.5 % of its pings; 2 of this version; of any application, with those refused: 90" in few.note
+    assert " (0.5 %); 2 of this version; 90 of any application" in few.note
     assert many.odd and not unknown.odd
     assert unknown.value == "90" and "of any application" in unknown.note
