@@ -88,8 +88,11 @@ def places_of(strata: Strata, cells: Cells) -> Ints:
             value if keep and (a or value in known) else POOLED
             for value, keep, a, known in zip(values, shared, always, told, strict=True)
         )
-        pools = (own, _only(own, finer), _only(own, always), _only(own, system))
-        places[i] = next((place_of[each] for each in pools if each in place_of), len(place_of) - 1)
+        found = place_of.get(own)
+        if found is None:
+            pools = (_only(own, kept) for kept in (finer, always, system))
+            found = next((place_of[pool] for pool in pools if pool in place_of), len(place_of) - 1)
+        places[i] = found
     return places
 
 
