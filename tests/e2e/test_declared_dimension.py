@@ -18,8 +18,8 @@ GUILTY = {"gpu_vendor": declared_train.BAD_VENDOR}
 
 @pytest.fixture
 def train(tmp_path: Path) -> Written:
-    """Eight ordinary releases, and one that is three times worse for one vendor."""
-    return declared_train.write(declared_train.story(3.0), tmp_path / "train", AGE_TICKS)
+    """Eight ordinary releases, and one that is six times worse for one vendor."""
+    return declared_train.write(declared_train.story(6.0), tmp_path / "train", AGE_TICKS)
 
 
 def test_worse_for_one_value_of_a_declared_dimension(tmp_path: Path, train: Written) -> None:
@@ -48,7 +48,7 @@ def test_worse_for_one_value_of_a_declared_dimension(tmp_path: Path, train: Writ
         answer = server.get("/api/v1/verdicts", **subject).json()["verdicts"][0]["account"]
         best = answer["explanations"][0]
         assert best["where"] == GUILTY
-        assert best["low"] < 3 < best["high"]
+        assert best["low"] < 6 < best["high"]
         assert best["rest_low"] < 1 < best["rest_high"]
         others = {part["where"].get("gpu_vendor") for part in answer["slices"]}
         assert others == {None, *declared_train.VENDORS}

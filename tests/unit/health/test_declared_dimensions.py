@@ -202,7 +202,7 @@ def test_what_is_too_small_for_a_stratum_still_counts_for_its_value(gpu: SmallCh
 
 
 def test_looks_that_are_gone_on_with_say_what_the_replay_says(tmp_path: Path) -> None:
-    train = declared_train.story(3.0)
+    train = declared_train.story(6.0)
     channel = declared(tmp_path, declared_train.BLOCK)
     services, born = channel.services, declared_train.published(train)
     written = declared_train.write(train, tmp_path / "train", 300)

@@ -14,7 +14,6 @@ from missioncontrol.simulate.trains.scenarios import SCENARIOS
 from missioncontrol.simulate.trains.world import LIFE_TICKS
 from missioncontrol.verdict.baseline import PREDECESSORS, learn
 from missioncontrol.verdict.grid import KNOTS, looks
-from missioncontrol.verdict.lives import live
 from missioncontrol.verdict.oddities import unusual_pace
 from missioncontrol.verdict.replay import replay
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Activity, Channel, Floats, Release
@@ -74,7 +73,7 @@ def flags(story: Story) -> tuple[set[str], float]:
     baseline = learn(
         [released(each) for each in story.predecessors], channel, STRATA_TABLE, candidate.published
     )
-    found = replay(baseline, live(candidate, channel), channel, [], LOOKS)
+    found = replay(baseline, candidate, channel, [], LOOKS)
     named = {"odd_rollout": found.odd.odd_rollout, "odd_mix": found.odd.odd_mix}
     first = found.odd.odd_rollout.argmax()
     return {name for name, stands in named.items() if stands.any()}, float(AGES[first])
