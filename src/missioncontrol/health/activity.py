@@ -23,6 +23,10 @@ from missioncontrol.verdict.nowcast import FINE, HOURS
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Activity, Floats, Ints
 
 TABLE = "usage_by_activity"
+_COLUMNS = (
+    *("application", "channel", "version", "build_id", "arrival", "arrival_length_s"),
+    *("activity", "activity_length_s", "usage_hours", "starts"),
+)
 _CELL_TICKS = TICKS_PER_HOUR // 2
 _CELLS = 2 * HOURS
 _ROWS = FINE + LIFE_HOURS - HOURS
@@ -52,7 +56,7 @@ def read_activity(
     mine, values = of_channel(application, channel)
     wanted, more = of_versions(ranges, "arrival")
     first = min(each.version.published for each in ranges)
-    relation = engine.relation(TABLE, Span(moment_of(first), moment_of(until)))
+    relation = engine.relation(TABLE, Span(moment_of(first), moment_of(until)), _COLUMNS)
     ends = f"epoch_us(arrival) // 1000000 + greatest(coalesce(arrival_length_s, {WINDOW_S}), 0)"
     known = f"CAST(({ends} + {WINDOW_S - 1}) // {WINDOW_S} AS BIGINT)"
     where = f"{mine} AND activity IS NOT NULL AND arrival >= ? AND {known} <= ? AND ({wanted})"

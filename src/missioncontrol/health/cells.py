@@ -6,13 +6,13 @@ files or imports can show.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from missioncontrol.health.keys import Source, read_keys
+from missioncontrol.health.keys import Column, Places, Source, read_keys
 from missioncontrol.health.published import Version, moment_of, owner_of
 from missioncontrol.lake.tables import lake_tables
 from missioncontrol.query import dialect
@@ -28,6 +28,7 @@ UNITS = 2.0**40
 _MOST_HOURS = 8e6  # the most that a 64-bit integer holds of such units
 _MOST_EVENTS = 2**52
 DIMENSIONS = ("os_name", "os_version", "country", "architecture")
+OWNER, PLACE = ("version", "build_id"), ("application", "channel", "window_start")
 TICK = "CAST(epoch_us(window_start) // 300000000 AS INTEGER)"
 
 Codes = npt.NDArray[np.int32]
@@ -111,30 +112,54 @@ def read_cells(
     A row belongs to the version that its build was published as, whatever it says itself; a row whose build is not
     known counts for the version that it names.
     """
-    present = {c.name for c in lake_tables(engine.registry())[TABLE].columns}
-    dimensions = tuple(name for name in DIMENSIONS if name in present)
+    dimensions = dimensions_of(engine)
     first, end = min(each.first for each in ranges), max(each.end for each in ranges)
-    relation = engine.relation(TABLE, Span(moment_of(first), moment_of(end - 1)))
+    columns = (*OWNER, *dimensions, *(m.name for m in measures))
+    relation = engine.relation(TABLE, Span(moment_of(first), moment_of(end - 1)), (*PLACE, *columns))
     mine, values = of_channel(application, channel)
     wanted, more = of_versions(ranges, "window_start")
     where = f"{mine} AND window_start >= ? AND window_start < ? AND ({wanted})"
     source = Source(relation, where, (*values, moment_of(first), moment_of(end), *more))
     counted = [f"count({dialect.name(m.name)})" for m in measures]
-    keys = read_keys(engine, source, ("version", "build_id", *dimensions), counted)
+    keys = read_keys(engine, source, (*OWNER, *dimensions), counted)
     owner = owner_of(versions)
-    codes = {each.version.version: code for code, each in enumerate(ranges)}
-    of_key = np.array([codes.get(owner(key[0], key[1]), -1) for key in keys.values], np.int16)
-    told = [tuple(value or "" for value in key[2:]) for key in keys.values]
-    strata = tuple(sorted(set(told)))
-    place = {stratum: code for code, stratum in enumerate(strata)}
-    stratum_of_key = np.array([place[stratum] for stratum in told], np.int32)
     measured: dict[str, set[str]] = {}
     for key, counts in zip(keys.values, keys.sums, strict=True):
         had = (m.name for m, n in zip(measures, counts, strict=True) if n)
         measured.setdefault(owner(key[0], key[1]), set()).update(had)
+    rows = keys.rows(engine, source, [TICK, *map(units_of, measures)])
+    cells = cells_of(dimensions, keys.values, rows, ranges, versions, [m.name for m in measures])
+    return replace(cells, measured={version: frozenset(had) for version, had in measured.items()})
+
+
+def dimensions_of(engine: Engine) -> tuple[str, ...]:
+    """The dimensions of verdicts that the lake has."""
+    present = {c.name for c in lake_tables(engine.registry())[TABLE].columns}
+    return tuple(name for name in DIMENSIONS if name in present)
+
+
+def cells_of(
+    dimensions: tuple[str, ...],
+    keys: Sequence[tuple[str | None, ...]],
+    rows: Iterable[tuple[Places, list[Column]]],
+    ranges: Sequence[Range],
+    versions: Sequence[Version],
+    names: Sequence[str],
+) -> Cells:
+    """What of some rows is of the versions in `ranges`; which measures a version has is not looked at.
+
+    keys: version, build and `dimensions` of each; rows: some at a time, the place of each one's key, its tick and units
+    of each of the quantities `names`.
+    """
+    owner = owner_of(versions)
+    codes = {each.version.version: code for code, each in enumerate(ranges)}
+    of_key = np.array([codes.get(owner(key[0], key[1]), -1) for key in keys], np.int16)
+    told = [tuple(value or "" for value in key[2:]) for key in keys]
+    strata = tuple(sorted(set(told)))
+    place = {stratum: code for code, stratum in enumerate(strata)}
+    stratum_of_key = np.array([place[stratum] for stratum in told], np.int32)
     parts: dict[tuple[str, str], list[_Piece]] = {}
-    names = [m.name for m in measures]
-    for found, (ticks, *units) in keys.rows(engine, source, [TICK, *map(units_of, measures)]):
+    for found, (ticks, *units) in rows:
         # Files are sorted by version: a batch has one or two, and is better cut here than all rows at the end.
         of_row, strata_of = of_key[found], stratum_of_key[found]
         for code in (np.flatnonzero(np.bincount(of_row + 1)) - 1).tolist():
@@ -146,5 +171,5 @@ def read_cells(
                 some = np.flatnonzero(inside & (amounts != 0))
                 piece = (ticks[some], strata_of[some], amounts[some])
                 parts.setdefault((name, each.version.version), []).append(piece)
-    rows = {which: Rows(*map(np.concatenate, zip(*pieces, strict=True))) for which, pieces in parts.items()}
-    return Cells(dimensions, strata, rows, {version: frozenset(had) for version, had in measured.items()})
+    of_version = {which: Rows(*map(np.concatenate, zip(*pieces, strict=True))) for which, pieces in parts.items()}
+    return Cells(dimensions, strata, of_version, {})

@@ -15,7 +15,18 @@ import numpy as np
 
 from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.health.activity import ActivityRows, activity_of, read_activity
-from missioncontrol.health.cells import TABLE, TICK, Cells, Range, of_channel, read_cells, scale_of, units_of
+from missioncontrol.health.cells import (
+    PLACE,
+    TABLE,
+    TICK,
+    Cells,
+    Range,
+    of_channel,
+    read_cells,
+    scale_of,
+    units_of,
+)
+from missioncontrol.health.keys import numbers
 from missioncontrol.health.published import Version, moment_of, tick_of, versions_of
 from missioncontrol.query.engine import Engine
 from missioncontrol.query.relation import Span
@@ -332,14 +343,15 @@ def of_all(engine: Engine, application: str, channel: str, first: int, end: int)
     registry = engine.registry()
     wanted = [registry.measures.get("count"), registry.measures.get("usage_hours")]
     sums = ", ".join(f"CAST(sum({units_of(m)}) AS DOUBLE) / {scale_of(m)}" if m else "0.0" for m in wanted)
-    relation = engine.relation(TABLE, Span(moment_of(first), moment_of(end - 1)))
+    columns = (*PLACE, *(m.name for m in wanted if m))
+    relation = engine.relation(TABLE, Span(moment_of(first), moment_of(end - 1)), columns)
     sql = (
         f"SELECT {TICK} AS tick, {sums} FROM {relation} "
         f"WHERE {mine} AND window_start >= ? AND window_start < ? GROUP BY tick ORDER BY tick"
     )
     batches = list(engine.arrow(sql, [*values, moment_of(first), moment_of(end)]))
     columns = [
-        np.concatenate([batch.column(i).to_numpy() for batch in batches]) if batches else np.zeros(0)
+        np.concatenate([numbers(batch.column(i)) for batch in batches]) if batches else np.zeros(0)
         for i in range(3)
     ]
     if not len(columns[0]):

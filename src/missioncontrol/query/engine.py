@@ -120,16 +120,21 @@ class Engine:
         columns = [c for c in lake_tables(self.registry())[CRASHES].columns if c.name != "submission_date"]
         return self._all(sql.replace("{crashes}", counting_rows(self.reader, columns, span)), parameters)
 
-    def relation(self, table: str, span: Span = Span()) -> str:
-        """A table's files within `span`, at the snapshot of now, as a relation of SQL with all of its columns."""
+    def relation(self, table: str, span: Span = Span(), columns: Sequence[str] = ()) -> str:
+        """A table's files within `span`, at the snapshot of now, as a relation of SQL.
+
+        It has all columns, or only `columns`: then no footer is read to find out which there are.
+        """
+        if columns:
+            return self._compiler(rollups=False).relation(table, list(dict.fromkeys(columns)), span)
         snapshot = self.reader.snapshot(table)
-        columns = lake_tables(self.registry())[table].columns
+        declared = lake_tables(self.registry())[table].columns
         if snapshot:
             # A lake of an earlier version lacks columns until its stream has started.
             held = {c.name for c in snapshot.columns}
-            columns = (*snapshot.columns, *(c for c in columns if c.name not in held))
+            declared = (*snapshot.columns, *(c for c in declared if c.name not in held))
         files = [f for f in snapshot.files if span.wants(f)] if snapshot else []
-        return view(files, columns)
+        return view(files, declared)
 
     def _all(self, sql: str, parameters: Sequence[Parameter]) -> list[tuple[Any, ...]]:
         with self._run(Statement(sql, tuple(parameters), (), _ALL)) as rows:
