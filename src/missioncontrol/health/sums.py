@@ -19,6 +19,7 @@ from missioncontrol.health.cells import (
     PLACE,
     TABLE,
     TICK,
+    Asked,
     Cells,
     Range,
     of_channel,
@@ -235,8 +236,9 @@ def read_sums(
     ranges = _ranges(published, subjects, end)
     needed = list({m.name: m for m in _with_denominators(engine.registry(), judged)}.values())
     if ranges:
-        cells = read_cells(engine, application, channel, ranges, published, needed)
-        activity = read_activity(engine, application, channel, ranges, published, end)
+        asked = Asked(application, channel, ranges, published)
+        (cells,) = read_cells(engine, [asked], needed)
+        (activity,) = read_activity(engine, [asked], end)
     else:
         cells, activity = Cells((), (), {}, {}), {}
     first = min([each.published for each in subjects] + [each.first for each in ranges], default=end)
@@ -343,8 +345,8 @@ def of_all(engine: Engine, application: str, channel: str, first: int, end: int)
     registry = engine.registry()
     wanted = [registry.measures.get("count"), registry.measures.get("usage_hours")]
     sums = ", ".join(f"CAST(sum({units_of(m)}) AS DOUBLE) / {scale_of(m)}" if m else "0.0" for m in wanted)
-    columns = (*PLACE, *(m.name for m in wanted if m))
-    relation = engine.relation(TABLE, Span(moment_of(first), moment_of(end - 1)), columns)
+    needed = (*PLACE, "window_start", *(m.name for m in wanted if m))
+    relation = engine.relation(TABLE, Span(moment_of(first), moment_of(end - 1)), needed)
     sql = (
         f"SELECT {TICK} AS tick, {sums} FROM {relation} "
         f"WHERE {mine} AND window_start >= ? AND window_start < ? GROUP BY tick ORDER BY tick"

@@ -86,10 +86,15 @@ class Engine:
             return Values(query.dimension, ordered, len(texts) < len(found), rows.complete)
 
     def over(
-        self, table: str, sql: str, parameters: Sequence[Parameter] = (), span: Span = Span()
+        self,
+        table: str,
+        sql: str,
+        parameters: Sequence[Parameter] = (),
+        span: Span = Span(),
+        columns: Sequence[str] = (),
     ) -> list[tuple[Any, ...]]:
-        """All rows of SQL of our own, in which `{relation}` stands for the table's files within `span`."""
-        return self._all(sql.replace("{relation}", self.relation(table, span)), parameters)
+        """All rows of SQL of our own, in which `{relation}` stands for what `relation()` says."""
+        return self._all(sql.replace("{relation}", self.relation(table, span, columns)), parameters)
 
     def arrow(self, sql: str, parameters: Sequence[Parameter] = ()) -> Iterator[pa.RecordBatch]:
         """The answer to SQL of our own in Arrow batches, for millions of rows; see `relation()` for what it reads.
