@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 
 _EVERY = 2**62
+_FEW_ROWS = 10_000
+"""In a file. A schema of our own spares reading its footer first, and costs more for each row."""
 _ALL = 10_000_000
 """More rows than any of our own questions has answers."""
 
@@ -128,10 +130,8 @@ class Engine:
     def relation(self, table: str, span: Span = Span(), columns: Sequence[str] = ()) -> str:
         """A table's files within `span`, at the snapshot of now, as a relation of SQL.
 
-        It has all columns, or only `columns`: then no footer is read to find out which there are.
+        It has all columns, or at least `columns`: of small files then no footer is read to find out which there are.
         """
-        if columns:
-            return self._compiler(rollups=False).relation(table, list(dict.fromkeys(columns)), span)
         snapshot = self.reader.snapshot(table)
         declared = lake_tables(self.registry())[table].columns
         if snapshot:
@@ -139,6 +139,8 @@ class Engine:
             held = {c.name for c in snapshot.columns}
             declared = (*snapshot.columns, *(c for c in declared if c.name not in held))
         files = [f for f in snapshot.files if span.wants(f)] if snapshot else []
+        if columns and sum(file.rows for file in files) < _FEW_ROWS * len(files):
+            return self._compiler(rollups=False).relation(table, list(dict.fromkeys(columns)), span)
         return view(files, declared)
 
     def _all(self, sql: str, parameters: Sequence[Parameter]) -> list[tuple[Any, ...]]:
