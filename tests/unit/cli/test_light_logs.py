@@ -22,7 +22,9 @@ print(loaded)
 
 
 def test_logs_load_no_rich_which_others_can_load_later() -> None:
-    done = subprocess.run([sys.executable, "-c", _CODE], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", _CODE], capture_output=True, text=True, timeout=60, check=True
+    )
     assert done.stdout == "False\n"
     assert "ZeroDivisionError: division by zero" in done.stderr
 
