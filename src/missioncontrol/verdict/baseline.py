@@ -42,9 +42,10 @@ class Baseline:
 
     used, left_out: versions of predecessors, and why some were not used; rates: [strata] events per hour; bias:
     [slices]; whole, recent: `Shape` of all of a life, and of its last half; slice_tau: [knots, slices]; adoption:
-    [predecessors, knots] log of hours over the channel's pings of the day before; mix: [predecessors, knots, countries]
-    shares of hours; hours: [strata] of all of them at the end; pooled_rate: events per hour, all strata together; seen,
-    expected, known: [predecessors, knots] events, what is to be expected of them, and 1 where a release had that age.
+    [predecessors, knots] log of hours over the channel's pings of the day before (of those that have any); mix:
+    [predecessors, knots, countries] shares of hours; hours: [strata] of all of them at the end; pooled_rate: events per
+    hour, all strata together; seen, expected, known: [predecessors, knots] events, what is to be expected of them, and
+    1 where a release had that age.
     """
 
     strata: Strata
@@ -145,7 +146,6 @@ def learn(
         np.full(len(KNOTS), _RECENT_FLOOR),
     )
     countries = _countries(strata)
-    before_pings = np.array([_pings_before(channel, life.published) for life in used])
     hours = np.stack([each.reported for each in at_knots])
     return Baseline(
         strata=strata,
@@ -160,7 +160,7 @@ def learn(
         slice_tau=slice_tau,
         history=history,
         leaving=gone,
-        adoption=np.log(np.maximum(hours, 1e-9) / before_pings[:, None]),
+        adoption=_adoption(hours, np.array([_pings_before(channel, life.published) for life in used])),
         mix=np.stack([shares(each.hours, countries) for each in at_knots]),
         countries=countries,
         reported=hours,
@@ -181,7 +181,13 @@ def shares(hours: Floats, groups: Floats) -> Floats:
 
 
 def _pings_before(channel: Channel, published: int) -> float:
-    return max(float(channel.between(published - _DAY, published).sum()), 1.0)
+    return float(channel.between(published - _DAY, published).sum())
+
+
+def _adoption(hours: Floats, pings: Floats) -> Floats:
+    """[predecessors, knots] log of hours over pings; without those that came before the channel was known at all."""
+    known = pings >= 1 if (pings >= 1).any() else np.ones(len(pings), bool)
+    return np.log(np.maximum(hours[known], 1e-9) / np.maximum(pings[known, None], 1.0))
 
 
 def _countries(strata: Strata) -> Floats:

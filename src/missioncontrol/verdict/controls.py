@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from missioncontrol.verdict.arrived import Arrived
-from missioncontrol.verdict.environment import LONGEST_TICKS, Environment, environment
+from missioncontrol.verdict.environment import LONGEST_TICKS, Environment, Seen, environment
 from missioncontrol.verdict.grid import KNOT_HOURS, KNOTS, at, smooth
 from missioncontrol.verdict.lives import Life
 from missioncontrol.verdict.spread import excess_squares
@@ -25,25 +25,29 @@ _SPREAD_PRIOR, _SPREAD_PRIOR_RELEASES, _SPREAD_UNKNOWN = 0.04, 4.0, 0.2
 
 @dataclass(frozen=True)
 class Control:
-    """Another version as control: by tick from its publication, counts and what rates let expect of it.
+    """Another version as control: by tick from its publication, what came of it and what rates let expect of it.
 
-    usual: expected events of a day before it was succeeded; kept: ticks that count; no_events: those in which its
-    events did not arrive.
+    usual: expected events of a day before it was succeeded.
     """
 
     published: int
-    counts: Floats
+    came: Arrived
     expected: Floats
     usual: float
-    kept: Bools
-    no_events: Bools
 
     def between(self, start: int, end: int) -> tuple[Floats, Floats]:
-        """Counts and expectations of ticks start to end; 0 where nothing is known."""
+        """Counts and expectations of ticks start to end that say something; 0 where nothing is known."""
+        kept = self.came.kept
         return (
-            self._between(self.counts * self.kept, start, end),
-            self._between(self.expected * self.kept, start, end),
+            self._between(self.came.events * kept, start, end),
+            self._between(self.expected * kept, start, end),
         )
+
+    def seen(self, start: int, end: int) -> Seen:
+        """As `between()`, and what was known only later to say nothing."""
+        counts, expected = self.between(start, end)
+        revoked = self._between(self.came.gaps.revoked.astype(float), start, end) > 0
+        return Seen(counts, expected, revoked)
 
     def used(self, start: int, end: int) -> Floats:
         """What rates let expect of ticks start to end, nothing left out."""
@@ -51,7 +55,7 @@ class Control:
 
     def silent(self, start: int, end: int) -> Bools:
         """[ticks start to end] its events did not arrive."""
-        return self._between(self.no_events.astype(float), start, end) > 0
+        return self._between(self.came.gaps.no_events.astype(float), start, end) > 0
 
     def _between(self, by_tick: Floats, start: int, end: int) -> Floats:
         out = np.zeros(end - start)
@@ -119,8 +123,7 @@ def by_rates(life: Life, rates: Floats) -> Floats:
 
 def as_control(own: Standard, published: int, came: Arrived, wanted: Floats) -> Control:
     """A version as control by its `own` level; wanted: [ticks] its `by_rates()`."""
-    expected = own.of(wanted, published)
-    return Control(published, came.events, expected, own.usual, came.kept, came.gaps.no_events)
+    return Control(published, came, own.of(wanted, published), own.usual)
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,7 @@ def leaving(pairs: list[tuple[Control, int]], phi: float) -> Leaving:
     edges = np.concatenate([[0], KNOTS])
     counts, expected = np.zeros((len(pairs), len(KNOTS))), np.zeros((len(pairs), len(KNOTS)))
     for row, (each, successor) in enumerate(pairs):
-        known = max(0, min(int(KNOTS[-1]), each.published + len(each.counts) - successor))
+        known = max(0, min(int(KNOTS[-1]), each.published + len(each.expected) - successor))
         ends = np.minimum(edges, known)
         for table, part in zip((counts, expected), each.between(successor, successor + known), strict=True):
             table[row] = np.diff(np.concatenate([[0.0], np.cumsum(part)])[ends])
@@ -188,23 +191,20 @@ def surroundings(
     One that is left much faster or slower than those before it says nothing, since how its rate changes is not known;
     nor does one that has a tenth of its use left. since: the tick of the life with which the answer begins.
     """
-    start = published + since - LONGEST_TICKS
+    start, end = published + since - LONGEST_TICKS, published + max(ticks, since)
     wanted = max(ticks - since, 0)
-    counts, expected = np.zeros(LONGEST_TICKS + wanted), np.zeros(LONGEST_TICKS + wanted)
-    if not wanted:
-        return environment(counts, expected, phi, np.zeros(0))
     every = np.arange(max(since - LONGEST_TICKS, 0) + 1, since + wanted + 1)
     ages = every / TICKS_PER_HOUR
-    lived = slice(len(counts) - len(every), None)
-    for other in others:
-        o, m = other.between(start, published + since + wanted)
+    lived = slice(LONGEST_TICKS + wanted - len(every), None)
+    seen = []
+    for other in others if wanted else []:
+        found = other.seen(start, end)
         held = _held(other, published, every)
         usual_ages = gone.usual_age(held)
         odd = np.abs(np.log(usual_ages / ages)) > _ODD_AGES
         odd &= np.abs(held - at(ages, gone.held)) > _ODD_HELD
         odd |= held < _ALL_BUT_LEFT
-        o[lived][odd] = 0.0
-        m[lived] *= np.where(odd, 0.0, at(usual_ages, gone.level))
-        counts += o
-        expected += m
-    return environment(counts, expected, phi, at(ages[-wanted:], gone.spread))
+        found.counts[lived][odd] = 0.0
+        found.expected[lived] *= np.where(odd, 0.0, at(usual_ages, gone.level))
+        seen.append(found)
+    return environment(seen, phi, at(ages[len(ages) - wanted :], gone.spread))

@@ -7,7 +7,7 @@ arrived by its end alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import minimum_filter1d
@@ -49,23 +49,27 @@ _KINDS: tuple[_Kind, ...] = (*((True, w) for w in _HOURS_WINDOWS), *((False, w) 
 class _Time:
     """A time of the data from tick `since` on, looked at to tick `until`.
 
-    usual: what windows held at least before it, while too few are known of it.
+    usual: what windows held at least before it, while too few are known of it; rate, pace: events per hour and per tick
+    before it, while less than an hour of it is known.
     """
 
     since: int
     until: int
     usual: dict[_Kind, float]
+    rate: float = 0.0
+    pace: float = 0.0
 
 
 @dataclass(frozen=True)
 class Gaps:
     """By tick: `no_hours` were reported, though events were; or `no_events`, though hours were.
 
-    time: where looking goes on.
+    revoked: ticks before a gap that belong to it, as is known from its first tick on; time: where looking goes on.
     """
 
     no_hours: Bools
     no_events: Bools
+    revoked: Bools
     time: _Time | None = None
 
     @property
@@ -76,7 +80,9 @@ class Gaps:
 
 def cut_gaps(found: Gaps, ticks: int) -> Gaps:
     """As it was known at age `ticks`."""
-    return found if ticks >= len(found.no_hours) else Gaps(found.no_hours[:ticks], found.no_events[:ticks])
+    if ticks >= len(found.no_hours):
+        return found
+    return Gaps(found.no_hours[:ticks], found.no_events[:ticks], found.revoked[:ticks])
 
 
 @dataclass(frozen=True)
@@ -100,12 +106,14 @@ class _Series:
 
 @dataclass(frozen=True)
 class _Gap:
-    """Found at tick `start`, the first left out. least: what a window held before; rate: events per hour before."""
+    """Found at tick `start`, begun at tick `begin`. least: what a window held before; rate: events per hour before."""
 
     start: int
+    begin: int
     kind: _Kind
     least: float
     rate: float
+    pace: float
 
 
 def gaps(
@@ -122,19 +130,19 @@ def gaps(
     found when fewer ticks were known; they are not looked at again.
     """
     series = _Series(_running(hours), _running(events))
-    no_hours, no_events = np.zeros(len(hours), bool), np.zeros(len(hours), bool)
+    no_hours, no_events, revoked = (np.zeros(len(hours), bool) for _ in range(3))
     if before is not None and before.time is not None:
         time = before.time
-        no_hours[: time.until], no_events[: time.until] = (
-            before.no_hours[: time.until],
-            before.no_events[: time.until],
-        )
+        for now, then in zip(
+            (no_hours, no_events, revoked), (before.no_hours, before.no_events, before.revoked), strict=True
+        ):
+            now[: time.until] = then[: time.until]
     else:
         born = int(np.argmax(hours > 0)) if (hours > 0).any() else len(hours)
         if born > _BIRTH and series.events[born] >= _BIRTH_EVENTS:
             no_hours[:born] = True
         if born == len(hours):
-            return Gaps(no_hours, no_events)
+            return Gaps(no_hours, no_events, revoked)
         time = _Time(born, born, {})
     found: list[tuple[_Time, int]] = []
     while True:
@@ -142,17 +150,18 @@ def gaps(
         gap = _first(series, time, least, burst, usual_rate)
         if gap is None:
             again = _open(found, len(hours))
-            return Gaps(no_hours, no_events, again or _Time(time.since, len(hours), time.usual))
+            return Gaps(no_hours, no_events, revoked, again or replace(time, until=len(hours)))
         end, over = _end(series, gap)
         out = no_hours if gap.kind[0] else no_events
         out[gap.start : end] = True
-        found.append((_Time(time.since, gap.start, time.usual), end))
+        revoked[gap.begin : gap.start] = True
+        found.append((replace(time, until=gap.start), end))
         if not over:
             flood = _flood(series, gap, end, burst)
             out[end:] |= flood
             end += len(flood) if flood.all() else int(flood.argmin())
         usual = {} if over else {kind: float(each[gap.start - time.until]) for kind, each in least.items()}
-        time = _Time(end, end, usual)
+        time = _Time(end, end, usual, gap.rate, gap.pace)
 
 
 def _open(found: list[tuple[_Time, int]], known: int) -> _Time | None:
@@ -220,9 +229,12 @@ def _first(
             series.events[ticks + 1] - series.events[first],
         )
         events_before = series.events[first] - series.events[start]
-        rate = events_before / np.maximum(series.hours[first] - series.hours[start], 1e-9)
+        known = first - start >= _SHORTEST_REACH
+        hours_before = np.maximum(series.hours[first] - series.hours[start], 1e-9)
+        rate = np.where(known, events_before / hours_before, time.rate)
+        pace = np.where(known, events_before / np.maximum(first - start, 1), time.pace)
         if of_hours:
-            going_on = _GOES_ON * width * events_before / np.maximum(first - start, 1)
+            going_on = _GOES_ON * width * pace
             missed = (usual >= _LEAST_HOURS) & (hours < _LOST * usual)
             missed &= events >= np.maximum(_FEWEST_EVENTS, going_on)
         else:
@@ -232,7 +244,8 @@ def _first(
         if missed.any():
             place = int(missed.argmax())
             if found is None or ticks[place] < found.start:
-                found = _Gap(int(ticks[place]), kind, float(usual[place]), float(rate[place]))
+                at = (int(ticks[place]), int(first[place]))
+                found = _Gap(*at, kind, float(usual[place]), float(rate[place]), float(pace[place]))
     for silence in (_no_event(series, time, burst, usual_rate), _no_hour(series, time)):
         if silence is not None and (found is None or silence.start < found.start):
             found = silence
@@ -250,6 +263,7 @@ def _no_event(series: _Series, time: _Time, burst: float, usual_rate: float | No
     if usual_rate:
         events, hours = events + _SILENT_BURSTS * burst, hours + _SILENT_BURSTS * burst / usual_rate
     rate = events / np.maximum(hours, 1e-9)
+    pace = (series.events[begins] - series.events[start]) / np.maximum(begins - start, 1)
     # Each silence goes on to the next event, or to the end of what is known.
     ends = np.concatenate([begins[1:] - 1, [series.ticks]])
     used = series.hours[ends] - series.hours[begins]
@@ -260,7 +274,7 @@ def _no_event(series: _Series, time: _Time, burst: float, usual_rate: float | No
         due = series.hours[begin + 1 : ends[place] + 1] - series.hours[begin]
         tick = max(begin + int(np.searchsorted(due, needed[place])), time.until)
         if tick < ends[place]:
-            return _Gap(tick, (False, 1), _ONE, float(rate[place]))
+            return _Gap(tick, begin, (False, 1), _ONE, float(rate[place]), float(pace[place]))
     return None
 
 
@@ -272,8 +286,8 @@ def _no_hour(series: _Series, time: _Time) -> _Gap | None:
     ends = np.concatenate([begins[1:] - 1, [series.ticks]])
     before = np.concatenate([[0], np.maximum.accumulate(ends - begins)[:-1]])
     needed = np.maximum(_BIRTH, _SILENT_FACTOR * before)
-    came = series.events[ends] - series.events[begins]
-    for place in np.flatnonzero((ends - begins >= needed) & (came >= _SILENT_EVENTS) & (ends > time.until)):
+    lately = series.events[ends] - series.events[begins]
+    for place in np.flatnonzero((ends - begins >= needed) & (lately >= _SILENT_EVENTS) & (ends > time.until)):
         begin = int(begins[place])
         third = int(
             np.searchsorted(series.events[begin + 1 : ends[place] + 1], series.events[begin] + _SILENT_EVENTS)
@@ -281,8 +295,9 @@ def _no_hour(series: _Series, time: _Time) -> _Gap | None:
         tick = max(begin + third, begin + int(needed[place]) - 1, time.until)
         if tick < ends[place]:
             start = max(begin - _HOURS_REACH, time.since)
-            rate = (series.events[begin] - series.events[start]) / (series.hours[begin] - series.hours[start])
-            return _Gap(tick, (True, 1), _ONE, float(rate))
+            came = float(series.events[begin] - series.events[start])
+            rate = came / float(series.hours[begin] - series.hours[start])
+            return _Gap(tick, begin, (True, 1), _ONE, rate, came / (begin - start))
     return None
 
 
@@ -290,19 +305,18 @@ def _end(series: _Series, gap: _Gap) -> tuple[int, bool]:
     """The first tick after a gap, and whether it lasted so long that what was before says nothing more."""
     of_hours, width = gap.kind
     longest = min(gap.start + _LONGEST, series.ticks)
-    wide = max(width, _BIRTH)
-    hours, events = series.windows(gap.start, wide)  # that lie in the gap alone
-    held = hours if of_hours else events
-    alike = (events >= _FEWEST_EVENTS) & (hours > 0)
-    if of_hours:
-        alike &= events <= _SAME_RATE * gap.rate * hours
-    else:
-        alike &= events * _SAME_RATE >= gap.rate * hours
-    back = np.flatnonzero(alike | (held >= _BACK * gap.least * wide / width))
-    if len(back) and gap.start + wide + back[0] <= longest:
+    ends = [longest]
+    for wide in {_SHORTEST_REACH, max(width, _BIRTH)}:
+        hours, events = series.windows(gap.start, wide)  # that lie in the gap alone
+        due = gap.rate * hours
+        alike = (events <= _SAME_RATE * due) if of_hours else (events * _SAME_RATE >= due)
+        # One event in an hour says nothing of sixteen hours in which hardly one came.
+        least = max(_BACK * gap.least * wide / width, 0.0 if of_hours or wide >= width else 2.0)
+        back = ((hours if of_hours else events) >= least) | (alike & (events >= _FEWEST_EVENTS) & (hours > 0))
         # In the first tick that is back there is what came late.
-        return gap.start + wide + int(back[0]), False
-    return longest, longest == gap.start + _LONGEST
+        ends += [gap.start + wide + int(place) for place in np.flatnonzero(back)[:1]]
+    end = min(ends)
+    return end, end == gap.start + _LONGEST
 
 
 def _flood(series: _Series, gap: _Gap, end: int, burst: float) -> Bools:

@@ -149,7 +149,12 @@ def kept_verdicts(services: Services) -> VerdictSource:
     from missioncontrol.web.verdicts_kept import KeptVerdicts
 
     return KeptVerdicts(
-        lambda: services.verdict_records, lambda: services.courses, lambda: services.blobs, services.registry
+        lambda: services.verdict_records,
+        lambda: services.courses,
+        lambda: services.blobs,
+        services.registry,
+        lambda: services.engine,
+        services.config,
     )
 
 

@@ -68,8 +68,9 @@ def build_verdict_pages(sources: PageSources, verdicts: VerdictSource, renderer:
             return _json(course)
         if format == "csv":
             return _looks_csv(course)
-        release = _release(sources, subject)
-        view = build_verdict(found, _title(registry, subject.measure), sources.now(), moment, release)
+        dropped, release = verdicts.uncounted(course.account), _release(sources, subject)
+        title = _title(registry, subject.measure)
+        view = build_verdict(found, title, sources.now(), moment, dropped, release)
         return renderer.page(request, "verdict.html", view=view, navigation=top_bar(sources, registry))
 
     @router.get("/calibration")

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from missioncontrol.health.model import Account, Course, Explanation, Forecast, Look, Predecessor, Subject
+from missioncontrol.query.uncounted import Uncounted
 from missioncontrol.state.release_model import StatusSince, Version
 from missioncontrol.web.address import encode_part, measure_path
 from missioncontrol.web.crash_address import signature_href
@@ -106,7 +107,12 @@ def verdict_path(subject: Subject) -> str:
 
 
 def build_verdict(
-    found: Found, measure_title: str, now: datetime, as_of: datetime | None, release: Version | None = None
+    found: Found,
+    measure_title: str,
+    now: datetime,
+    as_of: datetime | None,
+    dropped: Uncounted | None = None,
+    release: Version | None = None,
 ) -> VerdictView:
     """Lay out a course. `as_of`: the time it was asked for; None: the newest look. `release`: what is said of it."""
     course = found.course
@@ -129,7 +135,7 @@ def build_verdict(
         waterfall=waterfall(account),
         forest=forest(account),
         forecast=_forecast(look.forecast),
-        figures=figures(account, None if as_of else now),
+        figures=figures(account, None if as_of else now, dropped),
         used=used,
         left_out=[one for one in account.predecessors if not one.used],
         signatures=_signatures(account),

@@ -47,7 +47,7 @@ REASONS = {
     "not_published": "It is not published yet.",
     "used_early": "It was used before the time at which it was published: that time may be wrong.",
     "shock": "All versions moved at once not long ago, which makes this comparison less sure.",
-    "odd_rollout": "It is used by far more or far fewer than its predecessors were at this age.",
+    "odd_rollout": "It reaches its users otherwise than its predecessors: at another pace, or one country first.",
     "odd_mix": "Its users come from other countries than its predecessors' did at this age.",
 }
 
@@ -55,7 +55,7 @@ _DIMENSIONS = {"os_name": "system", "os_version": "system version"}
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _STEPS = {
     "raw": ("Raw rate", "Per usage hour reported so far, against what predecessors had after their first day."),
-    "strata": ("Same users", "Against predecessors' users of the same systems, countries and architectures."),
+    "strata": ("Same users", "Against predecessors' users of the same systems, countries, architectures and the like."),
     "age": ("Same age", "Against predecessors at this age, with the hours that are not reported yet."),
     "environment": ("Same days", "Without what moved all versions at once in these days."),
 }  # fmt: skip

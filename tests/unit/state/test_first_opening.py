@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -36,3 +37,26 @@ def test_processes_that_open_a_new_database_at_once_all_find_its_tables(tmp_path
             opener.stdin.flush()
         told = [opener.communicate(timeout=120)[1] for opener in openers]
         assert [opener.returncode for opener in openers] == [0] * len(openers), told
+
+
+def test_only_a_database_with_migrations_to_make_loads_alembic(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'state.sqlite'}"
+    code = (
+        "import sys; from missioncontrol.state.database import Database; Database(sys.argv[1]).engine(); "
+        "print('alembic' in sys.modules)"
+    )
+
+    def loads_alembic() -> bool:
+        done = subprocess.run(
+            [sys.executable, "-c", code, url], capture_output=True, text=True, timeout=120, check=True
+        )
+        return done.stdout == "True\n"
+
+    assert [loads_alembic(), loads_alembic()] == [True, False]
+    with sqlite3.connect(tmp_path / "state.sqlite") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0010'")
+        tables = connection.execute(
+            "SELECT name FROM sqlite_master WHERE name LIKE 'alert%' AND type = 'table'"
+        )
+        connection.executescript(";".join(f"DROP TABLE {name}" for (name,) in tables.fetchall()))
+    assert [loads_alembic(), loads_alembic()] == [True, False], "one of an earlier version is migrated"

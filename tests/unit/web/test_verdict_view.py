@@ -26,8 +26,10 @@ from missioncontrol.health.model import (
     Step,
     Subject,
 )
+from missioncontrol.query.uncounted import Uncounted
 from missioncontrol.state.release_model import Release, StatusSince, Version, group
 from missioncontrol.web.address import decode_part
+from missioncontrol.web.verdict_figures import Figure
 from missioncontrol.web.verdict_pages import read_moment
 from missioncontrol.web.verdict_source import Found
 from missioncontrol.web.verdict_view import VerdictView, build_verdict, command_of, thinned, verdict_path
@@ -295,7 +297,7 @@ def test_a_worse_is_offered_to_be_withdrawn_until_somebody_accepted_it_or_nobody
 
     def shown(course: Course, *statuses: StatusSince, as_of: datetime | None = None) -> VerdictView:
         known = release(*statuses) if statuses else None
-        return build_verdict(Found(course), "Main crashes", look.as_of, as_of, known)
+        return build_verdict(Found(course), "Main crashes", look.as_of, as_of, None, known)
 
     ever, labelled = StatusSince("accepted"), StatusSince("worse", look.since)
     early = StatusSince("accepted", look.since - timedelta(seconds=1), "kim")
@@ -313,3 +315,19 @@ def test_a_worse_is_offered_to_be_withdrawn_until_somebody_accepted_it_or_nobody
         "",
         True,
     )
+
+
+def test_pings_that_were_not_counted_are_a_figure_with_a_link(fine: Course) -> None:
+    now = fine.account.look.as_of
+
+    def told(*numbers: int | None) -> Figure | None:
+        view = build_verdict(Found(fine), "Main crashes", now, None, Uncounted(*numbers) if numbers else None)
+        return next((one for one in view.figures if one.name == "Pings not counted"), None)
+
+    assert told() is None
+    few, many, unknown = told(90, 5, 2, 995), told(90, 20, 2, 80), told(90, None, 0, 80)
+    assert few and many and unknown
+    assert (few.value, few.odd, few.href) == ("5", False, "/pipeline#discards")
+    assert " (0.5 %); 2 of this version; 90 of any application" in few.note
+    assert many.odd and not unknown.odd
+    assert unknown.value == "90" and "of any application" in unknown.note
