@@ -9,6 +9,7 @@ import msgspec
 
 from missioncontrol.clock import system_clock, utc
 from missioncontrol.errors import NotFound
+from missioncontrol.health.case import prepare
 from missioncontrol.health.cells import TABLE, TICK, of_channel
 from missioncontrol.health.judging import course
 from missioncontrol.health.model import Course, Subject
@@ -50,8 +51,10 @@ def courses(
     until = newest if as_of is None else min(as_of, newest)
     found = []
     for name in _told(sums, measure):
-        told = course(sums, Subject(application, channel, judged.version, name), until)
-        account = with_signatures(engine, sums, told.account)
+        subject = Subject(application, channel, judged.version, name)
+        case = prepare(sums, subject)
+        told = course(sums, subject, until, case)
+        account = with_signatures(engine, sums, case, told.account)
         found.append(msgspec.structs.replace(told, account=account))
     return found
 

@@ -238,7 +238,7 @@ class Following:
             ticks = np.array([newest.age_ticks])
             found = self._found(pair, release, ticks, pair.said, [_refreshed(newest.first)])
         account = account_of(sums, pair.subject, pair.case, look, verdicts, found)
-        return with_signatures(self._engine, sums, account)
+        return with_signatures(self._engine, sums, pair.case, account)
 
     @property
     def _pings(self) -> Channel:

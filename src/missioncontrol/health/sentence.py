@@ -7,6 +7,7 @@ from missioncontrol.health.model import Account, Look
 _WITHIN = 1.2
 _WIDE = 1.5
 _DAY_HOURS = 24.0
+_SIGNATURES, _LONGEST = 2, 80
 
 
 def sentence(account: Account, measure: str) -> str:
@@ -54,7 +55,7 @@ def _worse(account: Account, look: Look) -> str:
         if _named(account)
         else f"{_compared(account, look)}{sure}"
     )
-    return f"worse{said}; {first}{_counts(look)}{_now(look)}"
+    return f"worse{said}; {first}{_counts(look)}{_carried(account)}{_now(look)}"
 
 
 def _better(account: Account, look: Look) -> str:
@@ -160,6 +161,23 @@ def _over_all(look: Look) -> str:
     return (
         f"{ratio} times at {span(look.age_hours)} (95 % interval {_ends(look.low, look.high)}, at every look)"
     )
+
+
+def _carried(account: Account) -> str:
+    """The signatures that carry most of the excess."""
+    told = [each for each in account.signatures if each.share is not None][:_SIGNATURES]
+    if not told:
+        return ""
+    parts = [
+        f"{100 * (each.share or 0.0):.0f} %{'' if n else ' of the excess of crash reports'} has "
+        f"{'signature ' + _cut(each.signature) if each.signature else 'no signature'}{' (new)' if each.new else ''}"
+        for n, each in enumerate(told)
+    ]
+    return f"; {' and '.join(parts)}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _now(look: Look) -> str:

@@ -52,7 +52,8 @@ class Baseline:
     [slices]; whole, recent: `Shape` of all of a life, and of its last half; slice_tau: [knots, slices]; adoption:
     [predecessors, knots] log of hours over the channel's pings of the day before; mix: [predecessors, knots, countries]
     shares of hours; hours: [strata] of all of them at the end; pooled_rate: events per hour, all strata together; seen,
-    expected, known: [predecessors, knots] events, what is to be expected of them, and 1 where a release had that age.
+    expected, known: [predecessors, knots] events, what is to be expected of them, and 1 where a release had that age;
+    by_slice: [predecessors, knots, slices] what is to be expected of each slice, 32 bits each.
     """
 
     strata: Strata
@@ -78,6 +79,7 @@ class Baseline:
     seen: Floats
     expected: Floats
     known: Floats
+    by_slice: Floats
 
     @property
     def releases(self) -> int:
@@ -174,6 +176,7 @@ def learn(
         seen=counts[:, :, 0],
         expected=expected[:, :, 0],
         known=known,
+        by_slice=expected.astype(np.float32),
     )
 
 
