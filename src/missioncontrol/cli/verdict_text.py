@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from missioncontrol.health.model import Account, Course
-from missioncontrol.health.sentence import span, users
+from missioncontrol.health.sentence import signatures_words, span, users
 
 _WIDTH = 100
 _STEPS = {
@@ -131,12 +131,21 @@ def _print_data(account: Account) -> None:
 
 
 def _print_signatures(account: Account) -> None:
+    if account.reports is None:
+        return
+    click.echo(f"Crash signatures of {account.subject.measure}: {signatures_words(account)}")
     if not account.signatures:
         return
-    click.echo(f"Signatures with too many {account.subject.measure}:")
-    table = _table("signature", "seen", "expected")
+    table = _table("signature", "of the excess", "seen", "expected", "ratio", "95 % interval")
     for each in account.signatures:
-        table.add_row(each.signature or "(none)", f"{each.observed:,.0f}", f"{each.expected:,.1f}")
+        table.add_row(
+            each.signature or "(none)",
+            "" if each.share is None else f"{each.share:.0%}",
+            f"{each.observed:,.0f}",
+            f"{each.expected:,.1f}",
+            "new" if each.new else _ratio(each.ratio),
+            _interval(each.low, each.high),
+        )
     _show(table)
 
 

@@ -44,6 +44,24 @@ def users(where: dict[str, str] | None) -> str:
     return ", ".join(part for part in (first, f"in {country}" if country else "", *others) if part)
 
 
+def signatures_words(account: Account) -> str:
+    """What the signatures of an account were found by, or why there are none."""
+    basis = account.reports
+    if basis is None:
+        return "not looked for, since it is not worse or does not count crashes."
+    there = f" of {users(basis.where)}" if basis.where else ""
+    if not basis.reports:
+        return f"no crash reports{there} of this version are known."
+    if not basis.predecessors:
+        return (
+            f"no predecessor has crash reports{there} of that age, so it cannot be said which are too many."
+        )
+    used = sum(each.used for each in account.predecessors)
+    had = f"{basis.predecessors} of {_many(used, 'predecessor')} with reports of that age"
+    said = f"{_many(basis.reports, 'report')}{there} against {had}, {_many(basis.looked_at, 'signature')} looked at"
+    return f"{said}." if account.signatures else f"{said}; none alone carries the excess."
+
+
 _NAMED = ("os_name", "os_version", "architecture", "country")
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from missioncontrol.health.case import Case
 from missioncontrol.health.looking import bounds, digits, maybe
 from missioncontrol.health.model import Account, SignatureBasis, SignatureShare, Where
-from missioncontrol.health.published import Version, moment_of, owner_of, tick_of
+from missioncontrol.health.published import Version, owner_of, tick_of
 from missioncontrol.health.sentence import sentence
 from missioncontrol.health.sums import ChannelSums
 from missioncontrol.query.engine import Engine
@@ -68,7 +68,12 @@ def with_signatures(engine: Engine, sums: ChannelSums, case: Case, account: Acco
     Raises `TooSlow`, `BadRequest` (`query_memory`) and `StorageError`.
     """
     subject, look = account.subject, account.look
-    if look.verdict != "worse" or subject.signature or not counts_crashes(case.measure) or case.baseline is None:
+    if (
+        look.verdict != "worse"
+        or subject.signature
+        or not counts_crashes(case.measure)
+        or case.baseline is None
+    ):
         return account
     where = {name: value for name, value in (look.slice or {}).items() if name in _SAID_BY_REPORTS}
     asked = [_asked(case.version, look.as_of)]

@@ -85,9 +85,9 @@ class ChannelSums:
         """
         cells = self.cells
         per = measure.per or "usage_hours"
-        hours, events = (self._before(subject, name) for name in (per, measure.name))
-        shared = [_is_shared(cells, place, hours, events) for place in range(len(cells.dimensions))]
-        values = [_only(stratum, shared) for stratum in cells.strata]
+        hours, events = (self.before(subject, name) for name in (per, measure.name))
+        shared = [is_shared(cells, place, hours, events) for place in range(len(cells.dimensions))]
+        values = [only(stratum, shared) for stratum in cells.strata]
         units: dict[tuple[str, ...], int] = {}
         for code in np.flatnonzero(hours):
             units[values[code]] = units.get(values[code], 0) + int(hours[code])
@@ -104,7 +104,7 @@ class ChannelSums:
         key = "\0".join((subject.version, *left_out))
         return Picked(subject.version, key, strata, places_of(strata, cells.strata))
 
-    def _before(self, subject: Version, name: str) -> Ints:
+    def before(self, subject: Version, name: str) -> Ints:
         """[strata] units of a quantity that the versions before one had in its absence."""
         units = np.zeros(len(self.cells.strata), np.int64)
         for each in self.chain(subject):
@@ -178,17 +178,17 @@ def places_of(strata: Strata, values: Sequence[tuple[str, ...]]) -> Ints:
     in_pools = [name == "os_name" for name in strata.dimensions]
     places = np.empty(len(values), np.int64)
     for i, each in enumerate(values):
-        own, pool = _only(each, shared), _only(each, in_pools)
+        own, pool = only(each, shared), only(each, in_pools)
         places[i] = place_of.get(own, place_of.get(pool, len(place_of) - 1))
     return places
 
 
-def _only(values: tuple[str, ...], kept: Sequence[bool]) -> tuple[str, ...]:
+def only(values: tuple[str, ...], kept: Sequence[bool]) -> tuple[str, ...]:
     """Values of the dimensions that are kept."""
     return tuple(value if keep else POOLED for value, keep in zip(values, kept, strict=True))
 
 
-def _is_shared(cells: Cells, place: int, hours: Ints, events: Ints) -> bool:
+def is_shared(cells: Cells, place: int, hours: Ints, events: Ints) -> bool:
     """Whether most events are of values of a dimension that hours are of too."""
     by_value: dict[str, list[int]] = {}
     for code in np.flatnonzero(hours + events):

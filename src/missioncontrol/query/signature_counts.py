@@ -74,6 +74,15 @@ def whole_hour(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
+def process_condition(processes: Sequence[str | None]) -> tuple[str, list[Parameter]]:
+    """SQL for the crashes of these processes, and its parameters; None: reports that do not say; empty: all."""
+    if not processes:
+        return "true", []
+    named: list[Parameter] = [name for name in processes if name is not None]
+    unsaid = " OR process_type IS NULL" if None in processes else ""
+    return f"(process_type IN ({_marks(named)}){unsaid})", named
+
+
 def _part(
     number: int,
     stretch: Stretch,
@@ -83,14 +92,18 @@ def _part(
     where: Mapping[str, str],
 ) -> tuple[str, list[Parameter]]:
     mine = ["version = ?", *([f"build_id IN ({_marks(stretch.builds)})"] if stretch.builds else [])]
-    conditions = ["application = ?", "channel = ?", "window_start >= ?", "window_start < ?", f"({' OR '.join(mine)})"]
+    conditions = [
+        "application = ?",
+        "channel = ?",
+        "window_start >= ?",
+        "window_start < ?",
+        f"({' OR '.join(mine)})",
+    ]
     values: list[Parameter] = [application, channel, whole_hour(stretch.start), whole_hour(stretch.end)]
     values += [stretch.version, *stretch.builds]
-    if processes:
-        named = [name for name in processes if name is not None]
-        unsaid = " OR process_type IS NULL" if None in processes else ""
-        conditions.append(f"(process_type IN ({_marks(named)}){unsaid})")
-        values += named
+    of_processes, named = process_condition(processes)
+    conditions.append(of_processes)
+    values += named
     for dimension, value in where.items():
         conditions.append(f"{dimension} = ?")
         values.append(value)
@@ -102,7 +115,7 @@ def _part(
     return sql, values
 
 
-def _marks(values: Sequence[str]) -> str:
+def _marks(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
 
 

@@ -2,10 +2,13 @@
 
 A signature is expected as often per expected event as its predecessors had it at the same age. How far it differs from
 release to release without any change is learned, own and pooled over signatures; given that, counts are gamma-Poisson,
-their spread a Student t in five steps, as the whole's (`evidence`). Every release brings signatures that none before it
-had, so one that is new, or as rare, is measured by the usual size of those. Named is what the procedure of Benjamini and
-Hochberg (Journal of the Royal Statistical Society B 57(1), 1995) rejects at 5 %: on a release without any change some
-signature is named in at most 5 % of cases, and of those that are named at most 5 % are expected to be there by chance.
+their spread a Student t in five steps, as the whole's (`evidence`). Every release brings signatures that none before
+had, so one that is new, or as rare, is measured by the usual size of those.
+
+Named is what the procedure of Benjamini and Hochberg (Journal of the Royal Statistical Society B 57(1), 1995) rejects
+at 5 %: on a release without any change some signature is named in at most 5 % of cases, and of those that are named at
+most 5 % are expected to be there by chance. Signatures of which more is expected have more weight in it (Genovese,
+Roeder, Wasserman, Biometrika 93(3), 2006): an excess is looked for where it would matter.
 """
 
 from __future__ import annotations
@@ -71,11 +74,11 @@ def carriers(counts: Counts, phi: float) -> Carriers:
     above = (seen > due) & (seen > 0)
     had = above & (due > 0)
     size, variation = _appearing(counts)
-    appearing = np.full(len(seen), size), np.full(len(seen), variation)
     chance = np.ones(len(seen))
-    chance[above] = _tail(seen[above], *(each[above] for each in appearing), phi, releases)
-    rare = _tail(np.ones(1), *(each[:1] for each in appearing), phi, releases) if len(seen) else np.ones(1)
-    chance = np.minimum(chance / rare, 1.0)
+    # Given that it appeared: others that could have did not.
+    usual, spread = np.array([size]), np.array([variation])
+    appeared = _tail(np.ones(1), usual, spread, phi, releases)
+    chance[above] = np.minimum(_tail(seen[above], usual, spread, phi, releases) / appeared, 1.0)
     common = above & known
     chance[common] = np.maximum(chance[common], _tail(seen[common], due[common], tau[common], phi, releases))
     low, high = np.full(len(seen), np.nan), np.full(len(seen), np.nan)

@@ -104,7 +104,9 @@ def test_reports_that_begin_later_than_a_predecessor_leave_it_out(channel: Small
     worse(channel)
     report(channel, lambda nth: {} if nth < 5 else either(nth, {"old": 20}, {"old": 100}))
     late = published(4) + timedelta(hours=60)
-    report(channel, lambda nth: {"old": 1} if nth == 4 else {}, window_start=late, submission_date=late.date())
+    report(
+        channel, lambda nth: {"old": 1} if nth == 4 else {}, window_start=late, submission_date=late.date()
+    )
     told = account(channel)
     assert abs(told.signatures[0].expected - 20) < 2
     assert told.reports is not None and told.reports.predecessors == 3
