@@ -15,10 +15,10 @@ import structlog
 
 from missioncontrol.errors import MissionControlError
 from missioncontrol.health.account import account_of
-from missioncontrol.health.case import METHOD, Case, baseline_hash, prepare
+from missioncontrol.health.case import Case, baseline_hash, prepare
 from missioncontrol.health.growing import Growing
 from missioncontrol.health.judging import as_bad, looks_of, verdicts_of
-from missioncontrol.health.model import Account, Look, Subject
+from missioncontrol.health.model import METHOD, Account, Look, Subject
 from missioncontrol.health.published import tick_of
 from missioncontrol.health.records import Record, State
 from missioncontrol.health.signatures import with_signatures

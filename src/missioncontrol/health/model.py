@@ -10,6 +10,8 @@ from datetime import datetime
 
 import msgspec
 
+METHOD = "1"
+"""Changes when the method of verdicts does; part of the hash of a baseline."""
 Where = dict[str, str]
 """Users by dimension, `{"os_name": "Linux"}`; in most places null means everywhere."""
 

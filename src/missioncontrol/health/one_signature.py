@@ -60,9 +60,6 @@ def of_signature(
     chain = sums.chain(judged)
     weight, since = _sampling(engine, sums, chain, judged)
     unknown = {each.version: _unknown(engine, sums, each, since) for each in chain}
-    versions = tuple(
-        replace(each, unfit=each.unfit or unknown.get(each.version, "")) for each in sums.versions
-    )
     kept = _in_common(sums, judged, per)
     events = _events(engine, sums, (*chain, judged), name, signature, kept)
     cells = _with_events(sums.cells, kept, name, events)
@@ -79,7 +76,8 @@ def of_signature(
         measure, title=f"{measure.title} with signature {signature}{new}", comparable_since=""
     )
     scales = {**sums.scales, name: scale}
-    return replace(sums, versions=versions, measures={name: titled}, cells=cells, scales=scales, _dense={})
+    left_out = {version: why for version, why in unknown.items() if why}
+    return replace(sums, measures={name: titled}, cells=cells, scales=scales, left_out=left_out, _dense={})
 
 
 def _sampling(

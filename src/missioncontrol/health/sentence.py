@@ -48,7 +48,7 @@ def signatures_words(account: Account) -> str:
     """What the signatures of an account were found by, or why there are none."""
     basis = account.reports
     if basis is None:
-        return "not looked for, since it is not worse or does not count crashes."
+        return "" if account.signatures else "only what counts crashes has them."
     there = f" of {users(basis.where)}" if basis.where else ""
     if not basis.reports:
         return f"no crash reports{there} of this version are known."

@@ -53,7 +53,7 @@ class ChannelSums:
     """The sums of a channel as far as they were known at the start of tick `until`.
 
     versions: all that are known, oldest first; pings, hours: of all versions together, by tick; measures: those that
-    can be judged. Ticks count from the epoch.
+    can be judged. left_out: versions that are no predecessors here, and why. Ticks count from the epoch.
     """
 
     application: str
@@ -67,6 +67,7 @@ class ChannelSums:
     cells: Cells
     activity: dict[str, ActivityRows]
     scales: dict[str, float]
+    left_out: dict[str, str] = field(default_factory=dict)
     _dense: dict[tuple[str, str, str], Floats] = field(default_factory=dict, compare=False, repr=False)
 
     def version(self, name: str) -> Version:

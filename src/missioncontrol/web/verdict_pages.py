@@ -60,7 +60,9 @@ def build_verdict_pages(sources: PageSources, verdicts: VerdictSource, renderer:
         format: Format = "html",
     ) -> Response:
         registry = sources.registry()
-        of, on, named, counted = (decode_part(part) or "" for part in (application, channel, version, measure))
+        of, on, named, counted = (
+            decode_part(part) or "" for part in (application, channel, version, measure)
+        )
         subject = Subject(of, on, named, counted, signature)
         moment = read_moment(as_of) if as_of else None
         found = verdicts.course(subject, moment)

@@ -100,6 +100,10 @@ class VerdictView(msgspec.Struct, frozen=True):
     release_url: str
     """The release itself among them."""
     command: str
+    whole_url: str
+    """The verdict on the measure, where this one is on a signature."""
+    signature_url: str
+    """The page of its signature; empty: it is on all of them."""
 
 
 def verdict_path(subject: Subject) -> str:
@@ -152,6 +156,8 @@ def build_verdict(found: Found, measure_title: str, now: datetime, as_of: dateti
         releases_url=f"/releases?{urlencode(channel)}",
         release_url=f"/releases?{urlencode({**channel, 'version': subject.version})}",
         command=command_of(subject, as_of),
+        whole_url=verdict_address(replace(subject, signature=""), as_of),
+        signature_url=_signature_url(subject) if subject.signature else "",
     )
 
 
@@ -212,6 +218,10 @@ def _signatures(account: Account, as_of: datetime | None) -> list[SignatureRow]:
         )
         for one in sorted(account.signatures, key=lambda one: one.expected - one.observed)
     ]
+
+
+def _signature_url(subject: Subject) -> str:
+    return signature_href(subject.signature, subject.application, version=subject.version)
 
 
 def _moments(course: Course, subject: Subject, as_of: datetime | None) -> Moments:

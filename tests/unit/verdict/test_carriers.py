@@ -84,7 +84,9 @@ def test_without_a_change_a_signature_is_named_in_at_most_5_of_100_cases(world: 
     assert named <= 0.05 * 150 + 2.5 * np.sqrt(150 * 0.05 * 0.95)
 
 
-@pytest.mark.parametrize(("of", "factor", "least"), [(0, 3.0, 0.9), (5, 4.0, 0.8), (NAMES + 12 * NEW, 60.0, 0.7)])
+@pytest.mark.parametrize(
+    ("of", "factor", "least"), [(0, 3.0, 0.9), (5, 4.0, 0.8), (NAMES + 12 * NEW, 60.0, 0.7)]
+)
 def test_what_carries_an_excess_is_named_and_little_else(of: int, factor: float, least: float) -> None:
     rng = np.random.default_rng(12)
     found = [carriers(told(World(), rng, factor, of), 1.5) for _ in range(50)]
@@ -113,7 +115,9 @@ def test_what_is_expected_goes_by_what_the_measure_expects() -> None:
     assert carriers(plain([10.0, 5.0], before), 1.0).expected == pytest.approx([10.0, 5.0])
     assert carriers(plain([10.0, 5.0], before, events=300.0), 1.0).expected == pytest.approx([30.0, 15.0])
     longer = np.array([100.0, 300.0])
-    assert carriers(plain([10.0, 5.0], before, before_events=longer), 1.0).expected == pytest.approx([5.0, 2.5])
+    assert carriers(plain([10.0, 5.0], before, before_events=longer), 1.0).expected == pytest.approx(
+        [5.0, 2.5]
+    )
 
 
 def test_three_against_one_is_no_excess_and_thirty_against_one_is() -> None:
