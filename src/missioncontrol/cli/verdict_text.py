@@ -136,15 +136,15 @@ def _print_signatures(account: Account) -> None:
     click.echo(f"Crash signatures of {account.subject.measure}: {signatures_words(account)}")
     if not account.signatures:
         return
-    table = _table("signature", "of the excess", "seen", "expected", "ratio", "95 % interval")
+    table = _table("of the excess", "seen", "expected", "ratio", "95 % interval", "signature")
     for each in account.signatures:
         table.add_row(
-            each.signature or "(none)",
             "" if each.share is None else f"{each.share:.0%}",
             f"{each.observed:,.0f}",
             f"{each.expected:,.1f}",
             "new" if each.new else _ratio(each.ratio),
             _interval(each.low, each.high),
+            each.signature or "(none)",
         )
     _show(table)
 
@@ -152,8 +152,14 @@ def _print_signatures(account: Account) -> None:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for place, column in enumerate(columns):
-        right = place > 0 and column not in ("verdict", "where", "age", "95 % interval")
-        table.add_column(column, justify="right" if right else "left", no_wrap=True)
+        right = place > 0 and column not in ("verdict", "where", "age", "95 % interval", "signature")
+        wide = column == "signature"
+        table.add_column(
+            column,
+            justify="right" if right else "left",
+            no_wrap=not wide,
+            overflow="fold" if wide else "ellipsis",
+        )
     return table
 
 

@@ -57,7 +57,7 @@ def signatures_words(account: Account) -> str:
             f"no predecessor has crash reports{there} of that age, so it cannot be said which are too many."
         )
     used = sum(each.used for each in account.predecessors)
-    had = f"{basis.predecessors} of {_many(used, 'predecessor')} with reports of that age"
+    had = f"those of {basis.predecessors} of {_many(used, 'predecessor')} at that age"
     said = f"{_many(basis.reports, 'report')}{there} against {had}, {_many(basis.looked_at, 'signature')} looked at"
     return f"{said}." if account.signatures else f"{said}; none alone carries the excess."
 
@@ -255,7 +255,7 @@ def _number(value: float) -> str:
 
 
 def _many(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _lower(title: str) -> str:

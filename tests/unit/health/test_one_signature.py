@@ -21,9 +21,9 @@ NEWEST = 6
 def reports(
     nth: int, signature: str, per_hour: float, seed: int = 0, **other: Any
 ) -> Iterable[dict[str, Any]]:
-    """Crash reports of the first days of a version, evenly."""
+    """Crash reports of a version as long as it is used, evenly."""
     chance = random.Random(f"{nth} {signature} {seed}")
-    for minute in range(0, 60 * 60):
+    for minute in range(72 * 60):
         if chance.random() < per_hour / 60:
             usual = {
                 "product": "Firefox",
