@@ -2,51 +2,15 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
-from tests.support.crash_rows import document, write
+from tests.support.signature_reports import NEWEST, fill, reports
 from tests.support.small_channel import SmallChannel, published, release, rows_of
 
 from missioncontrol.errors import BadRequest
 from missioncontrol.health.asking import courses
 from missioncontrol.health.model import Course
-
-NEWEST = 6
-
-
-def reports(
-    nth: int, signature: str, per_hour: float, seed: int = 0, **other: Any
-) -> Iterable[dict[str, Any]]:
-    """Crash reports of a version as long as it is used, evenly."""
-    chance = random.Random(f"{nth} {signature} {seed}")
-    for minute in range(72 * 60):
-        if chance.random() < per_hour / 60:
-            usual = {
-                "product": "Firefox",
-                "release_channel": "release",
-                "version": f"{nth + 1}.0",
-                "build": f"b{nth}",
-                "process_type": "parent",
-                "os_name": chance.choice(("Windows NT", "Mac OS X", "Linux")),
-                "cpu_arch": "amd64",
-            }
-            received = published(nth) + timedelta(minutes=minute, seconds=chance.randrange(60))
-            yield document(received, signature, chance, **{**usual, **other})
-
-
-def fill(channel: SmallChannel, found: Iterable[dict[str, Any]]) -> None:
-    """Six releases and one, of which main crashes of pings are as usual in all, and these crash reports."""
-    channel.history(NEWEST)
-    channel.take(rows_of(NEWEST))
-    channel.releases.append(release(NEWEST))
-    listed = list(found)
-    write(channel.services.config.data, listed)
-    days = sorted({datetime.fromisoformat(one["date_processed"]).date() for one in listed})
-    channel.services.crash_counts().count_again(days)
 
 
 def judged(channel: SmallChannel, signature: str, measure: str | None = None, hours: float = 60) -> Course:
