@@ -81,7 +81,7 @@ def test_its_page_leads_back_and_the_whole_names_it(server: RunningServer) -> No
     assert f"% of the excess of crash reports has signature {BAD}" in whole["sentence"].replace(" %", "%")
     page = server.get(path, signature=BAD, as_of=AS_OF.isoformat())
     assert page.status_code == 200
-    assert "with signature <code>ns&lt;T&gt;::bad | 50% &amp; more</code>" in page.text
+    assert 'with signature <code class="signature">ns&lt;T&gt;::bad | 50% &amp; more</code>' in page.text
     assert 'name="signature" value="ns&lt;T&gt;::bad | 50% &amp; more"' in page.text
     assert "<script>document" not in page.text
 
