@@ -99,6 +99,14 @@ def test_predecessors_without_crash_reports_do_not_dilute_what_is_expected(chann
     assert told.reports is not None and told.reports.predecessors == 3
 
 
+def test_one_predecessor_of_which_no_report_was_kept_does_not_dilute_either(channel: SmallChannel) -> None:
+    worse(channel)
+    report(channel, lambda nth: {} if nth in (3, 6) else either(nth, {"old": 20}, {"old": 100}))
+    told = account(channel)
+    assert abs(told.signatures[0].expected - 20) < 2
+    assert told.reports is not None and told.reports.predecessors == 6
+
+
 def test_reports_that_begin_later_than_a_predecessor_leave_it_out(channel: SmallChannel) -> None:
     """Of 5.0 only the last day is known: at most a third of its crashes."""
     worse(channel)
