@@ -126,8 +126,8 @@ _SAID = {
 }
 _FAULTS = {
     "pings_lost": "pings are or were lost within the hour",
-    "no_hours": "no usage hours arrived for two hours while events did",
-    "no_events": "not one event arrived for a day where many were to be expected",
+    "no_hours": "usage hours stopped arriving while events went on",
+    "no_events": "events stopped arriving where many were to be expected",
     "no_activity": "usage by activity time does not arrive",
 }
 
@@ -239,6 +239,8 @@ def _doubts(account: Account, look: Look) -> str:
         parts.append("it reaches its users at another pace than the releases before, which makes less sure")
     if "odd_mix" in look.reasons:
         parts.append("its users are of other countries than usual at this age, which makes less sure")
+    if "after_gap" in look.reasons and look.verdict != "data-problem":
+        parts.append("data was missing not long ago, and that time is left out")
     if "shock" in look.reasons and look.verdict != "environment":
         parts.append(
             f"all versions moved by {times(account.data.environment, 1, 1)} times, which makes less sure"

@@ -6,18 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from missioncontrol.verdict.arrived import Trait
+from missioncontrol.verdict.controls import Control, Leaving, control, leaving, surroundings
 from missioncontrol.verdict.grid import KNOT_HOURS, KNOTS, smooth
-from missioncontrol.verdict.lives import (
-    Control,
-    Curves,
-    Leaving,
-    Life,
-    control,
-    curves,
-    leaving,
-    live,
-    surroundings,
-)
+from missioncontrol.verdict.lives import Curves, Life, curves, live
 from missioncontrol.verdict.nowcast import FINE, Complete, complete
 from missioncontrol.verdict.spread import dispersion, release_spread, settled_prior, slice_spread
 from missioncontrol.verdict.strata import Slice, slices, stratum_rates
@@ -80,6 +72,11 @@ class Baseline:
     expected: Floats
     known: Floats
     by_slice: Floats
+
+    @property
+    def trait(self) -> Trait:
+        """Of the measure."""
+        return Trait(self.phi, self.pooled_rate)
 
     @property
     def releases(self) -> int:
@@ -222,7 +219,7 @@ def _curves(
 
 def _settled(lives: list[Life]) -> tuple[Floats, Floats]:
     """[strata] counts and hours at ages over 24 h (of all ages when there are no others)."""
-    counts = sum(life.release.counts[_DAY : life.ticks].sum(axis=0) for life in lives)
+    counts = sum(life.counts[_DAY:].sum(axis=0, dtype=np.float64) for life in lives)
     hours = sum(life.hours[_DAY:].sum(axis=0, dtype=np.float64) for life in lives)
     return np.asarray(counts, float), np.asarray(hours, float)
 
@@ -234,7 +231,7 @@ def _plausible(
     levels = np.array(
         [
             np.log(
-                (life.release.counts[_DAY : life.ticks].sum() + 0.5)
+                (life.counts[_DAY:].sum(dtype=np.float64) + 0.5)
                 / ((life.hours[_DAY:].sum(axis=0, dtype=np.float64) * rates).sum() + 0.5)
             )
             for life in lives
@@ -258,7 +255,7 @@ def _cells(life: Life, rates: Floats) -> tuple[Floats, Floats]:
     if end <= start:
         return np.zeros((0, len(rates))), np.zeros((0, len(rates)))
     edges = np.arange(start, end, _PHI_CELL)
-    counts = np.add.reduceat(life.release.counts[:end], edges, axis=0).astype(float)
+    counts = np.add.reduceat(life.counts[:end], edges, axis=0).astype(float)
     hours = np.add.reduceat(life.hours[:end], edges, axis=0, dtype=np.float64)
     return counts, hours * rates
 

@@ -28,7 +28,8 @@ LONGEST_TICKS = int(WINDOWS_HOURS[0] * TICKS_PER_HOUR)
 class Environment:
     """By tick: the `factor` common to all versions over the last `reach` ticks, and whether a `shock` is flagged.
 
-    log_ratio, variance: [windows, ticks] what the other versions show over each of `WINDOWS_HOURS`, and how surely.
+    log_ratio, variance: [windows, ticks] what the other versions show over each of `WINDOWS_HOURS`, and how surely;
+    ground: [ticks] events that were to be expected of them in the last day.
     """
 
     factor: Floats
@@ -36,6 +37,7 @@ class Environment:
     shock: Bools
     log_ratio: Floats
     variance: Floats
+    ground: Floats
 
 
 def environment(counts: Floats, expected: Floats, phi: float, spread: Floats) -> Environment:
@@ -83,7 +85,9 @@ def environment(counts: Floats, expected: Floats, phi: float, spread: Floats) ->
         log_factor = np.where(taken, shrunk, log_factor)
         reach = np.where(taken, width, reach)
         shock = np.where(taken, (p > _SURE) & (np.abs(y) > _LARGE), shock)
-    return Environment(np.exp(log_factor), reach, shock, ratios, variances)
+    day = int(_STEADY_HOURS * TICKS_PER_HOUR)
+    ground = sum_expected[end] - sum_expected[end - day]
+    return Environment(np.exp(log_factor), reach, shock, ratios, variances, ground)
 
 
 def mean_factor(around: Environment, weights: Floats, ticks: Ints) -> Floats:

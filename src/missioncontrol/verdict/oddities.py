@@ -91,6 +91,25 @@ def oddities(
     )
 
 
+def variance_later(
+    odd: Oddities, i: int, factor: float, hours: Floats, ages: Floats, grown: Floats
+) -> Floats:
+    """[n] what look `i`'s circumstances will still add to tau^2 when nothing new happens.
+
+    factor: mean environment factor of the life so far; hours: [n] from now on; ages: [n] in hours; grown: [n] how many
+    times as many events there will be. What is imputed and what moved all versions becomes a smaller part of the life;
+    a flagged shock counts for 12 h, an odd rollout less after 72 h, an odd mix as long as it lasts.
+    """
+    mean = np.abs(np.log1p((factor - 1) / grown))
+    mean[mean <= _SHOCK_LEVEL] = 0.0
+    shock = np.where(hours < _SHOCK_HOURS, odd.shock[i], (_SHOCK_PART * mean) ** 2)
+    rollout = np.full(len(ages), odd.rollout[i])
+    if odd.odd_rollout[i]:
+        settled = odd.rollout[i] - _ROLLOUT_YOUNG**2 + _ROLLOUT_OLD**2
+        rollout = np.where((ages > _ROLLOUT_HOURS) & (ages[0] <= _ROLLOUT_HOURS), settled, rollout)
+    return shock + odd.imputed[i] / grown**2 + rollout + odd.mix[i]
+
+
 def _trailing_max(values: Floats, width: int) -> Floats:
     """[n] largest of the last `width` values."""
     padded = np.concatenate([np.zeros(width - 1), values])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from tests.support.release_trains import STRATA_TABLE, Story
 
 from missioncontrol.verdict.baseline import Baseline, learn
+from missioncontrol.verdict.controls import surroundings
 from missioncontrol.verdict.environment import LONGEST_TICKS, Environment, environment, mean_factor
-from missioncontrol.verdict.lives import Control, surroundings
 from missioncontrol.verdict.tables import TICKS_PER_HOUR
 
 DAY = 24 * TICKS_PER_HOUR
@@ -68,7 +70,7 @@ def test_a_version_that_is_left_in_hours_is_no_measure(story: Story) -> None:
     emptied[gone:] *= 0.15
     counts = usual.counts.copy()
     counts[gone:] = 0
-    left = Control(usual.published, counts, emptied, usual.usual)
+    left = replace(usual, counts=counts, expected=emptied)
     found = surroundings([left], published, 5 * DAY, baseline.leaving, baseline.phi)
     assert (np.abs(np.log(found.factor[3 * DAY :])) < 0.05).all()
     ordinary = surroundings([usual], published, 5 * DAY, baseline.leaving, baseline.phi)
