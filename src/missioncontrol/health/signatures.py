@@ -56,7 +56,7 @@ def processes_of(measure: str) -> tuple[str | None, ...]:
 
 @dataclass(frozen=True)
 class _Asked:
-    """A version's stretch, and the events that are to be expected until its end."""
+    """A version's stretch, and the version's age at its end."""
 
     stretch: Stretch
     age_hours: float
