@@ -15,10 +15,10 @@ import structlog
 
 from missioncontrol.errors import MissionControlError
 from missioncontrol.health.account import account_of
-from missioncontrol.health.case import METHOD, Case, baseline_hash, prepare
+from missioncontrol.health.case import Case, baseline_hash, prepare
 from missioncontrol.health.growing import Growing
 from missioncontrol.health.judging import as_bad, looks_of, verdicts_of
-from missioncontrol.health.model import Account, Look, Subject
+from missioncontrol.health.model import METHOD, Account, Look, Subject
 from missioncontrol.health.news import News, Wanted
 from missioncontrol.health.published import tick_of
 from missioncontrol.health.records import Record, State
@@ -242,7 +242,7 @@ class Following:
             ticks = np.array([newest.age_ticks])
             found = self._found(pair, release, ticks, pair.said, [_refreshed(newest.first)])
         account = account_of(sums, pair.subject, pair.case, look, verdicts, found)
-        return with_signatures(self._engine, sums, account)
+        return with_signatures(self._engine, sums, pair.case, account)
 
     @property
     def _pings(self) -> Channel:
