@@ -36,7 +36,10 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     linux = np.array(
         [values[STRATA_TABLE.dimensions.index("os_name")] == "Linux" for values in STRATA_TABLE.values]
     )
-    named = [SignatureShare("mozilla::Foo<T>::Bar", 300, 20.5), SignatureShare(None, 40, 38)]
+    named = [
+        SignatureShare("mozilla::Foo<T>::Bar", 300, 20.5, 0.87, 14.6, 6.1, 14.6),
+        SignatureShare(None, 42, 0, 0.13, new=True),
+    ]
     long = moved(course_of(story, 30), end, LONG)
     markup = msgspec.structs.replace(long.account, sentence="<script>document.title = 'taken'</script> said")
     courses = [
@@ -111,6 +114,10 @@ def test_markup_in_names_and_sentences_stays_text(page: Page, judged: Server) ->
     expect(page.locator("[data-signatures] a").first).to_have_text("mozilla::Foo<T>::Bar")
     href = page.locator("[data-signatures] a").first.get_attribute("href")
     assert href == "/signature?signature=mozilla%3A%3AFoo%3CT%3E%3A%3ABar&product=Firefox&version=60.0"
+    verdict = page.get_by_role("link", name="Verdict on mozilla::Foo<T>::Bar")
+    assert verdict.get_attribute("href") == f"{WORSE}?signature=mozilla%3A%3AFoo%3CT%3E%3A%3ABar"
+    expect(page.locator("[data-signatures] tbody tr").first).to_contain_text("87 %")
+    expect(page.locator("[data-signatures] tbody tr").last).to_contain_text("new")
 
 
 def test_every_plot_has_a_name_words_and_numbers(page: Page, judged: Server) -> None:

@@ -130,5 +130,7 @@ def _amount(value: float) -> str:
 
 
 def _id(subject: Subject, verdict: str, as_of: datetime) -> str:
-    text = msgspec.json.encode([*msgspec.structs.astuple(subject), verdict, as_of])
+    text = msgspec.json.encode(
+        [subject.application, subject.channel, subject.version, subject.measure, verdict, as_of]
+    )
     return hashlib.sha256(text).hexdigest()[:24]

@@ -25,6 +25,9 @@ _WORSE_EXIT = 3
 @click.option(
     "--measure", metavar="M", help="What is counted, or `all` [main_crashes, or the first that there is]."
 )
+@click.option(
+    "--signature", metavar="S", default="", help="Only crashes of this signature, counted by crash reports."
+)
 @click.option("--as-of", metavar="T", help="As it was known then, ISO 8601 [the newest window].")
 @click.option("--replay", is_flag=True, help="Every look of the version's life, oldest first.")
 @click.option("--json", "as_json", is_flag=True, help="JSON on stdout; with --replay a line a look.")
@@ -34,6 +37,7 @@ def command(
     channel: str,
     version: str | None,
     measure: str | None,
+    signature: str,
     as_of: str | None,
     replay: bool,
     as_json: bool,
@@ -50,10 +54,11 @@ def command(
       missioncontrol verdict --application Firefox --channel release --measure all
       missioncontrol verdict --application Firefox --channel beta --as-of 2026-04-29T15:00:00Z
       missioncontrol verdict --application Firefox --channel release --measure main_crashes --replay --json
+      missioncontrol verdict --application Firefox --channel release --signature "OOM | small"
     """
     until = _moment(as_of) if as_of is not None else None
     with open_services(settings) as services:
-        courses = _courses(services, application, channel, version, measure, until)
+        courses = _courses(services, application, channel, version, measure, until, signature)
     if as_json:
         _print_json(courses, replay, measure != "all")
     elif replay:
@@ -87,12 +92,20 @@ def _courses(
     version: str | None,
     measure: str | None,
     as_of: datetime | None,
+    signature: str,
 ) -> list[Course]:
     from missioncontrol.health.asking import courses
 
     return courses(
-        services.engine, services.releases.list(application, channel), application, channel, version, measure, as_of
-    )  # fmt: skip
+        services.engine,
+        services.releases.list(application, channel),
+        application,
+        channel,
+        version,
+        measure,
+        as_of,
+        signature,
+    )
 
 
 def _print_json(courses: list[Course], replay: bool, one: bool) -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from missioncontrol.health.model import Account, Course
-from missioncontrol.health.sentence import span, users
+from missioncontrol.health.sentence import signatures_words, span, users
 
 _WIDTH = 100
 _STEPS = {
@@ -131,20 +131,35 @@ def _print_data(account: Account) -> None:
 
 
 def _print_signatures(account: Account) -> None:
+    if account.reports is None:
+        return
+    click.echo(f"Crash signatures of {account.subject.measure}: {signatures_words(account)}")
     if not account.signatures:
         return
-    click.echo(f"Signatures with too many {account.subject.measure}:")
-    table = _table("signature", "seen", "expected")
+    table = _table("of the excess", "seen", "expected", "ratio", "95 % interval", "signature")
     for each in account.signatures:
-        table.add_row(each.signature or "(none)", f"{each.observed:,.0f}", f"{each.expected:,.1f}")
+        table.add_row(
+            "" if each.share is None else f"{each.share:.0%}",
+            f"{each.observed:,.0f}",
+            f"{each.expected:,.1f}",
+            "new" if each.new else _ratio(each.ratio),
+            _interval(each.low, each.high),
+            each.signature or "(none)",
+        )
     _show(table)
 
 
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for place, column in enumerate(columns):
-        right = place > 0 and column not in ("verdict", "where", "age", "95 % interval")
-        table.add_column(column, justify="right" if right else "left", no_wrap=True)
+        right = place > 0 and column not in ("verdict", "where", "age", "95 % interval", "signature")
+        wide = column == "signature"
+        table.add_column(
+            column,
+            justify="right" if right else "left",
+            no_wrap=not wide,
+            overflow="fold" if wide else "ellipsis",
+        )
     return table
 
 

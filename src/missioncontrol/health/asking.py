@@ -8,10 +8,11 @@ from datetime import datetime
 import msgspec
 
 from missioncontrol.clock import system_clock, utc
-from missioncontrol.errors import NotFound
+from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.health.cells import TABLE, TICK, of_channel
-from missioncontrol.health.judging import course
+from missioncontrol.health.judging import course_and_case
 from missioncontrol.health.model import Course, Subject
+from missioncontrol.health.one_signature import REPORTS, of_signature
 from missioncontrol.health.published import Version, moment_of, tick_of, versions_of
 from missioncontrol.health.signatures import with_signatures
 from missioncontrol.health.sums import ChannelSums, find_version, read_sums
@@ -32,28 +33,43 @@ def courses(
     version: str | None,
     measure: str | None,
     as_of: datetime | None,
+    signature: str = "",
 ) -> list[Course]:
-    """The course of each measure asked for, with the signatures of what is worse.
+    """The course of each measure asked for, with the signatures of what is worse; or of one crash signature alone.
 
     version None: the newest published (by `as_of`); measure None: the first that any version has, main crashes before
-    others; `ALL`: every one of them; as_of None: the newest window of the channel. Raises `NotFound` (`no_release`),
-    `BadRequest` (`not_judged`, `query_memory`), `TooSlow` and `StorageError`.
+    others; `ALL`: every one of them; as_of None: the newest window of the channel; signature: only crashes with it, of
+    the measure's processes, by crash reports. Raises `NotFound` (`no_release`), `BadRequest` (`not_judged`,
+    `query_memory`), `TooSlow` and `StorageError`.
     """
     published = versions_of(known, application, channel)
     judged = _asked(published, version, application, channel, as_of)
     life_end = moment_of(judged.published + LIFE_TICKS + 1)
     until = life_end if as_of is None else as_of
-    wanted = None if measure is None or measure == ALL else [measure]
+    if signature:
+        measure = _of_crashes(measure)
+    wanted = None if measure is None or measure == ALL else [measure, *([REPORTS] if signature else [])]
     sums = read_sums(engine, known, application, channel, min(until, life_end), [judged.version], wanted)
     # Nothing is known of a time without data: neither of the future, nor of one after the last window that arrived.
     newest = max(_newest(engine, sums), judged.published_at)
     until = newest if as_of is None else min(as_of, newest)
+    if signature and measure is not None:
+        sums = of_signature(engine, sums, judged, sums.measures[measure], signature)
     found = []
     for name in _told(sums, measure):
-        told = course(sums, Subject(application, channel, judged.version, name), until)
-        account = with_signatures(engine, sums, told.account)
+        subject = Subject(application, channel, judged.version, name, signature)
+        told, case = course_and_case(sums, subject, until)
+        account = with_signatures(engine, sums, case, told.account)
         found.append(msgspec.structs.replace(told, account=account))
     return found
+
+
+def _of_crashes(measure: str | None) -> str:
+    """The measure whose processes' crashes are meant; raises `BadRequest` (`not_judged`)."""
+    if measure == ALL:
+        hint = "Name one measure: main_crashes, content_crashes."
+        raise BadRequest("not_judged", "A signature is judged by one measure at a time.", hint)
+    return measure or "main_crashes"
 
 
 def _newest(engine: Engine, sums: ChannelSums) -> datetime:

@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from missioncontrol.errors import BadRequest
-from missioncontrol.health.model import Subject
+from missioncontrol.health.model import METHOD, Subject
 from missioncontrol.health.picking import Picked
 from missioncontrol.health.published import Version
 from missioncontrol.health.sums import ChannelSums
@@ -17,8 +17,6 @@ from missioncontrol.registry.model import Measure
 from missioncontrol.verdict.baseline import Baseline, learn
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Release
 
-METHOD = "2"
-"""Changes when the method does; part of the hash of a baseline."""
 _DAY = 24 * TICKS_PER_HOUR
 
 
@@ -94,8 +92,8 @@ def _before(
 
 def _unfit(sums: ChannelSums, each: Version, measure: Measure, published: int) -> str:
     """Why a version is no predecessor; empty: it is one."""
-    if each.unfit:
-        return each.unfit
+    if each.unfit or each.version in sums.left_out:
+        return each.unfit or sums.left_out[each.version]
     if measure.comparable_since and each.published_at.date().isoformat() < measure.comparable_since:
         return f"comparable only since {measure.comparable_since}"
     if measure.name not in sums.cells.measured.get(each.version, frozenset()):

@@ -15,11 +15,11 @@ import structlog
 
 from missioncontrol.errors import MissionControlError
 from missioncontrol.health.account import account_of
-from missioncontrol.health.case import METHOD, Case, baseline_hash, prepare
+from missioncontrol.health.case import Case, baseline_hash, prepare
 from missioncontrol.health.chains import Era, eras
 from missioncontrol.health.growing import Growing
 from missioncontrol.health.judging import as_bad, by_era, looked_back_at, looks_of, refreshed, verdicts_of
-from missioncontrol.health.model import Account, Look, Subject
+from missioncontrol.health.model import METHOD, Account, Look, Subject
 from missioncontrol.health.news import News, Wanted
 from missioncontrol.health.published import Version, tick_of
 from missioncontrol.health.records import Record, State
@@ -259,7 +259,7 @@ class Following:
     ) -> Account:
         sums = self._growing.sums.known_in(stretch.era)
         account = account_of(sums, pair.subject, stretch.case, look, verdicts, found)
-        return with_signatures(self._engine, sums, account)
+        return with_signatures(self._engine, sums, stretch.case, account)
 
     @property
     def _pings(self) -> Channel:

@@ -44,7 +44,12 @@ _EARLY_SHARE = 0.05
 
 
 def course(sums: ChannelSums, subject: Subject, until: datetime) -> Course:
-    """All looks of a release up to `until` and the account of the last.
+    """As `course_and_case()`, without the case."""
+    return course_and_case(sums, subject, until)[0]
+
+
+def course_and_case(sums: ChannelSums, subject: Subject, until: datetime) -> tuple[Course, Case]:
+    """All looks of a release up to `until`, the account of the last and the case that it rests on.
 
     Looks are at the end of each 5-minute window to 48 h of age and hourly after that, to 14 days; before the first one
     the account is that of a release of which nothing is known yet. Each era is judged against what was known then.
@@ -58,7 +63,7 @@ def course(sums: ChannelSums, subject: Subject, until: datetime) -> Course:
         known = sums.known_in(found_eras[-1])
         case = prepare(known, subject)
         first = early_look(case.version, case.baseline, until)
-        return Course(account_of(known, subject, case, first, [], None), [])
+        return Course(account_of(known, subject, case, first, [], None), []), case
     told: list[Look] = []
     before = Said()
     for era, ticks in by_era(found_eras, version, every):
@@ -70,7 +75,7 @@ def course(sums: ChannelSums, subject: Subject, until: datetime) -> Course:
         verdicts = verdicts_of(sums, case, release, found, ticks, before)
         told += looks_of(case, release, found, verdicts, sums.early_hours(case.version, case.measure))
         before = said(verdicts[-1])
-    return Course(account_of(known, subject, case, told[-1], verdicts, found), told)
+    return Course(account_of(known, subject, case, told[-1], verdicts, found), told), case
 
 
 def by_era(found: Sequence[Era], version: Version, ticks: Ints) -> list[tuple[Era, Ints]]:

@@ -10,17 +10,21 @@ from datetime import datetime
 
 import msgspec
 
+METHOD = "2"
+"""Changes when the method of verdicts does; part of the hash of a baseline."""
 Where = dict[str, str]
 """Users by dimension, `{"os_name": "Linux"}`; in most places null means everywhere."""
 
 
-class Subject(msgspec.Struct, frozen=True):
-    """What is judged: one measure of one version."""
+class Subject(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is judged: one measure of one version, or one crash signature of it."""
 
     application: str
     channel: str
     version: str
     measure: str
+    signature: str = ""
+    """Only crashes of this signature, counted by crash reports; empty: all that the measure counts."""
 
 
 class Forecast(msgspec.Struct, frozen=True):
@@ -115,11 +119,32 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 class SignatureShare(msgspec.Struct, frozen=True):
-    """A crash signature of the release, against its predecessors at the same age."""
+    """A crash signature that carries a share of the excess, by crash reports, against predecessors at the same age."""
 
     signature: str | None
     observed: float
+    """Crashes that the reports stand for."""
     expected: float
+    share: float | None = None
+    """Of the excess of crash reports; null when there are no more reports than expected."""
+    ratio: float | None = None
+    """With its 95 % interval; null for one that is new."""
+    low: float | None = None
+    high: float | None = None
+    new: bool = False
+    """No predecessor had it."""
+
+
+class SignatureBasis(msgspec.Struct, frozen=True):
+    """What signatures were found by: the release's reports, and how many predecessors' are known at that age.
+
+    looked_at: signatures that could have been named; where: the users whose reports these are, null: all.
+    """
+
+    reports: int
+    predecessors: int
+    looked_at: int
+    where: Where | None = None
 
 
 class Predecessor(msgspec.Struct, frozen=True):
@@ -167,6 +192,9 @@ class Account(msgspec.Struct, frozen=True):
     baseline: str
     """Hash of what was learned from predecessors, and of the method."""
     signatures: list[SignatureShare] = []
+    """Those that carry the excess, the largest first; only of what is worse."""
+    reports: SignatureBasis | None = None
+    """null: signatures were not looked for."""
 
 
 class Course(msgspec.Struct, frozen=True):

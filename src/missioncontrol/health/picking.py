@@ -46,7 +46,7 @@ def pick(cells: Cells, version: str, per: str, hours: Ints, events: Ints) -> Pic
     measure's events do not share with the hours (crash reports name no country) is left out.
     """
     used, seen = hours.sum(axis=0), events.sum(axis=0)
-    shared = [_is_shared(cells, place, used, seen) for place in range(len(cells.dimensions))]
+    shared = [is_shared(cells, place, used, seen) for place in range(len(cells.dimensions))]
     always = [name in DIMENSIONS for name in cells.dimensions]
     plain = [a and s for a, s in zip(always, shared, strict=True)]
     declared = [
@@ -90,7 +90,7 @@ def places_of(strata: Strata, cells: Cells) -> Ints:
         )
         found = place_of.get(own)
         if found is None:
-            pools = (_only(own, kept) for kept in (finer, always, system))
+            pools = (only(own, kept) for kept in (finer, always, system))
             found = next((place_of[pool] for pool in pools if pool in place_of), len(place_of) - 1)
         places[i] = found
     return places
@@ -104,10 +104,10 @@ def _pools(
     by_system = [name == "os_name" for name in cells.dimensions]
     if any(declared):
         # Users whose declared value is new, or is not told any more, stay what they are otherwise.
-        pools += _largest([_only(each, [not d for d in declared]) for each in values], used, MOST_POOLS)[0]
+        pools += _largest([only(each, [not d for d in declared]) for each in values], used, MOST_POOLS)[0]
         finer = [s or d for s, d in zip(by_system, declared, strict=True)]
         own = set(kept)
-        left = [_only(each, finer) for each in values]
+        left = [only(each, finer) for each in values]
         rest = np.array(
             [0 if each in own else hours for each, hours in zip(values, used.tolist(), strict=True)]
         )
@@ -136,7 +136,7 @@ def _refined(
     The strata that are kept hold nearly as many hours as they would without those dimensions: else only larger values
     are told, and where that is not enough, the dimension that was declared last is not.
     """
-    values = [_only(stratum, plain) for stratum in cells.strata]
+    values = [only(stratum, plain) for stratum in cells.strata]
     held = _largest(values, used)[1]
     declared = list(declared)
     while any(declared):
@@ -167,7 +167,7 @@ def _finer(
     ]
 
 
-def _is_shared(cells: Cells, place: int, hours: Ints, events: Ints) -> bool:
+def is_shared(cells: Cells, place: int, hours: Ints, events: Ints) -> bool:
     """Whether most events are of values of a dimension that hours are of too."""
     used, seen = _by_value(cells, place, hours), _by_value(cells, place, events)
     least = _LEAST_USED * sum(used.values())
@@ -210,7 +210,7 @@ def _by_value(cells: Cells, place: int, units: Ints) -> dict[str, int]:
     return sums
 
 
-def _only(values: _Values, kept: Sequence[bool]) -> _Values:
+def only(values: _Values, kept: Sequence[bool]) -> _Values:
     """Values of the dimensions that are kept."""
     return tuple(value if keep else POOLED for value, keep in zip(values, kept, strict=True))
 

@@ -7,6 +7,7 @@ from missioncontrol.health.model import Account, Look
 _WITHIN = 1.2
 _WIDE = 1.5
 _DAY_HOURS = 24.0
+_SIGNATURES, _LONGEST = 2, 80
 
 
 def sentence(account: Account, measure: str) -> str:
@@ -51,6 +52,26 @@ def _plain(value: str) -> str:
 
 
 _LONGEST_VALUE = 60
+
+
+def signatures_words(account: Account) -> str:
+    """What the signatures of an account were found by, or why there are none."""
+    basis = account.reports
+    if basis is None:
+        return "" if account.signatures else "only what counts crashes has them."
+    there = f" of {users(basis.where)}" if basis.where else ""
+    if not basis.reports:
+        return f"no crash reports{there} of this version are known."
+    if not basis.predecessors:
+        return (
+            f"no predecessor has crash reports{there} of that age, so it cannot be said which are too many."
+        )
+    used = sum(each.used for each in account.predecessors)
+    had = f"those of {basis.predecessors} of {_many(used, 'predecessor')} at that age"
+    said = f"{_many(basis.reports, 'report')}{there} against {had}, {_many(basis.looked_at, 'signature')} looked at"
+    return f"{said}." if account.signatures else f"{said}; none alone carries the excess."
+
+
 _NAMED = ("os_name", "os_version", "architecture", "country")
 
 
@@ -64,7 +85,7 @@ def _worse(account: Account, look: Look) -> str:
         if _named(account)
         else f"{_compared(account, look)}{sure}"
     )
-    return f"worse{said}; {first}{_counts(look)}{_now(look)}"
+    return f"worse{said}; {first}{_counts(look)}{_carried(account)}{_now(look)}"
 
 
 def _better(account: Account, look: Look) -> str:
@@ -176,6 +197,23 @@ def _over_all(look: Look) -> str:
     )
 
 
+def _carried(account: Account) -> str:
+    """The signatures that carry most of the excess."""
+    told = [each for each in account.signatures if each.share is not None][:_SIGNATURES]
+    if not told:
+        return ""
+    parts = [
+        f"{100 * (each.share or 0.0):.0f} %{'' if n else ' of the excess of crash reports'} has "
+        f"{'signature ' + _cut(each.signature) if each.signature else 'no signature'}{' (new)' if each.new else ''}"
+        for n, each in enumerate(told)
+    ]
+    return f"; {' and '.join(parts)}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
 def _now(look: Look) -> str:
     """A worse that was given stays; what holds today is said beside it."""
     if look.low is not None and look.high is not None and look.low >= 1 / _WITHIN and look.high <= _WITHIN:
@@ -241,7 +279,7 @@ def _number(value: float) -> str:
 
 
 def _many(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _lower(title: str) -> str:

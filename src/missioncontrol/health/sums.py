@@ -49,7 +49,7 @@ class ChannelSums:
     """The sums of a channel as far as they were known at the start of tick `until`.
 
     versions: all that are known, oldest first; pings, hours: of all versions together, by tick; measures: those that
-    can be judged. Ticks count from the epoch.
+    can be judged. left_out: versions that are no predecessors here, and why. Ticks count from the epoch.
     """
 
     application: str
@@ -63,6 +63,7 @@ class ChannelSums:
     cells: Cells
     activity: dict[str, ActivityRows]
     scales: dict[str, float]
+    left_out: dict[str, str] = field(default_factory=dict)
     _dense: dict[tuple[str, str, str], Floats] = field(default_factory=dict, compare=False, repr=False)
 
     def version(self, name: str) -> Version:
@@ -80,10 +81,10 @@ class ChannelSums:
     def picked(self, subject: Version, measure: Measure) -> Picked:
         """The strata of a verdict on a release, chosen by what was known at publication."""
         per = measure.per or "usage_hours"
-        hours, events = (self._before(subject, name) for name in (per, measure.name))
+        hours, events = (self.before(subject, name) for name in (per, measure.name))
         return pick(self.cells, subject.version, per, hours, events)
 
-    def _before(self, subject: Version, name: str) -> Ints:
+    def before(self, subject: Version, name: str) -> Ints:
         """[versions, strata] units of a quantity that each of the versions before one had in its absence."""
         before = self.chain(subject)
         units = np.zeros((len(before), len(self.cells.strata)), np.int64)

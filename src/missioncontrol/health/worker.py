@@ -93,6 +93,7 @@ def _course(question: Question) -> Course:
         asked.version,
         asked.measure,
         question.until,
+        asked.signature,
     )
     return found
 

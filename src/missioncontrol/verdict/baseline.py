@@ -45,7 +45,8 @@ class Baseline:
     [predecessors, knots] log of hours over the channel's pings of the day before (of those that have any); mix:
     [predecessors, knots, countries] shares of hours; hours: [strata] of all of them at the end; pooled_rate: events per
     hour, all strata together; seen, expected, known: [predecessors, knots] events, what is to be expected of them, and
-    1 where a release had that age.
+    1 where a release had that age; by_slice: [predecessors, knots, slices] what is to be expected of each slice, in 32
+    bits.
     """
 
     strata: Strata
@@ -71,6 +72,7 @@ class Baseline:
     seen: Floats
     expected: Floats
     known: Floats
+    by_slice: Floats
 
     @property
     def trait(self) -> Trait:
@@ -171,6 +173,7 @@ def learn(
         seen=counts[:, :, 0],
         expected=expected[:, :, 0],
         known=known,
+        by_slice=expected.astype(np.float32),
     )
 
 

@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from missioncontrol.access.reader import Reader
 from missioncontrol.errors import BadRequest
+from missioncontrol.health.model import Subject
 from missioncontrol.web.auth.guard import require
 from missioncontrol.web.auth.visit import reader_of, visit_of
 from missioncontrol.web.crash_address import DAYS, CrashState
@@ -25,10 +26,19 @@ from missioncontrol.web.crash_top import read_menus
 from missioncontrol.web.refusals import wants_page
 from missioncontrol.web.rendering import Renderer
 from missioncontrol.web.request_body import form_fields
+from missioncontrol.web.verdict_view import verdict_address
 
 PATH = "/signature"
 _NOTED_EVERY = timedelta(minutes=1)
 _KEPT_CHARACTERS = 300
+_MEASURES: dict[str | None, str] = {
+    None: "main_crashes",
+    "parent": "main_crashes",
+    "browser": "main_crashes",
+    "content": "content_crashes",
+    "gpu": "gpu_crashes",
+}
+"""Process of a report -> the measure that counts its crashes; others: reports of any process."""
 
 
 class BugForm(msgspec.Struct, frozen=True):
@@ -131,8 +141,19 @@ def _page(
         new_bugs=_new_bugs(sources, request, state, view),
         trackers=sources.bugs.trackers.names,
         form=form,
+        verdict_url=_verdict_url(state, view),
         none_yet=not view.totals.reports and not sources.reports.any(),
     )
+
+
+def _verdict_url(state: CrashState, view: CrashesView) -> str:
+    """The verdict on the signature in the version of its newest report; empty where none says which."""
+    newest = view.reports[0] if view.reports else None
+    if not state.signature or newest is None or not (newest.product and newest.channel and newest.version):
+        return ""
+    measure = _MEASURES.get(newest.process_type, "crash_reports")
+    subject = Subject(newest.product, newest.channel, newest.version, measure, state.signature)
+    return verdict_address(subject)
 
 
 def _new_bugs(

@@ -56,11 +56,15 @@ def build_verdict_pages(sources: PageSources, verdicts: VerdictSource, renderer:
         channel: str,
         version: str,
         measure: str,
+        signature: Text = "",
         as_of: Text = "",
         format: Format = "html",
     ) -> Response:
         registry = sources.registry()
-        subject = Subject(*(decode_part(part) or "" for part in (application, channel, version, measure)))
+        of, on, named, counted = (
+            decode_part(part) or "" for part in (application, channel, version, measure)
+        )
+        subject = Subject(of, on, named, counted, signature)
         moment = read_moment(as_of) if as_of else None
         found = verdicts.course(subject, moment)
         course = found.course
@@ -148,6 +152,7 @@ def _overview_csv(accounts: list[Any]) -> Response:
         look = one.look
         values = [getattr(look, name) for name in _NUMBERS]
         where = where_words(look.slice) if look.slice else ""
-        names = msgspec.structs.astuple(one.subject)
+        subject = one.subject
+        names = [subject.application, subject.channel, subject.version, subject.measure]
         rows.append([*names, f"{look.as_of:%Y-%m-%dT%H:%M:%SZ}", *values, where, " ".join(look.reasons)])
     return csv_answer(rows, "verdicts")

@@ -11,8 +11,19 @@ from datetime import datetime, timedelta
 from urllib.parse import quote, urlencode
 
 import msgspec
+from msgspec.structs import replace
 
-from missioncontrol.health.model import Account, Course, Explanation, Forecast, Look, Predecessor, Subject
+from missioncontrol.health.model import (
+    Account,
+    Course,
+    Explanation,
+    Forecast,
+    Look,
+    Predecessor,
+    SignatureShare,
+    Subject,
+)
+from missioncontrol.health.sentence import signatures_words
 from missioncontrol.query.uncounted import Uncounted
 from missioncontrol.state.release_model import StatusSince, Version
 from missioncontrol.web.address import encode_part, measure_path
@@ -29,13 +40,13 @@ _LIFE_HOURS = 14 * 24.0
 
 
 class SignatureRow(msgspec.Struct, frozen=True):
-    """A signature and where its page is."""
+    """A signature, where its page is, and its share of the excess."""
 
     signature: str
     href: str
-    observed: float
-    expected: float
-    excess: float
+    verdict_href: str
+    """The verdict on the signature alone; empty where none can be asked for."""
+    share: SignatureShare
 
 
 class ForecastRow(msgspec.Struct, frozen=True):
@@ -78,6 +89,7 @@ class VerdictView(msgspec.Struct, frozen=True):
     used: list[str]
     left_out: list[Predecessor]
     signatures: list[SignatureRow]
+    signatures_words: str
     rows: list[Look]
     """Some looks for the table, newest first."""
     looks: int
@@ -98,12 +110,23 @@ class VerdictView(msgspec.Struct, frozen=True):
     """It was called worse, and a person accepted it after that."""
     withdrawal: str
     """Of a worse that is looked at again: `offered`, or `said`, when the next look will know of it; else empty."""
+    whole_url: str
+    """The verdict on the measure, where this one is on a signature."""
+    signature_url: str
+    """The page of its signature; empty: it is on all of them."""
 
 
 def verdict_path(subject: Subject) -> str:
     """`/verdict/<application>/<channel>/<version>/<measure>`."""
     parts = (subject.application, subject.channel, subject.version, subject.measure)
     return "/verdict/" + "/".join(quote(encode_part(part), safe="~") for part in parts)
+
+
+def verdict_address(subject: Subject, as_of: datetime | None = None, **other: str) -> str:
+    """The page of a verdict with its query: the signature that it is of, the time, and what else is asked for."""
+    at = {"as_of": instant_text(as_of)} if as_of else {}
+    query = {**({"signature": subject.signature} if subject.signature else {}), **at, **other}
+    return f"{verdict_path(subject)}?{urlencode(query)}" if query else verdict_path(subject)
 
 
 def build_verdict(
@@ -118,7 +141,6 @@ def build_verdict(
     course = found.course
     account, look = course.account, course.account.look
     subject = account.subject
-    path = verdict_path(subject)
     channel = {"application": subject.application, "channel": subject.channel}
     used = [one.version for one in account.predecessors if one.used]
     return VerdictView(
@@ -138,14 +160,15 @@ def build_verdict(
         figures=figures(account, None if as_of else now, dropped),
         used=used,
         left_out=[one for one in account.predecessors if not one.used],
-        signatures=_signatures(account),
+        signatures=_signatures(account, as_of),
+        signatures_words=signatures_words(account),
         rows=thinned(course.looks)[::-1],
         looks=len(course.looks),
         worked_out=found.worked_out,
-        moments=_moments(course, path, as_of),
-        path=path,
-        json_url=_at(path, as_of, format="json"),
-        csv_url=_at(path, as_of, format="csv"),
+        moments=_moments(course, subject, as_of),
+        path=verdict_path(subject),
+        json_url=verdict_address(subject, as_of, format="json"),
+        csv_url=verdict_address(subject, as_of, format="csv"),
         measure_url=_measure_url(subject, [subject.version, *used[:-5:-1]]),
         releases_url=f"/releases?{urlencode(channel)}",
         release_url=f"/releases?{urlencode({**channel, 'version': subject.version})}",
@@ -153,6 +176,8 @@ def build_verdict(
         standing=_standing(release, as_of),
         withdrawn="withdrawn" in look.reasons,
         withdrawal=_withdrawal(look, release) if as_of is None else "",
+        whole_url=verdict_address(replace(subject, signature=""), as_of),
+        signature_url=_signature_url(subject) if subject.signature else "",
     )
 
 
@@ -175,6 +200,7 @@ def command_of(subject: Subject, as_of: datetime | None = None) -> str:
     """The command that prints the same, safe to paste into a shell."""
     words = ["missioncontrol", "verdict", "--application", subject.application, "--channel", subject.channel]
     words += ["--version", subject.version, "--measure", subject.measure]
+    words += ["--signature", subject.signature] if subject.signature else []
     return shlex.join([*words, *(["--as-of", instant_text(as_of)] if as_of else [])])
 
 
@@ -215,38 +241,35 @@ def _about(hours: float) -> str:
     return f"{days} days" if days != 1 else "a day"
 
 
-def _signatures(account: Account) -> list[SignatureRow]:
+def _signatures(account: Account, as_of: datetime | None) -> list[SignatureRow]:
     """Those with the largest excess first."""
-    product, version = account.subject.application, account.subject.version
-    rows = [
+    subject = account.subject
+    return [
         SignatureRow(
             one.signature or "(no signature)",
-            signature_href(one.signature, product, version=version),
-            one.observed,
-            one.expected,
-            one.observed - one.expected,
+            signature_href(one.signature, subject.application, version=subject.version),
+            verdict_address(replace(subject, signature=one.signature), as_of) if one.signature else "",
+            one,
         )
-        for one in account.signatures
+        for one in sorted(account.signatures, key=lambda one: one.expected - one.observed)
     ]
-    return sorted(rows, key=lambda row: -row.excess)
 
 
-def _moments(course: Course, path: str, as_of: datetime | None) -> Moments:
+def _signature_url(subject: Subject) -> str:
+    return signature_href(subject.signature, subject.application, version=subject.version)
+
+
+def _moments(course: Course, subject: Subject, as_of: datetime | None) -> Moments:
     """Where one can go in time: an hour back and forth to 48 h of age, then a day."""
     look, published = course.account.look, course.account.published_at
     step = timedelta(hours=1) if look.age_hours <= 48 else timedelta(days=1)
     since = look.since
     return Moments(
-        earlier=_at(path, look.as_of - step) if look.as_of > published + step else "",
-        later=_at(path, look.as_of + step) if as_of else "",
-        alarm=_at(path, since) if since and since != look.as_of else "",
-        newest=path if as_of else "",
+        earlier=verdict_address(subject, look.as_of - step) if look.as_of > published + step else "",
+        later=verdict_address(subject, look.as_of + step) if as_of else "",
+        alarm=verdict_address(subject, since) if since and since != look.as_of else "",
+        newest=verdict_address(subject) if as_of else "",
     )
-
-
-def _at(path: str, as_of: datetime | None, **other: str) -> str:
-    query = {**({"as_of": instant_text(as_of)} if as_of else {}), **other}
-    return f"{path}?{urlencode(query)}" if query else path
 
 
 def _measure_url(subject: Subject, versions: Sequence[str]) -> str:

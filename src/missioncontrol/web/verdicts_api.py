@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from missioncontrol.errors import BadRequest, NotFound
-from missioncontrol.health.model import Account, Look, Subject
+from missioncontrol.health.model import METHOD, Account, Look, Subject
 from missioncontrol.health.records import MOST_LOOKS, Filter, Record
 from missioncontrol.web.api_route import ApiRoute, as_json
 
@@ -102,13 +102,21 @@ def build_verdicts_api(records: Callable[[], Records], courses: Callable[[], Cou
         measure: _Needed,
         as_of: _Time = None,
         course: Annotated[bool, Query(description="Compute all looks up to then, for plots.")] = False,
+        signature: Annotated[
+            str, Query(max_length=300, description="Only crashes of this signature, by crash reports.")
+        ] = "",
     ) -> Response:
         """The newest look that had been made by `as_of`, and the account that was newest then.
 
         `course` is computed anew from the rows that the lake has now, in a process of its own (503 when that takes
-        too long): with data that came late it may differ from what was said, which `history` has.
+        too long): with data that came late it may differ from what was said, which `history` has. So is the verdict on
+        a `signature`, which is not kept.
         """
-        subject = Subject(application, channel, version, measure)
+        subject = Subject(application, channel, version, measure, signature)
+        if signature:
+            until = _moment("as_of", as_of) or datetime.now(UTC).replace(second=0, microsecond=0)
+            found = courses().course(subject, until)
+            return as_json(Explained(_worked_out(found.account), found.looks if course else None))
         record = records().known_at(subject, _moment("as_of", as_of))
         if record is None:
             raise NotFound(
@@ -135,6 +143,12 @@ def _verdict(record: Record) -> Verdict:
         record.baseline,
         record.method,
         record.account,
+    )
+
+
+def _worked_out(account: Account) -> Verdict:
+    return _verdict(
+        Record(account.subject, account.published_at, account.look, account.baseline, METHOD, account)
     )
 
 

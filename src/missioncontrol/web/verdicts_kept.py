@@ -73,7 +73,8 @@ class KeptVerdicts:
 
     def course(self, subject: Subject, as_of: datetime | None) -> Found:
         """All looks up to a time, with the account of the last."""
-        record = self._records().known_at(subject, as_of)
+        # Of a signature nothing is kept.
+        record = None if subject.signature else self._records().known_at(subject, as_of)
         if record is None or record.account is None:
             course = self._work_out(subject, as_of or datetime.now(UTC).replace(second=0, microsecond=0))
             return Found(course, len(course.looks))

@@ -216,7 +216,7 @@ def test_looks_that_are_gone_on_with_say_what_the_replay_says(tmp_path: Path) ->
         assert turns.run(until, until).failed == []
     subject = Subject("Firefox", "release", "108.0", "main_crashes")
     kept = Records(services.engine).history(subject)
-    (found,) = courses(services.engine, releases, *msgspec.structs.astuple(subject), None)
+    (found,) = courses(services.engine, releases, *msgspec.structs.astuple(subject)[:4], None)
     replayed = {look.as_of: look for look in found.looks}
     assert [replayed[look.as_of] for look in kept] == kept
     assert (len(kept), kept[-1].slice) == (5, {"gpu_vendor": declared_train.BAD_VENDOR})

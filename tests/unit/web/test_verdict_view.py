@@ -168,6 +168,20 @@ def test_signatures_lead_to_their_pages_the_largest_excess_first(bad: Course) ->
     assert [row.signature for row in rows] == ["<i>&x", "a | b", "(no signature)"]
     assert rows[0].href == "/signature?signature=%3Ci%3E%26x&product=Firefox&version=108.0"
     assert rows[2].href.startswith("/signature?signature=~&")
+    verdict = "/verdict/Firefox/release/108.0/main_crashes?signature="
+    assert [row.verdict_href for row in rows] == [f"{verdict}%3Ci%3E%26x", f"{verdict}a+%7C+b", ""]
+
+
+def test_a_verdict_on_one_signature_keeps_it_in_every_address(bad: Course) -> None:
+    subject = msgspec.structs.replace(bad.account.subject, signature="a | b")
+    course = Course(msgspec.structs.replace(bad.account, subject=subject), bad.looks)
+    view = view_of(course, as_of=bad.account.look.as_of)
+    kept = (view.json_url, view.csv_url, view.moments.earlier, view.moments.later, view.moments.newest)
+    assert all("?signature=a+%7C+b" in address for address in kept)
+    assert "--signature 'a | b'" in view.command
+    assert view.whole_url.split("?")[0] == view.path and "signature" not in view.whole_url
+    assert view.signature_url == "/signature?signature=a+%7C+b&product=Firefox&version=108.0"
+    assert view_of(bad).signature_url == ""
 
 
 def test_odd_data_is_marked(bad: Course) -> None:
