@@ -10,7 +10,7 @@ import msgspec
 from missioncontrol.clock import system_clock, utc
 from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.health.cells import TABLE, TICK, of_channel
-from missioncontrol.health.judging import course_and_case
+from missioncontrol.health.judging import judged
 from missioncontrol.health.model import Course, Subject
 from missioncontrol.health.one_signature import REPORTS, of_signature
 from missioncontrol.health.published import Version, moment_of, tick_of, versions_of
@@ -43,23 +43,27 @@ def courses(
     `query_memory`), `TooSlow` and `StorageError`.
     """
     published = versions_of(known, application, channel)
-    judged = _asked(published, version, application, channel, as_of)
-    life_end = moment_of(judged.published + LIFE_TICKS + 1)
+    asked_of = _asked(published, version, application, channel, as_of)
+    life_end = moment_of(asked_of.published + LIFE_TICKS + 1)
     until = life_end if as_of is None else as_of
     if signature:
         measure = _of_crashes(measure)
     wanted = None if measure is None or measure == ALL else [measure, *([REPORTS] if signature else [])]
-    sums = read_sums(engine, known, application, channel, min(until, life_end), [judged.version], wanted)
+    sums = read_sums(engine, known, application, channel, min(until, life_end), [asked_of.version], wanted)
     # Nothing is known of a time without data: neither of the future, nor of one after the last window that arrived.
-    newest = max(_newest(engine, sums), judged.published_at)
+    newest = max(_newest(engine, sums), asked_of.published_at)
     until = newest if as_of is None else min(as_of, newest)
-    if signature and measure is not None:
-        sums = of_signature(engine, sums, judged, sums.measures[measure], signature)
+
+    def of_era(known: ChannelSums) -> ChannelSums:
+        if not signature or measure is None:
+            return known
+        return of_signature(engine, known, asked_of, known.measures[measure], signature)
+
     found = []
-    for name in _told(sums, measure):
-        subject = Subject(application, channel, judged.version, name, signature)
-        told, case = course_and_case(sums, subject, until)
-        account = with_signatures(engine, sums, case, told.account)
+    for name in [measure] if signature and measure is not None else _told(sums, measure):
+        subject = Subject(application, channel, asked_of.version, name, signature)
+        told, case, known_then = judged(sums, subject, until, of_era)
+        account = with_signatures(engine, known_then, case, told.account)
         found.append(msgspec.structs.replace(told, account=account))
     return found
 

@@ -6,7 +6,7 @@ look at that time: there is one way to it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -44,38 +44,43 @@ _EARLY_SHARE = 0.05
 
 
 def course(sums: ChannelSums, subject: Subject, until: datetime) -> Course:
-    """As `course_and_case()`, without the case."""
-    return course_and_case(sums, subject, until)[0]
+    """As `judged()`, the course alone."""
+    return judged(sums, subject, until)[0]
 
 
-def course_and_case(sums: ChannelSums, subject: Subject, until: datetime) -> tuple[Course, Case]:
-    """All looks of a release up to `until`, the account of the last and the case that it rests on.
+def judged(
+    sums: ChannelSums,
+    subject: Subject,
+    until: datetime,
+    of_era: Callable[[ChannelSums], ChannelSums] = lambda known: known,
+) -> tuple[Course, Case, ChannelSums]:
+    """All looks of a release up to `until`, the account of the last, and the case and the sums that it rests on.
 
     Looks are at the end of each 5-minute window to 48 h of age and hourly after that, to 14 days; before the first one
-    the account is that of a release of which nothing is known yet. Each era is judged against what was known then.
-    Raises `NotFound` (`no_release`), `BadRequest` (`not_judged`).
+    the account is that of a release of which nothing is known yet. Each era is judged against what was known then;
+    of_era: what is made of its sums before. Raises `NotFound` (`no_release`), `BadRequest` (`not_judged`).
     """
     version = sums.version(subject.version)
     end = min(tick_of(until), sums.until)
     every = looks(max(min(end - version.published, LIFE_TICKS), 0))
     found_eras = eras(sums.versions, version, *looked_at(version, end))
     if not len(every):
-        known = sums.known_in(found_eras[-1])
+        known = of_era(sums.known_in(found_eras[-1]))
         case = prepare(known, subject)
         first = early_look(case.version, case.baseline, until)
-        return Course(account_of(known, subject, case, first, [], None), []), case
+        return Course(account_of(known, subject, case, first, [], None), []), case, known
     told: list[Look] = []
     before = Said()
     for era, ticks in by_era(found_eras, version, every):
-        known = sums.known_in(era)
+        known = of_era(sums.known_in(era))
         case = prepare(known, subject)
-        release = sums.release(case.version, case.measure, case.picked, end, case.nowcast)
+        release = known.release(case.version, case.measure, case.picked, end, case.nowcast)
         seen = looked_back_at(ticks, before)
-        found = _looks(sums, case, release, seen, before) if case.baseline else None
-        verdicts = verdicts_of(sums, case, release, found, ticks, before)
-        told += looks_of(case, release, found, verdicts, sums.early_hours(case.version, case.measure))
+        found = _looks(known, case, release, seen, before) if case.baseline else None
+        verdicts = verdicts_of(known, case, release, found, ticks, before)
+        told += looks_of(case, release, found, verdicts, known.early_hours(case.version, case.measure))
         before = said(verdicts[-1])
-    return Course(account_of(known, subject, case, told[-1], verdicts, found), told), case
+    return Course(account_of(known, subject, case, told[-1], verdicts, found), told), case, known
 
 
 def by_era(found: Sequence[Era], version: Version, ticks: Ints) -> list[tuple[Era, Ints]]:
