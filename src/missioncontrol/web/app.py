@@ -133,7 +133,9 @@ def create_app(
             build_signature_bugs(bugs),
             build_symbols(services),
             build_releases_api(lambda: services.releases, sources.now),
-            build_verdicts_api(lambda: services.verdict_records, lambda: services.courses),
+            build_verdicts_api(
+                lambda: services.verdict_records, lambda: services.courses, lambda: services.releases
+            ),
         ],
         lambda: services.accounts,
         services.config,
@@ -149,8 +151,9 @@ def kept_verdicts(services: Services) -> VerdictSource:
     from missioncontrol.web.verdicts_kept import KeptVerdicts
 
     return KeptVerdicts(
-        lambda: services.verdict_records, lambda: services.courses, lambda: services.blobs, services.registry
-    )
+        lambda: services.verdict_records, lambda: services.courses, lambda: services.blobs, services.registry,
+        lambda: services.releases,
+    )  # fmt: skip
 
 
 def build_crash_routers(services: Services, access: CrashAccess = CrashAccess()) -> list[APIRouter]:
