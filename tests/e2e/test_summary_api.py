@@ -134,6 +134,7 @@ def test_unknown_filters_of_a_summary_give_an_empty_list(
         ({"measure": None}, 400, "missing_parameter"),
         ({"interval": None}, 400, "missing_parameter"),
         ({"channel": ["release", "beta"]}, 400, "repeated_parameter"),
+        ({"chanel": "release"}, 400, "unknown_parameter"),
         ({"interval": "1e3"}, 400, "bad_interval"),
         ({"interval": "9" * 3000}, 400, "bad_interval"),
         ({"start": "now"}, 400, "bad_start"),

@@ -26,6 +26,7 @@ from missioncontrol.query.fielded_builds import (
     spans_joined,
     whole_span,
 )
+from missioncontrol.query.parameters import refuse_unknown
 from missioncontrol.query.relation import Span
 from missioncontrol.query.summary_scope import USAGE, Choice, Combination, listed_combinations
 from missioncontrol.query.versions import newest_first, version_key
@@ -84,15 +85,13 @@ class MeasureSeries(msgspec.Struct, frozen=True):
 
 
 def parse_series_query(pairs: Sequence[tuple[str, str]], registry: Registry) -> SeriesQuery:
-    """The question in the parameters; others are passed over, as the predecessor did.
+    """The question in the parameters.
 
-    Raises `BadRequest`: `missing_parameter`, `repeated_parameter`, `bad_interval`, `bad_start`, `bad_relative`, and
-    `NotFound`: `unknown_measure`.
+    Raises `BadRequest`: `unknown_parameter`, `missing_parameter`, `repeated_parameter`, `bad_interval`, `bad_start`,
+    `bad_relative`, and `NotFound`: `unknown_measure`.
     """
-    given: dict[str, str] = {}
-    for name, value in pairs:
-        if name in _ONCE and given.setdefault(name, value) != value:
-            raise BadRequest("repeated_parameter", f"The parameter {name} is there twice.", "Say it once.")
+    refuse_unknown(pairs, _ONCE, ("application", "version"))
+    given = {name: value for name, value in pairs if name in _ONCE}
     for name in ("channel", "platform", "measure", "interval"):
         if not given.get(name):
             raise BadRequest("missing_parameter", f"The parameter {name} is missing.", _EXAMPLE)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from missioncontrol.errors import BadRequest
 from missioncontrol.query import dialect
 from missioncontrol.query.engine import Engine
 from missioncontrol.query.field_time import Period, periods_of, published_us, versions_of
@@ -24,6 +25,7 @@ from missioncontrol.query.fielded_builds import (
     spans_joined,
     whole_span,
 )
+from missioncontrol.query.parameters import refuse_unknown
 from missioncontrol.query.summary_scope import (
     KEY_MEASURES,
     USAGE,
@@ -37,7 +39,9 @@ if TYPE_CHECKING:
     from missioncontrol.state.releases import Release
 
 MOST_COMBINATIONS = 500
+_ONLY = "only_crash_measures"
 _YES = frozenset({"1", "true", "yes", "on", "t", "y"})
+_NO = frozenset({"0", "false", "no", "off", "f", "n", ""})
 
 Sums = tuple[float | None, ...]
 """Usage hours, then the measures; null: nobody reported it."""
@@ -102,14 +106,20 @@ class Summaries(msgspec.Struct, frozen=True):
 
 
 def parse_summary_query(pairs: Sequence[tuple[str, str]]) -> SummaryQuery:
-    """The question in the parameters; names that are unknown, like other parameters, are no error."""
+    """The question in the parameters; applications, channels and platforms that nobody knows are no error.
+
+    Raises `BadRequest`: `unknown_parameter`, `repeated_parameter`, `bad_filter`.
+    """
+    refuse_unknown(pairs, (_ONLY,), ("application", "channel", "platform"))
 
     def given(name: str) -> frozenset[str]:
         return frozenset(value.lower() for key, value in pairs if key == name)
 
-    only = [value.strip().lower() for key, value in pairs if key == "only_crash_measures"]
+    only = next((value.strip().lower() for key, value in pairs if key == _ONLY), "")
+    if only not in _YES and only not in _NO:
+        raise BadRequest("bad_filter", f"{_ONLY} must be 1 or 0, not {only[:40]!r}.", "1: crashes alone.")
     choice = Choice(given("application"), given("channel"), given("platform"))
-    return SummaryQuery(choice, bool(only) and only[-1] in _YES)
+    return SummaryQuery(choice, only in _YES)
 
 
 def summarise(

@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.health.model import Account, Look, Subject
 from missioncontrol.health.records import MOST_LOOKS, Filter, Record
-from missioncontrol.web.api_route import ApiRoute, as_json
+from missioncontrol.web.api_route import StrictRoute, as_json
 from missioncontrol.web.verdicts_kept import of_releases
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from missioncontrol.health.records import Records
     from missioncontrol.state.releases import Releases
 
-_Name = Annotated[str | None, Query(description="Only these.")]
+_Name = Annotated[str | None, Query(description="Only these.", min_length=1)]
 _Needed = Annotated[str, Query(min_length=1)]
 _Time = Annotated[str | None, Query(description="ISO 8601; without offset UTC.")]
 
@@ -67,7 +67,7 @@ def build_verdicts_api(
     records: Callable[[], Records], courses: Callable[[], Courses], releases: Callable[[], Releases]
 ) -> APIRouter:
     """The routes; all three are asked for at the first request that needs them."""
-    router = APIRouter(tags=["verdicts"], route_class=ApiRoute)
+    router = APIRouter(tags=["verdicts"], route_class=StrictRoute)
 
     @router.get("/api/v1/verdicts", summary="What is said of current releases")
     def current(

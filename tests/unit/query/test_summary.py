@@ -16,6 +16,7 @@ from query_lake import DAY, SmallLake, measure, row, small_registry
 from summary_reference import lines
 
 from missioncontrol.config import Query
+from missioncontrol.errors import BadRequest
 from missioncontrol.lake.rollup import refresh_rollups
 from missioncontrol.lake.tables import lake_tables
 from missioncontrol.query.engine import Engine
@@ -286,12 +287,27 @@ def test_only_crash_measures_is_a_switch(asked: Asked) -> None:
         ("TRUE", True),
         ("yes", True),
         ("0", False),
-        ("maybe", False),
+        ("false", False),
         ("", False),
     ):
         found = asked.one([*LINUX, ("only_crash_measures", text)])
         assert ("hangs" in found["expectedMeasures"]) is not kept, text
         assert [m["name"] for m in found["measures"]] == found["expectedMeasures"]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "code"),
+    [
+        ([("chanel", "release")], "unknown_parameter"),
+        ([("", "release")], "unknown_parameter"),
+        ([("only_crash_measures", "1"), ("only_crash_measures", "0")], "repeated_parameter"),
+        ([("only_crash_measures", "maybe")], "bad_filter"),
+    ],
+)
+def test_odd_parameters_of_a_summary_are_refused(pairs: list[tuple[str, str]], code: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        parse_summary_query(pairs)
+    assert refused.value.code == code and refused.value.hint
 
 
 @pytest.mark.parametrize("column", ["application", "channel", "platform"])
