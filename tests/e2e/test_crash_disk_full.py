@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -104,9 +107,12 @@ def test_no_room_for_the_queue_leaves_nothing_of_a_report(tmp_path: Path) -> Non
             server.wait_until(lambda: processed(server, first))
             before = files(server)
             fillers: list[Path] = []
-            answer = sent_in_pieces(
-                server, dump_first(1), 2_000_000, lambda: fillers.append(disk.fill(small))
-            )
+
+            def fill() -> None:
+                empty_write_ahead_log(small / "state.sqlite")
+                fillers.append(disk.fill(small))
+
+            answer = sent_in_pieces(server, dump_first(1), 2_000_000, fill)
             check_refused(server, answer)
             assert files(server) == before, "no dump and no annotations that nobody knows of"
             fillers[0].unlink()
@@ -126,6 +132,7 @@ def test_a_small_report_on_a_full_disk(tmp_path: Path, full: str) -> None:
             first = crash_id(send(server.url, report(upload_file_minidump=DUMP[:150_000])))
             server.wait_until(lambda: processed(server, first))
             before = files(server)
+            empty_write_ahead_log(small / "state.sqlite")
             filler = disk.fill(small)
             body = report({**ANNOTATIONS, "n": "1"}, upload_file_minidump=DUMP[150_000:300_000])
             check_refused(server, send(server.url, body))
@@ -134,6 +141,16 @@ def test_a_small_report_on_a_full_disk(tmp_path: Path, full: str) -> None:
             again = crash_id(send(server.url, body))
             assert again != first
             server.wait_until(lambda: processed(server, again))
+
+
+def empty_write_ahead_log(database: Path) -> None:
+    """Give back its room: what is checkpointed may be written over, and a full disk would go unnoticed."""
+    with closing(sqlite3.connect(database, timeout=30)) as connection:
+        for _ in range(100):
+            if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0:
+                return
+            time.sleep(0.05)
+    raise AssertionError("the log is in use all the time")
 
 
 def processed(server: RunningServer, crash: str) -> bool:

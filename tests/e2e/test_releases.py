@@ -26,8 +26,12 @@ ORDERED = ["99.0", "140.0.2", "61.0b2", "61.0b10", "61.0rc", "61.0", "61.0.1", "
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """With a user who may say something of releases and one who may see names of people."""
-    with running_server(tmp_path_factory.mktemp("releases")) as server:
+    """With a user who may say something of releases and one who may see names of people.
+
+    It infers nothing by itself: a test does, and says when.
+    """
+    folder = tmp_path_factory.mktemp("releases")
+    with running_server(folder, MC_JOBS__INFER_RELEASES="false") as server:
         add_user(server, "olga", "read", "reprocess")
         add_user(server, "pavel", "read", "protected")
         yield server
