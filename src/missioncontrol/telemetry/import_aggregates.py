@@ -44,6 +44,7 @@ _STAGE_ROWS = 500_000
 _BATCH_ROWS = 20_000
 _LONGEST_LINE = 1 << 20
 _BLOCK_BYTES = 1 << 25
+_LONGEST_ERROR = 300
 
 
 class AggregatesReport(msgspec.Struct, frozen=True):
@@ -103,15 +104,33 @@ def _parts(path: Path, shape: LakeTable) -> Iterator[pa.Table]:
         packed = path.suffix.lower() == ".gz"
         with pa.input_stream(str(path), compression="gzip" if packed else None) as stream:
             if kind == ".csv":
-                batches = pyarrow.csv.open_csv(stream, convert_options=_csv_options(shape))
-                yield from (pa.Table.from_batches([b]) for b in batches)
+                yield from _csv_tables(stream, path, shape)
             elif kind in (".ndjson", ".json", ".jsonl"):
                 yield from _json_tables(stream, path, {c.name for c in shape.columns if c.type == "string"})
             else:
                 hint = "Names end in .ndjson, .json, .jsonl or .csv, each also with .gz, or in .parquet."
                 raise BadRequest("import_format", f"{path}: unknown format `{path.name}`.", hint)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
-        raise BadRequest("import_unreadable", f"{path}: {error}", "Nothing of it was imported.") from None
+        # What it quotes of the file may be anything, also what a terminal obeys.
+        said = "".join(
+            c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(error)[:_LONGEST_ERROR]
+        )
+        raise BadRequest("import_unreadable", f"{path}: {said}", "Nothing of it was imported.") from None
+
+
+def _csv_tables(stream: Any, path: Path, shape: LakeTable) -> Iterator[pa.Table]:
+    """Some rows at a time; a quote that is not closed is refused: it takes the rows after it for its text."""
+    before = 0
+    for batch in pyarrow.csv.open_csv(stream, convert_options=_csv_options(shape)):
+        for name, values in zip(batch.schema.names, batch.columns, strict=True):
+            broken = pc.index(pc.match_substring(values.cast(pa.string()), "\n"), True).as_py()
+            if broken >= 0:
+                hint = "Is a quote not closed? A value must end on the line where it begins."
+                raise Place(path, before).wrong(
+                    name, broken, values[broken].as_py(), "has a line break", hint
+                )
+        yield pa.Table.from_batches([batch])
+        before += batch.num_rows
 
 
 def _csv_options(shape: LakeTable) -> pyarrow.csv.ConvertOptions:
@@ -211,7 +230,7 @@ def _conform(part: pa.Table, shape: LakeTable, place: Place) -> pa.Table:
             close = difflib.get_close_matches(name, list(known), 1)
             hint = f"Did you mean `{close[0]}`?" if close else f"Columns: {', '.join(known)}."
             raise BadRequest(
-                "import_column", f"{place.path}: table {shape.name} has no column `{name}`.", hint
+                "import_column", f"{place.path}: table {shape.name} has no column {name[:80]!r}.", hint
             )
     time = "window_start" if "window_start" in known else "arrival"
     if time not in part.column_names:

@@ -223,3 +223,21 @@ def test_a_small_file_that_unpacks_to_one_endless_line_is_refused_without_holdin
     with pytest.raises(BadRequest):
         take(tmp_path, path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB; the line has 256 MiB
+
+
+def test_a_quote_that_is_not_closed_swallows_no_rows(tmp_path: Path) -> None:
+    text = f'window_start,version,main_crashes\n{START},60.0,1\n{START},"61.0,2\n{START},62.0,3\n'
+    with pytest.raises(
+        BadRequest, match=r"row 2, column `version`: '61\.0,2\\n.* has a line break"
+    ) as caught:
+        imported(tmp_path, "rows.csv", text + f'{START},"63.0",4\n', "*")
+    assert "quote" in caught.value.hint
+
+
+def test_what_a_file_holds_is_told_without_what_a_terminal_obeys(tmp_path: Path) -> None:
+    with pytest.raises(BadRequest) as caught:
+        imported(tmp_path, "rows.csv", f"window_start\n{START},\x1b]0;owned\x07\n", "*")
+    assert caught.value.code == "import_unreadable" and caught.value.message.isprintable()
+    with pytest.raises(BadRequest) as caught:
+        imported(tmp_path, "more.ndjson", json.dumps({"window_start": START, "\x1b[2J": 1}), "*")
+    assert caught.value.code == "import_column" and caught.value.message.isprintable()
