@@ -99,3 +99,16 @@ def test_a_lake_that_may_only_be_read_takes_no_looks_and_no_rows(installed: Path
     again = run(installed, "jobs", "verdicts", "--json")
     assert again.returncode == 0 and '"looks":2' in again.stdout, "nothing was lost"
     assert run(installed, "import", "aggregates", str(rows)).returncode == 0
+
+
+def test_a_lake_that_may_not_even_be_read_is_told(installed: Path) -> None:
+    allow(installed, True)
+    log = installed / "lake" / "error_aggregates" / "_delta_log"
+    log.parent.chmod(0)
+    try:
+        for command in (("verdict", *OF), ("jobs", "verdicts"), ("calibrate", *OF)):
+            done = run(installed, *command)
+            assert done.returncode == 1 and "Traceback" not in done.stderr
+            assert done.stderr.startswith("Error: No permission for the lake"), done.stderr
+    finally:
+        log.parent.chmod(0o700)
