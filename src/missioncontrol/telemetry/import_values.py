@@ -19,6 +19,7 @@ from missioncontrol.clock import WINDOW_S, system_clock, utc
 from missioncontrol.errors import BadRequest
 from missioncontrol.lake.tables import Column
 from missioncontrol.registry.decode import MAX_COUNT
+from missioncontrol.telemetry.extract import MAX_TEXT
 
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(days=366)
@@ -63,7 +64,7 @@ def conformed(values: pa.ChunkedArray, column: Column, place: Place, name: str =
     for wrong, why, hint in _tests(column):
         found = pc.index(wrong(cast), True).as_py()
         if found >= 0:
-            raise place.wrong(name, found, values[found].as_py(), why, hint)
+            raise place.wrong(name, found, _plain(values[found]), why, hint)
     return cast
 
 
@@ -76,8 +77,10 @@ def _tests(column: Column) -> list[tuple[_Test, str, str]]:
             (lambda v: pc.greater(v, _scalar(latest)), "is more than a year in the future", _TIMES),
         ]
         return [*found, _OFF_GRID] if column.name == "window_start" else found
-    if column.type not in ("int64", "float64"):
-        return []
+    if column.type == "string":
+        return [
+            (lambda v: pc.greater(pc.utf8_length(v), MAX_TEXT), f"is longer than {MAX_TEXT} characters", "")
+        ]
     least, most = 0, MAX_COUNT
     if column.name == "usage_hours":
         most = MOST_USAGE_HOURS
@@ -116,8 +119,16 @@ def _cast(values: pa.ChunkedArray, column: Column, place: Place, name: str) -> p
         return _plain_cast(values, column)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
         row = _first_that_fails(values, column)
-        value, why = values[row].as_py(), f"cannot be {_WORDS[column.type]}"
+        value, why = _plain(values[row]), f"cannot be {_WORDS[column.type]}"
         raise place.wrong(name, row, value, why, str(error).splitlines()[0][:200]) from None
+
+
+def _plain(value: pa.Scalar) -> Any:
+    """The value as Python has it; of a time that no calendar of Python's has, its number."""
+    try:
+        return value.as_py()
+    except (OverflowError, ValueError):
+        return getattr(value, "value", "?")
 
 
 _WORDS = {"timestamp": "a time", "string": "a text", "int64": "a whole number", "float64": "a number"}

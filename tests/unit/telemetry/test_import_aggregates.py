@@ -120,6 +120,7 @@ def take(tmp_path: Path, path: Path, table: str = "error_aggregates") -> int:
         ("window_start", 1522202700, "cannot be a time"),
         ("window_start", "yesterday", "cannot be a time"),
         ("version", 60.0, "cannot be a text"),
+        ("version", "9" * 201, "is longer than 200 characters"),
     ],
 )
 def test_a_value_that_no_row_can_have_is_refused_by_file_row_column_and_value(
@@ -130,7 +131,7 @@ def test_a_value_that_no_row_can_have_is_refused_by_file_row_column_and_value(
     with pytest.raises(BadRequest) as caught:
         imported(tmp_path, "rows.ndjson", "\n".join(lines), "*")
     assert caught.value.code == "import_value"
-    shown = str(value)
+    shown = str(value)[:80]
     assert f"rows.ndjson: row 4, column `{column}`: '{shown}" in caught.value.message
     assert why in caught.value.message
     assert caught.value.hint
@@ -158,6 +159,19 @@ def test_a_wrong_row_is_told_by_its_number_in_the_whole_file(tmp_path: Path) -> 
 def test_parquet_with_no_number_is_refused(tmp_path: Path, value: float) -> None:
     with pytest.raises(BadRequest, match=r"row 1, column `usage_hours`: '.*' is NaN or infinite"):
         take(tmp_path, parquet(tmp_path, usage_hours=value))
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+@pytest.mark.parametrize("zone", ["UTC", None])
+@pytest.mark.parametrize("ticks", [2**62, -(2**62)])
+def test_times_that_no_calendar_has_are_refused(
+    tmp_path: Path, unit: str, zone: str | None, ticks: int
+) -> None:
+    times = pa.array([ticks], pa.timestamp(unit, zone))
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"window_start": times}), path, version="2.6")
+    with pytest.raises(BadRequest, match="row 1, column `window_start`"):
+        take(tmp_path, path)
 
 
 def test_intervals_of_activity_have_bounds_too(tmp_path: Path) -> None:
