@@ -17,10 +17,11 @@ from missioncontrol.simulate.trains.history import Story, Told, Version
 from missioncontrol.simulate.trains.scenarios import SCENARIOS, Scenario
 from missioncontrol.simulate.trains.world import DIMENSIONS, LIFE_TICKS, STRATA, TICKS_PER_HOUR
 from missioncontrol.verdict.baseline import Baseline, learn
+from missioncontrol.verdict.controls import control
 from missioncontrol.verdict.evidence import THRESHOLD, e_worse, log_likelihood
 from missioncontrol.verdict.grid import cumulative, looks
 from missioncontrol.verdict.judge import WORSE, Verdict, judge
-from missioncontrol.verdict.lives import control, live
+from missioncontrol.verdict.lives import live
 from missioncontrol.verdict.replay import Looks, replay
 from missioncontrol.verdict.tables import Activity, Channel, Floats, Ints, Release, Strata
 from verdict_naive import Naive, naive
@@ -86,10 +87,10 @@ def run(
     began = time.process_time()
     baseline = known or learn(predecessors, channel, TABLE, candidate.published)
     learned = time.process_time()
-    before = live(predecessors[-1], channel)
+    before = live(predecessors[-1], channel, None, baseline.trait)
     others = [control(before, baseline.rates, candidate.published)]
     ticks = looks()
-    seen = replay(baseline, live(candidate, channel), channel, others, ticks)
+    seen = replay(baseline, candidate, channel, others, ticks)
     verdicts = judge(baseline, seen)
     ended = time.process_time()
     truth, exact, of_slice = _oracle(story, scenario, ticks)

@@ -13,7 +13,7 @@ from missioncontrol.simulate.trains.scenarios import SCENARIOS
 from verdict_cases import KIND_HOURS, WIDTH_HOURS, Case
 
 SIZES = {1: "200 thousand", 10: "2 million"}
-ODDITIES = ("shock", "outage", "fast", "first_country")
+ODDITIES = ("shock", "outage", "no_hours", "no_crashes", "fast", "first_country")
 FACTORS = ("x1.1", "x1.25", "x1.5", "x2", "x5")
 NEVER = float("inf")
 

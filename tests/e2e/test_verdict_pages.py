@@ -86,6 +86,12 @@ def test_the_page_says_what_the_command_says(server: RunningServer) -> None:
     assert done.returncode == (3 if look["verdict"] == "worse" else 0)
 
 
+def test_the_strip_of_data_tells_what_was_not_counted(server: RunningServer) -> None:
+    figure = get(server, PATH).text.split('<a href="/pipeline#discards">Pings not counted</a>')[1][:400]
+    assert "<dd>0</dd>" in figure and "of Firefox release since it was published" in figure
+    assert 'id="discards"' in get(server, "/pipeline").text
+
+
 def test_before_publication_nothing_is_claimed(server: RunningServer) -> None:
     page = get(server, PATH, as_of=at(HOURS + 40))
     assert page.status_code == 200

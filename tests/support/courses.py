@@ -24,7 +24,6 @@ from missioncontrol.health.model import (
 from missioncontrol.verdict.baseline import Baseline, learn
 from missioncontrol.verdict.grid import KNOT_HOURS, KNOTS, at, looks
 from missioncontrol.verdict.judge import Verdict, judge
-from missioncontrol.verdict.lives import live
 from missioncontrol.verdict.replay import Looks, replay
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Release
 
@@ -42,7 +41,7 @@ def course_of(
     candidate = story.candidate
     baseline = learn(story.predecessors, story.channel, STRATA_TABLE, candidate.published)
     ticks = looks(int(hours * TICKS_PER_HOUR))
-    seen = replay(baseline, live(candidate, story.channel), story.channel, story.controls(baseline), ticks)
+    seen = replay(baseline, candidate, story.channel, story.controls(baseline), ticks)
     told = [_look(verdict) for verdict in judge(baseline, seen)]
     last, look = judge(baseline, seen)[-1], told[-1]
     subject = Subject("Firefox", "release", version or candidate.version, measure)

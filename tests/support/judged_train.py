@@ -32,8 +32,8 @@ def story(factor: float = 1.0) -> Story:
     told = told.worse(factor) if factor != 1 else told
     return replace(
         told,
-        predecessors=[_by_system(each) for each in told.predecessors],
-        candidate=_by_system(told.candidate),
+        predecessors=[by_system(each) for each in told.predecessors],
+        candidate=by_system(told.candidate),
     )
 
 
@@ -87,7 +87,8 @@ def _dated(rows: pa.Table, column: str) -> pa.Table:
     return rows.append_column("submission_date", rows[column].cast(pa.date32()))
 
 
-def _by_system(release: Release) -> Release:
+def by_system(release: Release) -> Release:
+    """A release whose strata are the systems alone."""
     return replace(
         release,
         hours=release.hours.astype(np.float64) @ _SYSTEM_OF,

@@ -10,7 +10,8 @@ from missioncontrol.simulate.trains.crashes import draw_crashes, draw_level
 from missioncontrol.simulate.trains.usage import SEEN_TICKS, Train, draw_rollout
 from missioncontrol.simulate.trains.world import DIMENSIONS, LIFE_TICKS, STRATA, Settings, draw_world
 from missioncontrol.verdict.baseline import Baseline
-from missioncontrol.verdict.lives import control, live
+from missioncontrol.verdict.controls import control
+from missioncontrol.verdict.lives import live
 from missioncontrol.verdict.tables import Activity, Channel, Release, Strata
 
 STRATA_TABLE = Strata(DIMENSIONS, STRATA)
@@ -33,7 +34,7 @@ class Story:
 
     def controls(self, baseline: Baseline) -> list:
         """The version before the candidate, as control."""
-        before = live(self.predecessors[-1], self.channel)
+        before = live(self.predecessors[-1], self.channel, None, baseline.trait)
         return [control(before, baseline.rates, self.candidate.published)]
 
 

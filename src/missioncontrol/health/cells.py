@@ -14,12 +14,11 @@ import numpy.typing as npt
 
 from missioncontrol.health.keys import Source, read_keys
 from missioncontrol.health.published import Version, moment_of, owner_of
-from missioncontrol.lake.tables import lake_tables
 from missioncontrol.query import dialect
 from missioncontrol.query.engine import Engine
 from missioncontrol.query.relation import Span
 from missioncontrol.query.statement import Parameter
-from missioncontrol.registry.model import Measure
+from missioncontrol.registry.model import Measure, Registry
 from missioncontrol.verdict.tables import Ints
 
 TABLE = "error_aggregates"
@@ -28,6 +27,8 @@ UNITS = 2.0**40
 _MOST_HOURS = 8e6  # the most that a 64-bit integer holds of such units
 _MOST_EVENTS = 2**52
 DIMENSIONS = ("os_name", "os_version", "country", "architecture")
+"""By which users are always told apart; the others that are declared come after them."""
+_OF_RELEASES = ("application", "channel", "version", "display_version", "build_id")
 TICK = "CAST(epoch_us(window_start) // 300000000 AS INTEGER)"
 
 Codes = npt.NDArray[np.int32]
@@ -60,6 +61,13 @@ class Cells:
     strata: tuple[tuple[str, ...], ...]
     rows: dict[tuple[str, str], Rows]
     measured: dict[str, frozenset[str]]
+
+
+def dimensions_of(registry: Registry) -> tuple[str, ...]:
+    """The dimensions of error_aggregates that tell users apart, not releases."""
+    names = [dimension.name for dimension in registry.keys if dimension.name not in _OF_RELEASES]
+    always = [name for name in DIMENSIONS if name in names]
+    return (*always, *(name for name in names if name not in always))
 
 
 def scale_of(measure: Measure) -> float:
@@ -111,8 +119,7 @@ def read_cells(
     A row belongs to the version that its build was published as, whatever it says itself; a row whose build is not
     known counts for the version that it names.
     """
-    present = {c.name for c in lake_tables(engine.registry())[TABLE].columns}
-    dimensions = tuple(name for name in DIMENSIONS if name in present)
+    dimensions = dimensions_of(engine.registry())
     first, end = min(each.first for each in ranges), max(each.end for each in ranges)
     relation = engine.relation(TABLE, Span(moment_of(first), moment_of(end - 1)))
     mine, values = of_channel(application, channel)

@@ -209,8 +209,7 @@ class Following:
         """The looks at these ages, and what judging them looks back at; `also`: further ages."""
         if pair.follower is None:
             return None
-        back = np.concatenate([ticks - _DAY, np.array(also, np.int64)])
-        every = np.unique(np.concatenate([back[back > 0], looked_back(ticks)]))
+        every = np.unique(np.concatenate([np.array(also, np.int64), looked_back(ticks)]))
         other = self._growing.other(pair.case)
         others = []
         if other is not None:

@@ -16,8 +16,9 @@ import numpy.typing as npt
 from missioncontrol.health.activity import ActivityRows, activity_of, read_activity
 from missioncontrol.health.case import Case
 from missioncontrol.health.cells import Cells, Range, Rows, read_cells
+from missioncontrol.health.picking import Picked, places_of
 from missioncontrol.health.published import Version
-from missioncontrol.health.sums import ChannelSums, Picked, ends, of_all, places_of
+from missioncontrol.health.sums import ChannelSums, ends, of_all
 from missioncontrol.query.engine import Engine
 from missioncontrol.registry.model import Measure
 from missioncontrol.verdict.nowcast import FINE
@@ -196,7 +197,7 @@ class Growing:
         sums = np.zeros(ticks * width, np.int64)
         rows = cells.rows.get((quantity, name))
         if rows is not None and len(rows.tick):
-            code = places_of(picked.strata, cells.strata)
+            code = places_of(picked.strata, cells)
             age = rows.tick.astype(np.int64) - published - table.known
             here = (age >= 0) & (age < ticks)
             np.add.at(sums, age[here] * width + code[rows.stratum[here]], rows.units[here])

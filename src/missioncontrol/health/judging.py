@@ -17,16 +17,15 @@ from missioncontrol.health.looking import early_look, look_of
 from missioncontrol.health.model import Course, Look, Subject
 from missioncontrol.health.published import tick_of
 from missioncontrol.health.sums import ChannelSums
+from missioncontrol.verdict.controls import Control, control
 from missioncontrol.verdict.grid import LIFE_TICKS, looks
 from missioncontrol.verdict.judge import Said, Verdict, judge
-from missioncontrol.verdict.lives import Control, control, live
+from missioncontrol.verdict.lives import live
 from missioncontrol.verdict.replay import Looks, replay
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Floats, Ints, Release
 
 _DAY = 24 * TICKS_PER_HOUR
 _LEFT_SHARE = 0.02
-# Fewer are no surprise; from some 7 bursts on no event at all would pass for an improvement.
-_SILENT_BURSTS = 6.0
 _ACTIVITY_SHARE = 0.5
 _ACTIVITY_FROM = 2 * TICKS_PER_HOUR
 _EARLY_SHARE = 0.05
@@ -81,13 +80,13 @@ def looks_of(
 
 def _looks(sums: ChannelSums, case: Case, release: Release, ticks: Ints) -> Looks:
     assert case.baseline is not None
-    life = live(release, sums.pings)
     others: list[Control] = []
     if case.replaced is not None:
         end = release.published + release.ticks
         old = sums.release(case.replaced, case.measure, case.picked, end, False)
-        others = [control(live(old, sums.pings), case.baseline.rates, release.published)]
-    return as_bad(case, replay(case.baseline, life, sums.pings, others, ticks))
+        life = live(old, sums.pings, None, case.baseline.trait)
+        others = [control(life, case.baseline.rates, release.published)]
+    return as_bad(case, replay(case.baseline, release, sums.pings, others, ticks))
 
 
 def as_bad(case: Case, found: Looks) -> Looks:
@@ -123,14 +122,7 @@ def _trailing(by_tick: Floats, ticks: Ints) -> Floats:
 
 def _problems(sums: ChannelSums, case: Case, release: Release, found: Looks) -> tuple[tuple[str, Bools], ...]:
     """What else is wrong with the data, look by look."""
-    ticks, counts, expected = found.ticks, found.counts[:, 0], found.expected[:, 0]
-    day_before = np.searchsorted(ticks, ticks - _DAY, side="right") - 1
-    some = day_before >= 0
-    start = np.maximum(day_before, 0)
-    lately = expected - np.where(some, expected[start], 0.0)
-    bursts = lately / case.baseline.phi if case.baseline else lately
-    silent = (counts - np.where(some, counts[start], 0.0) <= 0) & (bursts >= _SILENT_BURSTS)
-    problems = [("no_events", silent)]
+    ticks, problems = found.ticks, []
     if case.nowcast and release.activity is not None:
         # Rows of activity that do not come would pass for hours that were not used.
         arrived = np.cumsum(release.activity.hours.sum(axis=1))

@@ -49,7 +49,7 @@ def early_look(version: Version, baseline: Baseline | None, as_of: datetime) -> 
     """What is said before the first window of a release has ended."""
     age_hours = (as_of - version.published_at).total_seconds() / _HOUR_S
     due = (
-        forecasts(baseline, float(KNOT_HOURS[0]), 0.0, 0.0, 0.0)
+        forecasts(baseline, float(KNOT_HOURS[0]), 0.0, 0.0)
         if baseline is not None
         else [Due(ratio, None, None) for ratio in RATIOS]
     )

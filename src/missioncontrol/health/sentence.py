@@ -32,17 +32,25 @@ def span(hours: float) -> str:
 
 
 def users(where: dict[str, str] | None) -> str:
-    """Some users in words: `Linux`, `Windows_NT 6.1 on x86`; everyone when there is nothing to say."""
+    """Some users in words: `Linux`, `Windows_NT 6.1 on x86`, `Linux with gpu_vendor 0x10de`; or everyone."""
     if not where:
         return "everyone"
     system = " ".join(where[name] for name in ("os_name", "os_version") if name in where)
     machine = where.get("architecture", "")
     country = where.get("country", "")
-    others = [value for name, value in where.items() if name not in _NAMED]
     first = " on ".join(part for part in (system, machine) if part)
-    return ", ".join(part for part in (first, f"in {country}" if country else "", *others) if part)
+    others = " and ".join(f"{name} {_plain(value)}" for name, value in where.items() if name not in _NAMED)
+    known = ", ".join(part for part in (first, f"in {country}" if country else "") if part)
+    return " with ".join(part for part in (known, others) if part)
 
 
+def _plain(value: str) -> str:
+    """What clients send as the value of a declared dimension, for terminals and messages: one line, not too long."""
+    line = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in value)
+    return line if len(line) <= _LONGEST_VALUE else f"{line[: _LONGEST_VALUE - 1]}…"
+
+
+_LONGEST_VALUE = 60
 _NAMED = ("os_name", "os_version", "architecture", "country")
 
 
@@ -107,8 +115,8 @@ _SAID = {
 }
 _FAULTS = {
     "pings_lost": "pings are or were lost within the hour",
-    "no_hours": "no usage hours arrived for two hours while events did",
-    "no_events": "not one event arrived for a day where many were to be expected",
+    "no_hours": "usage hours stopped arriving while events went on",
+    "no_events": "events stopped arriving where many were to be expected",
     "no_activity": "usage by activity time does not arrive",
 }
 
@@ -200,9 +208,11 @@ def _doubts(account: Account, look: Look) -> str:
         only = "one earlier release" if used == 1 else f"{used} earlier releases"
         parts.append(f"with {only} to compare with, only twice as many can be called")
     if "odd_rollout" in look.reasons:
-        parts.append("it reaches its users at another pace than the releases before, which makes less sure")
+        parts.append("it reaches its users otherwise than the releases before, which makes less sure")
     if "odd_mix" in look.reasons:
         parts.append("its users are of other countries than usual at this age, which makes less sure")
+    if "after_gap" in look.reasons and look.verdict != "data-problem":
+        parts.append("data was missing not long ago, and that time is left out")
     if "shock" in look.reasons and look.verdict != "environment":
         parts.append(
             f"all versions moved by {times(account.data.environment, 1, 1)} times, which makes less sure"

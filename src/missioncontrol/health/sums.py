@@ -16,6 +16,7 @@ import numpy as np
 from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.health.activity import ActivityRows, activity_of, read_activity
 from missioncontrol.health.cells import TABLE, TICK, Cells, Range, of_channel, read_cells, scale_of, units_of
+from missioncontrol.health.picking import Picked, pick
 from missioncontrol.health.published import Version, moment_of, tick_of, versions_of
 from missioncontrol.query.engine import Engine
 from missioncontrol.query.relation import Span
@@ -23,29 +24,13 @@ from missioncontrol.registry.model import Measure, Registry
 from missioncontrol.state.releases import Release as Published
 from missioncontrol.verdict.baseline import PREDECESSORS
 from missioncontrol.verdict.grid import LIFE_TICKS
-from missioncontrol.verdict.strata import POOLED
-from missioncontrol.verdict.tables import TICKS_PER_HOUR, Activity, Channel, Floats, Ints, Release, Strata
+from missioncontrol.verdict.tables import TICKS_PER_HOUR, Activity, Channel, Floats, Ints, Release
 
-MOST_STRATA = 256
 _DAY = 24 * TICKS_PER_HOUR
 _EARLY_TICKS = 14 * _DAY
 _HISTORY_TICKS = 9 * _DAY
 _LONGEST_TICKS = 60 * _DAY
 _MOST_CHAIN = 2 * PREDECESSORS
-_MOSTLY, _LEAST_USED = 0.8, 1e-4
-
-
-@dataclass(frozen=True)
-class Picked:
-    """The strata of one release's verdict on a measure; `code` [strata of the sums] is where each goes.
-
-    version: whose verdict; key: names the choice, which measures share.
-    """
-
-    version: str
-    key: str
-    strata: Strata
-    code: Ints
 
 
 @dataclass(frozen=True)
@@ -78,40 +63,20 @@ class ChannelSums:
         return chain(self.versions, subject)
 
     def picked(self, subject: Version, measure: Measure) -> Picked:
-        """The strata with most hours of the versions before, as known at publication; the others are taken together.
-
-        One pool for each of their operating systems and one for all other users, also of what is new with the release.
-        A dimension that the measure's events do not share with the hours (crash reports name no country) is left out.
-        """
-        cells = self.cells
+        """The strata of a verdict on a release, chosen by what was known at publication."""
         per = measure.per or "usage_hours"
         hours, events = (self._before(subject, name) for name in (per, measure.name))
-        shared = [_is_shared(cells, place, hours, events) for place in range(len(cells.dimensions))]
-        values = [_only(stratum, shared) for stratum in cells.strata]
-        units: dict[tuple[str, ...], int] = {}
-        for code in np.flatnonzero(hours):
-            units[values[code]] = units.get(values[code], 0) + int(hours[code])
-        kept = sorted(sorted(units, key=lambda value: (-units[value], value))[:MOST_STRATA])
-        width = len(cells.dimensions)
-        pools: list[tuple[str, ...]] = []
-        if "os_name" in cells.dimensions:
-            place = cells.dimensions.index("os_name")
-            for system in sorted({stratum[place] for stratum in kept}):
-                pools.append(tuple(system if i == place else POOLED for i in range(width)))
-        pools.append((POOLED,) * width)
-        strata = Strata(cells.dimensions, tuple(dict.fromkeys((*kept, *pools))))
-        left_out = [name for name, is_shared in zip(cells.dimensions, shared, strict=True) if not is_shared]
-        key = "\0".join((subject.version, *left_out))
-        return Picked(subject.version, key, strata, places_of(strata, cells.strata))
+        return pick(self.cells, subject.version, per, hours, events)
 
     def _before(self, subject: Version, name: str) -> Ints:
-        """[strata] units of a quantity that the versions before one had in its absence."""
-        units = np.zeros(len(self.cells.strata), np.int64)
-        for each in self.chain(subject):
+        """[versions, strata] units of a quantity that each of the versions before one had in its absence."""
+        before = self.chain(subject)
+        units = np.zeros((len(before), len(self.cells.strata)), np.int64)
+        for own, each in zip(units, before, strict=True):
             rows = self.cells.rows.get((name, each.version))
             if rows is not None:
                 here = (rows.tick >= each.published) & (rows.tick < subject.published)
-                np.add.at(units, rows.stratum[here], rows.units[here])
+                np.add.at(own, rows.stratum[here], rows.units[here])
         return units
 
     def release(
@@ -169,37 +134,6 @@ class ChannelSums:
         if name == "usage_hours":
             self._dense[picked.key, version.version, name] = table
         return table
-
-
-def places_of(strata: Strata, values: Sequence[tuple[str, ...]]) -> Ints:
-    """[values] which stratum of a verdict each goes to: its own, the pool of its system, or that of all others."""
-    place_of = {stratum: place for place, stratum in enumerate(strata.values)}
-    shared = [any(stratum[i] != POOLED for stratum in strata.values) for i in range(len(strata.dimensions))]
-    in_pools = [name == "os_name" for name in strata.dimensions]
-    places = np.empty(len(values), np.int64)
-    for i, each in enumerate(values):
-        own, pool = _only(each, shared), _only(each, in_pools)
-        places[i] = place_of.get(own, place_of.get(pool, len(place_of) - 1))
-    return places
-
-
-def _only(values: tuple[str, ...], kept: Sequence[bool]) -> tuple[str, ...]:
-    """Values of the dimensions that are kept."""
-    return tuple(value if keep else POOLED for value, keep in zip(values, kept, strict=True))
-
-
-def _is_shared(cells: Cells, place: int, hours: Ints, events: Ints) -> bool:
-    """Whether most events are of values of a dimension that hours are of too."""
-    by_value: dict[str, list[int]] = {}
-    for code in np.flatnonzero(hours + events):
-        sums = by_value.setdefault(cells.strata[code][place], [0, 0])
-        sums[0] += int(hours[code])
-        sums[1] += int(events[code])
-    all_hours, all_events = (
-        (sum(column) for column in zip(*by_value.values(), strict=True)) if by_value else (0, 0)
-    )
-    known = sum(counts for used, counts in by_value.values() if used > _LEAST_USED * all_hours)
-    return known >= _MOSTLY * all_events
 
 
 def read_sums(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from missioncontrol.verdict.strata import NAMELESS, Slice
+from missioncontrol.verdict.strata import NAMELESS, Slice, is_small
 from missioncontrol.verdict.tables import Floats, Strata
 
 _THETAS = np.arange(0, 2.4001, 0.05)
 _ETAS = np.arange(-0.3, 0.3001, 0.025)
 _AGAINST_SYSTEM, _AGAINST_ALONE, _AGAINST_EACH_MORE = 2.0, 3.0, 0.5
-_SMALL_COUNTRY = 0.02
+_USUAL = ("os_name", "os_version", "country", "architecture")
+_USUAL_RIVALS = 8
 # Dimensions that may be named together, beside each alone; an os_version is named with its os_name.
 _TOGETHER = (("os_name", "architecture"), ("os_name", "os_version", "architecture"))
 
@@ -31,19 +34,19 @@ class Explanation:
 
 
 def hypotheses(strata: Strata, hours: Floats) -> list[Slice]:
-    """Everywhere; every value of a dimension; OS versions and OS with architecture; OS version with architecture."""
+    """Everywhere; every value of a dimension; OS versions and OS with architecture; OS version with architecture.
+
+    Of declared dimensions also each value with each OS: drivers, stores and the like are of a system.
+    """
     total, used = max(hours.sum(), 1e-9), hours > 0
     found: dict[bytes, Slice] = {}
     for part in _named(strata):
         share, members = hours[part.members].sum() / total, part.members[used]
-        if part.level and (share <= 0 or members.all() or (_of_country(part) and share < _SMALL_COUNTRY)):
+        names = [name for name, _ in part.where]
+        if part.level and (share <= 0 or members.all() or is_small(names, share)):
             continue
         found.setdefault(members.tobytes(), part)  # the same users by another name are no other explanation
     return list(found.values())
-
-
-def _of_country(part: Slice) -> bool:
-    return len(part.where) == 1 and part.where[0][0] == "country"
 
 
 @lru_cache(maxsize=32)
@@ -53,6 +56,8 @@ def _named(strata: Strata) -> tuple[Slice, ...]:
     named: list[tuple[str, ...]] = []
     for name in strata.dimensions:
         named.append(("os_name", "os_version") if name == "os_version" else (name,))
+    if "os_name" in strata.dimensions:
+        named += [("os_name", name) for name in strata.dimensions if name not in _USUAL]
     named += [names for names in _TOGETHER if all(name in strata.dimensions for name in names)]
     for names in named:
         places = [strata.dimensions.index(name) for name in names]
@@ -92,18 +97,26 @@ def attribute(
                 float(min(max((o1 - m1) / excess, 0.0), 1.0)),
             )
         )
-    return sorted(told, key=lambda each: (_against(each.where) - each.score, each.level))
+    rivals = Counter(_names(part.where) for part in possible)
+    return sorted(told, key=lambda each: (_against(_names(each.where), rivals) - each.score, each.level))
 
 
-def _against(where: tuple[tuple[str, str], ...]) -> float:
+def _names(where: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    return tuple(name for name, _ in where)
+
+
+def _against(names: tuple[str, ...], rivals: Counter[tuple[str, ...]]) -> float:
     """Log of how much less likely an explanation is beforehand than "everywhere".
 
     Half of all regressions are everywhere, a fifth on one of some three systems, a tenth in one of some eight
-    countries, and so on: what is named more finely has more rivals that fit by chance.
+    countries, and so on: what is named more finely has more rivals that fit by chance. Of a declared dimension it is
+    counted how many they are.
     """
-    names = tuple(name for name, _ in where)
     if not names:
         return 0.0
     if names == ("os_name",):
         return _AGAINST_SYSTEM
-    return _AGAINST_ALONE + _AGAINST_EACH_MORE * (len(names) - 1)
+    against = _AGAINST_ALONE + _AGAINST_EACH_MORE * (len(names) - 1)
+    if all(name in _USUAL for name in names):
+        return against
+    return against + math.log(max(rivals[names] / _USUAL_RIVALS, 1.0))

@@ -6,18 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from missioncontrol.verdict.arrived import Trait
+from missioncontrol.verdict.controls import Control, Leaving, control, leaving, surroundings
 from missioncontrol.verdict.grid import KNOT_HOURS, KNOTS, smooth
-from missioncontrol.verdict.lives import (
-    Control,
-    Curves,
-    Leaving,
-    Life,
-    control,
-    curves,
-    leaving,
-    live,
-    surroundings,
-)
+from missioncontrol.verdict.lives import Curves, Life, curves, live
 from missioncontrol.verdict.nowcast import FINE, Complete, complete
 from missioncontrol.verdict.spread import dispersion, release_spread, settled_prior, slice_spread
 from missioncontrol.verdict.strata import Slice, slices, stratum_rates
@@ -50,9 +42,10 @@ class Baseline:
 
     used, left_out: versions of predecessors, and why some were not used; rates: [strata] events per hour; bias:
     [slices]; whole, recent: `Shape` of all of a life, and of its last half; slice_tau: [knots, slices]; adoption:
-    [predecessors, knots] log of hours over the channel's pings of the day before; mix: [predecessors, knots, countries]
-    shares of hours; hours: [strata] of all of them at the end; pooled_rate: events per hour, all strata together; seen,
-    expected, known: [predecessors, knots] events, what is to be expected of them, and 1 where a release had that age.
+    [predecessors, knots] log of hours over the channel's pings of the day before (of those that have any); mix:
+    [predecessors, knots, countries] shares of hours; hours: [strata] of all of them at the end; pooled_rate: events per
+    hour, all strata together; seen, expected, known: [predecessors, knots] events, what is to be expected of them, and
+    1 where a release had that age.
     """
 
     strata: Strata
@@ -78,6 +71,11 @@ class Baseline:
     seen: Floats
     expected: Floats
     known: Floats
+
+    @property
+    def trait(self) -> Trait:
+        """Of the measure."""
+        return Trait(self.phi, self.pooled_rate)
 
     @property
     def releases(self) -> int:
@@ -148,7 +146,6 @@ def learn(
         np.full(len(KNOTS), _RECENT_FLOOR),
     )
     countries = _countries(strata)
-    before_pings = np.array([_pings_before(channel, life.published) for life in used])
     hours = np.stack([each.reported for each in at_knots])
     return Baseline(
         strata=strata,
@@ -163,7 +160,7 @@ def learn(
         slice_tau=slice_tau,
         history=history,
         leaving=gone,
-        adoption=np.log(np.maximum(hours, 1e-9) / before_pings[:, None]),
+        adoption=_adoption(hours, np.array([_pings_before(channel, life.published) for life in used])),
         mix=np.stack([shares(each.hours, countries) for each in at_knots]),
         countries=countries,
         reported=hours,
@@ -184,7 +181,13 @@ def shares(hours: Floats, groups: Floats) -> Floats:
 
 
 def _pings_before(channel: Channel, published: int) -> float:
-    return max(float(channel.between(published - _DAY, published).sum()), 1.0)
+    return float(channel.between(published - _DAY, published).sum())
+
+
+def _adoption(hours: Floats, pings: Floats) -> Floats:
+    """[predecessors, knots] log of hours over pings; without those that came before the channel was known at all."""
+    known = pings >= 1 if (pings >= 1).any() else np.ones(len(pings), bool)
+    return np.log(np.maximum(hours[known], 1e-9) / np.maximum(pings[known, None], 1.0))
 
 
 def _countries(strata: Strata) -> Floats:
@@ -219,7 +222,7 @@ def _curves(
 
 def _settled(lives: list[Life]) -> tuple[Floats, Floats]:
     """[strata] counts and hours at ages over 24 h (of all ages when there are no others)."""
-    counts = sum(life.release.counts[_DAY : life.ticks].sum(axis=0) for life in lives)
+    counts = sum(life.counts[_DAY:].sum(axis=0, dtype=np.float64) for life in lives)
     hours = sum(life.hours[_DAY:].sum(axis=0, dtype=np.float64) for life in lives)
     return np.asarray(counts, float), np.asarray(hours, float)
 
@@ -231,7 +234,7 @@ def _plausible(
     levels = np.array(
         [
             np.log(
-                (life.release.counts[_DAY : life.ticks].sum() + 0.5)
+                (life.counts[_DAY:].sum(dtype=np.float64) + 0.5)
                 / ((life.hours[_DAY:].sum(axis=0, dtype=np.float64) * rates).sum() + 0.5)
             )
             for life in lives
@@ -255,7 +258,7 @@ def _cells(life: Life, rates: Floats) -> tuple[Floats, Floats]:
     if end <= start:
         return np.zeros((0, len(rates))), np.zeros((0, len(rates)))
     edges = np.arange(start, end, _PHI_CELL)
-    counts = np.add.reduceat(life.release.counts[:end], edges, axis=0).astype(float)
+    counts = np.add.reduceat(life.counts[:end], edges, axis=0).astype(float)
     hours = np.add.reduceat(life.hours[:end], edges, axis=0, dtype=np.float64)
     return counts, hours * rates
 

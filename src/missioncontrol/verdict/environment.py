@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ _SURE, _LARGE = 0.9, 0.2
 _APART_SDS = 2.0
 _EXTRA_VARIANCE = 0.02**2
 _UNKNOWN_VARIANCE = 4.0
+_NOTHING = 1e-6
 _SHOCKS_PER_HOUR = 0.01 / 24
 SHIFTS = np.round(np.arange(-0.6, 1.2001, 0.05), 10)
 LONGEST_TICKS = int(WINDOWS_HOURS[0] * TICKS_PER_HOUR)
@@ -28,7 +30,8 @@ LONGEST_TICKS = int(WINDOWS_HOURS[0] * TICKS_PER_HOUR)
 class Environment:
     """By tick: the `factor` common to all versions over the last `reach` ticks, and whether a `shock` is flagged.
 
-    log_ratio, variance: [windows, ticks] what the other versions show over each of `WINDOWS_HOURS`, and how surely.
+    log_ratio, variance: [windows, ticks] what the other versions show over each of `WINDOWS_HOURS`, and how surely;
+    ground: [ticks] events that were to be expected of them in the last day.
     """
 
     factor: Floats
@@ -36,20 +39,64 @@ class Environment:
     shock: Bools
     log_ratio: Floats
     variance: Floats
+    ground: Floats
 
 
-def environment(counts: Floats, expected: Floats, phi: float, spread: Floats) -> Environment:
+@dataclass(frozen=True)
+class Seen:
+    """Another version: [LONGEST_TICKS + ticks] its events, what its own level lets expect, and where the following
+    ticks showed that they say nothing (`revoked`)."""
+
+    counts: Floats
+    expected: Floats
+    revoked: Bools
+
+    def windows(self, ticks: int) -> Callable[[int], tuple[Floats, Floats]]:
+        """For a width its events and what was to be expected, in windows that end with each of the last `ticks`.
+
+        What is revoked is left out from the tick on that follows it.
+        """
+        end = np.arange(len(self.counts) - ticks + 1, len(self.counts) + 1)
+        every = np.arange(len(self.counts) + 1)
+        # The end of what is revoked at each tick: in a stretch of it, its beginning.
+        told = np.maximum.accumulate(np.where(np.append(self.revoked, False), 0, every))
+        until = np.where(self.revoked[end - 1], told[end - 1], end)
+        sums = [_running(each) for each in (self.counts, self.expected)]
+        off = [_running(each * self.revoked) for each in (self.counts, self.expected)]
+
+        def of(width: int) -> tuple[Floats, Floats]:
+            start = end - width
+            o, m = (
+                whole[end] - whole[start] - (out[until] - out[np.minimum(start, until)])
+                for whole, out in zip(sums, off, strict=True)
+            )
+            return o, m
+
+        return of
+
+
+def _running(by_tick: Floats) -> Floats:
+    return np.concatenate([[0.0], np.cumsum(by_tick)])
+
+
+def environment(others: Sequence[Seen], phi: float, spread: Floats) -> Environment:
     """The common factor of the other versions over time.
 
-    counts, expected: [LONGEST_TICKS + ticks] events of the other versions and what their own levels let expect; the
-    answer is for the last `ticks`; spread [ticks] is the sd of the level that is expected. A spike-and-slab estimate in
+    spread: [ticks] sd of the level that is expected; the answer is for these ticks. A spike-and-slab estimate in
     trailing windows: normal noise (sd 0.05) or a shock (sd 0.5); the 24 h estimate holds unless a window is sure of a
     large shift.
     """
-    ticks = len(counts) - LONGEST_TICKS
-    end = np.arange(LONGEST_TICKS + 1, LONGEST_TICKS + 1 + ticks)
-    sum_counts = np.concatenate([[0.0], np.cumsum(counts)])
-    sum_expected = np.concatenate([[0.0], np.cumsum(expected)])
+    ticks = len(spread)
+    windows = [other.windows(ticks) for other in others]
+
+    def sums(width: int) -> tuple[Floats, Floats]:
+        o, m = np.zeros(ticks), np.zeros(ticks)
+        for of in windows:
+            one, wanted = of(width)
+            o, m = o + one, m + wanted
+        # Differences of sums are never quite nothing.
+        return np.where(o > _NOTHING, o, 0.0), np.where(m > _NOTHING, m, 0.0)
+
     log_factor = np.zeros(ticks)
     shock = np.zeros(ticks, bool)
     agrees = np.ones(ticks, bool)
@@ -60,8 +107,7 @@ def environment(counts: Floats, expected: Floats, phi: float, spread: Floats) ->
     for place in reversed(range(len(WINDOWS_HOURS))):
         hours = WINDOWS_HOURS[place]
         width = int(hours * TICKS_PER_HOUR)
-        o = sum_counts[end] - sum_counts[end - width]
-        m = sum_expected[end] - sum_expected[end - width]
+        o, m = sums(width)
         short = hours < _SHORT_HOURS
         speaks = m >= (_FEWEST_SHORT if short else _FEWEST)
         y = np.log((o + 0.5) / (m + 0.5))
@@ -83,7 +129,8 @@ def environment(counts: Floats, expected: Floats, phi: float, spread: Floats) ->
         log_factor = np.where(taken, shrunk, log_factor)
         reach = np.where(taken, width, reach)
         shock = np.where(taken, (p > _SURE) & (np.abs(y) > _LARGE), shock)
-    return Environment(np.exp(log_factor), reach, shock, ratios, variances)
+    _, ground = sums(int(_STEADY_HOURS * TICKS_PER_HOUR))
+    return Environment(np.exp(log_factor), reach, shock, ratios, variances, ground)
 
 
 def mean_factor(around: Environment, weights: Floats, ticks: Ints) -> Floats:

@@ -18,6 +18,9 @@ THRESHOLD = 100.0
 # What counts as a regression begins here; the null ends at 1, and between them neither side gains.
 ACCEPTABLE = 1.05
 INTERVAL_RATIO = 50.0
+SAME_THRESHOLD = 20.0
+"""One release in 20 whose ratio is 1.2 or more, or 1 / 1.2 or less, may ever be called the same."""
+_LIMIT, _SAME_SD = float(np.log(1.2)), 0.05
 SCALES = np.array([0.30, 0.35, 0.20, 0.10, 0.05])
 _EXTRA_DEGREES = 3
 _TINY = 1e-12
@@ -91,6 +94,7 @@ _NULL_BETTER = THETAS >= -1e-9
 _BETTER_PRIOR = np.interp(-THETAS, THETAS, _WORSE, left=0.0, right=0.0)
 _BETTER = _BETTER_PRIOR / _BETTER_PRIOR.sum()
 _ANY = _normals()
+_ABOVE, _ABOVE_MIRRORED = THETAS, -THETAS[::-1]
 
 
 def e_worse(logs: Floats) -> Floats:
@@ -101,6 +105,36 @@ def e_worse(logs: Floats) -> Floats:
 def e_better(logs: Floats) -> Floats:
     """[n] e-values against "at least what was to be expected", harmless luck included."""
     return _e(logs, _BETTER, _NULL_BETTER)
+
+
+def e_same(logs: Floats) -> Floats:
+    """[n] e-values against "at least 1.2 times as many, or at most 1 / 1.2 times", the lesser of the two sides.
+
+    Two one-sided tests (Schuirmann 1987) by e-values: the union of both nulls is refuted when each is.
+    """
+    return np.minimum(_e_within(logs, _ABOVE), _e_within(logs[:, ::-1], _ABOVE_MIRRORED))
+
+
+def _e_within(logs: Floats, grid: Floats) -> Floats:
+    """[n] e-values against "above the limit": `grid` are the thetas of `logs`, ascending from the near side."""
+    beyond = grid > _LIMIT
+    first = int(beyond.argmax())
+    at_limit = logs[:, first - 1 : first + 2] @ _quadratic(grid[first - 1 : first + 2], _LIMIT)
+    at_null = np.maximum(logs[:, beyond].max(axis=1), at_limit)
+    within = np.abs(grid) < _LIMIT
+    prior = np.exp(-0.5 * (grid[within] / _SAME_SD) ** 2)
+    with np.errstate(over="ignore"):
+        return (prior / prior.sum() * np.exp(logs[:, within] - at_null[:, None])).sum(axis=1)
+
+
+def _quadratic(points: Floats, place: float) -> Floats:
+    """[3] weights of the parabola through three points, at a place."""
+    return np.array(
+        [
+            np.prod([(place - other) / (point - other) for other in points if other != point])
+            for point in points
+        ]
+    )
 
 
 def _e(logs: Floats, prior: Floats, null: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Floats:

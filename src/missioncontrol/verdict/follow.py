@@ -7,27 +7,27 @@ versions. `judge.Said` carries what was said. A look made so says what the look 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 
+from missioncontrol.verdict.arrived import Arrived, arrived, cut_arrived
 from missioncontrol.verdict.baseline import Baseline
-from missioncontrol.verdict.environment import Environment
-from missioncontrol.verdict.judge import Said
-from missioncontrol.verdict.lives import (
+from missioncontrol.verdict.controls import (
     Control,
-    Life,
     Standard,
-    cut,
-    expected_by_tick,
-    live,
-    lived_on,
+    as_control,
+    by_rates,
+    silent_elsewhere,
     standard,
     surroundings,
 )
-from missioncontrol.verdict.outage import ping_health
+from missioncontrol.verdict.environment import Environment
+from missioncontrol.verdict.judge import Said
+from missioncontrol.verdict.lives import Life, cut, expected_by_tick, live, lived_on
+from missioncontrol.verdict.outage import Health, cut_health, joined_health, ping_health
 from missioncontrol.verdict.replay import Looks, look, pings_before
-from missioncontrol.verdict.tables import Channel, Floats, Ints, Release
+from missioncontrol.verdict.tables import Bools, Channel, Floats, Ints, Release
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,12 @@ class Other:
 
 @dataclass(frozen=True)
 class _Watched:
-    """A control that goes on, and its own level."""
+    """A control that goes on, its own level, and what came of it; by_rates: [ticks] what rates let expect."""
 
     own: Standard
-    control: Control
+    health: Health
+    came: Arrived
+    by_rates: Floats
 
 
 class Follower:
@@ -55,6 +57,7 @@ class Follower:
         self._life: Life | None = None
         self._by_tick: Floats = np.zeros(0)
         self._others: dict[str, _Watched] = {}
+        self._published: dict[str, int] = {}
         self._around: Environment | None = None
         self._pings = 1.0
 
@@ -71,16 +74,14 @@ class Follower:
         Sums of the others may begin later than their lives once they were given from the beginning, to `prime()` say.
         """
         baseline, end = self.baseline, int(ticks[-1])
-        life = self._live_on(release, channel, release.published + end)
-        around = self._surround(others, channel, end)
+        life, around = self._go_on(release, channel, others, end)
         return look(
             baseline, life, self._pings, around, ticks, baseline.phi, self._by_tick, before.odd_rollout
         )
 
     def prime(self, release: Release, channel: Channel, others: Sequence[Other]) -> None:
         """Take in all that is known, from the beginning."""
-        self._live_on(release, channel, release.published + release.ticks)
-        self._surround(others, channel, release.ticks)
+        self._go_on(release, channel, others, release.ticks)
 
     def rewind(self, tick: int) -> None:
         """Forget what arrived from tick `tick` (of the clock) on: it is not what it was."""
@@ -91,28 +92,39 @@ class Follower:
             if self._around is not None:
                 self._around = _first(self._around, known)
         for version, watched in self._others.items():
-            control = watched.control
-            known = max(0, tick - control.published)
-            less = replace(control, counts=control.counts[:known], expected=control.expected[:known])
-            self._others[version] = _Watched(watched.own, less)
+            known = max(0, tick - self._published[version])
+            self._others[version] = _Watched(
+                watched.own,
+                cut_health(watched.health, known),
+                cut_arrived(watched.came, known),
+                watched.by_rates[:known],
+            )
 
-    def _live_on(self, release: Release, channel: Channel, until: int) -> Life:
+    def _go_on(
+        self, release: Release, channel: Channel, others: Sequence[Other], ticks: int
+    ) -> tuple[Life, Environment]:
+        """The release's life and what was around it, to age `ticks`."""
+        controls = [self._control(other, channel, release.published + ticks) for other in others]
+        known = 0 if self._life is None else self._life.ticks
+        elsewhere = silent_elsewhere(controls, release.published, max(ticks, known))
+        life = self._live_on(release, channel, release.published + ticks, elsewhere)
+        return life, self._surround(controls, release.published, ticks)
+
+    def _live_on(self, release: Release, channel: Channel, until: int, elsewhere: Bools) -> Life:
+        trait = self.baseline.trait
         if self._life is None:
-            self._life = live(release, channel, until)
+            self._life = live(release, channel, until, trait, elsewhere)
             self._by_tick = expected_by_tick(self._life, self.baseline.rates)
             self._pings = pings_before(channel, release.published)
             return self._life
         known = self._life.ticks
-        self._life = lived_on(self._life, release, channel, until)
+        self._life = lived_on(self._life, release, channel, until, trait, elsewhere)
         if self._life.ticks > known:
             more = expected_by_tick(self._life, self.baseline.rates, known)
             self._by_tick = np.concatenate([self._by_tick, more])
         return self._life
 
-    def _surround(self, others: Sequence[Other], channel: Channel, ticks: int) -> Environment:
-        assert self._life is not None
-        published = self._life.published
-        controls = [self._control(other, channel, published + ticks) for other in others]
+    def _surround(self, controls: list[Control], published: int, ticks: int) -> Environment:
         known = 0 if self._around is None else len(self._around.factor)
         more = surroundings(
             controls, published, ticks, self.baseline.leaving, self.baseline.phi, min(known, ticks)
@@ -121,35 +133,36 @@ class Follower:
         return self._around
 
     def _control(self, other: Other, channel: Channel, until: int) -> Control:
-        release, rates = other.release, self.baseline.rates
+        release = other.release
         watched = self._others.get(release.version)
         if watched is None:
-            life = live(release, channel, until)
-            own = standard(life, rates, other.successor)
-            counts = release.counts[: life.ticks].sum(axis=1)
-            expected = own.of(expected_by_tick(life, rates), life.published)
-            watched = _Watched(own, Control(life.published, counts, expected, own.usual))
+            life = live(release, channel, until, self.baseline.trait)
+            own = standard(life, self.baseline.rates, other.successor)
+            watched = _Watched(own, life.health, life.came, by_rates(life, self.baseline.rates))
         else:
-            watched = _Watched(watched.own, self._controlled_on(watched, other, channel, until))
-        self._others[release.version] = watched
-        return watched.control
+            watched = self._watched_on(watched, other, channel, until)
+        self._others[release.version], self._published[release.version] = watched, release.published
+        return as_control(watched.own, release.published, watched.came, watched.by_rates)
 
-    def _controlled_on(self, watched: _Watched, other: Other, channel: Channel, until: int) -> Control:
-        before, release = watched.control, other.release
-        known = len(before.counts)
+    def _watched_on(self, before: _Watched, other: Other, channel: Channel, until: int) -> _Watched:
+        release, known = other.release, len(before.by_rates)
         end = min(other.first + len(release.hours), until - release.published)
         if end <= known:
             return before
         rows = slice(known - other.first, end - other.first)
         start = release.published + known
-        weights = ping_health(channel, start, release.published + end).weights
-        hours = release.hours[rows] * weights[:, None].astype(release.hours.dtype)
-        expected = (hours * self.baseline.rates).sum(axis=1)
-        return replace(
-            before,
-            counts=np.concatenate([before.counts, release.counts[rows].sum(axis=1)]),
-            expected=np.concatenate([before.expected, watched.own.of(expected, start)]),
+        health = joined_health(before.health, ping_health(channel, start, release.published + end))
+        hours = release.hours[rows] * health.weights[known:, None].astype(release.hours.dtype)
+        came = arrived(
+            np.concatenate([before.came.hours, hours.sum(axis=1, dtype=np.float64)]),
+            np.concatenate([before.came.events, release.counts[rows].sum(axis=1, dtype=np.float64)]),
+            health,
+            None,
+            self.baseline.trait,
+            before.came,
         )
+        expected = (hours * self.baseline.rates).sum(axis=1)
+        return _Watched(before.own, health, came, np.concatenate([before.by_rates, expected]))
 
 
 def _first(around: Environment, ticks: int) -> Environment:

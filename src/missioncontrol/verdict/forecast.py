@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,11 +33,16 @@ def events_needed(ratio: float, phi: float) -> float:
 
 
 def forecasts(
-    baseline: Baseline, age_hours: float, expected: float, hours: float, extra: float
+    baseline: Baseline,
+    age_hours: float,
+    expected: float,
+    hours: float,
+    extra: Callable[[Floats, Floats], Floats] | None = None,
 ) -> list[Forecast]:
     """For each of `RATIOS`, going on as predecessors did from `expected` events and `hours` reported at `age_hours`.
 
-    extra: variance that odd circumstances add to tau^2. Of a version that nobody has used for hours nothing is known.
+    extra: variance that odd circumstances add to tau^2, at ages [n] (hours) when there are so many times [n] as many
+    events as now. Of a version that nobody has used for hours nothing is known.
     """
     if hours <= 0 and age_hours > _UNUSED_HOURS:
         return [Forecast(ratio, None, None) for ratio in RATIOS]
@@ -44,7 +50,8 @@ def forecasts(
     ages = np.concatenate([[age_hours], later])
     events = _scaled(ages, baseline.raw.mean(axis=0), expected)
     usage = _scaled(ages, baseline.reported.mean(axis=0), hours)
-    spread = np.sqrt(at(ages, baseline.whole.tau) ** 2 + extra)
+    grown = np.maximum(events / max(expected, 1e-9), 1.0)
+    spread = np.sqrt(at(ages, baseline.whole.tau) ** 2 + (extra(ages, grown) if extra is not None else 0.0))
     told = []
     for ratio in RATIOS:
         settled = spread < (np.log(ratio) - np.log(ACCEPTABLE)) / _SDS_APART

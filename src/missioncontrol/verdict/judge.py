@@ -8,9 +8,10 @@ import numpy as np
 
 from missioncontrol.verdict.attribution import Explanation, attribute, hypotheses
 from missioncontrol.verdict.baseline import FEWEST, Baseline
-from missioncontrol.verdict.evidence import THRESHOLD
+from missioncontrol.verdict.evidence import SAME_THRESHOLD, THRESHOLD
 from missioncontrol.verdict.forecast import Forecast, forecasts
 from missioncontrol.verdict.grid import at
+from missioncontrol.verdict.oddities import variance_later
 from missioncontrol.verdict.replay import Looks
 from missioncontrol.verdict.strata import Slice
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Ints
@@ -18,9 +19,10 @@ from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Ints
 WORSE, BETTER, SAME = "worse", "better", "same"
 TOO_EARLY, ENVIRONMENT, DATA_PROBLEM = "too-early", "environment", "data-problem"
 
-_WITHIN = float(np.log(1.2))
 _MOVED = float(np.log(1.1))
 _FEW_RATIO = 2.0
+_GROUND = 200.0
+"""Other versions of which fewer events are due say too little of a shock to frighten people with it."""
 REFRESH_TICKS = 12 * TICKS_PER_HOUR
 _SILENT_TICKS = 2 * TICKS_PER_HOUR
 _SILENT_COUNTS = 10.0
@@ -87,10 +89,11 @@ def judge(
         observed, expected = float(looks.counts[i, 0]), float(looks.expected[i, 0])
         known = expected > _LEAST_EXPECTED and baseline.releases > 0
         faults = tuple(code for code, stands in problems if stands[i])
-        reasons = (*_reasons(baseline, looks, i, bool(silent[i])), *faults)
-        held = may_alarm is not None and not may_alarm[i]
+        reasons = tuple(dict.fromkeys((*_reasons(baseline, looks, i, bool(silent[i])), *faults)))
+        settling = bool(looks.settling[i])
+        held = settling or (may_alarm is not None and not may_alarm[i])
         enough = baseline.releases >= FEWEST or (baseline.releases > 0 and observed >= _FEW_RATIO * expected)
-        disturbed = bool(looks.impaired[i] or silent[i] or faults)
+        disturbed = bool(looks.impaired[i] or looks.no_events[i] or silent[i] or faults)
         if (
             first is None
             and known
@@ -108,9 +111,9 @@ def judge(
             verdict = DATA_PROBLEM
         elif known and looks.calm[i] >= THRESHOLD and abs(np.log(looks.life.factor[i])) > _MOVED:
             verdict = ENVIRONMENT
-        elif known and enough and looks.better[i] >= THRESHOLD:
+        elif known and enough and not settling and looks.better[i] >= THRESHOLD:
             verdict = BETTER
-        elif known and enough and looks.low[i] >= -_WITHIN and looks.high[i] <= _WITHIN:
+        elif known and enough and looks.same[i] >= SAME_THRESHOLD:
             verdict = SAME
         else:
             verdict = TOO_EARLY
@@ -146,13 +149,13 @@ def said(verdict: Verdict) -> Said:
 
 
 def _silent(looks: Looks) -> Bools:
-    """[looks] no hours came in two hours while events did."""
+    """[looks] no hours came in two hours while events did, or hours have a gap."""
     before = np.searchsorted(looks.ticks, looks.ticks - _SILENT_TICKS, side="right") - 1
     ready = before >= 0
     start = np.maximum(before, 0)
     hours = looks.hours - looks.hours[start]
     counts = looks.counts[:, 0] - looks.counts[start, 0]
-    return ready & (hours <= 0) & (counts >= _SILENT_COUNTS)
+    return looks.no_hours | ready & (hours <= 0) & (counts >= _SILENT_COUNTS)
 
 
 def _explain(baseline: Baseline, looks: Looks, i: int, possible: list[Slice]) -> tuple[Explanation, ...]:
@@ -170,13 +173,15 @@ def _explain(baseline: Baseline, looks: Looks, i: int, possible: list[Slice]) ->
 
 
 def _forecast(baseline: Baseline, looks: Looks, i: int) -> tuple[Forecast, ...]:
+    age_hours = float(looks.ticks[i]) / TICKS_PER_HOUR
+    factor = float(looks.life.factor[i])
     return tuple(
         forecasts(
             baseline,
-            float(looks.ticks[i]) / TICKS_PER_HOUR,
+            age_hours,
             float(looks.expected[i, 0]),
             float(looks.hours[i]),
-            float(looks.odd.variance[i]),
+            lambda ages, grown: variance_later(looks.odd, i, factor, ages - age_hours, ages, grown),
         )
     )
 
@@ -187,7 +192,9 @@ def _reasons(baseline: Baseline, looks: Looks, i: int, silent: bool) -> tuple[st
         "short_history": 0 < baseline.releases < FEWEST,
         "pings_lost": bool(looks.impaired[i]),
         "no_hours": silent,
-        "shock": bool(looks.odd.shock[i] > 0),
+        "no_events": bool(looks.no_events[i]),
+        "after_gap": bool(looks.settling[i]) and not silent and not looks.no_events[i],
+        "shock": bool(looks.odd.shock[i] > 0 and looks.ground[i] >= _GROUND),
         "odd_rollout": bool(looks.odd.odd_rollout[i]),
         "odd_mix": bool(looks.odd.odd_mix[i]),
     }

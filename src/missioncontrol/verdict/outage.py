@@ -15,6 +15,8 @@ _SHORTEST_REFERENCE = 6 * TICKS_PER_HOUR
 _IMPAIRED = 0.75
 _LEAST_SHARE = 0.1
 _FEWEST = 25.0
+# A channel does not grow or shrink so much in a week: pings were lost then or now.
+_FARTHEST = 5.0
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,19 @@ class Health:
     impaired: Bools
     share: Floats
 
+    @property
+    def lost(self) -> Bools:
+        """[ticks] so few pings came that those that did cannot stand for the rest."""
+        with np.errstate(invalid="ignore"):
+            return self.share < _LEAST_SHARE
+
 
 def ping_health(channel: Channel, start: int, end: int) -> Health:
     """How complete pings were from tick `start` to `end`.
 
     Forecast: the same 30 minutes one week before, times how much the channel grew (window from 27 h to 3 h ago against
-    the week before, as far as pings are known of both: a server that did not run says nothing of growth). Without a
-    week of history, or with less than 6 h to compare, nothing can be said, and all counts as well.
+    the week before, where neither has more than 5 times the other's pings: a server that did not run says nothing of
+    growth). Without a week of history, or with less than 6 h to compare, nothing can be said, and all counts as well.
     """
     reach = _WEEK + _REFERENCE[0] + _WINDOW
     counts = channel.between(start - reach, end)
@@ -43,7 +51,9 @@ def ping_health(channel: Channel, start: int, end: int) -> Health:
 
     halves = np.concatenate([np.zeros(_WINDOW - 1), sums[_WINDOW:] - sums[:-_WINDOW]])
     both = np.zeros(len(counts))
-    both[_WEEK:] = (halves[_WEEK:] > 0) & (halves[:-_WEEK] > 0)
+    both[_WEEK:] = (halves[_WEEK:] * _FARTHEST > halves[:-_WEEK]) & (
+        halves[:-_WEEK] * _FARTHEST > halves[_WEEK:]
+    )
     week_before = np.concatenate([np.zeros(_WEEK), counts[:-_WEEK]])
     running = np.cumsum(np.stack([both, both * counts, both * week_before]), axis=1)
     running = np.concatenate([np.zeros((3, 1)), running], axis=1)
@@ -56,3 +66,17 @@ def ping_health(channel: Channel, start: int, end: int) -> Health:
     impaired = share < _IMPAIRED
     weights = np.where(impaired, 1 / np.maximum(share, _LEAST_SHARE), 1.0)
     return Health(weights, impaired, np.where(told, share, np.nan))
+
+
+def cut_health(health: Health, ticks: int) -> Health:
+    """As it was known at age `ticks`."""
+    return Health(health.weights[:ticks], health.impaired[:ticks], health.share[:ticks])
+
+
+def joined_health(before: Health, more: Health) -> Health:
+    """One after the other."""
+    return Health(
+        np.concatenate([before.weights, more.weights]),
+        np.concatenate([before.impaired, more.impaired]),
+        np.concatenate([before.share, more.share]),
+    )

@@ -7,12 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from missioncontrol.verdict.baseline import RECENT_TICKS, Baseline
-from missioncontrol.verdict.environment import SHIFTS, Environment, unseen_shock
-from missioncontrol.verdict.evidence import ACCEPTABLE, blurred, e_better, e_worse, interval, log_likelihood
+from missioncontrol.verdict.controls import Control, silent_elsewhere, surroundings
+from missioncontrol.verdict.environment import SHIFTS, WINDOWS_HOURS, Environment, unseen_shock
+from missioncontrol.verdict.evidence import (
+    ACCEPTABLE,
+    THETAS,
+    THRESHOLD,
+    blurred,
+    e_better,
+    e_same,
+    e_worse,
+    interval,
+    log_likelihood,
+)
 from missioncontrol.verdict.grid import at, at_each
-from missioncontrol.verdict.lives import Control, Curves, Life, curves, surroundings
+from missioncontrol.verdict.lives import Curves, Life, curves, live
 from missioncontrol.verdict.oddities import Oddities, oddities
-from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Channel, Floats, Ints
+from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Channel, Floats, Ints, Release
 
 _DAY = 24 * TICKS_PER_HOUR
 _ALL, _RECENT, _SLICES = 0.60, 0.10, 0.30
@@ -24,6 +35,7 @@ _RECENT_FEWEST, _RECENT_SHARE = 20.0, 0.05
 _HOUR = TICKS_PER_HOUR
 # An interval must hold in a shock too.
 _SUSPICION = 20.0
+_SILENT_BURSTS, _SILENT_SHORT, _SILENT_HOURS = 6.0, 9.0, 24.0
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,9 @@ class Looks:
     """By look: age in ticks, counts and expectations [looks, slices], tau [looks, slices], e-values, the interval.
 
     evidence: e_total; better: mirrored e-value; calm: e_total with the whole as if nothing had moved all versions;
-    low, high: log ratio; impaired: pings are or were lost within the hour; hours: [looks] reported and weighted;
+    same: e-value against a ratio beyond 1.2 or 1 / 1.2; low, high: log ratio; impaired, no_hours, no_events: within the
+    hour pings were lost, hours did not come, or events; settling: there was such a gap, and not yet as much time after
+    it; ground: events expected of other versions in the last day; hours: [looks] reported and weighted;
     chances: [looks, shifts] of a shock that no window is sure of.
     """
 
@@ -42,9 +56,14 @@ class Looks:
     evidence: Floats
     better: Floats
     calm: Floats
+    same: Floats
     low: Floats
     high: Floats
     impaired: Bools
+    no_hours: Bools
+    no_events: Bools
+    settling: Bools
+    ground: Floats
     hours: Floats
     life: Curves
     odd: Oddities
@@ -52,17 +71,13 @@ class Looks:
 
 
 def replay(
-    baseline: Baseline,
-    life: Life,
-    channel: Channel,
-    others: list[Control],
-    ticks: Ints,
-    phi: float | None = None,
+    baseline: Baseline, release: Release, channel: Channel, others: list[Control], ticks: Ints
 ) -> Looks:
-    """Judge a life at the ages `ticks` (ascending); each look depends on what had arrived by then alone."""
-    phi = phi or baseline.phi
-    around = surroundings(others, life.published, life.ticks, baseline.leaving, phi)
-    return look(baseline, life, pings_before(channel, life.published), around, ticks, phi)
+    """Judge a release at the ages `ticks` (ascending); each look depends on what had arrived by then alone."""
+    published, phi = release.published, baseline.phi
+    life = live(release, channel, None, baseline.trait, silent_elsewhere(others, published, release.ticks))
+    around = surroundings(others, published, life.ticks, baseline.leaving, phi)
+    return look(baseline, life, pings_before(channel, published), around, ticks, phi)
 
 
 def pings_before(channel: Channel, published: int) -> float:
@@ -95,10 +110,24 @@ def look(
     chances = unseen_shock(around, now.recent, ticks - 1)
     logs = log_likelihood(counts[:, 0], expected[:, 0], slice_tau[:, 0], phi, baseline.releases)
     suspected = unseen_shock(around, now.recent, ticks - 1, _SUSPICION)
-    low, high = interval(blurred(logs, suspected, SHIFTS))
+    blurred_wide = blurred(logs, suspected, SHIFTS)
+    low, high = interval(blurred_wide)
+    ratio = np.maximum(counts[:, 0], 1e-12) / np.maximum(expected[:, 0], 1e-12)
+    log_ratio = np.clip(np.log(ratio), THETAS[0], THETAS[-1])
     logs = blurred(logs, chances, SHIFTS)
     e_all = _whole(
         e_worse(logs), counts, expected, quiet_counts, quiet_expected, slice_tau[:, 0], phi, baseline.releases
+    )
+    better = _loud(
+        e_better(logs),
+        life,
+        now,
+        counts[:, 0],
+        expected[:, 0],
+        slice_tau[:, 0],
+        chances,
+        phi,
+        baseline.releases,
     )
     e_slices = np.zeros(len(ticks))
     if counts.shape[1] > 1:
@@ -117,23 +146,85 @@ def look(
     e_recent = _recent(baseline, life, around, now, odd, phi, by_tick)
     undisturbed = np.sqrt(np.maximum(tau2 - odd.shock, 1e-6))
     calm_logs = log_likelihood(counts[:, 0], expected[:, 0] / now.factor, undisturbed, phi, baseline.releases)
-    impaired = np.convolve(life.health.impaired, np.ones(_HOUR + 1))[: life.ticks] > 0
     return Looks(
         ticks=ticks,
         counts=counts,
         expected=expected,
         tau=slice_tau,
         evidence=_ALL * e_all + _RECENT * e_recent + _SLICES * e_slices,
-        better=e_better(logs),
+        better=better,
         calm=_ALL * e_worse(calm_logs) + _RECENT * e_recent + _SLICES * e_slices,
-        low=low,
-        high=high,
-        impaired=impaired[ticks - 1],
+        same=e_same(blurred_wide),
+        # The ratio supposes that what others show is what moved this one; the interval does not.
+        low=np.minimum(low, log_ratio),
+        high=np.maximum(high, log_ratio),
+        impaired=_lately(life.health.impaired)[ticks - 1],
+        no_hours=_lately(life.came.gaps.no_hours)[ticks - 1],
+        no_events=_lately(life.came.gaps.no_events | life.came.lost & ~life.health.lost)[ticks - 1]
+        | _silent(life, now, expected[:, 0] / phi),
+        settling=_settling(~life.came.kept)[ticks - 1],
+        ground=around.ground[ticks - 1],
         hours=now.reported,
         life=now,
         odd=odd,
         chances=chances,
     )
+
+
+def _lately(by_tick: Bools) -> Bools:
+    """[ticks] true now or within the last hour."""
+    return np.convolve(by_tick, np.ones(_HOUR + 1))[: len(by_tick)] > 0
+
+
+def _settling(out: Bools) -> Bools:
+    """[ticks] less time has passed since ticks were left out than the time they held (in four days; a day at most).
+
+    Events of the first hours after a gap come before the hours in which they happened.
+    """
+    every = np.arange(1, len(out) + 1)
+    sums = np.concatenate([[0], np.cumsum(out)])
+    held = np.minimum(sums[every] - sums[np.maximum(every - 4 * _DAY, 0)], _DAY)
+    last = np.maximum.accumulate(np.where(out, every, -_DAY))
+    return every - last < held
+
+
+def _silent(life: Life, now: Curves, bursts: Floats) -> Bools:
+    """[looks] not one event came in a trailing window in which so many bursts were to be expected.
+
+    bursts: [looks] expected of the whole life. From some 7 on no event at all would pass for an improvement.
+    """
+    sums = np.concatenate([[0.0], np.cumsum(life.came.events * life.came.kept)])
+    silent = np.zeros(len(now.ticks), bool)
+    for hours, share in zip(WINDOWS_HOURS, now.recent, strict=True):
+        since = np.maximum(now.ticks - int(hours * TICKS_PER_HOUR), 0)
+        enough = np.where((since == 0) | (hours >= _SILENT_HOURS), _SILENT_BURSTS, _SILENT_SHORT)
+        silent |= (sums[now.ticks] - sums[since] <= 0) & (share * bursts >= enough)
+    return silent
+
+
+def _loud(
+    e_values: Floats,
+    life: Life,
+    now: Curves,
+    counts: Floats,
+    expected: Floats,
+    tau: Floats,
+    chances: Floats,
+    phi: float,
+    releases: int,
+) -> Floats:
+    """[looks] e-values for "better" that hold without the longest silence too: events may have been lost in it."""
+    spoken = e_values >= THRESHOLD
+    if not spoken.any():
+        return e_values
+    hours = np.concatenate([[0.0], np.cumsum(life.hours.sum(axis=1, dtype=np.float64))])
+    events = life.came.events * life.came.kept > 0
+    at_event = np.maximum.accumulate(np.where(events, hours[1:], 0.0))
+    silence = np.maximum.accumulate(hours[1:] - at_event)[now.ticks - 1] / np.maximum(hours[now.ticks], 1e-9)
+    logs = log_likelihood(counts[spoken], (expected * (1 - silence))[spoken], tau[spoken], phi, releases)
+    out = e_values.copy()
+    out[spoken] = np.minimum(out[spoken], e_better(blurred(logs, chances[spoken], SHIFTS)))
+    return out
 
 
 def _whole(

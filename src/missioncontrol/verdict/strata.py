@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,8 @@ from missioncontrol.verdict.tables import Bools, Floats, Strata
 _ROUNDS = 8
 _PSEUDO_EFFECT = 5.0
 _PSEUDO_RATE = 25.0
-_SMALL_COUNTRY = 0.02
+_SMALL = 0.02
+_OF_ANY_SIZE = ("os_name", "os_version", "architecture")
 _FARTHEST = 30.0
 POOLED = "(other)"
 """Value of strata that hold what was too small, or too new, for one of their own."""
@@ -49,7 +51,7 @@ def stratum_rates(counts: Floats, hours: Floats, strata: Strata, phi: float) -> 
 
 
 def slices(strata: Strata, hours: Floats) -> tuple[Slice, ...]:
-    """The whole, then each value of each dimension; of countries those with 2 % of the hours.
+    """The whole, then each value of each dimension; of those that may have many, values with 2 % of the hours.
 
     A value that holds everyone, or nobody's hours, is no slice of its own; nor is one that names nobody.
     """
@@ -59,12 +61,7 @@ def slices(strata: Strata, hours: Floats) -> tuple[Slice, ...]:
         for value in sorted({values[place] for values in strata.values}):
             members = np.array([values[place] == value for values in strata.values])
             share = hours[members].sum() / total
-            if (
-                value in NAMELESS
-                or members[hours > 0].all()
-                or share <= 0
-                or (dimension == "country" and share < _SMALL_COUNTRY)
-            ):
+            if value in NAMELESS or members[hours > 0].all() or share <= 0 or is_small((dimension,), share):
                 continue
             where = ((dimension, value),)
             if dimension == "os_version":
@@ -76,6 +73,15 @@ def slices(strata: Strata, hours: Floats) -> tuple[Slice, ...]:
             else:
                 found.append(Slice(where, members, 1))
     return tuple(found)
+
+
+def is_small(dimensions: Iterable[str], share: float) -> bool:
+    """Whether users of a `share` of the hours are too few to be told by these dimensions.
+
+    Systems, their versions and architectures are few, whatever their shares; countries and what users of this software
+    declare may have any number of values.
+    """
+    return share < _SMALL and any(name not in _OF_ANY_SIZE for name in dimensions)
 
 
 def _effects(strata: Strata) -> list[tuple[str, ...]]:

@@ -151,9 +151,14 @@ def kept_verdicts(services: Services) -> VerdictSource:
     from missioncontrol.web.verdicts_kept import KeptVerdicts
 
     return KeptVerdicts(
-        lambda: services.verdict_records, lambda: services.courses, lambda: services.blobs, services.registry,
+        lambda: services.verdict_records,
+        lambda: services.courses,
+        lambda: services.blobs,
+        services.registry,
         lambda: services.releases,
-    )  # fmt: skip
+        lambda: services.engine,
+        services.config,
+    )
 
 
 def build_crash_routers(services: Services, access: CrashAccess = CrashAccess()) -> list[APIRouter]:

@@ -7,7 +7,8 @@ from datetime import datetime
 import msgspec
 
 from missioncontrol.health.model import Account
-from missioncontrol.web.numerals import NOTHING, percent
+from missioncontrol.query.uncounted import Uncounted
+from missioncontrol.web.numerals import NOTHING, amount, percent
 from missioncontrol.web.verdict_words import length, times
 
 _FEWEST = 6
@@ -17,6 +18,7 @@ _IMPUTED_MOST = 0.01
 _COMPLETE_LEAST = 0.5
 _ENVIRONMENT_MOST = 0.10
 _SPREAD_MOST = 0.25
+_DROPPED_MOST = 0.10
 _YOUNG_HOURS = 12.0
 _OLD_HOURS = 1.0
 
@@ -28,9 +30,11 @@ class Figure(msgspec.Struct, frozen=True):
     value: str
     note: str
     odd: bool = False
+    href: str = ""
+    """Where more of it is."""
 
 
-def figures(account: Account, now: datetime | None) -> list[Figure]:
+def figures(account: Account, now: datetime | None, dropped: Uncounted | None = None) -> list[Figure]:
     """The strip, from left to right; `now` is None where it is shown as it was known then."""
     data, look = account.data, account.look
     used = sum(1 for one in account.predecessors if one.used)
@@ -59,6 +63,7 @@ def figures(account: Account, now: datetime | None) -> list[Figure]:
             "of those a week before, at this time",
             data.seen is not None and data.seen < _SEEN_LEAST,
         ),
+        *([_uncounted(account, dropped)] if dropped else []),
         Figure(
             "All versions moved",
             times(data.environment),
@@ -79,3 +84,22 @@ def figures(account: Account, now: datetime | None) -> list[Figure]:
         ),
         *lag,
     ]
+
+
+def _uncounted(account: Account, dropped: Uncounted) -> Figure:
+    of, share = account.subject, dropped.share
+    if dropped.of_channel is None:
+        value, note = (
+            amount(dropped.anywhere),
+            "of any application since it was published, those refused included",
+        )
+    else:
+        part = f" ({percent(share)})" if share is not None else ""
+        value = amount(dropped.of_channel)
+        note = (
+            f"of {of.application} {of.channel} since it was published{part}; {amount(dropped.of_version)} of this "
+            f"version; {amount(dropped.anywhere)} of any application, those refused included"
+        )
+    return Figure(
+        "Pings not counted", value, note, share is not None and share > _DROPPED_MOST, "/pipeline#discards"
+    )

@@ -67,7 +67,8 @@ def build_verdict_pages(sources: PageSources, verdicts: VerdictSource, renderer:
             return _json(course)
         if format == "csv":
             return _looks_csv(course)
-        view = build_verdict(found, _title(registry, subject.measure), sources.now(), moment)
+        dropped = verdicts.uncounted(course.account)
+        view = build_verdict(found, _title(registry, subject.measure), sources.now(), moment, dropped)
         return renderer.page(request, "verdict.html", view=view, navigation=top_bar(sources, registry))
 
     @router.get("/calibration")

@@ -9,6 +9,7 @@ import msgspec
 
 from missioncontrol.health.calibration import Calibration
 from missioncontrol.health.model import Account, Course, Subject
+from missioncontrol.query.uncounted import Uncounted
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -31,6 +32,9 @@ class VerdictSource(Protocol):
 
         Raises `NotFound` (`no_release`), `BadRequest` (`not_judged`), `TooSlow` and `StorageError`.
         """
+
+    def uncounted(self, account: Account) -> Uncounted | None:
+        """What was not counted from its publication to its look; None: it cannot be said now."""
 
     def calibrations(self) -> list[Calibration]:
         """Those that are stored."""

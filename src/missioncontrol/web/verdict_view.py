@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from missioncontrol.health.model import Account, Course, Explanation, Forecast, Look, Predecessor, Subject
+from missioncontrol.query.uncounted import Uncounted
 from missioncontrol.web.address import encode_part, measure_path
 from missioncontrol.web.crash_address import signature_href
 from missioncontrol.web.verdict_bars import Forest, Waterfall, forest, guilty_of, waterfall
@@ -96,7 +97,13 @@ def verdict_path(subject: Subject) -> str:
     return "/verdict/" + "/".join(quote(encode_part(part), safe="~") for part in parts)
 
 
-def build_verdict(found: Found, measure_title: str, now: datetime, as_of: datetime | None) -> VerdictView:
+def build_verdict(
+    found: Found,
+    measure_title: str,
+    now: datetime,
+    as_of: datetime | None,
+    dropped: Uncounted | None = None,
+) -> VerdictView:
     """Lay out a course. `as_of`: the time it was asked for; None: the newest look."""
     course = found.course
     account, look = course.account, course.account.look
@@ -118,7 +125,7 @@ def build_verdict(found: Found, measure_title: str, now: datetime, as_of: dateti
         waterfall=waterfall(account),
         forest=forest(account),
         forecast=_forecast(look.forecast),
-        figures=figures(account, None if as_of else now),
+        figures=figures(account, None if as_of else now, dropped),
         used=used,
         left_out=[one for one in account.predecessors if not one.used],
         signatures=_signatures(account),

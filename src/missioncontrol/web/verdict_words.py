@@ -38,14 +38,15 @@ REASONS = {
     "no_history": "There is no accepted predecessor to compare with.",
     "short_history": "There are fewer than 6 predecessors: only twice as many and more can be called worse.",
     "pings_lost": "Pings were lost within the last hour: far fewer came than at the same time a week before.",
-    "no_hours": "Crashes came for two hours while no usage hours did.",
-    "no_events": "Nothing at all was counted for a day, although usage hours came: what counts it may be down.",
+    "no_hours": "Crashes came while usage hours stopped coming: what was counted then is left out.",
+    "no_events": "Nothing is counted, although usage hours come: what counts it may be down. That time is left out.",
+    "after_gap": "Data was missing not long ago: nothing new is said until as much time has passed again.",
     "no_activity": "Rows that tell when hours were used do not come, so hours that come late are not known.",
     "no_data": "Nothing of it has arrived yet.",
     "not_published": "It is not published yet.",
     "used_early": "It was used before the time at which it was published: that time may be wrong.",
     "shock": "All versions moved at once not long ago, which makes this comparison less sure.",
-    "odd_rollout": "It is used by far more or far fewer than its predecessors were at this age.",
+    "odd_rollout": "It reaches its users otherwise than its predecessors: at another pace, or one country first.",
     "odd_mix": "Its users come from other countries than its predecessors' did at this age.",
 }
 
@@ -53,7 +54,7 @@ _DIMENSIONS = {"os_name": "system", "os_version": "system version"}
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _STEPS = {
     "raw": ("Raw rate", "Per usage hour reported so far, against what predecessors had after their first day."),
-    "strata": ("Same users", "Against predecessors' users of the same systems, countries and architectures."),
+    "strata": ("Same users", "Against predecessors' users of the same systems, countries, architectures and the like."),
     "age": ("Same age", "Against predecessors at this age, with the hours that are not reported yet."),
     "environment": ("Same days", "Without what moved all versions at once in these days."),
 }  # fmt: skip

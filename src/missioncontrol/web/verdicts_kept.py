@@ -19,12 +19,15 @@ from missioncontrol.health.calibration_store import kept
 from missioncontrol.health.model import Account, Course, Look, Subject
 from missioncontrol.health.records import Record
 from missioncontrol.health.sentence import sentence
+from missioncontrol.query.uncounted import Uncounted, archived_since, uncounted
 from missioncontrol.web.verdict_source import Found
 
 if TYPE_CHECKING:
     from missioncontrol.blobs.protocol import Blobs
+    from missioncontrol.config import Config
     from missioncontrol.health.courses import Courses
     from missioncontrol.health.records import Records
+    from missioncontrol.query.engine import Engine
     from missioncontrol.registry.model import Registry
     from missioncontrol.state.releases import Releases
 
@@ -49,9 +52,11 @@ class KeptVerdicts:
         blobs: Callable[[], Blobs],
         registry: Callable[[], Registry],
         releases: Callable[[], Releases],
+        engine: Callable[[], Engine],
+        config: Config,
     ) -> None:
-        self._records, self._courses, self._blobs, self._registry = records, courses, blobs, registry
-        self._releases = releases
+        self._records, self._courses, self._blobs = records, courses, blobs
+        self._registry, self._releases, self._engine, self._config = registry, releases, engine, config
         self._current: tuple[float, list[Account]] | None = None
 
     def current(self) -> list[Account]:
@@ -81,6 +86,19 @@ class KeptVerdicts:
             return Found(Course(account, made))  # the looks that were made are worth showing by themselves
         looks = merged(made, other.looks)
         return Found(Course(account, looks), len(looks) - len(made))
+
+    def uncounted(self, account: Account) -> Uncounted | None:
+        """What was not counted from its publication to its look; None: it cannot be said now."""
+        of, until = account.subject, account.look.as_of
+        if until <= account.published_at:
+            return None
+        try:
+            since = account.published_at
+            kept_all = archived_since(self._config, since, datetime.now(UTC))
+            engine = self._engine()
+            return uncounted(engine, of.application, of.channel, of.version, since, until, kept_all)
+        except MissionControlError:
+            return None  # a verdict is worth showing without it
 
     def calibrations(self) -> list[Calibration]:
         """Those that are stored."""

@@ -12,8 +12,9 @@ from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.health.activity import ActivityRows, activity_of
 from missioncontrol.health.cells import UNITS
 from missioncontrol.health.keys import _finder
+from missioncontrol.health.picking import MOST_STRATA
 from missioncontrol.health.published import tick_of, versions_of
-from missioncontrol.health.sums import MOST_STRATA, ChannelSums, read_sums
+from missioncontrol.health.sums import ChannelSums, read_sums
 from missioncontrol.verdict.nowcast import FINE
 from missioncontrol.verdict.strata import POOLED
 from missioncontrol.verdict.tables import Release

@@ -9,17 +9,22 @@ import numpy as np
 from tests.support.release_trains import STRATA_TABLE, Story
 
 from missioncontrol.verdict.baseline import learn
+from missioncontrol.verdict.controls import control
 from missioncontrol.verdict.evidence import e_worse, interval, log_likelihood
 from missioncontrol.verdict.grid import looks
-from missioncontrol.verdict.lives import control, live
+from missioncontrol.verdict.lives import live
 from missioncontrol.verdict.replay import Looks, replay
 from missioncontrol.verdict.tables import Activity, Release, Strata
 
 
 def seen(story: Story, strata: Strata = STRATA_TABLE) -> Looks:
     baseline = learn(story.predecessors, story.channel, strata, story.candidate.published)
-    before = control(live(story.predecessors[-1], story.channel), baseline.rates, story.candidate.published)
-    return replay(baseline, live(story.candidate, story.channel), story.channel, [before], looks())
+    before = control(
+        live(story.predecessors[-1], story.channel, None, baseline.trait),
+        baseline.rates,
+        story.candidate.published,
+    )
+    return replay(baseline, story.candidate, story.channel, [before], looks())
 
 
 def changed(story: Story, change: Callable[[Release], Release]) -> Story:

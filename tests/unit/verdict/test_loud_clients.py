@@ -8,7 +8,6 @@ from tests.support.release_trains import STRATA_TABLE, Story
 from missioncontrol.verdict.baseline import Baseline, learn
 from missioncontrol.verdict.evidence import THRESHOLD, e_worse, log_likelihood
 from missioncontrol.verdict.grid import looks
-from missioncontrol.verdict.lives import live
 from missioncontrol.verdict.replay import Looks, replay
 from missioncontrol.verdict.tables import TICKS_PER_HOUR
 
@@ -19,8 +18,8 @@ def seen(story: Story, baseline: Baseline, more: np.ndarray) -> Looks:
     """The first hours when `more` [strata] crashes come in from the third to the fifth hour."""
     counts = story.candidate.counts.copy()
     counts[3 * TICKS_PER_HOUR : 5 * TICKS_PER_HOUR] += more / (2 * TICKS_PER_HOUR)
-    life = live(replace(story.candidate, counts=counts), story.channel)
-    return replay(baseline, life, story.channel, story.controls(baseline), looks(HOURS * TICKS_PER_HOUR))
+    release = replace(story.candidate, counts=counts)
+    return replay(baseline, release, story.channel, story.controls(baseline), looks(HOURS * TICKS_PER_HOUR))
 
 
 def test_many_crashes_of_one_stratum_are_no_evidence_of_the_whole(story: Story) -> None:

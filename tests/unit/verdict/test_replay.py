@@ -9,7 +9,6 @@ from missioncontrol.simulate.trains.world import STRATA
 from missioncontrol.verdict.baseline import learn
 from missioncontrol.verdict.grid import looks
 from missioncontrol.verdict.judge import DATA_PROBLEM, TOO_EARLY, WORSE, Verdict, judge
-from missioncontrol.verdict.lives import live
 from missioncontrol.verdict.replay import replay
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Channel, Release
 
@@ -17,8 +16,7 @@ from missioncontrol.verdict.tables import TICKS_PER_HOUR, Channel, Release
 def verdicts(story: Story, hours: float = 336) -> list[Verdict]:
     ticks = looks(int(hours * TICKS_PER_HOUR))
     baseline = learn(story.predecessors, story.channel, STRATA_TABLE, story.candidate.published)
-    life = live(story.candidate, story.channel)
-    return judge(baseline, replay(baseline, life, story.channel, story.controls(baseline), ticks))
+    return judge(baseline, replay(baseline, story.candidate, story.channel, story.controls(baseline), ticks))
 
 
 def cut(release: Release, ticks: int) -> Release:

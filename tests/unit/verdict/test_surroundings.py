@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from tests.support.release_trains import STRATA_TABLE, Story
 
 from missioncontrol.verdict.baseline import Baseline, learn
-from missioncontrol.verdict.environment import LONGEST_TICKS, Environment, environment, mean_factor
-from missioncontrol.verdict.lives import Control, surroundings
+from missioncontrol.verdict.controls import surroundings
+from missioncontrol.verdict.environment import LONGEST_TICKS, Environment, Seen, environment, mean_factor
 from missioncontrol.verdict.tables import TICKS_PER_HOUR
 
 DAY = 24 * TICKS_PER_HOUR
@@ -17,7 +19,8 @@ def around(factor: np.ndarray, rate: float = 20.0, seed: int = 3) -> Environment
     """The environment when other versions crash `factor` [ticks] times as often as they let expect."""
     expected = np.full(LONGEST_TICKS + len(factor), rate)
     counts = np.random.default_rng(seed).poisson(np.concatenate([np.ones(LONGEST_TICKS), factor]) * expected)
-    return environment(counts.astype(float), expected, 1.0, np.full(len(factor), 0.04))
+    seen = Seen(counts.astype(float), expected, np.zeros(len(counts), bool))
+    return environment([seen], 1.0, np.full(len(factor), 0.04))
 
 
 def test_a_shift_is_seen_within_hours_and_over_within_hours() -> None:
@@ -66,9 +69,9 @@ def test_a_version_that_is_left_in_hours_is_no_measure(story: Story) -> None:
     emptied = usual.expected.copy()
     # Its users are gone within six hours; a trickle of late hours still lets crashes be expected that do not come.
     emptied[gone:] *= 0.15
-    counts = usual.counts.copy()
+    counts = usual.came.events.copy()
     counts[gone:] = 0
-    left = Control(usual.published, counts, emptied, usual.usual)
+    left = replace(usual, came=replace(usual.came, events=counts), expected=emptied)
     found = surroundings([left], published, 5 * DAY, baseline.leaving, baseline.phi)
     assert (np.abs(np.log(found.factor[3 * DAY :])) < 0.05).all()
     ordinary = surroundings([usual], published, 5 * DAY, baseline.leaving, baseline.phi)

@@ -27,7 +27,9 @@ from missioncontrol.health.model import (
     Step,
     Subject,
 )
+from missioncontrol.query.uncounted import Uncounted
 from missioncontrol.web.address import decode_part
+from missioncontrol.web.verdict_figures import Figure
 from missioncontrol.web.verdict_pages import read_moment
 from missioncontrol.web.verdict_source import Found
 from missioncontrol.web.verdict_view import VerdictView, build_verdict, command_of, thinned, verdict_path
@@ -284,3 +286,19 @@ def test_every_reason_that_the_method_gives_has_words() -> None:
 def test_alerts_lead_to_the_page_whatever_a_version_is_called(name: str) -> None:
     subject = Subject("Firefox", "release", name, "main_crashes")
     assert alert_path(subject) == verdict_path(subject)
+
+
+def test_pings_that_were_not_counted_are_a_figure_with_a_link(fine: Course) -> None:
+    now = fine.account.look.as_of
+
+    def told(*numbers: int | None) -> Figure | None:
+        view = build_verdict(Found(fine), "Main crashes", now, None, Uncounted(*numbers) if numbers else None)
+        return next((one for one in view.figures if one.name == "Pings not counted"), None)
+
+    assert told() is None
+    few, many, unknown = told(90, 5, 2, 995), told(90, 20, 2, 80), told(90, None, 0, 80)
+    assert few and many and unknown
+    assert (few.value, few.odd, few.href) == ("5", False, "/pipeline#discards")
+    assert " (0.5 %); 2 of this version; 90 of any application" in few.note
+    assert many.odd and not unknown.odd
+    assert unknown.value == "90" and "of any application" in unknown.note

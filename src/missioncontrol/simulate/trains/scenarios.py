@@ -68,12 +68,16 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("shock", common=1.5, lasts_hours=48.0),
         Scenario("calm", common=1 / 1.5, lasts_hours=48.0),
         Scenario("outage", lost=0.7, lasts_hours=3.0),
+        Scenario("no_hours", lost=1.0, lasts_hours=24.0),
+        Scenario("no_crashes", common=0.0, lasts_hours=18.0),
         Scenario("fast", rollout="fast"),
         Scenario("first_country", rollout="first_country"),
         Scenario("adopters", adopters=1.1),
         Scenario("calm_adopters", adopters=0.9),
         Scenario("shock_x1.5", common=1.5, lasts_hours=48.0, factor=1.5),
         Scenario("outage_x1.5", lost=0.7, lasts_hours=3.0, factor=1.5),
+        Scenario("no_hours_x1.5", lost=1.0, lasts_hours=24.0, factor=1.5),
+        Scenario("no_crashes_x1.5", common=0.0, lasts_hours=18.0, factor=1.5),
         Scenario("fast_x1.5", rollout="fast", factor=1.5),
         Scenario("first_country_x1.5", rollout="first_country", factor=1.5),
         Scenario("late", factor=2.0, from_hours=30.0),
@@ -99,7 +103,9 @@ def said(scenario: Scenario) -> str:
     if scenario.factor != 1:
         since = f" from {scenario.from_hours:g} h of age on" if scenario.from_hours else ""
         parts.append(f"{scenario.factor:.3g}x the crashes for {who}{since}")
-    if scenario.common != 1:
+    if scenario.common == 0:
+        parts.append(f"no crash of any version arrives for {scenario.lasts_hours:g} h")
+    elif scenario.common != 1:
         parts.append(f"all versions crash {scenario.common:.3g}x as often for {scenario.lasts_hours:g} h")
     if scenario.lost:
         parts.append(f"{scenario.lost:.0%} of all main pings are lost for {scenario.lasts_hours:g} h")
