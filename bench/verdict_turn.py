@@ -24,6 +24,7 @@ import numpy as np
 import pyarrow as pa
 
 from missioncontrol.config import load_config
+from missioncontrol.health import turn as turn_module
 from missioncontrol.health.following import Following
 from missioncontrol.health.sums import measured
 from missioncontrol.health.turn import Turns
@@ -63,8 +64,9 @@ def main() -> None:
 def measure_turns(services: Services, turns: int) -> None:
     """Take turns and print what they cost."""
     spent = {"read": 0.0, "judge": 0.0}
-    timed("go_on", "read", spent)
-    timed("judge", "judge", spent)
+    timed(turn_module, "read_news", "read", spent)
+    timed(Following, "go_on", "read", spent)
+    timed(Following, "judge", "judge", spent)
     taking = Turns(
         services.config.lake_path,
         services.engine,
@@ -91,18 +93,18 @@ def measure_turns(services: Services, turns: int) -> None:
     print(f"largest resident size: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 
-def timed(method: str, name: str, spent: dict[str, float]) -> None:
-    """Add up the processor's time of a method of `Following`."""
-    real = getattr(Following, method)
+def timed(owner: object, function: str, name: str, spent: dict[str, float]) -> None:
+    """Add up the processor's time of a function of a module or class."""
+    real = getattr(owner, function)
 
-    def wrapped(self: Following, *arguments: object) -> object:
+    def wrapped(*arguments: object) -> object:
         began = time.process_time()
         try:
-            return real(self, *arguments)
+            return real(*arguments)
         finally:
             spent[name] += time.process_time() - began
 
-    setattr(Following, method, wrapped)
+    setattr(owner, function, wrapped)
 
 
 def make_channel(services: Services, channel: str, seed: int, clients: int, measures: list[str]) -> int:

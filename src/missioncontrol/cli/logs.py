@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import sys
 
-import structlog
+# structlog loads rich where it can, to draw tracebacks that are never shown; in a server it would stay in memory.
+_rich_is_needed = "rich" in sys.modules
+if not _rich_is_needed:
+    sys.modules["rich"] = None  # type: ignore[assignment]
+
+import structlog  # noqa: E402
+
+if not _rich_is_needed:
+    del sys.modules["rich"]
 
 
 def configure_logs() -> None:

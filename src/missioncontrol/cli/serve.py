@@ -45,6 +45,8 @@ def command(settings: Settings, host: str | None, port: int | None, chosen: Chos
       missioncontrol serve --only crashes,web   a server for crash reports
       missioncontrol serve --only edge          take submissions, nothing else
     """
+    import missioncontrol.cli.logs  # noqa: F401 - before all that logs, so that structlog is as light as it can be
+
     if chosen.listening:
         serve(settings, host, port, chosen)
     else:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from missioncontrol.clock import WINDOW_S
-from missioncontrol.health.cells import UNITS, Range, of_channel, of_versions
-from missioncontrol.health.keys import Source, read_keys
-from missioncontrol.health.published import Version, moment_of, owner_of
+from missioncontrol.health.cells import PLACE, UNITS, Asked, Condition, any_of, of_channel, of_versions
+from missioncontrol.health.keys import Keys, Places, Source, read_keys
+from missioncontrol.health.published import moment_of, owner_of
 from missioncontrol.query.engine import Engine
 from missioncontrol.query.relation import Span
 from missioncontrol.verdict.grid import LIFE_HOURS
@@ -23,6 +23,10 @@ from missioncontrol.verdict.nowcast import FINE, HOURS
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Activity, Floats, Ints
 
 TABLE = "usage_by_activity"
+_COLUMNS = (
+    *(*PLACE, "version", "build_id", "arrival", "arrival_length_s"),
+    *("activity", "activity_length_s", "usage_hours", "starts"),
+)
 _CELL_TICKS = TICKS_PER_HOUR // 2
 _CELLS = 2 * HOURS
 _ROWS = FINE + LIFE_HOURS - HOURS
@@ -40,23 +44,18 @@ class ActivityRows:
     starts: Ints
 
 
-def read_activity(
-    engine: Engine,
-    application: str,
-    channel: str,
-    ranges: Sequence[Range],
-    versions: Sequence[Version],
-    until: int,
-) -> dict[str, ActivityRows]:
-    """The rows of each version of `ranges` of which anything is known before tick `until`; no rows: no entry."""
-    mine, values = of_channel(application, channel)
-    wanted, more = of_versions(ranges, "arrival")
-    first = min(each.version.published for each in ranges)
-    relation = engine.relation(TABLE, Span(moment_of(first), moment_of(until)))
+def read_activity(engine: Engine, asked: Sequence[Asked], until: int) -> list[dict[str, ActivityRows]]:
+    """For each channel, the rows of each version asked for of which anything is known before tick `until`.
+
+    No rows: no entry.
+    """
+    first = min(_first(each) for each in asked)
+    relation = engine.relation(TABLE, Span(moment_of(first), moment_of(until)), _COLUMNS)
     ends = f"epoch_us(arrival) // 1000000 + greatest(coalesce(arrival_length_s, {WINDOW_S}), 0)"
     known = f"CAST(({ends} + {WINDOW_S - 1}) // {WINDOW_S} AS BIGINT)"
-    where = f"{mine} AND activity IS NOT NULL AND arrival >= ? AND {known} <= ? AND ({wanted})"
-    source = Source(relation, where, (*values, moment_of(first), until, *more))
+    wanted, parameters = any_of(_where(each) for each in asked)
+    where = f"activity IS NOT NULL AND {known} <= ? AND ({wanted})"
+    source = Source(relation, where, (until, *parameters))
     selected = [
         known,
         f"CAST(epoch_us(activity) // {WINDOW_S * 1_000_000} AS BIGINT)",
@@ -64,18 +63,34 @@ def read_activity(
         _UNITS,
         "CAST(greatest(coalesce(starts, 0), 0) AS BIGINT)",
     ]
-    keys = read_keys(engine, source, ("version", "build_id"))
-    owner = owner_of(versions)
-    codes = {each.version.version: code for code, each in enumerate(ranges)}
-    of_key = np.array([codes.get(owner(*key), -1) for key in keys.values], np.int16)
-    pieces = [[of_key[found], *columns] for found, columns in keys.rows(engine, source, selected)]
+    keys = read_keys(engine, source, (*PLACE, "version", "build_id"))
+    pieces = [(found, *columns) for found, columns in keys.rows(engine, source, selected)]
     if not pieces:
-        return {}
-    of_row, *found_columns = (np.concatenate(column) for column in zip(*pieces, strict=True))
+        return [{} for _ in asked]
+    found, *columns = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    return [_of_channel(each, keys, found, columns) for each in asked]
+
+
+def _first(asked: Asked) -> int:
+    return min(each.version.published for each in asked.ranges)
+
+
+def _where(asked: Asked) -> Condition:
+    mine, values = of_channel(asked.application, asked.channel)
+    wanted, more = of_versions(asked.ranges, "arrival")
+    return f"{mine} AND arrival >= ? AND ({wanted})", [*values, moment_of(_first(asked)), *more]
+
+
+def _of_channel(asked: Asked, keys: Keys, found: Places, columns: Sequence[Ints]) -> dict[str, ActivityRows]:
+    """Of some rows, with the place of each one's key, those of a channel."""
+    owner = owner_of(asked.versions)
+    codes = {each.version.version: code for code, each in enumerate(asked.ranges)}
+    of_key = [codes.get(owner(*key[2:]), -1) if asked.has(key[:2]) else -1 for key in keys.values]
+    of_row = np.array(of_key, np.int16)[found]
     order = np.argsort(of_row, kind="stable")
-    edges = np.searchsorted(of_row[order], np.arange(len(ranges) + 1))
+    edges = np.searchsorted(of_row[order], np.arange(len(asked.ranges) + 1))
     return {
-        version: ActivityRows(*(column[order[edges[code] : edges[code + 1]]] for column in found_columns))
+        version: ActivityRows(*(column[order[edges[code] : edges[code + 1]]] for column in columns))
         for version, code in codes.items()
         if edges[code] < edges[code + 1]
     }

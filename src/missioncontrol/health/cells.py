@@ -6,13 +6,14 @@ files or imports can show.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
-from missioncontrol.health.keys import Source, read_keys
+from missioncontrol.health.keys import Keys, Places, Source, read_keys
 from missioncontrol.health.published import Version, moment_of, owner_of
 from missioncontrol.query import dialect
 from missioncontrol.query.engine import Engine
@@ -29,9 +30,13 @@ _MOST_EVENTS = 2**52
 DIMENSIONS = ("os_name", "os_version", "country", "architecture")
 """By which users are always told apart; the others that are declared come after them."""
 _OF_RELEASES = ("application", "channel", "version", "display_version", "build_id")
+PLACE = ("application", "channel")
+_OWNER = ("version", "build_id")
 TICK = "CAST(epoch_us(window_start) // 300000000 AS INTEGER)"
 
 Codes = npt.NDArray[np.int32]
+Condition = tuple[str, list[Parameter]]
+"""SQL of a condition, and the values of its parameters."""
 _Piece = tuple[Codes, Codes, Ints]
 
 
@@ -42,6 +47,28 @@ class Range:
     version: Version
     first: int
     end: int
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Versions whose rows are wanted of a channel; `versions` are all that it is known to have."""
+
+    application: str
+    channel: str
+    ranges: Sequence[Range]
+    versions: Sequence[Version]
+
+    def has(self, place: Sequence[str | None]) -> bool:
+        """Whether rows of that application and channel are its own; without a place all are."""
+        return not place or (place[1] == self.channel and place[0] in (self.application, None))
+
+    def where(self) -> Condition:
+        """Condition of its rows in error_aggregates."""
+        first, end = min(each.first for each in self.ranges), max(each.end for each in self.ranges)
+        mine, values = of_channel(self.application, self.channel)
+        wanted, more = of_versions(self.ranges, "window_start")
+        where = f"{mine} AND window_start >= ? AND window_start < ? AND ({wanted})"
+        return where, [*values, moment_of(first), moment_of(end), *more]
 
 
 @dataclass(frozen=True)
@@ -86,12 +113,18 @@ def units_of(measure: Measure) -> str:
     return f"CAST(round(least(greatest(coalesce({name}, 0), 0), {most}) * {scale:.0f}) AS BIGINT)"
 
 
-def of_channel(application: str, channel: str) -> tuple[str, list[Parameter]]:
+def of_channel(application: str, channel: str) -> Condition:
     """Condition of the rows of a channel; rows from elsewhere may not say their application."""
     return "channel = ? AND (application = ? OR application IS NULL)", [channel, application]
 
 
-def of_versions(ranges: Sequence[Range], moment: str) -> tuple[str, list[Parameter]]:
+def any_of(conditions: Iterable[Condition]) -> tuple[str, tuple[Parameter, ...]]:
+    """Condition of the rows that hold any of some."""
+    parts, values = zip(*conditions, strict=True)
+    return " OR ".join(f"({part})" for part in parts), tuple(chain.from_iterable(values))
+
+
+def of_versions(ranges: Sequence[Range], moment: str) -> Condition:
     """Condition of the rows of these versions, by name or by build, `moment` (a column) before each one's end."""
     parts: list[str] = []
     values: list[Parameter] = []
@@ -106,52 +139,73 @@ def of_versions(ranges: Sequence[Range], moment: str) -> tuple[str, list[Paramet
     return " OR ".join(parts), values
 
 
-def read_cells(
-    engine: Engine,
-    application: str,
-    channel: str,
-    ranges: Sequence[Range],
-    versions: Sequence[Version],
-    measures: Sequence[Measure],
-) -> Cells:
-    """The rows of the versions in `ranges`; `versions` are all that the channel is known to have.
+def read_cells(engine: Engine, asked: Sequence[Asked], measures: Sequence[Measure]) -> list[Cells]:
+    """The rows of some channels, read at once: for each of `asked`, those of its versions.
 
     A row belongs to the version that its build was published as, whatever it says itself; a row whose build is not
     known counts for the version that it names.
     """
     dimensions = dimensions_of(engine.registry())
-    first, end = min(each.first for each in ranges), max(each.end for each in ranges)
-    relation = engine.relation(TABLE, Span(moment_of(first), moment_of(end - 1)))
-    mine, values = of_channel(application, channel)
-    wanted, more = of_versions(ranges, "window_start")
-    where = f"{mine} AND window_start >= ? AND window_start < ? AND ({wanted})"
-    source = Source(relation, where, (*values, moment_of(first), moment_of(end), *more))
+    every = [each for channel in asked for each in channel.ranges]
+    span = Span(moment_of(min(each.first for each in every)), moment_of(max(each.end for each in every) - 1))
+    place = PLACE if len(asked) > 1 else ()
+    needed = (*PLACE, *_OWNER, "window_start", *dimensions, *(m.name for m in measures))
+    where, parameters = any_of(each.where() for each in asked)
+    source = Source(engine.relation(TABLE, span, needed), where, parameters)
     counted = [f"count({dialect.name(m.name)})" for m in measures]
-    keys = read_keys(engine, source, ("version", "build_id", *dimensions), counted)
-    owner = owner_of(versions)
-    codes = {each.version.version: code for code, each in enumerate(ranges)}
-    of_key = np.array([codes.get(owner(key[0], key[1]), -1) for key in keys.values], np.int16)
-    told = [tuple(value or "" for value in key[2:]) for key in keys.values]
-    strata = tuple(sorted(set(told)))
-    place = {stratum: code for code, stratum in enumerate(strata)}
-    stratum_of_key = np.array([place[stratum] for stratum in told], np.int32)
-    measured: dict[str, set[str]] = {}
-    for key, counts in zip(keys.values, keys.sums, strict=True):
-        had = (m.name for m, n in zip(measures, counts, strict=True) if n)
-        measured.setdefault(owner(key[0], key[1]), set()).update(had)
-    parts: dict[tuple[str, str], list[_Piece]] = {}
+    keys = read_keys(engine, source, (*place, *_OWNER, *dimensions), counted)
+    channels = [_Channel(each, len(place), keys) for each in asked]
     names = [m.name for m in measures]
     for found, (ticks, *units) in keys.rows(engine, source, [TICK, *map(units_of, measures)]):
+        for channel in channels:
+            channel.take(found, ticks, dict(zip(names, units, strict=True)))
+    return [channel.cells(dimensions, names) for channel in channels]
+
+
+class _Channel:
+    """What of some rows is of the versions of a channel."""
+
+    def __init__(self, asked: Asked, skipped: int, keys: Keys) -> None:
+        owner = owner_of(asked.versions)
+        mine = [asked.has(key[:skipped]) for key in keys.values]
+        owners = [owner(*key[skipped : skipped + 2]) for key in keys.values]
+        codes = {each.version.version: code for code, each in enumerate(asked.ranges)}
+        of_key = [codes.get(of, -1) if is_mine else -1 for of, is_mine in zip(owners, mine, strict=True)]
+        told = [tuple(value or "" for value in key[skipped + 2 :]) for key in keys.values]
+        self._strata = tuple(sorted({each for each, is_mine in zip(told, mine, strict=True) if is_mine}))
+        place = {stratum: code for code, stratum in enumerate(self._strata)}
+        self._ranges = asked.ranges
+        self._of_key = np.array(of_key, np.int16)
+        self._stratum_of_key = np.array([place.get(stratum, -1) for stratum in told], np.int32)
+        self._counted = [
+            (of, sums) for of, is_mine, sums in zip(owners, mine, keys.sums, strict=True) if is_mine
+        ]
+        self._parts: dict[tuple[str, str], list[_Piece]] = {}
+
+    def take(self, found: Places, ticks: Codes, units: dict[str, Ints]) -> None:
+        """Some rows: the place of each one's key, its tick and units of each quantity."""
         # Files are sorted by version: a batch has one or two, and is better cut here than all rows at the end.
-        of_row, strata_of = of_key[found], stratum_of_key[found]
+        of_row, strata_of = self._of_key[found], self._stratum_of_key[found]
         for code in (np.flatnonzero(np.bincount(of_row + 1)) - 1).tolist():
             if code < 0:
                 continue
-            each = ranges[code]
+            each = self._ranges[code]
             inside = (of_row == code) & (ticks >= each.first) & (ticks < each.end)
-            for name, amounts in zip(names, units, strict=True):
+            for name, amounts in units.items():
                 some = np.flatnonzero(inside & (amounts != 0))
                 piece = (ticks[some], strata_of[some], amounts[some])
-                parts.setdefault((name, each.version.version), []).append(piece)
-    rows = {which: Rows(*map(np.concatenate, zip(*pieces, strict=True))) for which, pieces in parts.items()}
-    return Cells(dimensions, strata, rows, {version: frozenset(had) for version, had in measured.items()})
+                self._parts.setdefault((name, each.version.version), []).append(piece)
+
+    def cells(self, dimensions: tuple[str, ...], names: Sequence[str]) -> Cells:
+        """All of them."""
+        rows = {
+            which: Rows(*map(np.concatenate, zip(*pieces, strict=True)))
+            for which, pieces in self._parts.items()
+        }
+        measured: dict[str, set[str]] = {}
+        for version, counts in self._counted:
+            had = (name for name, n in zip(names, counts, strict=True) if n)
+            measured.setdefault(version, set()).update(had)
+        return Cells(
+            dimensions, self._strata, rows, {version: frozenset(had) for version, had in measured.items()}
+        )

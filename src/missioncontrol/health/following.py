@@ -19,6 +19,7 @@ from missioncontrol.health.case import METHOD, Case, baseline_hash, prepare
 from missioncontrol.health.growing import Growing
 from missioncontrol.health.judging import as_bad, looks_of, verdicts_of
 from missioncontrol.health.model import Account, Look, Subject
+from missioncontrol.health.news import News, Wanted
 from missioncontrol.health.published import tick_of
 from missioncontrol.health.records import Record, State
 from missioncontrol.health.signatures import with_signatures
@@ -122,9 +123,13 @@ class Following:
         """What it judges, or failed to begin with."""
         return frozenset([*self._pairs, *(failure.subject for failure in self.failed)])
 
-    def go_on(self, until: int) -> None:
-        """Read what arrived before tick `until`; raises as `Growing.go_on()`."""
-        self._growing.go_on(until)
+    def wanted(self, until: int) -> Wanted:
+        """What is to be read to go on to tick `until`."""
+        return self._growing.wanted(until)
+
+    def go_on(self, until: int, news: News | None = None) -> None:
+        """Take in what arrived before tick `until`: `news`, or what is read now; raises as `Growing.go_on()`."""
+        self._growing.go_on(until, news)
 
     def rewind(self, tick: int) -> None:
         """Rows from tick `tick` on are not what they were: forget them, to read them again."""

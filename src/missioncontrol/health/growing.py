@@ -13,16 +13,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from missioncontrol.health.activity import ActivityRows, activity_of, read_activity
+from missioncontrol.health.activity import ActivityRows, activity_of
 from missioncontrol.health.case import Case
-from missioncontrol.health.cells import Cells, Range, Rows, read_cells
+from missioncontrol.health.cells import Asked, Cells, Range, Rows
+from missioncontrol.health.news import News, Wanted, read_news
 from missioncontrol.health.picking import Picked, places_of
 from missioncontrol.health.published import Version
-from missioncontrol.health.sums import ChannelSums, ends, of_all
+from missioncontrol.health.sums import ChannelSums, ends
 from missioncontrol.query.engine import Engine
 from missioncontrol.registry.model import Measure
 from missioncontrol.verdict.nowcast import FINE
-from missioncontrol.verdict.tables import Activity, Bools, Channel, Floats, Release
+from missioncontrol.verdict.tables import Activity, Bools, Channel, Floats, Ints, Release
 
 HOURS = "usage_hours"
 
@@ -155,26 +156,37 @@ class Growing:
             hours=_until(sums.hours, tick),
         )
 
-    def go_on(self, until: int) -> None:
-        """Read what arrived before tick `until`. Raises `TooSlow`, `BadRequest` (`query_memory`) and `StorageError`."""
-        since, sums = self.sums.until, self.sums
-        if until <= since:
-            return
+    def wanted(self, until: int) -> Wanted:
+        """What is to be read to go on to tick `until`, which is later than what is known."""
+        sums = self.sums
         ranges = [
-            Range(each, since, min(until, ends(sums.versions, each))) for each in self._versions.values()
+            Range(each, sums.until, min(until, ends(sums.versions, each))) for each in self._versions.values()
         ]
-        ranges = [each for each in ranges if each.first < each.end]
-        if ranges:
-            cells = read_cells(
-                self._engine, sums.application, sums.channel, ranges, sums.versions, self._quantities()
-            )
+        young = [Range(each, each.published, until) for each in self._young(until)]
+        asked, active = (
+            Asked(sums.application, sums.channel, some, sums.versions)
+            for some in ([each for each in ranges if each.first < each.end], young)
+        )
+        return Wanted(sums.until, asked, active, self._quantities())
+
+    def go_on(self, until: int, news: News | None = None) -> None:
+        """Take in what arrived before tick `until`: `news`, or what is read now.
+
+        Raises `TooSlow`, `BadRequest` (`query_memory`) and `StorageError`.
+        """
+        sums = self.sums
+        if until <= sums.until:
+            return
+        if news is None:
+            (news,) = read_news(self._engine, [self.wanted(until)], until)
+        if news.cells is not None:
+            places = {key: places_of(each.strata, news.cells) for key, each in self._picked.items()}
             for (key, name, quantity), table in self._tables.items():
-                table.grow(self._more(cells, key, name, quantity, table, until))
-            self._read_activity(until)
-            sums = replace(sums, cells=replace(sums.cells, rows=_more_hours(sums.cells, cells)))
-        pings, hours = of_all(self._engine, sums.application, sums.channel, since, until)
+                table.grow(self._more(news.cells, places[key], name, quantity, table, until))
+            self._take_activity(news, until)
+            sums = replace(sums, cells=replace(sums.cells, rows=_more_hours(sums.cells, news.cells)))
         self.sums = replace(
-            sums, until=until, pings=_joined(sums.pings, pings), hours=_joined(sums.hours, hours)
+            sums, until=until, pings=_joined(sums.pings, news.pings), hours=_joined(sums.hours, news.hours)
         )
 
     def _quantities(self) -> list[Measure]:
@@ -189,31 +201,24 @@ class Growing:
             self._tables[key, version.version, case.measure.name],
         )
 
-    def _more(self, cells: Cells, key: str, name: str, quantity: str, table: _Table, until: int) -> Floats:
-        """[new ticks, strata] of a table."""
-        published, picked = self._versions[name].published, self._picked[key]
-        width = len(picked.strata.values)
+    def _more(self, cells: Cells, code: Ints, name: str, quantity: str, table: _Table, until: int) -> Floats:
+        """[new ticks, strata] of a table; code: the stratum of it in which each of the cells is."""
+        published, width = self._versions[name].published, table.rows.shape[1]
         ticks = max(until - published - table.known, 0)
         sums = np.zeros(ticks * width, np.int64)
         rows = cells.rows.get((quantity, name))
         if rows is not None and len(rows.tick):
-            code = places_of(picked.strata, cells)
             age = rows.tick.astype(np.int64) - published - table.known
             here = (age >= 0) & (age < ticks)
             np.add.at(sums, age[here] * width + code[rows.stratum[here]], rows.units[here])
         more: Floats = (sums / self.sums.scales[quantity]).reshape(ticks, width)
         return more
 
-    def _read_activity(self, until: int) -> None:
+    def _take_activity(self, news: News, until: int) -> None:
         """Of versions that are young enough for it to matter, all that is known of their activity now."""
-        sums, young = self.sums, self._young(until)
-        if not young:
-            return
-        ranges = [Range(each, each.published, until) for each in young]
-        found = read_activity(self._engine, sums.application, sums.channel, ranges, sums.versions, until)
-        for each in young:
-            if each.version in found:
-                self._activity[each.version] = found[each.version]
+        for each in self._young(until):
+            if each.version in news.activity:
+                self._activity[each.version] = news.activity[each.version]
             self._active.pop(each.version, None)
 
     def _young(self, until: int) -> Collection[Version]:

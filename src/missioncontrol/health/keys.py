@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ import numpy.typing as npt
 from missioncontrol.query import dialect
 from missioncontrol.query.engine import Engine
 from missioncontrol.query.statement import Parameter
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int32]
@@ -53,7 +56,7 @@ class Keys:
             f"SELECT {_hash(self.columns)}, {', '.join(selected)} FROM {source.relation} WHERE {source.where}"
         )
         for batch in engine.arrow(sql, source.parameters):
-            hashes, *columns = (column.to_numpy() for column in batch.columns)
+            hashes, *columns = map(numbers, batch.columns)
             yield place(hashes), columns
 
 
@@ -77,6 +80,12 @@ def read_keys(
         tuple(row[end:] for row in found),
         np.array([row[0] for row in found], np.uint64),
     )
+
+
+def numbers(column: pa.Array) -> Column:
+    """A column of numbers without nulls, not copied. (Arrow's own way there loads pandas where it is installed.)"""
+    found: Column = np.from_dlpack(column)
+    return found
 
 
 def _hash(columns: Sequence[str]) -> str:

@@ -15,7 +15,19 @@ import numpy as np
 
 from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.health.activity import ActivityRows, activity_of, read_activity
-from missioncontrol.health.cells import TABLE, TICK, Cells, Range, of_channel, read_cells, scale_of, units_of
+from missioncontrol.health.cells import (
+    PLACE,
+    TABLE,
+    TICK,
+    Asked,
+    Cells,
+    Range,
+    of_channel,
+    read_cells,
+    scale_of,
+    units_of,
+)
+from missioncontrol.health.keys import numbers
 from missioncontrol.health.picking import Picked, pick
 from missioncontrol.health.published import Version, moment_of, tick_of, versions_of
 from missioncontrol.query.engine import Engine
@@ -158,8 +170,9 @@ def read_sums(
     ranges = _ranges(published, subjects, end)
     needed = list({m.name: m for m in _with_denominators(engine.registry(), judged)}.values())
     if ranges:
-        cells = read_cells(engine, application, channel, ranges, published, needed)
-        activity = read_activity(engine, application, channel, ranges, published, end)
+        asked = Asked(application, channel, ranges, published)
+        (cells,) = read_cells(engine, [asked], needed)
+        (activity,) = read_activity(engine, [asked], end)
     else:
         cells, activity = Cells((), (), {}, {}), {}
     first = min([each.published for each in subjects] + [each.first for each in ranges], default=end)
@@ -266,14 +279,15 @@ def of_all(engine: Engine, application: str, channel: str, first: int, end: int)
     registry = engine.registry()
     wanted = [registry.measures.get("count"), registry.measures.get("usage_hours")]
     sums = ", ".join(f"CAST(sum({units_of(m)}) AS DOUBLE) / {scale_of(m)}" if m else "0.0" for m in wanted)
-    relation = engine.relation(TABLE, Span(moment_of(first), moment_of(end - 1)))
+    needed = (*PLACE, "window_start", *(m.name for m in wanted if m))
+    relation = engine.relation(TABLE, Span(moment_of(first), moment_of(end - 1)), needed)
     sql = (
         f"SELECT {TICK} AS tick, {sums} FROM {relation} "
         f"WHERE {mine} AND window_start >= ? AND window_start < ? GROUP BY tick ORDER BY tick"
     )
     batches = list(engine.arrow(sql, [*values, moment_of(first), moment_of(end)]))
     columns = [
-        np.concatenate([batch.column(i).to_numpy() for batch in batches]) if batches else np.zeros(0)
+        np.concatenate([numbers(batch.column(i)) for batch in batches]) if batches else np.zeros(0)
         for i in range(3)
     ]
     if not len(columns[0]):

@@ -8,7 +8,8 @@ the same looks, and none twice. Looks that were missed while nothing ran are gon
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ import structlog
 from missioncontrol.errors import MissionControlError
 from missioncontrol.health.following import Failed, Following, Judged
 from missioncontrol.health.model import Change, Subject
+from missioncontrol.health.news import News, read_news
 from missioncontrol.health.published import Version, moment_of, tick_of, versions_of
 from missioncontrol.health.records import Records, State, append, turns
 from missioncontrol.health.sums import ChannelSums, read_sums
@@ -34,6 +36,8 @@ from missioncontrol.verdict.tables import TICKS_PER_HOUR
 
 _TABLE, _ACTIVITY = "error_aggregates", "usage_by_activity"
 _ALWAYS_CURRENT = 2
+_TOGETHER_TICKS = TICKS_PER_HOUR
+"""What arrived in longer is read channel by channel, so that not all of it is in memory at once."""
 
 Tell = Callable[[Sequence[Change], datetime], object]
 """Takes changes of verdicts before they are kept; the same may come again after a failure or a kill."""
@@ -89,12 +93,16 @@ class Turns:
         present = {(release.application, release.channel) for release in known}
         for gone in set(self._channels) - present:
             del self._channels[gone]
-        for application, channel in sorted(present):
-            try:
-                made += self._judge(application, channel, known, states, turn)
-            except Exception as error:
-                self._channels.pop((application, channel), None)
-                turn.failed.append(_failure(application, channel, error))
+        going: dict[tuple[str, str], _Channel] = {}
+        for place in sorted(present):
+            with self._alone(place, turn):
+                channel = self._followed(*place, known, states, turn)
+                if channel is not None:
+                    going[place] = channel
+        news = self._news(going, turn)
+        for place, channel in going.items():
+            with self._alone(place, turn):
+                made += self._judge(channel, news.get(place), turn)
         self._keep(made, states, turn, now)
         self._label(known, states, now)
         turn.took_s, turn.cpu_s = time.monotonic() - started, time.process_time() - cpu
@@ -106,14 +114,45 @@ class Turns:
             self._states = {state.record.subject: state for state in Records(self._engine).states()}
         return self._states
 
-    def _judge(
+    @contextmanager
+    def _alone(self, place: tuple[str, str], turn: Turn) -> Iterator[None]:
+        """What fails of one channel stops no other."""
+        try:
+            yield
+        except Exception as error:
+            self._channels.pop(place, None)
+            turn.failed.append(_failure(*place, error))
+
+    def _judge(self, channel: _Channel, news: News | None, turn: Turn) -> list[Judged]:
+        channel.following.go_on(tick_of(turn.until), news)
+        outcome = channel.following.judge()
+        turn.subjects += len(channel.following.subjects)
+        turn.failed += [*channel.following.failed, *outcome.failed]
+        return outcome.judged
+
+    def _news(self, going: dict[tuple[str, str], _Channel], turn: Turn) -> dict[tuple[str, str], News]:
+        """What arrived of those channels that go on from where the turn before was; the others read for themselves."""
+        end = tick_of(turn.until)
+        near = [
+            place for place, channel in going.items() if 0 < end - channel.following.until <= _TOGETHER_TICKS
+        ]
+        if len(near) < 2:
+            return {}
+        try:
+            found = read_news(self._engine, [going[place].following.wanted(end) for place in near], end)
+        except Exception:
+            return {}  # each by itself finds out whose it is
+        return dict(zip(near, found, strict=True))
+
+    def _followed(
         self,
         application: str,
         channel: str,
         known: Sequence[Release],
         states: dict[Subject, State],
         turn: Turn,
-    ) -> list[Judged]:
+    ) -> _Channel | None:
+        """The channel in memory, ready to go on; None while the lake has nothing, or nothing is to be judged."""
         versions = versions_of(known, application, channel)
         end = tick_of(turn.until)
         wanted = [
@@ -121,26 +160,7 @@ class Turns:
         ]
         if not wanted:
             self._channels.pop((application, channel), None)
-            return []
-        followed = self._followed(application, channel, known, versions, wanted, states, end)
-        if followed is None:
-            return []
-        outcome = followed.following.judge()
-        turn.subjects += len(followed.following.subjects)
-        turn.failed += [*followed.following.failed, *outcome.failed]
-        return outcome.judged
-
-    def _followed(
-        self,
-        application: str,
-        channel: str,
-        known: Sequence[Release],
-        versions: tuple[Version, ...],
-        wanted: Sequence[Version],
-        states: dict[Subject, State],
-        end: int,
-    ) -> _Channel | None:
-        """The channel in memory, with all that arrived before tick `end`; None while the lake has nothing."""
+            return None
         found = (self._engine.reader.snapshot(name) for name in (_TABLE, _ACTIVITY))
         snapshots = [snapshot for snapshot in found if snapshot is not None]
         tables = {snapshot.table: snapshot.version for snapshot in snapshots}
@@ -158,7 +178,6 @@ class Turns:
             and self._still_right(held, snapshots)
         ):
             held.following.forget(held.following.versions.difference(names))
-            held.following.go_on(end)
             held.versions = tables
             return held
         sums = read_sums(self._engine, known, application, channel, moment_of(end), names)

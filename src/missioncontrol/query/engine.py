@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 
 _EVERY = 2**62
+_FEW_ROWS = 10_000
+"""In a file. A schema of our own spares reading its footer first, and costs more for each row."""
 _ALL = 10_000_000
 """More rows than any of our own questions has answers."""
 
@@ -86,10 +88,15 @@ class Engine:
             return Values(query.dimension, ordered, len(texts) < len(found), rows.complete)
 
     def over(
-        self, table: str, sql: str, parameters: Sequence[Parameter] = (), span: Span = Span()
+        self,
+        table: str,
+        sql: str,
+        parameters: Sequence[Parameter] = (),
+        span: Span = Span(),
+        columns: Sequence[str] = (),
     ) -> list[tuple[Any, ...]]:
-        """All rows of SQL of our own, in which `{relation}` stands for the table's files within `span`."""
-        return self._all(sql.replace("{relation}", self.relation(table, span)), parameters)
+        """All rows of SQL of our own, in which `{relation}` stands for what `relation()` says."""
+        return self._all(sql.replace("{relation}", self.relation(table, span, columns)), parameters)
 
     def arrow(self, sql: str, parameters: Sequence[Parameter] = ()) -> Iterator[pa.RecordBatch]:
         """The answer to SQL of our own in Arrow batches, for millions of rows; see `relation()` for what it reads.
@@ -120,16 +127,21 @@ class Engine:
         columns = [c for c in lake_tables(self.registry())[CRASHES].columns if c.name != "submission_date"]
         return self._all(sql.replace("{crashes}", counting_rows(self.reader, columns, span)), parameters)
 
-    def relation(self, table: str, span: Span = Span()) -> str:
-        """A table's files within `span`, at the snapshot of now, as a relation of SQL with all of its columns."""
+    def relation(self, table: str, span: Span = Span(), columns: Sequence[str] = ()) -> str:
+        """A table's files within `span`, at the snapshot of now, as a relation of SQL.
+
+        It has all columns, or at least `columns`: of small files then no footer is read to find out which there are.
+        """
         snapshot = self.reader.snapshot(table)
-        columns = lake_tables(self.registry())[table].columns
+        declared = lake_tables(self.registry())[table].columns
         if snapshot:
             # A lake of an earlier version lacks columns until its stream has started.
             held = {c.name for c in snapshot.columns}
-            columns = (*snapshot.columns, *(c for c in columns if c.name not in held))
+            declared = (*snapshot.columns, *(c for c in declared if c.name not in held))
         files = [f for f in snapshot.files if span.wants(f)] if snapshot else []
-        return view(files, columns)
+        if columns and sum(file.rows for file in files) < _FEW_ROWS * len(files):
+            return self._compiler(rollups=False).relation(table, list(dict.fromkeys(columns)), span)
+        return view(files, declared)
 
     def _all(self, sql: str, parameters: Sequence[Parameter]) -> list[tuple[Any, ...]]:
         with self._run(Statement(sql, tuple(parameters), (), _ALL)) as rows:

@@ -278,7 +278,8 @@ class Database:
             if url.get_backend_name() == "sqlite":
                 sa.event.listen(engine, "connect", _prepare_sqlite)
                 sa.event.listen(engine, "handle_error", _tell_why)
-            _migrate(engine)
+            if not _is_up_to_date(engine):
+                _migrate(engine)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             hint = "Is the data folder writable, and the file a database?"
             why = getattr(error, "orig", None) or error
@@ -328,6 +329,16 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
                 raise
             time.sleep(0.02)
     connection.execute("PRAGMA synchronous = FULL")
+
+
+def _is_up_to_date(engine: sa.Engine) -> bool:
+    """Whether the newest migration has been made: mostly it has, and then Alembic need not be loaded to find out."""
+    newest = max(path.stem for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+    with engine.connect() as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return False
+        made = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all()
+    return made == [newest.partition("_")[0]]
 
 
 def _migrate(engine: sa.Engine) -> None:

@@ -68,3 +68,26 @@ def test_what_cannot_be_written_or_is_busy_is_an_error_for_people(tmp_path: Path
         store.remove("Firefox", "release", "1.0")
     assert refused.value.code == "state_read_only"
     assert store.list() == [RELEASE]
+
+
+def test_only_a_database_with_migrations_to_make_loads_alembic(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'state.sqlite'}"
+    code = (
+        "import sys; from missioncontrol.state.database import Database; Database(sys.argv[1]).engine(); "
+        "print('alembic' in sys.modules)"
+    )
+
+    def loads_alembic() -> bool:
+        done = subprocess.run(
+            [sys.executable, "-c", code, url], capture_output=True, text=True, timeout=120, check=True
+        )
+        return done.stdout == "True\n"
+
+    assert [loads_alembic(), loads_alembic()] == [True, False]
+    with sqlite3.connect(tmp_path / "state.sqlite") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0010'")
+        tables = connection.execute(
+            "SELECT name FROM sqlite_master WHERE name LIKE 'alert%' AND type = 'table'"
+        )
+        connection.executescript(";".join(f"DROP TABLE {name}" for (name,) in tables.fetchall()))
+    assert [loads_alembic(), loads_alembic()] == [True, False], "one of an earlier version is migrated"
