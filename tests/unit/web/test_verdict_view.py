@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import msgspec
 import pytest
 
+from missioncontrol.alerts.alert import verdict_path as alert_path
 from missioncontrol.errors import BadRequest
 from missioncontrol.health.model import (
     Account,
@@ -293,6 +294,12 @@ def test_every_reason_that_the_method_gives_has_words() -> None:
         r"^\| `(\w+)` \|", page[page.index("| reason | with") :].split("\n\n")[0], re.MULTILINE
     )
     assert set(listed) == set(REASONS)
+
+
+@pytest.mark.parametrize("name", [".", "..", "", "~", "~2", "a/b", "%2F", "кот", "<script>", "a b?c#d"])
+def test_alerts_lead_to_the_page_whatever_a_version_is_called(name: str) -> None:
+    subject = Subject("Firefox", "release", name, "main_crashes")
+    assert alert_path(subject) == verdict_path(subject)
 
 
 def test_pings_that_were_not_counted_are_a_figure_with_a_link(fine: Course) -> None:
