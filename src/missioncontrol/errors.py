@@ -17,6 +17,8 @@ class MissionControlError(Exception):
 
     status = 500
     exit_code = 1
+    retry_after_s = 0
+    """When it may work, if that is known; 0: not."""
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -71,9 +73,13 @@ class ConfigError(MissionControlError):
 
 
 class TooSlow(MissionControlError):
-    """A query went past its time limit and was stopped."""
+    """A query went past its time limit and was stopped, or got no turn; `retry_after_s` says when it may get one."""
 
     status = 503
+
+    def __init__(self, code: str, message: str, hint: str = "", retry_after_s: int = 0) -> None:
+        super().__init__(code, message, hint)
+        self.retry_after_s = retry_after_s
 
 
 class StorageFull(MissionControlError):

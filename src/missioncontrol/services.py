@@ -130,8 +130,9 @@ class Services:
 
         config = self.config
         return Courses(
-            config.lake_path, config.cache_path, config.registry_files, config.query, self.releases.list
-        )
+            config.lake_path, config.cache_path, config.registry_files, config.query, self.releases.list,
+            self.reader,
+        )  # fmt: skip
 
     @cached_property
     def runs(self) -> Runs:

@@ -20,7 +20,7 @@ from missioncontrol.health.model import SignatureShare
 
 pytestmark = pytest.mark.apt
 
-LONG = "9" * 190 + "<b>bold</b>"
+LONG = "9" * 189 + "<b>bold</b>"
 WORSE = "/verdict/Firefox/release/60.0/main_crashes"
 LINUX = "/verdict/Firefox/release/61.0/main_crashes"
 EARLY = "/verdict/Firefox/release/62.0/main_crashes"

@@ -14,6 +14,7 @@ from missioncontrol.health.model import Course, Look
 from missioncontrol.health.records import Record, append
 from missioncontrol.health.sentence import sentence
 from missioncontrol.services import Services
+from missioncontrol.state.releases import Release
 
 
 def moved(course: Course, end: datetime, version: str = "") -> Course:
@@ -33,14 +34,20 @@ def moved(course: Course, end: datetime, version: str = "") -> Course:
 
 
 def keep_courses(data: Path, courses: list[Course], calibrations: list[Calibration] | None = None) -> None:
-    """Write every look, and accounts with some of them."""
+    """Write every look, accounts with some of them, and what was published."""
     data.mkdir(parents=True, exist_ok=True)
     services = Services(Config(data=data))
     records = [record for course in courses for record in _records(course)]
     assert append(services.writer, services.registry(), records, 0)
+    services.releases.put([_release(course) for course in courses])
     for one in calibrations or ():
         keep(services.blobs, one)
     services.close()
+
+
+def _release(course: Course) -> Release:
+    subject = course.account.subject
+    return Release(subject.application, subject.channel, subject.version, "", course.account.published_at)
 
 
 def _records(course: Course) -> list[Record]:

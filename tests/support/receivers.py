@@ -50,6 +50,8 @@ class HttpReceiver:
 
     url: str
     answers: list[Answer]
+    text: str = "no_such_hook"
+    """Of an answer that is an error."""
     got: list[Got] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
     busy: int = 0
@@ -89,7 +91,7 @@ def http_receiver(answers: Sequence[Answer] = (200,)) -> Iterator[HttpReceiver]:
                     self.wfile.flush()
             elif answer != "close":
                 status, headers = answer if isinstance(answer, tuple) else (int(answer), {})
-                text = b"no_such_hook" if status >= 400 else b"ok"
+                text = receiver.text.encode() if status >= 400 else b"ok"
                 self.send_response(status)
                 for name, value in {**headers, "Content-Length": str(len(text))}.items():
                     self.send_header(name, value)

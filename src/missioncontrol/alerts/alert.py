@@ -87,9 +87,14 @@ def alert_of(account: Account, before: str, severity: Severity | Literal[""]) ->
 def verdict_path(subject: Subject) -> str:
     """The page of the verdict on this server."""
     names = (subject.application, subject.channel, subject.version, subject.measure)
-    return "/verdict/" + "/".join(
-        quote(name.replace("~", "~0").replace("/", "~1"), safe="~") for name in names
-    )
+    return "/verdict/" + "/".join(quote(_part(name), safe="~") for name in names)
+
+
+def _part(name: str) -> str:
+    """A name as one part of a path, as the pages read it."""
+    if name in (".", ".."):
+        return name.replace(".", "~2")
+    return name.replace("~", "~0").replace("/", "~1") or "~e"
 
 
 def verdict_words(before: str | None, verdict: str) -> str:

@@ -133,8 +133,10 @@ class Deliverer:
             logger.warning("alert_refused", **told, answer=outcome.answer)
             if channel is not None and not delivery.address:
                 self._break(channel, delivery, outcome.answer, now)
+            self._hand_on(delivery, channel, now)
             self._log.tried(delivery, "refused", outcome.answer, now, now)
         else:
+            self._hand_on(delivery, channel, now)
             ends = delivery.created_at + GIVE_UP_AFTER
             pause = max(pause_after(delivery.attempts), timedelta(seconds=min(outcome.wait_s, 86_400)))
             status: Status = "given_up" if now >= ends else "waiting"
@@ -154,7 +156,7 @@ class Deliverer:
             f"Mend it, test it and switch it on again: {self._base_url}/alerts. What still holds then is told."
         )
         by_mail = self._mailer.works and channel.owner_email not in ("", *channel.target.split(", "))
-        other = next((c for c in self._channels.list() if _stands_in(c, channel)), None)
+        other = self._stand_in(channel, "")
         if by_mail:
             notice = _delivery(channel, "notice", text, now, channel.owner_email)
         elif other is not None:
@@ -162,8 +164,23 @@ class Deliverer:
         else:
             logger.error("alert_channel_broken", channel=channel.name, answer=answer)
             return
-        # The id follows from what was refused: when it is refused again after a kill, it is the same notice.
-        number = hashlib.sha256(f"notice {delivery.id}".encode()).hexdigest()[:32]
+        self._add_notice(notice, f"notice {delivery.id}")
+
+    def _hand_on(self, notice: Delivery, channel: AlertChannel | None, now: datetime) -> None:
+        """A notice that did not arrive at once goes over the owner's next channel too; the first is still tried."""
+        if notice.kind != "notice" or channel is None:
+            return
+        other = self._stand_in(channel, "" if notice.address else channel.name)
+        if other is not None:
+            self._add_notice(_delivery(other, "notice", notice.text, now), f"handed on {notice.id}")
+
+    def _stand_in(self, channel: AlertChannel, after: str) -> AlertChannel | None:
+        """The first channel by name, after a name, that is on and of the same owner."""
+        return next((c for c in self._channels.list() if c.name > after and _stands_in(c, channel)), None)
+
+    def _add_notice(self, notice: Delivery, of: str) -> None:
+        """`of`: what did not arrive; when that fails again, after a kill say, it is the same notice."""
+        number = hashlib.sha256(of.encode()).hexdigest()[:32]
         if not self._log.knows(number):
             self._log.add(msgspec.structs.replace(notice, id=number))
 

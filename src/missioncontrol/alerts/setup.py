@@ -144,10 +144,12 @@ def _url(text: str) -> str:
 
 def _emails(text: str) -> list[str]:
     found = [part for part in re.split(r"[\s,;]+", text) if part]
-    wrong = next((part for part in found if not _EMAIL.fullmatch(part)), None)
+    wrong = next((place for place, part in enumerate(found, 1) if not _EMAIL.fullmatch(part)), None)
     if wrong is not None or not found:
         hint = "As in ada@example.com, several separated by commas."
-        raise BadRequest("bad_alert_channel", f"{(wrong or text)[:80]!r} is no e-mail address.", hint)
+        which = f"Number {wrong} of {len(found)}" if len(found) > 1 else "That"
+        # Not quoted back: it may be the address of a hook, under another kind than was meant.
+        raise BadRequest("bad_alert_channel", f"{which} is no e-mail address.", hint)
     if len(found) > _MOST_ADDRESSES:
         raise BadRequest("bad_alert_channel", f"At most {_MOST_ADDRESSES} addresses.", "Use a mailing list.")
     return list(dict.fromkeys(found))

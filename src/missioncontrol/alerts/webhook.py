@@ -11,6 +11,7 @@ import hashlib
 import hmac
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import httpx2
 
@@ -24,6 +25,8 @@ TIMEOUT_S = 15.0
 _CONNECT_S = 5.0
 _MOST_ANSWER_BYTES = 4096
 _TEMPORARY = frozenset({408, 425, 429})
+_LEAST_SECRET = 8
+"""Shorter parts of a path are words, as in /hook; what comes after a question mark is a secret from 4 on."""
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
@@ -50,10 +53,10 @@ async def post(
             return await _exchange(channel.target, body, headers, now)
     except TimeoutError:
         return later(f"No answer within {timeout_s:g} s.")
-    except httpx2.InvalidURL as error:
-        return never(f"The address is none: {error}.")
+    except httpx2.InvalidURL:
+        return never("The address is none.")
     except (httpx2.HTTPError, OSError) as error:
-        return later(_words(error))
+        return later(without_address(_words(error), channel.target))
 
 
 async def _exchange(url: str, body: bytes, headers: dict[str, str], now: datetime) -> Outcome:
@@ -68,25 +71,47 @@ async def _exchange(url: str, body: bytes, headers: dict[str, str], now: datetim
                 text += piece
                 if len(text) >= _MOST_ANSWER_BYTES:
                     break
-        return judged(answer, text, now)
+        return judged(answer, text, now, url)
 
 
-def judged(answer: httpx2.Response, text: bytes, now: datetime) -> Outcome:
+def judged(answer: httpx2.Response, text: bytes, now: datetime, url: str) -> Outcome:
     """What an answer means: RFC 9110, section 15, for a message that is sent again under the same id."""
     status = answer.status_code
-    shown = " ".join(text.decode("utf-8", "replace").split())[:LONGEST_ANSWER]
+    shown = without_address(" ".join(text.decode("utf-8", "replace").split()), url)[:LONGEST_ANSWER]
     said = f"{status} {answer.reason_phrase}".strip() + (f": {shown}" if shown else "")
     if answer.is_success:
         return sent(said)
     if status in _TEMPORARY or status >= 500 or status < 300:
         return later(said, _wait_s(answer.headers.get("retry-after", ""), now))
     if status < 400:
-        host = httpx2.URL(answer.headers.get("location", "")).host if "location" in answer.headers else ""
-        where = f" to {host[:100]}" if host else ""
+        where = _whither(answer)
         return never(
             f"{status}: it redirects{where}. Redirects are not followed; give the address that it leads to."
         )
     return never(said)
+
+
+def without_address(text: str, url: str) -> str:
+    """A text without what of an address may be a secret: who answers often quotes the path that was asked for."""
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/")
+    asked = f"{path}?{parts.query}" if parts.query else path
+    named = [value for _, value in parse_qsl(parts.query)] + [parts.username or "", parts.password or ""]
+    secrets = [asked, path, parts.query, *(value for value in named if len(value) >= 4)]
+    secrets += [part for part in path.split("/") if len(part) >= _LEAST_SECRET]
+    found = {form for secret in secrets for form in (secret, unquote(secret)) if form}
+    for secret in sorted(found, key=len, reverse=True):
+        text = text.replace(secret, "…")
+    return text
+
+
+def _whither(answer: httpx2.Response) -> str:
+    """The server that a redirect leads to, in words; a redirect that names none that can be read is one too."""
+    try:
+        host = httpx2.URL(answer.headers.get("location", "")).host
+    except (httpx2.InvalidURL, UnicodeError):
+        return " to an address that is none"
+    return f" to {host[:100]}" if host else ""
 
 
 def _wait_s(value: str, now: datetime) -> float:

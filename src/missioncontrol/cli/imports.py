@@ -91,7 +91,7 @@ def aggregates(settings: Settings, as_json: bool, table: str, files: tuple[Path,
 
     Columns have the table's names; those that are missing are null. Rows of usage_by_activity and crashes_by_activity
     may say arrival_window (5 minutes) or arrival_hour, and activity_hour. A file is taken whole or not at all, and the
-    same content only once.
+    same content only once; a value that no row can have is told by file, row and column.
 
     \b
     Examples:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from missioncontrol.clock import WINDOW_S
 from missioncontrol.query.versions import version_key
@@ -50,7 +51,7 @@ class Version:
     inferred: bool = False
     labels: tuple[Label, ...] = ()
 
-    @property
+    @cached_property
     def published(self) -> int:
         """Tick of publication: the window in which it was published is its first."""
         return tick_of(self.published_at)

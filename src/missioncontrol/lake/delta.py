@@ -103,15 +103,20 @@ def delta_failures(path: Path) -> Iterator[None]:
         raise storage_error(error, path) from error
 
 
+_DENIED = ("ermission denied", "ead-only file system", "os error 30")
+
+
 def storage_error(error: BaseException, path: Path) -> MissionControlError:
     """The error of the house that says the same: `lake_full`, `lake_denied` or `lake_corrupt`."""
     if is_full(error):
         return StorageFull(
             "lake_full", f"No room left for the lake at {path}.", "Free disk space; it goes on by itself."
         )
-    if isinstance(error, PermissionError) or "ermission denied" in str(error):
+    if isinstance(error, PermissionError) or any(words in str(error) for words in _DENIED):
         return StorageError(
-            "lake_denied", f"No permission for the lake at {path}: {error}", "Check the owner of the folder."
+            "lake_denied",
+            f"No permission for the lake at {path}: {error}",
+            "Check the owner of the folder, and whether its disk is mounted for writing.",
         )
     return StorageError(
         "lake_corrupt",

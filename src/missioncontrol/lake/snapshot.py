@@ -17,7 +17,7 @@ from urllib.parse import unquote
 import msgspec
 from deltalake import DeltaTable
 
-from missioncontrol.lake.delta import columns_of, delta_failures, open_table, time_column
+from missioncontrol.lake.delta import columns_of, delta_failures, open_table, storage_error, time_column
 from missioncontrol.lake.tables import Column
 
 _TICK_NS = 50_000_000
@@ -105,8 +105,11 @@ class _Watched:
 
     def current(self) -> Snapshot | None:
         with self._lock:
-            if self._table is None or not self._unchanged():
-                self._refresh()
+            try:
+                if self._table is None or not self._unchanged():
+                    self._refresh()
+            except PermissionError as error:
+                raise storage_error(error, self._path) from error
             return self._snapshot
 
     def _unchanged(self) -> bool:

@@ -85,6 +85,10 @@ class LakeWriter:
         columns = self._columns_for(table, data)
         return write_partitions(self._lake_path, table, columns, data, level)
 
+    def discard(self, staged: Sequence[StagedFile]) -> None:
+        """Delete staged files that will not be committed."""
+        discard(self._lake_path, staged)
+
     def commit(
         self,
         table: str,

@@ -300,7 +300,7 @@ class CrashQueue:
                     connection.rollback()
                     if sqlite:  # the connection goes back to the pool
                         connection.exec_driver_sql("PRAGMA synchronous = FULL")
-                except (sa.exc.SQLAlchemyError, StorageFull):
+                except (sa.exc.SQLAlchemyError, StorageError, StorageFull):
                     connection.invalidate()
 
 

@@ -6,6 +6,7 @@ process that opens the database runs those that are missing.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import threading
@@ -288,12 +289,13 @@ class Database:
             )
             if url.get_backend_name() == "sqlite":
                 sa.event.listen(engine, "connect", _prepare_sqlite)
-                sa.event.listen(engine, "handle_error", _tell_full)
+                sa.event.listen(engine, "handle_error", _tell_why)
             if not _is_up_to_date(engine):
                 _migrate(engine)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             hint = "Is the data folder writable, and the file a database?"
-            raise StorageError("state_unavailable", f"State database {url!r}: {error}", hint) from None
+            why = getattr(error, "orig", None) or error
+            raise StorageError("state_unavailable", f"State database {url!r}: {why}", hint) from None
         return engine
 
 
@@ -303,15 +305,27 @@ def write_first(connection: sa.Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _tell_full(context: sa.engine.ExceptionContext) -> None:
-    """SQLite says many things on a full disk, `disk I/O error` among them; raise the one that says what is wrong."""
+def _tell_why(context: sa.engine.ExceptionContext) -> None:
+    """What the disk or another process is to blame for, as an error for people; not a bug of a query.
+
+    SQLite says many things on a full disk, `disk I/O error` among them; raise the one that says what is wrong.
+    """
     database = context.engine.url.database if context.engine is not None else None
-    if isinstance(context.original_exception, sqlite3.OperationalError) and database:
-        with suppress(OSError):
-            if shutil.disk_usage(Path(database).parent).free < _NO_ROOM_BYTES:
-                raise StorageFull(
-                    "state_full", "There is no room left for the state database.", "Free disk space."
-                )
+    error = context.original_exception
+    if not isinstance(error, sqlite3.OperationalError) or not database:
+        return
+    with suppress(OSError):
+        if shutil.disk_usage(Path(database).parent).free < _NO_ROOM_BYTES:
+            raise StorageFull(
+                "state_full", "There is no room left for the state database.", "Free disk space."
+            )
+    shut = "unable to open" in str(error) and not os.access(Path(database).parent, os.W_OK)
+    if shut or "readonly" in str(error):
+        hint = "It is only readable, it or its folder: whose are they, and is the disk mounted for writing?"
+        raise StorageError("state_read_only", f"The state database {database} cannot be written.", hint)
+    if "locked" in str(error):
+        hint = "Another process has been writing to it. Try again."
+        raise StorageError("state_busy", f"The state database {database} is busy.", hint)
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from missioncontrol.access.reader import Reader
 from missioncontrol.errors import BadRequest
 from missioncontrol.web.alerts_view import AlertDesk, RuleView, quiet_of
-from missioncontrol.web.api_route import ApiRoute, as_json
+from missioncontrol.web.api_route import StrictRoute, as_json
 from missioncontrol.web.auth.guard import require
 from missioncontrol.web.auth.visit import reader_of
 from missioncontrol.web.request_body import small_body
@@ -60,7 +60,7 @@ class _Switch(msgspec.Struct, forbid_unknown_fields=True):
 
 def build_alerts_api(desk: AlertDesk) -> APIRouter:
     """The routes. Reading needs `read`, and `admin` to see addresses and answers; changing needs `admin`."""
-    router = APIRouter(tags=["alerts"], route_class=ApiRoute)
+    router = APIRouter(tags=["alerts"], route_class=StrictRoute)
     body_of = _examples
 
     @router.get("/api/v1/alerts", summary="Alert channels, rules, the last deliveries and changes")

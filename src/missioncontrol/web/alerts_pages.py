@@ -61,6 +61,7 @@ def build_alerts_pages(desk: AlertDesk, sources: PageSources, renderer: Renderer
             error=error,
             form=form,
             typed={k: v[:_KEPT_CHARACTERS] for k, v in (typed or {}).items()},
+            typed_days=[name.removeprefix("day_") for name in typed or {} if name.startswith("day_")],
             days=DAYS,
             kinds=KINDS,
             severities=MEANINGS,
@@ -144,7 +145,7 @@ def build_alerts_pages(desk: AlertDesk, sources: PageSources, renderer: Renderer
                 fields.get("severity", ""),
             )  # fmt: skip
         except BadRequest as error:
-            return refused(request, error, fields, name)
+            return refused(request, error, fields, f"{name} rules")
         return RedirectResponse(f"{PATH}#channel-{name}", 303)
 
     @router.post(f"{PATH}/rules/{{rule_id}}/remove", dependencies=[require("admin")])

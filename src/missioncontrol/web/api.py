@@ -109,7 +109,7 @@ class Desk:
         with anyio.move_on_after(self._wait_s) as waiting:
             await limiter.acquire_on_behalf_of(work)
         if waiting.cancelled_caught:
-            raise TooSlow("busy", "Too many queries are running.", "Try again in a few seconds.")
+            raise TooSlow("busy", "Too many queries are running.", "Try again in a few seconds.", 5)
         try:
             return await anyio.to_thread.run_sync(work)
         finally:

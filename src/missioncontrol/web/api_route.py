@@ -15,6 +15,7 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
 from missioncontrol.errors import MissionControlError
+from missioncontrol.query.parameters import refuse_unknown
 from missioncontrol.web.refusals import of_validation, refusal_headers
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -32,6 +33,7 @@ class ApiRoute(APIRoute):
 
         async def answer(request: Request) -> Response:
             try:
+                self.check(request)
                 response = await handle(request)
             except MissionControlError as error:
                 response = self._refused(error)
@@ -45,6 +47,9 @@ class ApiRoute(APIRoute):
 
         return answer
 
+    def check(self, request: Request) -> None:
+        """Raises what refuses a request before it is read."""
+
     def refusal(self, error: MissionControlError) -> dict[str, str]:
         """The body of a refusal."""
         return error.as_dict()
@@ -53,6 +58,15 @@ class ApiRoute(APIRoute):
         response = as_json(self.refusal(error), error.status)
         response.headers.update(refusal_headers(error))
         return response
+
+
+class StrictRoute(ApiRoute):
+    """A route of the API all of whose parameters are declared."""
+
+    def check(self, request: Request) -> None:
+        """Refuses a parameter that is not declared, or has two values."""
+        known = {field.alias for field in self.dependant.query_params}
+        refuse_unknown(request.query_params.multi_items(), known)
 
 
 def as_json(content: Any, status: int = 200) -> Response:

@@ -133,7 +133,9 @@ def create_app(
             build_signature_bugs(bugs),
             build_symbols(services),
             build_releases_api(lambda: services.releases, sources.now),
-            build_verdicts_api(lambda: services.verdict_records, lambda: services.courses),
+            build_verdicts_api(
+                lambda: services.verdict_records, lambda: services.courses, lambda: services.releases
+            ),
         ],
         lambda: services.accounts,
         services.config,
@@ -153,6 +155,7 @@ def kept_verdicts(services: Services) -> VerdictSource:
         lambda: services.courses,
         lambda: services.blobs,
         services.registry,
+        lambda: services.releases,
         lambda: services.engine,
         services.config,
     )

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from missioncontrol.errors import BadRequest, MissionControlError, NotFound, TooMany, Unauthorized
+from missioncontrol.errors import BadRequest, MissionControlError, NotFound, Unauthorized
 from missioncontrol.web.auth.own_path import own_path
 from missioncontrol.web.headers import ALWAYS
 from missioncontrol.web.rendering import Renderer
@@ -67,7 +67,7 @@ def refusal_headers(error: MissionControlError) -> dict[str, str]:
     """What a refusal says in headers beside its body."""
     if isinstance(error, Unauthorized):
         return {"www-authenticate": 'Bearer realm="Mission Control"'}
-    return {"retry-after": str(error.retry_after_s)} if isinstance(error, TooMany) else {}
+    return {"retry-after": str(error.retry_after_s)} if error.retry_after_s else {}
 
 
 def _page(renderer: Renderer, request: Request, error: MissionControlError) -> Response:

@@ -15,7 +15,7 @@ from missioncontrol.errors import BadRequest
 from missioncontrol.query.filters import parse_instant
 from missioncontrol.query.release_rows import BuildRow, version_row, version_rows
 from missioncontrol.state.release_model import Change, Status
-from missioncontrol.web.api_route import ApiRoute, as_json
+from missioncontrol.web.api_route import StrictRoute, as_json
 from missioncontrol.web.auth.guard import require
 from missioncontrol.web.auth.visit import reader_of
 from missioncontrol.web.request_body import small_body
@@ -43,14 +43,16 @@ class _Said(msgspec.Struct, forbid_unknown_fields=True):
 
 def build_releases_api(releases: Callable[[], Releases], now: Callable[[], datetime]) -> APIRouter:
     """The routes. Reading needs `read`, and `protected` to see who changed what; changing needs `reprocess`."""
-    router = APIRouter(tags=["releases"], route_class=ApiRoute)
+    router = APIRouter(tags=["releases"], route_class=StrictRoute)
 
     @router.get("/api/v1/releases", summary="Versions, when they were published, and what is said of them")
     def get(
         request: Request,
-        application: Annotated[str | None, Query(description="Only of this application.")] = None,
-        channel: Annotated[str | None, Query(description="Only of this channel.")] = None,
-        version: Annotated[str | None, Query(description="Only this version.")] = None,
+        application: Annotated[
+            str | None, Query(description="Only of this application.", min_length=1)
+        ] = None,
+        channel: Annotated[str | None, Query(description="Only of this channel.", min_length=1)] = None,
+        version: Annotated[str | None, Query(description="Only this version.", min_length=1)] = None,
     ) -> Response:
         """By application and channel, in each the newest version first, by number.
 

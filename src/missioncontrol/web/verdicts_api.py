@@ -12,15 +12,17 @@ from fastapi.responses import Response
 from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.health.model import METHOD, Account, Look, Subject
 from missioncontrol.health.records import MOST_LOOKS, Filter, Record
-from missioncontrol.web.api_route import ApiRoute, as_json
+from missioncontrol.web.api_route import StrictRoute, as_json
+from missioncontrol.web.verdicts_kept import of_releases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from missioncontrol.health.courses import Courses
     from missioncontrol.health.records import Records
+    from missioncontrol.state.releases import Releases
 
-_Name = Annotated[str | None, Query(description="Only these.")]
+_Name = Annotated[str | None, Query(description="Only these.", min_length=1)]
 _Needed = Annotated[str, Query(min_length=1)]
 _Time = Annotated[str | None, Query(description="ISO 8601; without offset UTC.")]
 
@@ -61,9 +63,11 @@ class Explained(msgspec.Struct, frozen=True):
     course: list[Look] | None = None
 
 
-def build_verdicts_api(records: Callable[[], Records], courses: Callable[[], Courses]) -> APIRouter:
-    """The routes; both are asked for at the first request that needs them."""
-    router = APIRouter(tags=["verdicts"], route_class=ApiRoute)
+def build_verdicts_api(
+    records: Callable[[], Records], courses: Callable[[], Courses], releases: Callable[[], Releases]
+) -> APIRouter:
+    """The routes; all three are asked for at the first request that needs them."""
+    router = APIRouter(tags=["verdicts"], route_class=StrictRoute)
 
     @router.get("/api/v1/verdicts", summary="What is said of current releases")
     def current(
@@ -71,10 +75,11 @@ def build_verdicts_api(records: Callable[[], Records], courses: Callable[[], Cou
     ) -> Response:
         """The newest look at each measure of each version that was ever judged, with the newest account that was kept.
 
+        Versions that are no releases any more (`DELETE /api/v1/releases`) are left out; `history` still has them.
         An installation without releases or history answers an empty list.
         """
         found = records().current(Filter(application, channel, version, measure))
-        return as_json(Verdicts([_verdict(record) for record in found]))
+        return as_json(Verdicts([_verdict(record) for record in of_releases(found, releases())]))
 
     @router.get("/api/v1/verdicts/history", summary="The looks at one measure of a version")
     def history(

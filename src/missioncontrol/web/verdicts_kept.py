@@ -6,11 +6,10 @@ import, are worked out by a process of its own, from what has arrived since: thi
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -30,9 +29,10 @@ if TYPE_CHECKING:
     from missioncontrol.health.records import Records
     from missioncontrol.query.engine import Engine
     from missioncontrol.registry.model import Registry
+    from missioncontrol.state.releases import Releases
 
+T = TypeVar("T", Account, Record)
 _CURRENT_FOR_S = 10.0
-_COURSES = 8
 _LATELY = timedelta(days=3)
 """So long a channel of which nothing comes any more is still shown, beside others of which there are new looks."""
 _STILL_LOOKED_AT = timedelta(hours=3)
@@ -51,17 +51,16 @@ class KeptVerdicts:
         courses: Callable[[], Courses],
         blobs: Callable[[], Blobs],
         registry: Callable[[], Registry],
+        releases: Callable[[], Releases],
         engine: Callable[[], Engine],
         config: Config,
     ) -> None:
         self._records, self._courses, self._blobs = records, courses, blobs
-        self._registry, self._engine, self._config = registry, engine, config
-        self._lock = threading.Lock()
+        self._registry, self._releases, self._engine, self._config = registry, releases, engine, config
         self._current: tuple[float, list[Account]] | None = None
-        self._worked_out: dict[tuple[Subject, datetime], Course] = {}
 
     def current(self) -> list[Account]:
-        """The newest account of every measure of every version that is still looked at."""
+        """The newest account of every measure of every version that is still looked at, and not taken back."""
         now = time.monotonic()
         held = self._current
         if held is None or now - held[0] > _CURRENT_FOR_S:
@@ -69,21 +68,21 @@ class KeptVerdicts:
             found = records.current(since=datetime.now(UTC) - _LATELY) or records.current()
             held = now, [self._account(one) for one in still_looked_at(found)]
             self._current = held
-        return held[1]
+        return of_releases(held[1], self._releases())
 
     def course(self, subject: Subject, as_of: datetime | None) -> Found:
         """All looks up to a time, with the account of the last."""
         # Of a signature nothing is kept.
         record = None if subject.signature else self._records().known_at(subject, as_of)
         if record is None or record.account is None:
-            course = self._work_out(subject, as_of or datetime.now(UTC).replace(second=0, microsecond=0))
+            course = self._courses().course(subject, as_of or datetime.now(UTC))
             return Found(course, len(course.looks))
         made = self._records().history(subject, until=as_of)
         account = self._account(record)
         if len(made) >= _ENOUGH * looks_due(record.look.age_hours):
             return Found(Course(account, made))
         try:
-            other = self._work_out(subject, record.look.as_of)
+            other = self._courses().course(subject, record.look.as_of)
         except MissionControlError:
             return Found(Course(account, made))  # the looks that were made are worth showing by themselves
         looks = merged(made, other.looks)
@@ -116,18 +115,13 @@ class KeptVerdicts:
         said = sentence(account, measure.title if measure else record.subject.measure)
         return msgspec.structs.replace(account, sentence=said)
 
-    def _work_out(self, subject: Subject, until: datetime) -> Course:
-        until -= timedelta(minutes=until.minute % 5)  # within a window nothing new is known
-        key = subject, until
-        with self._lock:
-            known = self._worked_out.get(key)
-        if known is None:
-            known = self._courses().course(subject, until)
-            with self._lock:
-                self._worked_out[key] = known
-                while len(self._worked_out) > _COURSES:
-                    del self._worked_out[next(iter(self._worked_out))]
-        return known
+
+def of_releases(found: Sequence[T], releases: Releases) -> list[T]:
+    """Those of versions that are known; what was said of others stays in the table."""
+    known = {(one.application, one.channel, one.version) for one in releases.list()} if found else set()
+    return [
+        one for one in found if (one.subject.application, one.subject.channel, one.subject.version) in known
+    ]
 
 
 def still_looked_at(records: Sequence[Record]) -> list[Record]:

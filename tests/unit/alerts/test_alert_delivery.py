@@ -167,6 +167,72 @@ def test_without_mail_another_channel_of_the_owner_is_told(installation: Install
     assert foreign.got == []
 
 
+@pytest.mark.parametrize("trouble", [404, 500])
+def test_when_that_one_fails_too_the_next_one_is_told(installation: Installation, trouble: int) -> None:
+    with http_receiver([404]) as receiver, http_receiver([trouble]) as first, http_receiver() as last:
+        installation.channel("a-broken", receiver.url)
+        installation.channel("b-first", first.url, severity="critical")
+        installation.channel("c-last", last.url, severity="critical")
+        installation.judge("too-early", "better")
+        for _ in range(4):
+            installation.turn()
+    told = [got.content["text"] for got in last.got]
+    assert sum("a-broken was switched off" in text for text in told) == 1
+    assert sum("b-first was switched off" in text for text in told) == (trouble == 404)
+    assert len(first.got) == 1
+
+
+def test_when_the_mail_does_not_arrive_a_channel_of_the_owner_is_told(installation: Installation) -> None:
+    with (
+        http_receiver([404]) as receiver,
+        http_receiver() as other,
+        smtp_receiver({"RCPT": "550 No"}) as mail,
+    ):
+        installation.settings = AlertSettings("127.0.0.1", mail.port, "none", mail_from="mc@example.com")
+        installation.channel("broken", receiver.url, owner_email="gone@example.com")
+        installation.channel("other", other.url, severity="critical")
+        installation.judge("too-early", "better")
+        for _ in range(3):
+            installation.turn()
+    (got,) = other.got
+    assert got.content["kind"] == "notice" and "broken was switched off" in got.content["text"]
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["http://[::1/x", "http://exa mple/\x01", "http://[bad]:x/", "http://xn--\xe9/", "", "//", "x" * 5000],
+)
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_a_refusal_wherever_it_leads(
+    installation: Installation, status: int, location: str
+) -> None:
+    with http_receiver([(status, {"Location": location})]) as receiver:
+        installation.channel("ops", receiver.url)
+        installation.judge("too-early", "worse")
+        installation.turn()
+    (channel,) = installation.channels.list()
+    assert channel.state == "broken"
+    assert channel.reason.startswith(f"{status}: it redirects") and "not followed" in channel.reason
+
+
+def test_an_answer_that_quotes_the_address_does_not_give_it_away(
+    installation: Installation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = "T0B0s3cr3tT0ken"
+    with http_receiver([404]) as receiver, http_receiver() as other:
+        url = receiver.url.replace("/hook?key=hush", f"/services/{secret}?key=h%20ush")
+        receiver.text = f"Cannot POST /services/{secret}?key=h%20ush ({secret}, key h ush)"
+        installation.channel("ops", url)
+        installation.channel("other", other.url, severity="critical")
+        installation.judge("too-early", "better")
+        installation.turn()
+        installation.turn()
+    seen = repr(installation.log.deliveries(10)) + repr([c.reason for c in installation.channels.list()])
+    seen += repr([got.content for got in other.got]) + "".join(capsys.readouterr())
+    assert "404 Not Found: Cannot POST …" in seen
+    assert secret not in seen and "h ush" not in seen and "h%20ush" not in seen
+
+
 def test_what_a_broken_channel_missed_and_still_holds_is_told_when_it_is_on_again(
     installation: Installation,
 ) -> None:

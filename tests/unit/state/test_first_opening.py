@@ -5,7 +5,16 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+
+import pytest
+
+from missioncontrol.errors import StorageError
+from missioncontrol.state.database import Database
+from missioncontrol.state.releases import Release, Releases
+
+RELEASE = Release("Firefox", "release", "1.0", "b1", datetime(2026, 1, 1, tzinfo=UTC))
 
 _OPENER = """
 import sys
@@ -37,6 +46,28 @@ def test_processes_that_open_a_new_database_at_once_all_find_its_tables(tmp_path
             opener.stdin.flush()
         told = [opener.communicate(timeout=120)[1] for opener in openers]
         assert [opener.returncode for opener in openers] == [0] * len(openers), told
+
+
+def test_what_cannot_be_written_or_is_busy_is_an_error_for_people(tmp_path: Path) -> None:
+    file = tmp_path / "state.sqlite"
+    database = Database(f"sqlite:///{file}")
+    store = Releases(database)
+    store.put([RELEASE])
+    other = sqlite3.connect(file)
+    other.execute("BEGIN IMMEDIATE")
+    with database.engine().connect() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout = 50")
+    with pytest.raises(StorageError) as refused:
+        store.remove("Firefox", "release", "1.0")
+    assert refused.value.code == "state_busy" and str(file) in refused.value.message
+    other.rollback()
+    other.close()
+    with database.engine().connect() as connection:
+        connection.exec_driver_sql("PRAGMA query_only = 1")
+    with pytest.raises(StorageError) as refused:
+        store.remove("Firefox", "release", "1.0")
+    assert refused.value.code == "state_read_only"
+    assert store.list() == [RELEASE]
 
 
 def test_only_a_database_with_migrations_to_make_loads_alembic(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_crashes_by_activity_have_every_measure(tmp_path: Path) -> None:
 
 
 def test_a_row_that_says_no_arrival_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadRequest, match="`arrival` is empty in 1 rows"):
+    with pytest.raises(BadRequest, match="row 2: `arrival` is empty"):
         taken(
             tmp_path,
             "usage_by_activity",

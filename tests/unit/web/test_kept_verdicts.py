@@ -8,13 +8,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from fastapi.testclient import TestClient
 from tests.support.kept_verdicts import keep_courses, moved
 
 from missioncontrol.config import Config
 from missioncontrol.errors import NotFound
 from missioncontrol.health.model import Course
 from missioncontrol.services import Services
-from missioncontrol.web.app import kept_verdicts
+from missioncontrol.web.app import create_app, kept_verdicts
 from missioncontrol.web.verdict_source import VerdictSource
 from missioncontrol.web.verdicts_kept import looks_due, merged
 
@@ -72,6 +73,32 @@ def test_what_nobody_published_is_not_known(source: VerdictSource, courses: list
     subject = msgspec.structs.replace(courses[0].account.subject, version="99.0")
     with pytest.raises(NotFound, match=r"99\.0"):
         source.course(subject, None)
+
+
+def test_a_version_that_is_no_release_any_more_is_not_current_but_can_still_be_read(
+    tmp_path: Path, courses: list[Course]
+) -> None:
+    keep_courses(tmp_path, courses)
+    services = Services(Config(data=tmp_path))
+    source = kept_verdicts(services)
+    client = TestClient(create_app(services), base_url="http://localhost")
+    of = {"application": "Firefox", "channel": "release", "measure": "main_crashes"}
+
+    def listed() -> set[str]:
+        return {each["version"] for each in client.get("/api/v1/verdicts", params=of).json()["verdicts"]}
+
+    def shown() -> set[str]:
+        return {one.subject.version for one in source.current() if one.subject.channel == "release"}
+
+    assert (listed(), shown()) == ({"1.0", "2.0", "3.0"}, {"2.0", "3.0"})
+    services.releases.remove("Firefox", "release", "3.0")
+    assert (listed(), shown()) == ({"1.0", "2.0"}, {"2.0"}), "at once"
+    assert source.course(courses[0].account.subject, None).course.looks == courses[0].looks
+    history = client.get("/api/v1/verdicts/history", params={**of, "version": "3.0"}).json()
+    assert len(history["looks"]) == len(courses[0].looks)
+    explained = client.get("/api/v1/verdicts/explanation", params={**of, "version": "3.0"}).json()
+    assert explained["verdict"]["look"]["verdict"] == courses[0].looks[-1].verdict
+    services.close()
 
 
 def test_an_empty_installation_has_none(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import msgspec
 import pytest
 
+from missioncontrol.alerts.alert import verdict_path as alert_path
 from missioncontrol.errors import BadRequest
 from missioncontrol.health.model import (
     Account,
@@ -329,6 +330,12 @@ def test_a_worse_is_offered_to_be_withdrawn_until_somebody_accepted_it_or_nobody
         "",
         True,
     )
+
+
+@pytest.mark.parametrize("name", [".", "..", "", "~", "~2", "a/b", "%2F", "кот", "<script>", "a b?c#d"])
+def test_alerts_lead_to_the_page_whatever_a_version_is_called(name: str) -> None:
+    subject = Subject("Firefox", "release", name, "main_crashes")
+    assert alert_path(subject) == verdict_path(subject)
 
 
 def test_pings_that_were_not_counted_are_a_figure_with_a_link(fine: Course) -> None:
