@@ -305,7 +305,9 @@ def test_one_that_hangs_does_not_hold_up_others_beyond_a_bound(
         installation.channel("fast", fast.url)
         installation.judge("too-early", "worse")
         assert installation.turn() == 25
-    assert len(fast.got) == 1 and len(slow.got) == 24
+    assert len(fast.got) == 1
+    # On a busy machine one may be given up before its request was read.
+    assert MOST_AT_ONCE < len(slow.got) <= 24
     # One that was just given up may still count for a moment when the next is there.
     assert 1 < slow.most_busy < 2 * MOST_AT_ONCE
 

@@ -48,7 +48,8 @@ def test_a_course_does_not_outlive_what_was_said_of_releases(
 ) -> None:
     first = asked()
     releases, now = channel.services.releases, datetime.now(UTC)
-    releases.change("Firefox", "release", "5.0", Change(status="excluded"), "ada", now)
+    before = published(8) - timedelta(days=1)
+    releases.change("Firefox", "release", "5.0", Change(status="excluded"), "ada", before)
     second = asked()
     assert {e.version: e.why for e in second.account.predecessors if not e.used} == {"5.0": "it was excluded"}
     releases.remove("Firefox", "release", "5.0")

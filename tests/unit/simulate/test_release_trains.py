@@ -103,6 +103,7 @@ def test_scenarios_hit_whom_they_name() -> None:
     assert late[30 * 12 - 1] == 1.0
     assert late[30 * 12] == 2.0
     assert [name for name, scenario in SCENARIOS.items() if scenario.harmless] == [
-        "clean", "x0.8", "x0.67", "shock", "calm", "outage", "fast", "first_country", "calm_adopters", "bad_predecessor",
+        "clean", "x0.8", "x0.67", "shock", "calm", "outage", "no_hours", "no_crashes", "fast", "first_country",
+        "calm_adopters", "bad_predecessor",
     ]  # fmt: skip
     assert SCENARIOS["fast"].offered(Rollout(0.2, 30.0)) == replace(Rollout(0.2, 30.0), share=1.0, haste=2.5)
