@@ -83,7 +83,9 @@ def measure_turns(services: Services, turns: int) -> None:
         turn = taking.run(born + timedelta(minutes=5 * (AGE_TICKS + number)), START)
         costs.append((turn.looks, spent["read"], spent["judge"], turn.cpu_s))
     looks, read, judge, all_of_it = np.array(costs).T
-    slices = {len(p.case.baseline.slices) for c in taking._channels.values() for p in c.following._pairs.values() if p.case.baseline}  # fmt: skip # noqa: E501
+    pairs = [pair for channel in taking._channels.values() for pair in channel.following._pairs.values()]
+    cases = [stretch.case for pair in pairs for stretch in pair.stretches]
+    slices = {len(case.baseline.slices) for case in cases if case.baseline}
     print(f"{turns} turns of {int(np.median(looks))} looks with {min(slices)} to {max(slices)} slices each")
     for name, values in (("reading", read), ("judging", judge), ("a whole turn", all_of_it)):
         middle, most = float(np.median(values)), float(values.max())
