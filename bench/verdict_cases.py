@@ -33,7 +33,6 @@ WIDTH_HOURS = (6, 24, 48, 144)
 KIND_HOURS = (1, 3, 6, 12, 24, 48, 96, 168, 336)
 # An oracle has no luck of releases to fear.
 _EXACT_TAU, _EXACT_RELEASES = 1e-3, 1000
-ACTIVITIES = ("fine", "hourly", "none")
 
 
 class Case(msgspec.Struct, frozen=True):

@@ -34,7 +34,7 @@ from missioncontrol.verdict.judge import (
 )
 from missioncontrol.verdict.lives import live
 from missioncontrol.verdict.replay import Looks, replay
-from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Floats, Ints, Release
+from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Floats, Ints, Release, running
 
 _DAY = 24 * TICKS_PER_HOUR
 _LEFT_SHARE = 0.02
@@ -166,7 +166,7 @@ def _may_alarm(sums: ChannelSums, case: Case, release: Release, ticks: Ints) -> 
 
 def _trailing(by_tick: Floats, ticks: Ints) -> Floats:
     """[looks] sums of the last day."""
-    sums = np.concatenate([[0.0], np.cumsum(by_tick)])
+    sums = running(by_tick)
     lately: Floats = sums[ticks] - sums[np.maximum(ticks - _DAY, 0)]
     return lately
 
@@ -196,7 +196,7 @@ def _accepted(version: Version, ticks: Ints) -> Ints:
 
 def _without_history(version: Version, release: Release, ticks: Ints, before: Said) -> list[Verdict]:
     """Nothing can be compared; a `worse` that was given while something could stays, and so does an odd rollout."""
-    counts = np.concatenate([[0.0], np.cumsum(release.counts.sum(axis=1))])[ticks]
+    counts = running(release.counts.sum(axis=1))[ticks]
     told = []
     for tick, count, accepted in zip(ticks, counts, _accepted(version, ticks), strict=True):
         withdrawn = before.first is not None and accepted > before.first

@@ -12,7 +12,7 @@ from missioncontrol.verdict.environment import LONGEST_TICKS, Environment, Seen,
 from missioncontrol.verdict.grid import KNOT_HOURS, KNOTS, at, smooth
 from missioncontrol.verdict.lives import Life
 from missioncontrol.verdict.spread import excess_squares
-from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Floats, Ints
+from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Floats, Ints, running
 
 SETTLED_TICKS = 48 * TICKS_PER_HOUR
 _DAY_TICKS, _WEEK_TICKS = 24 * TICKS_PER_HOUR, 7 * 24 * TICKS_PER_HOUR
@@ -37,16 +37,16 @@ class Control:
 
     def between(self, start: int, end: int) -> tuple[Floats, Floats]:
         """Counts and expectations of ticks start to end that say something; 0 where nothing is known."""
-        kept = self.came.kept
+        kept = self._between(self.came.kept, start, end)
         return (
-            self._between(self.came.events * kept, start, end),
-            self._between(self.expected * kept, start, end),
+            self._between(self.came.events, start, end) * kept,
+            self._between(self.expected, start, end) * kept,
         )
 
     def seen(self, start: int, end: int) -> Seen:
         """As `between()`, and what was known only later to say nothing."""
         counts, expected = self.between(start, end)
-        revoked = self._between(self.came.gaps.revoked.astype(float), start, end) > 0
+        revoked = self._between(self.came.gaps.revoked, start, end) > 0
         return Seen(counts, expected, revoked)
 
     def used(self, start: int, end: int) -> Floats:
@@ -55,9 +55,9 @@ class Control:
 
     def silent(self, start: int, end: int) -> Bools:
         """[ticks start to end] its events did not arrive."""
-        return self._between(self.came.gaps.no_events.astype(float), start, end) > 0
+        return self._between(self.came.gaps.no_events, start, end) > 0
 
-    def _between(self, by_tick: Floats, start: int, end: int) -> Floats:
+    def _between(self, by_tick: Floats | Bools, start: int, end: int) -> Floats:
         out = np.zeros(end - start)
         low = max(start, self.published)
         high = min(end, self.published + len(by_tick))
@@ -110,20 +110,16 @@ def standard(life: Life, rates: Floats, successor: int) -> Standard:
 
 def control(life: Life, rates: Floats, successor: int) -> Control:
     """A version measured by its own level, see `standard()`."""
-    return as_control(standard(life, rates, successor), life.published, life.came, by_rates(life, rates))
+    return as_control(standard(life, rates, successor), life, rates)
 
 
-def by_rates(life: Life, rates: Floats) -> Floats:
-    """[ticks] events that rates let expect of all hours that came, nothing left out."""
+def as_control(own: Standard, life: Life, rates: Floats) -> Control:
+    """A version as control by its `own` level; what is to be expected is of all hours that came, nothing left out."""
     hours = life.hours
     if not life.came.kept.all():
         hours = life.release.hours[: life.ticks] * life.health.weights[:, None].astype(hours.dtype)
-    return (hours * rates).sum(axis=1)
-
-
-def as_control(own: Standard, published: int, came: Arrived, wanted: Floats) -> Control:
-    """A version as control by its `own` level; wanted: [ticks] its `by_rates()`."""
-    return Control(published, came, own.of(wanted, published), own.usual)
+    expected = own.of((hours * rates).sum(axis=1), life.published)
+    return Control(life.published, life.came, expected, own.usual)
 
 
 @dataclass(frozen=True)
@@ -154,7 +150,7 @@ def leaving(pairs: list[tuple[Control, int]], phi: float) -> Leaving:
         known = max(0, min(int(KNOTS[-1]), each.published + len(each.expected) - successor))
         ends = np.minimum(edges, known)
         for table, part in zip((counts, expected), each.between(successor, successor + known), strict=True):
-            table[row] = np.diff(np.concatenate([[0.0], np.cumsum(part)])[ends])
+            table[row] = np.diff(running(part)[ends])
     held = np.stack([_held(each, successor, KNOTS) for each, successor in pairs])
     falling = np.minimum.accumulate(held.mean(axis=0)) - np.arange(len(KNOTS)) * 1e-9
     usual = Leaving(ones, ones, falling)
@@ -178,7 +174,7 @@ def leaving(pairs: list[tuple[Control, int]], phi: float) -> Leaving:
 def _held(each: Control, successor: int, ticks: Ints) -> Floats:
     """[ticks] log of a version's use of the last day over that of a usual day, at ages `ticks` of its successor."""
     expected = each.used(successor - _DAY_TICKS, successor + int(ticks[-1]))
-    sums = np.concatenate([[0.0], np.cumsum(expected)])
+    sums = running(expected)
     day = sums[ticks + _DAY_TICKS] - sums[ticks]
     return np.log((day + 1e-9) / (each.usual + 1e-9))
 

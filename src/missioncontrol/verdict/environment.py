@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Floats, Ints
+from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Floats, Ints, running
 
 WINDOWS_HOURS = (48.0, 24.0, 12.0, 6.0, 3.0, 1.5)
 _STEADY_HOURS = 24.0
@@ -61,8 +61,8 @@ class Seen:
         # The end of what is revoked at each tick: in a stretch of it, its beginning.
         told = np.maximum.accumulate(np.where(np.append(self.revoked, False), 0, every))
         until = np.where(self.revoked[end - 1], told[end - 1], end)
-        sums = [_running(each) for each in (self.counts, self.expected)]
-        off = [_running(each * self.revoked) for each in (self.counts, self.expected)]
+        sums = [running(each) for each in (self.counts, self.expected)]
+        off = [running(each * self.revoked) for each in (self.counts, self.expected)]
 
         def of(width: int) -> tuple[Floats, Floats]:
             start = end - width
@@ -73,10 +73,6 @@ class Seen:
             return o, m
 
         return of
-
-
-def _running(by_tick: Floats) -> Floats:
-    return np.concatenate([[0.0], np.cumsum(by_tick)])
 
 
 def environment(others: Sequence[Seen], phi: float, spread: Floats) -> Environment:
@@ -139,7 +135,7 @@ def mean_factor(around: Environment, weights: Floats, ticks: Ints) -> Floats:
     What is known at a look goes back as far as its window reaches; what was before is what was known then, and so on.
     So a shift that was seen late counts from where it began.
     """
-    sums = np.concatenate([[0.0], np.cumsum(weights)])
+    sums = running(weights)
     at, total = ticks.copy(), np.zeros(len(ticks))
     while (at > 0).any():
         place = np.maximum(at, 1) - 1

@@ -7,17 +7,16 @@ versions. `judge.Said` carries what was said. A look made so says what the look 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from missioncontrol.verdict.arrived import Arrived, arrived, cut_arrived
+from missioncontrol.verdict.arrived import arrived, cut_arrived
 from missioncontrol.verdict.baseline import Baseline
 from missioncontrol.verdict.controls import (
     Control,
     Standard,
     as_control,
-    by_rates,
     silent_elsewhere,
     standard,
     surroundings,
@@ -41,12 +40,11 @@ class Other:
 
 @dataclass(frozen=True)
 class _Watched:
-    """A control that goes on, its own level, and what came of it; by_rates: [ticks] what rates let expect."""
+    """A control that goes on, its own level, and how complete its pings were."""
 
     own: Standard
     health: Health
-    came: Arrived
-    by_rates: Floats
+    control: Control
 
 
 class Follower:
@@ -57,7 +55,6 @@ class Follower:
         self._life: Life | None = None
         self._by_tick: Floats = np.zeros(0)
         self._others: dict[str, _Watched] = {}
-        self._published: dict[str, int] = {}
         self._around: Environment | None = None
         self._pings = 1.0
 
@@ -76,7 +73,7 @@ class Follower:
         baseline, end = self.baseline, int(ticks[-1])
         life, around = self._go_on(release, channel, others, end)
         said = before.odd_rollout, before.age_ticks
-        return look(baseline, life, self._pings, around, ticks, baseline.phi, self._by_tick, *said)
+        return look(baseline, life, self._pings, around, ticks, self._by_tick, *said)
 
     def prime(self, release: Release, channel: Channel, others: Sequence[Other]) -> None:
         """Take in all that is known, from the beginning."""
@@ -91,13 +88,10 @@ class Follower:
             if self._around is not None:
                 self._around = _first(self._around, known)
         for version, watched in self._others.items():
-            known = max(0, tick - self._published[version])
-            self._others[version] = _Watched(
-                watched.own,
-                cut_health(watched.health, known),
-                cut_arrived(watched.came, known),
-                watched.by_rates[:known],
-            )
+            control = watched.control
+            known = max(0, tick - control.published)
+            less = replace(control, came=cut_arrived(control.came, known), expected=control.expected[:known])
+            self._others[version] = _Watched(watched.own, cut_health(watched.health, known), less)
 
     def _go_on(
         self, release: Release, channel: Channel, others: Sequence[Other], ticks: int
@@ -137,14 +131,16 @@ class Follower:
         if watched is None:
             life = live(release, channel, until, self.baseline.trait)
             own = standard(life, self.baseline.rates, other.successor)
-            watched = _Watched(own, life.health, life.came, by_rates(life, self.baseline.rates))
+            control = as_control(own, life, self.baseline.rates)
+            watched = _Watched(own, life.health, control)
         else:
             watched = self._watched_on(watched, other, channel, until)
-        self._others[release.version], self._published[release.version] = watched, release.published
-        return as_control(watched.own, release.published, watched.came, watched.by_rates)
+        self._others[release.version] = watched
+        return watched.control
 
     def _watched_on(self, before: _Watched, other: Other, channel: Channel, until: int) -> _Watched:
-        release, known = other.release, len(before.by_rates)
+        release, control = other.release, before.control
+        known = len(control.expected)
         end = min(other.first + len(release.hours), until - release.published)
         if end <= known:
             return before
@@ -153,15 +149,16 @@ class Follower:
         health = joined_health(before.health, ping_health(channel, start, release.published + end))
         hours = release.hours[rows] * health.weights[known:, None].astype(release.hours.dtype)
         came = arrived(
-            np.concatenate([before.came.hours, hours.sum(axis=1, dtype=np.float64)]),
-            np.concatenate([before.came.events, release.counts[rows].sum(axis=1, dtype=np.float64)]),
+            np.concatenate([control.came.hours, hours.sum(axis=1, dtype=np.float64)]),
+            np.concatenate([control.came.events, release.counts[rows].sum(axis=1, dtype=np.float64)]),
             health,
             None,
             self.baseline.trait,
-            before.came,
+            control.came,
         )
-        expected = (hours * self.baseline.rates).sum(axis=1)
-        return _Watched(before.own, health, came, np.concatenate([before.by_rates, expected]))
+        more = before.own.of((hours * self.baseline.rates).sum(axis=1), start)
+        expected = np.concatenate([control.expected, more])
+        return _Watched(before.own, health, replace(control, came=came, expected=expected))
 
 
 def _first(around: Environment, ticks: int) -> Environment:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.ndimage import minimum_filter1d
 
-from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Floats
+from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Floats, running
 
 _HOURS_WINDOWS = (1, 3, 12, 48, 120)
 _EVENTS_WINDOWS = (12, 48, 192)
@@ -20,9 +20,11 @@ _HOURS_REACH, _EVENTS_REACH = 12 * TICKS_PER_HOUR, 24 * TICKS_PER_HOUR
 """How far back the usual rate is taken from, in ticks."""
 _SHORTEST_REACH = TICKS_PER_HOUR
 _LOST = 0.3
+"""Of the least that such a window held before."""
 _LEAST_HOURS = 20.0
 """Below that a window may be empty by chance: hours come in sessions."""
 _GOES_ON, _FEWEST_EVENTS = 0.6, 4.0
+"""Of the usual events per tick, and how many at least: events go on while hours do not."""
 _EVENTS_LOST, _EVENTS_DUE, _EVENTS_BEFORE = 0.1, 20.0, 5.0
 """Of 20 bursts that are due at most 2 came, and no such window of the day before had fewer than 5."""
 _SILENT_BURSTS, _SILENT_FACTOR, _SILENT_EVENTS, _ONE = 10.0, 3.0, 3.0, 1e-9
@@ -31,11 +33,11 @@ _BACK, _SAME_RATE = 0.5, 2.5
 """A gap ends when half of what came before comes again, or hours and events go together again."""
 _LONGEST = 48 * TICKS_PER_HOUR
 """What lasts longer is no gap: it is how things are now."""
-_FLOOD, _FLOOD_UNTIL = 3.0, 24 * TICKS_PER_HOUR
-_FLOOD_BURSTS = 10.0
+_FLOOD, _FLOOD_UNTIL, _FLOOD_BURSTS = 3.0, 24 * TICKS_PER_HOUR, 10.0
 """So many times the rate, or less than its part, within a day of a gap: what was missed arrives all at once."""
 _BIRTH = TICKS_PER_HOUR // 2
 _BIRTH_EVENTS = 3.0
+"""Later than that the first hours are late, when so many events came before them."""
 BURST = 4.0
 """Events of a burst, where it is not known: more than of most measures, so that silence is not found where none is."""
 
@@ -129,7 +131,7 @@ def gaps(
     usual_rate: events per hour that versions usually have, while little is known of this one's own; before: what was
     found when fewer ticks were known; they are not looked at again.
     """
-    series = _Series(_running(hours), _running(events))
+    series = _Series(running(hours), running(events))
     no_hours, no_events, revoked = (np.zeros(len(hours), bool) for _ in range(3))
     if before is not None and before.time is not None:
         time = before.time
@@ -175,10 +177,6 @@ def _open(found: list[tuple[_Time, int]], known: int) -> _Time | None:
         if end + _FLOOD_UNTIL > (known if again is None else again.until):
             again = time
     return again
-
-
-def _running(by_tick: Floats) -> Floats:
-    return np.concatenate([[0.0], np.cumsum(by_tick, dtype=np.float64)])
 
 
 def _reach(kind: _Kind) -> int:

@@ -11,7 +11,7 @@ from missioncontrol.verdict.environment import WINDOWS_HOURS, Environment, mean_
 from missioncontrol.verdict.grid import cumulative
 from missioncontrol.verdict.nowcast import FINE, Complete, by_cell, cells_on, inflation
 from missioncontrol.verdict.outage import Health, cut_health, joined_health, ping_health
-from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Channel, Floats, Ints, Release
+from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Channel, Floats, Ints, Release, running
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def curves(
     if around is not None:
         by_tick = (expected_by_tick(life, rates) if by_tick is None else by_tick)[: len(around.factor)]
         factor = mean_factor(around, by_tick, ticks)
-        sums = np.concatenate([[0.0], np.cumsum(by_tick)])
+        sums = running(by_tick)
         for place, hours_back in enumerate(WINDOWS_HOURS):
             since = np.maximum(ticks - int(hours_back * TICKS_PER_HOUR), 0)
             recent[place] = (sums[ticks] - sums[since]) / np.maximum(sums[ticks], 1e-12)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Channel, Floats
+from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Channel, Floats, running
 
 _WINDOW = TICKS_PER_HOUR // 2
 _WEEK = 7 * 24 * TICKS_PER_HOUR
@@ -46,7 +46,7 @@ def ping_health(channel: Channel, start: int, end: int) -> Health:
     """
     reach = _WEEK + _REFERENCE[0] + _WINDOW
     counts = channel.between(start - reach, end)
-    sums = np.concatenate([[0.0], np.cumsum(counts)])
+    sums = running(counts)
     now = np.arange(reach + 1, reach + 1 + end - start)
 
     halves = np.concatenate([np.zeros(_WINDOW - 1), sums[_WINDOW:] - sums[:-_WINDOW]])
@@ -55,9 +55,9 @@ def ping_health(channel: Channel, start: int, end: int) -> Health:
         halves[:-_WEEK] * _FARTHEST > halves[_WEEK:]
     )
     week_before = np.concatenate([np.zeros(_WEEK), counts[:-_WEEK]])
-    running = np.cumsum(np.stack([both, both * counts, both * week_before]), axis=1)
-    running = np.concatenate([np.zeros((3, 1)), running], axis=1)
-    compared, recent, before = running[:, now - _REFERENCE[1]] - running[:, now - _REFERENCE[0]]
+    totals = np.cumsum(np.stack([both, both * counts, both * week_before]), axis=1)
+    totals = np.concatenate([np.zeros((3, 1)), totals], axis=1)
+    compared, recent, before = totals[:, now - _REFERENCE[1]] - totals[:, now - _REFERENCE[0]]
     growth = recent / np.maximum(before, 1e-9)
     forecast = (sums[now - _WEEK] - sums[now - _WEEK - _WINDOW]) * growth
     seen = sums[now] - sums[now - _WINDOW]

@@ -23,7 +23,7 @@ from missioncontrol.verdict.evidence import (
 from missioncontrol.verdict.grid import at, at_each
 from missioncontrol.verdict.lives import Curves, Life, curves, live
 from missioncontrol.verdict.oddities import Oddities, oddities
-from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Channel, Floats, Ints, Release
+from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Channel, Floats, Ints, Release, running
 
 _DAY = 24 * TICKS_PER_HOUR
 _ALL, _RECENT, _SLICES = 0.60, 0.10, 0.30
@@ -83,11 +83,11 @@ def replay(
 
     odd_before, since: as in `look()`, where it was compared with other versions before.
     """
-    published, phi = release.published, baseline.phi
+    published = release.published
     life = live(release, channel, None, baseline.trait, silent_elsewhere(others, published, release.ticks))
-    around = surroundings(others, published, life.ticks, baseline.leaving, phi)
+    around = surroundings(others, published, life.ticks, baseline.leaving, baseline.phi)
     pings = pings_before(channel, published)
-    return look(baseline, life, pings, around, ticks, phi, None, odd_before, since)
+    return look(baseline, life, pings, around, ticks, None, odd_before, since)
 
 
 def pings_before(channel: Channel, published: int) -> float:
@@ -101,7 +101,6 @@ def look(
     pings: float,
     around: Environment,
     ticks: Ints,
-    phi: float,
     by_tick: Floats | None = None,
     odd_before: bool = False,
     since: int = 0,
@@ -111,6 +110,7 @@ def look(
     by_tick: the life's `expected_by_tick`, where at hand; odd_before: the rollout was odd at an earlier look;
     since: age of the newest look that was made; looks up to there are only looked back at.
     """
+    phi = baseline.phi
     now = curves(life, baseline.rates, baseline.history, around, ticks, by_tick)
     odd = oddities(baseline, now, around, pings, odd_before, since)
     ages = ticks / TICKS_PER_HOUR
@@ -208,7 +208,7 @@ def _silent(life: Life, now: Curves, bursts: Floats) -> Bools:
 
     bursts: [looks] expected of the whole life. From some 7 on no event at all would pass for an improvement.
     """
-    sums = np.concatenate([[0.0], np.cumsum(life.came.events * life.came.kept)])
+    sums = running(life.came.events * life.came.kept)
     silent = np.zeros(len(now.ticks), bool)
     for hours, share in zip(WINDOWS_HOURS, now.recent, strict=True):
         since = np.maximum(now.ticks - int(hours * TICKS_PER_HOUR), 0)
@@ -232,7 +232,7 @@ def _loud(
     spoken = e_values >= THRESHOLD
     if not spoken.any():
         return e_values
-    hours = np.concatenate([[0.0], np.cumsum(life.hours.sum(axis=1, dtype=np.float64))])
+    hours = running(life.hours.sum(axis=1, dtype=np.float64))
     events = life.came.events * life.came.kept > 0
     at_event = np.maximum.accumulate(np.where(events, hours[1:], 0.0))
     silence = np.maximum.accumulate(hours[1:] - at_event)[now.ticks - 1] / np.maximum(hours[now.ticks], 1e-9)

@@ -17,6 +17,11 @@ Bools = npt.NDArray[np.bool_]
 TICKS_PER_HOUR = 12
 
 
+def running(by_tick: Floats) -> Floats:
+    """[n + 1] sums of the first 0, 1, ... n of `by_tick` [n], in 64 bits."""
+    return np.concatenate([[0.0], np.cumsum(by_tick, dtype=np.float64)])
+
+
 @dataclass(frozen=True)
 class Strata:
     """The finest groups of users: `values[s]` are the values of `dimensions` in stratum s."""

@@ -298,16 +298,15 @@ def test_a_message_that_no_longer_holds_is_not_tried_again(installation: Install
 def test_one_that_hangs_does_not_hold_up_others_beyond_a_bound(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook.post, "__defaults__", (1.0,))
+    # Long enough for a busy machine to read the request before it is given up.
+    monkeypatch.setattr(webhook.post, "__defaults__", (3.0,))
     with http_receiver(["hang"]) as slow, http_receiver() as fast:
         for number in range(24):
             installation.channel(f"slow{number}", slow.url)
         installation.channel("fast", fast.url)
         installation.judge("too-early", "worse")
         assert installation.turn() == 25
-    assert len(fast.got) == 1
-    # On a busy machine one may be given up before its request was read.
-    assert MOST_AT_ONCE < len(slow.got) <= 24
+    assert len(fast.got) == 1 and len(slow.got) == 24
     # One that was just given up may still count for a moment when the next is there.
     assert 1 < slow.most_busy < 2 * MOST_AT_ONCE
 
