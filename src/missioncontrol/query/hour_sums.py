@@ -1,0 +1,109 @@
+"""Sums of error_aggregates by hour, for pages that show weeks of every channel at once and are asked all the time.
+
+What was read of a day is kept for as long as the day consists of the same files: a day that is over is read once, today
+again when something was committed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from missioncontrol.query import dialect
+from missioncontrol.query.relation import Span
+
+if TYPE_CHECKING:
+    from missioncontrol.query.engine import Engine
+
+TABLE = "error_aggregates"
+HOUR_S = 3600
+MOST_ROWS = 60_000
+"""Rows of a day that are read, the most used first: clients can make up any number of versions."""
+_MOST_DAYS = 400
+_KEYS = ("application", "channel", "os_name", "version", "build_id")
+Key = tuple[str | None, str | None, str | None, str | None, str | None]
+"""Application, channel, system, version and build id, as they were sent."""
+
+
+class HourSum(msgspec.Struct, frozen=True, gc=False):
+    """One hour of one build on one system. `hour` counts from the epoch; `last_s` is the end of its newest window."""
+
+    key: Key
+    hour: int
+    last_s: int
+    values: tuple[float | None, ...]
+    """In the order of the measures; None where nobody reported it."""
+
+
+class Day(msgspec.Struct, frozen=True):
+    """What a day holds, and of which files: another `files` is another content."""
+
+    day: date
+    files: frozenset[str]
+    sums: Sequence[HourSum]
+
+
+class HourSums:
+    """Reads days. Thread-safe; blocks."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._days: dict[tuple[date, tuple[str, ...]], Day] = {}
+
+    def files(self) -> dict[date, frozenset[str]]:
+        """The files of each day as they are now: the revision of what `days()` answers. Raises `StorageError`."""
+        snapshot = self._engine.reader.snapshot(TABLE)
+        found: dict[date, set[str]] = {}
+        for file in snapshot.files if snapshot else ():
+            day = dict(file.partition).get("submission_date")
+            if day:
+                found.setdefault(date.fromisoformat(day), set()).add(file.path)
+        return {day: frozenset(paths) for day, paths in found.items()}
+
+    def newest(self) -> datetime | None:
+        """Start of the newest window of all data."""
+        snapshot = self._engine.reader.snapshot(TABLE)
+        return (
+            max((f.last_window for f in snapshot.files if f.last_window), default=None) if snapshot else None
+        )
+
+    def days(self, wanted: Iterable[date], measures: Sequence[str]) -> list[Day]:
+        """Those of the days that have data; a measure without a name is None everywhere. Raises as `Engine.over()`."""
+        files, names = self.files(), tuple(measures)
+        found = []
+        for day in sorted(set(wanted) & files.keys()):
+            held = self._days.get((day, names))
+            if held is None or held.files != files[day]:
+                held = Day(day, files[day], self._read(day, names))
+                with self._lock:
+                    if len(self._days) >= _MOST_DAYS:
+                        self._days.clear()
+                    self._days[day, names] = held
+            found.append(held)
+        return found
+
+    def _read(self, day: date, measures: Sequence[str]) -> list[HourSum]:
+        keys = ", ".join(_KEYS)
+        names = [name for name in measures if name]
+        sums = ", ".join(
+            f"CAST(sum({dialect.name(name)}) AS DOUBLE)" if name else "CAST(NULL AS DOUBLE)"
+            for name in measures
+        )
+        sql = (
+            f"SELECT {keys}, epoch_us(window_start) // {HOUR_S * 1_000_000} AS hour, "
+            f"epoch_us(max(window_start)) // 1000000 + 300, {sums} FROM {{relation}} GROUP BY {keys}, hour "
+            f"ORDER BY sum({dialect.name(names[0])}) DESC NULLS LAST LIMIT {MOST_ROWS}"
+        )
+        # A day of submission holds windows of that day; what an import says otherwise is of no use here.
+        rows = self._engine.over_sums((*_KEYS, "window_start", *names), sql, (), Span(dates=(day,)))
+        return [HourSum(row[:5], row[5], row[6], row[7:]) for row in rows]
+
+
+def days_between(first: datetime, last: datetime) -> list[date]:
+    """Every day that has a part of the time from first to last."""
+    return [first.date() + timedelta(days=n) for n in range((last.date() - first.date()).days + 1)]
