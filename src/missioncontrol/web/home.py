@@ -156,6 +156,6 @@ def channel_title(channel: str | None) -> str:
     return "unknown" if channel is None else channel or "(empty)"
 
 
-def _need(card: Card) -> tuple[int, float, float, str, str, str]:
+def _need(card: Card) -> tuple[float, float, float, str, str, str]:
     names = (card.application or "", card.channel or "", card.platform)
     return (place_of(card.need), -card.usage_hours_day, -card.reports_day, *names)

@@ -94,6 +94,7 @@ def card_of(
     known: Sequence[Version],
     now: datetime,
 ) -> Card | None:
+    """The card of a place; `known`: the versions of its channel, oldest first. None where nothing came lately."""
     end_at = min(facts.end or now, now)
     end = hour_of(end_at - timedelta(seconds=1)) + 1
     version, published = home_numbers.newest_of(lines, known, end)

@@ -15,6 +15,10 @@ _TOP = 0.04 * BOX
 """Room above, so that the line at the top is drawn whole."""
 
 
+_HIGHEST = 3.0
+"""The picture ends at so many times the rate over all: the first hours, with few users, would leave no room else."""
+
+
 class Spark(msgspec.Struct, frozen=True):
     """A picture. `area` is filled, `line` drawn over it, `before` behind both; any may be empty."""
 
@@ -45,17 +49,20 @@ def course_spark(card: Card) -> Spark:
     both = [value for _, value in (*card.course, *card.course_before) if value is not None]
     if not both or len(card.course) < 2:
         return Spark(says="Too little for a picture.")
-    most = max(both) or 1.0
+    usual = 0.0 if card.reports else max(card.rate or 0.0, card.rate_before or 0.0)
+    most = min(max(both), _HIGHEST * usual or max(both)) or 1.0
+    cut = max(both) > most
     # Ages are middles of their intervals.
     x, y = _x(card.course[0][0], card.course[-1][0]), _y(most)
     unit = "an hour" if card.reports else "per 1,000 usage hours"
     since = f"since publication {age_words(card.age_hours)} ago" if card.age_hours else "over 14 days"
     behind = f"; behind it {card.before} at the same age" if card.before else ""
+    ends = "; higher points are cut off" if cut else ""
     return Spark(
-        says=f"{card.measure_title} {unit} {since}, from 0 to {_value(card, most)}{behind}",
+        says=f"{card.measure_title} {unit} {since}, from 0 to {_value(card, most)}{behind}{ends}",
         line=line(x, y, card.course),
         before=line(x, y, card.course_before),
-        top=_value(card, most),
+        top=f"{_value(card, most)}{', higher is cut off' if cut else ''}",
     )
 
 

@@ -84,15 +84,16 @@ def shown_of(accounts: Iterable[Account]) -> list[Account]:
     return [*shown, *(one for one in others if pressing(one) and one not in shown)]
 
 
-def place_of(verdict: str) -> int:
-    """Place in the order of need; what is not known comes last."""
+def place_of(verdict: str) -> float:
+    """Place in the order of need: what is worse elsewhere may still be so here; what is not known comes last."""
+    if verdict == ELSEWHERE.verdict:
+        return ORDER.index("too-early") + 0.5
     return ORDER.index(verdict) if verdict in ORDER else len(ORDER)
 
 
 def need_of(said: Sequence[Said]) -> str:
     """The verdict of these that needs attention most; empty without any."""
-    verdicts = ["same" if one.mark is ELSEWHERE else one.mark.verdict for one in said]
-    return min(verdicts, key=place_of, default="")
+    return min((one.mark.verdict for one in said), key=place_of, default="")
 
 
 def said_of(account: Account, platform: str, title: Title, now: datetime) -> Said:
