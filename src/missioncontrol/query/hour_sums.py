@@ -1,7 +1,7 @@
 """Sums of error_aggregates by hour, for pages that show weeks of every channel at once and are asked all the time.
 
-What was read of a day is kept for as long as the day consists of the same files: a day that is over is read once, today
-again when something was committed.
+What was read of a file is kept for as long as the file is there: a day that is over is read once, and of today what was
+committed since.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from missioncontrol.clock import WINDOW_S
 from missioncontrol.query import dialect
 from missioncontrol.query.relation import Span
 
@@ -24,6 +25,7 @@ HOUR_S = 3600
 MOST_ROWS = 60_000
 """Rows of a day that are read, the most used first: clients can make up any number of versions."""
 _MOST_DAYS = 400
+_MOST_PARTS = 50
 _KEYS = ("application", "channel", "os_name", "version", "build_id")
 Key = tuple[str | None, str | None, str | None, str | None, str | None]
 """Application, channel, system, version and build id, as they were sent."""
@@ -39,8 +41,8 @@ class HourSum(msgspec.Struct, frozen=True, gc=False):
     """In the order of the measures; None where nobody reported it."""
 
 
-class Day(msgspec.Struct, frozen=True):
-    """What a day holds, and of which files: another `files` is another content."""
+class Part(msgspec.Struct, frozen=True):
+    """Files of a day and what they hold."""
 
     day: date
     files: frozenset[str]
@@ -53,7 +55,7 @@ class HourSums:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
-        self._days: dict[tuple[date, tuple[str, ...]], Day] = {}
+        self._days: dict[tuple[date, tuple[str, ...]], tuple[Part, ...]] = {}
 
     def files(self) -> dict[date, frozenset[str]]:
         """The files of each day as they are now: the revision of what `days()` answers. Raises `StorageError`."""
@@ -72,22 +74,30 @@ class HourSums:
             max((f.last_window for f in snapshot.files if f.last_window), default=None) if snapshot else None
         )
 
-    def days(self, wanted: Iterable[date], measures: Sequence[str]) -> list[Day]:
-        """Those of the days that have data; a measure without a name is None everywhere. Raises as `Engine.over()`."""
+    def days(self, wanted: Iterable[date], measures: Sequence[str]) -> list[Part]:
+        """What the wanted days hold, in parts that are the same objects for as long as their files are there.
+
+        A measure without a name is None everywhere. Raises as `Engine.over()`.
+        """
         files, names = self.files(), tuple(measures)
-        found = []
+        found: list[Part] = []
         for day in sorted(set(wanted) & files.keys()):
-            held = self._days.get((day, names))
-            if held is None or held.files != files[day]:
-                held = Day(day, files[day], self._read(day, names))
+            with self._lock:
+                held = self._days.get((day, names), ())
+            known = frozenset[str]().union(*(part.files for part in held))
+            if known != files[day]:
+                # What was committed since is read alone, unless files were replaced.
+                kept = held if known < files[day] and len(held) < _MOST_PARTS else ()
+                missing = files[day] - known if kept else files[day]
+                held = (*kept, Part(day, missing, self._read(day, missing, names)))
                 with self._lock:
                     if len(self._days) >= _MOST_DAYS:
                         self._days.clear()
                     self._days[day, names] = held
-            found.append(held)
+            found += held
         return found
 
-    def _read(self, day: date, measures: Sequence[str]) -> list[HourSum]:
+    def _read(self, day: date, files: frozenset[str], measures: Sequence[str]) -> list[HourSum]:
         keys = ", ".join(_KEYS)
         names = [name for name in measures if name]
         sums = ", ".join(
@@ -96,11 +106,11 @@ class HourSums:
         )
         sql = (
             f"SELECT {keys}, epoch_us(window_start) // {HOUR_S * 1_000_000} AS hour, "
-            f"epoch_us(max(window_start)) // 1000000 + 300, {sums} FROM {{relation}} GROUP BY {keys}, hour "
+            f"epoch_us(max(window_start)) // 1000000 + {WINDOW_S}, {sums} FROM {{relation}} GROUP BY {keys}, hour "
             f"ORDER BY sum({dialect.name(names[0])}) DESC NULLS LAST LIMIT {MOST_ROWS}"
         )
-        # A day of submission holds windows of that day; what an import says otherwise is of no use here.
-        rows = self._engine.over_sums((*_KEYS, "window_start", *names), sql, (), Span(dates=(day,)))
+        span = Span(dates=(day,), files=files)
+        rows = self._engine.over_sums((*_KEYS, "window_start", *names), sql, (), span)
         return [HourSum(row[:5], row[5], row[6], row[7:]) for row in rows]
 
 

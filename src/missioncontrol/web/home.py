@@ -55,9 +55,9 @@ def build_home(registry: Registry, facts: Facts, now: datetime) -> Home:
     for one in facts.versions:
         known.setdefault((one.application, one.channel), []).append(one)
     cards = []
-    for place, lines in facts.numbers.items():
+    for place, field in facts.numbers.items():
         own = known.get((place.application or "", place.channel or ""), [])
-        card = card_of(registry, facts, place, lines, own, now)
+        card = card_of(registry, facts, place, field, own, now)
         if card is not None:
             cards.append(card)
     return assembled(registry, cards, facts.accounts, facts.end, now)
@@ -116,8 +116,8 @@ def _calm(accounts: Sequence[Account], judged: int) -> str:
     found = f"Nothing needs attention: {versions} judged, none worse than before"
     if not early:
         return f"{found}."
-    measures = "measure is" if early == 1 else "measures are"
-    return f"{found}; for {early:,} of {len(accounts):,} {measures} too early to say."
+    measures = f"{len(accounts):,} measure{'s' if len(accounts) != 1 else ''}"
+    return f"{found}; for {early:,} of {measures} it is too early to say."
 
 
 def _silence(end: datetime | None, now: datetime) -> list[str]:

@@ -15,7 +15,7 @@ from missioncontrol.registry.model import Registry
 from missioncontrol.state.release_model import Version
 from missioncontrol.web import home_numbers
 from missioncontrol.web.address import measure_path
-from missioncontrol.web.home_numbers import Line, Numbers, Place, hour_of
+from missioncontrol.web.home_numbers import Field, Numbers, Place, hour_of
 from missioncontrol.web.home_said import PLATFORMS, Said, need_of, place_of, said_of, shown_of
 
 REPORTS = "crash_reports"
@@ -87,29 +87,19 @@ class Card(msgspec.Struct, frozen=True):
 
 
 def card_of(
-    registry: Registry,
-    facts: Facts,
-    place: Place,
-    lines: Mapping[str | None, Line],
-    known: Sequence[Version],
-    now: datetime,
+    registry: Registry, facts: Facts, place: Place, field: Field, known: Sequence[Version], now: datetime
 ) -> Card | None:
     """The card of a place; `known`: the versions of its channel, oldest first. None where nothing came lately."""
-    end_at = min(facts.end or now, now)
-    end = hour_of(end_at - timedelta(seconds=1)) + 1
-    version, published = home_numbers.newest_of(lines, known, end)
-    if version not in lines:
-        return None
-    line = lines[version]
-    recent = line.total(end - _SHOWN_H, end)
-    place_day = home_numbers.Sums()
-    for other in lines.values():
-        place_day.join(other.total(end - 24, end))
+    end = hour_of(min(facts.end or now, now) - timedelta(seconds=1)) + 1
+    version, published = home_numbers.newest_of(field.totals(), known, now)
+    line, whole = field.line(version), field.whole()
+    recent, place_day = line.total(end - _SHOWN_H, end), whole.total(end - 24, end)
     if not (recent.hours or recent.reports or recent.pings):
         return None
-    reports = not any(sums.hours or sums.pings for other in lines.values() for sums in other.hours.values())
+    reports = not any(sums.hours or sums.pings for sums in whole.hours.values())
+    by = "reports" if reports else "hours"
     measure = REPORTS if reports else drawn_measure(registry)
-    drawn = _course(lines, version, published, known, end, reports)
+    drawn = _course(field, version, published, known, end, reports)
     own = [
         one
         for one in facts.accounts
@@ -127,7 +117,7 @@ def card_of(
     said.sort(key=lambda one: place_of(one.mark.verdict))
     worse = [a for a in own if a.look.verdict == "worse" and a.subject.version != version]
     earlier = [one for a in worse if (one := said_of(a, place.platform, title, now)).mark.verdict == "worse"]
-    last_s = min(max(other.last_s for other in lines.values()), int(now.timestamp()))
+    last_s = min(whole.last_s, int(now.timestamp()))
     updated_at = datetime.fromtimestamp(last_s, UTC)
     return Card(
         application=place.application,
@@ -141,8 +131,8 @@ def card_of(
         need=need_of([*said, *earlier]),
         said=said,
         earlier=earlier,
-        share=home_numbers.share_now(lines, version, end),
-        adoption=home_numbers.adoption(lines, version, end),
+        share=home_numbers.share_now(whole, line, by, end),
+        adoption=home_numbers.adoption(whole, line, by, end),
         crash_free=facts.crash_free.get((place, version)),
         measure=measure,
         measure_title=title(measure),
@@ -171,7 +161,7 @@ class _Drawn(msgspec.Struct, frozen=True):
 
 
 def _course(
-    lines: Mapping[str | None, Line],
+    field: Field,
     version: str | None,
     published: Version | None,
     known: Sequence[Version],
@@ -179,7 +169,7 @@ def _course(
     reports: bool,
 ) -> _Drawn:
     """Since publication, at most as long as is shown, with the predecessor at the same ages; else by clock."""
-    line = lines[version]
+    line = field.line(version)
     draw = home_numbers.reports_course if reports else home_numbers.course
     if published is None:
         first = end - _SHOWN_H
@@ -192,9 +182,9 @@ def _course(
     own = draw(line, start, length, wide)
     rate = line.total(start, start + length).rate
     before = predecessor(known, published)
-    if before is None or before.version not in lines:
+    if before is None:
         return _Drawn(own, rate)
-    other, began = lines[before.version], hour_of(before.published_at)
+    other, began = field.line(before.version), hour_of(before.published_at)
     sums = other.total(began, began + length)
     if not (sums.hours or sums.reports):
         return _Drawn(own, rate)

@@ -70,8 +70,6 @@ class Line(msgspec.Struct):
     hours: dict[int, Sums]
     last_s: int = 0
     """End of the newest window."""
-    systems: set[str] = msgspec.field(default_factory=set)
-    """The names of the systems as they were sent."""
 
     def total(self, first: int, last: int) -> Sums:
         """Sums of the hours from first to before last."""
@@ -81,8 +79,58 @@ class Line(msgspec.Struct):
                 found.join(sums)
         return found
 
+    def join(self, other: Line) -> None:
+        """Add another line, which stays as it is."""
+        shared = self.hours.keys() & other.hours.keys()
+        both = {hour: Sums() for hour in shared}
+        for hour, sums in both.items():
+            sums.join(self.hours[hour])
+            sums.join(other.hours[hour])
+        self.hours |= other.hours
+        self.hours |= both
+        self.last_s = max(self.last_s, other.last_s)
 
-Numbers = dict[Place, dict[str | None, Line]]
+
+class Piece(msgspec.Struct, frozen=True):
+    """What some files hold of a place: each version, all of them together, and the sums of each."""
+
+    lines: dict[str | None, Line]
+    whole: Line
+    totals: dict[str | None, Sums]
+
+
+class Field(msgspec.Struct, frozen=True):
+    """A place: the pieces of the days that are shown, and of days before that only predecessors are drawn of."""
+
+    shown: list[Piece]
+    further: list[Piece]
+
+    def totals(self) -> dict[str | None, Sums]:
+        """The sums of each version over the days that are shown."""
+        found: dict[str | None, Sums] = {}
+        for piece in self.shown:
+            for version, sums in piece.totals.items():
+                found.setdefault(version, Sums()).join(sums)
+        return found
+
+    def whole(self) -> Line:
+        """All versions, over the days that are shown."""
+        found = Line({})
+        for piece in self.shown:
+            found.join(piece.whole)
+        return found
+
+    def line(self, version: str | None) -> Line:
+        """One version, over all days; empty where nothing of it arrived."""
+        found = Line({})
+        for piece in (*self.further, *self.shown):
+            if version in piece.lines:
+                found.join(piece.lines[version])
+        return found
+
+
+Pieces = dict[Place, Piece]
+Numbers = dict[Place, Field]
 Builds = Mapping[tuple[str | None, str | None, str | None], str]
 """(application, channel, build id) -> the version that the build was published as."""
 
@@ -97,16 +145,17 @@ def builds_of(versions: Iterable[Version]) -> dict[tuple[str | None, str | None,
     }
 
 
-def numbers_of(rows: Iterable[HourSum], builds: Builds) -> Numbers:
+def pieces_of(rows: Iterable[HourSum], builds: Builds) -> Pieces:
     """Rows added up by place and version."""
-    found: Numbers = {}
-    platforms: dict[str | None, str] = {}
+    found: dict[Place, dict[str | None, Line]] = {}
+    places: dict[tuple[str | None, str | None, str | None], Place] = {}
     for row in rows:
         application, channel, system, version, build = row.key
-        if system not in platforms:
-            platforms[system] = platform_of(system)
+        place = places.get((application, channel, system))
+        if place is None:
+            place = places[application, channel, system] = Place(application, channel, platform_of(system))
+        lines = found.setdefault(place, {})
         named = builds.get((application, channel, build), version)
-        lines = found.setdefault(Place(application, channel, platforms[system]), {})
         line = lines.get(named)
         if line is None:
             line = lines[named] = Line({})
@@ -115,32 +164,29 @@ def numbers_of(rows: Iterable[HourSum], builds: Builds) -> Numbers:
             sums = line.hours[row.hour] = Sums()
         sums.add(row.values)
         line.last_s = max(line.last_s, row.last_s)
-        if system:
-            line.systems.add(system)
-    return found
+    return {place: _piece(lines) for place, lines in found.items()}
 
 
-def joined(parts: Iterable[Numbers]) -> Numbers:
-    """Numbers of several days as one; the parts stay as they are."""
+def _piece(lines: dict[str | None, Line]) -> Piece:
+    whole, totals = Line({}), {}
+    for version, line in lines.items():
+        whole.join(line)
+        totals[version] = sums = Sums()
+        for one in line.hours.values():
+            sums.join(one)
+    return Piece(lines, whole, totals)
+
+
+def numbers_of(shown: Iterable[Pieces], further: Iterable[Pieces] = ()) -> Numbers:
+    """Pieces by place; a place that only has days of before is none."""
     found: Numbers = {}
-    for part in parts:
-        for place, lines in part.items():
-            into = found.setdefault(place, {})
-            for version, line in lines.items():
-                held = into.get(version)
-                if held is None:
-                    into[version] = Line(dict(line.hours), line.last_s, set(line.systems))
-                    continue
-                for hour, sums in line.hours.items():
-                    if hour in held.hours:
-                        both = Sums()
-                        both.join(held.hours[hour])
-                        both.join(sums)
-                        held.hours[hour] = both
-                    else:
-                        held.hours[hour] = sums
-                held.last_s = max(held.last_s, line.last_s)
-                held.systems |= line.systems
+    for pieces in shown:
+        for place, piece in pieces.items():
+            found.setdefault(place, Field([], [])).shown.append(piece)
+    for pieces in further:
+        for place, piece in pieces.items():
+            if place in found:
+                found[place].further.append(piece)
     return found
 
 
@@ -150,22 +196,19 @@ def hour_of(moment: datetime) -> int:
 
 
 def newest_of(
-    lines: Mapping[str | None, Line], known: Sequence[Version], end: int
+    totals: Mapping[str | None, Sums], known: Sequence[Version], now: datetime
 ) -> tuple[str | None, Version | None]:
     """The newest version on a place, and what is known of it. `known`: versions of its channel, oldest first.
 
     What was published last counts; where nothing of what has data was published, the highest version that is not stray.
     """
-    first = end - _HOURS_SHOWN
-    totals = {name: line.total(first, end) for name, line in lines.items()}
-    alive = {name for name, sums in totals.items() if sums.hours or sums.reports or sums.pings}
+    alive = {name for name, sums in totals.items() if _weight(sums)}
     for one in reversed(known):
-        if one.version in alive and hour_of(one.published_at) < end:
+        if one.version in alive and one.published_at <= now:
             return one.version, one
     least = _STRAY_SHARE * sum(_weight(totals[name]) for name in alive)
     told = [name for name in alive if name is not None and _weight(totals[name]) >= least]
-    found = max(told, key=lambda name: (is_version(name), version_key(name), name), default=None)
-    return found, None
+    return max(told, key=lambda name: (is_version(name), version_key(name), name), default=None), None
 
 
 def _weight(sums: Sums) -> float:
@@ -173,36 +216,25 @@ def _weight(sums: Sums) -> float:
     return sums.hours or sums.pings or sums.reports
 
 
-def adoption(
-    lines: Mapping[str | None, Line], version: str | None, end: int
-) -> list[tuple[int, float | None]]:
-    """(hour, share of the usage that the version has), every six hours of what is shown; None without any usage.
+def adoption(whole: Line, own: Line, by: str, end: int) -> list[tuple[int, float | None]]:
+    """(hour, share that the version has of `by`), every six hours of what is shown; None without any usage.
 
-    A share of the crash reports where nothing tells of usage.
+    by: `hours`, or `reports` where nothing tells of usage.
     """
-    by_hours = any(sums.hours for line in lines.values() for sums in line.hours.values())
     steps = _HOURS_SHOWN // _STEP_H
-    whole, own = [0.0] * steps, [0.0] * steps
     first = end - steps * _STEP_H
-    for name, line in lines.items():
+    all_of, part = [0.0] * steps, [0.0] * steps
+    for line, into in ((whole, all_of), (own, part)):
         for hour, sums in line.hours.items():
             if first <= hour < end:
-                value = sums.hours if by_hours else sums.reports
-                step = (hour - first) // _STEP_H
-                whole[step] += value
-                if name == version:
-                    own[step] += value
-    return [(first + n * _STEP_H, own[n] / whole[n] if whole[n] > 0 else None) for n in range(steps)]
+                into[(hour - first) // _STEP_H] += getattr(sums, by)
+    return [(first + n * _STEP_H, part[n] / all_of[n] if all_of[n] > 0 else None) for n in range(steps)]
 
 
-def share_now(lines: Mapping[str | None, Line], version: str | None, end: int) -> float | None:
-    """Its share of the usage of the last day (of crash reports where there is no usage); None without any."""
-    days = {name: line.total(end - 24, end) for name, line in lines.items()}
-    for what in ("hours", "reports"):
-        whole = sum(getattr(sums, what) for sums in days.values())
-        if whole:
-            return float(getattr(days[version], what)) / whole if version in days else 0.0
-    return None
+def share_now(whole: Line, own: Line, by: str, end: int) -> float | None:
+    """Its share of the usage (`by` as above) of the last day; None without any."""
+    of = float(getattr(whole.total(end - 24, end), by))
+    return float(getattr(own.total(end - 24, end), by)) / of if of > 0 else None
 
 
 def bin_hours(age_hours: float) -> int:

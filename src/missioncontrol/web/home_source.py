@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from missioncontrol.errors import MissionControlError
 from missioncontrol.query import filters
 from missioncontrol.query.aggregates import AggregateQuery
 from missioncontrol.query.client_measures import SHARE, client_measures
-from missioncontrol.query.hour_sums import Day, HourSums, days_between
+from missioncontrol.query.hour_sums import HourSums, Part, days_between
 from missioncontrol.query.summary_scope import platform_of
 from missioncontrol.state.release_model import Release, Version, group
 from missioncontrol.web.home_cards import REPORTS, CrashFree, Facts, drawn_measure, predecessor
@@ -20,15 +20,16 @@ from missioncontrol.web.home_numbers import (
     DAYS_SHOWN,
     Builds,
     Numbers,
+    Pieces,
     Place,
     builds_of,
-    hour_of,
-    joined,
     newest_of,
     numbers_of,
+    pieces_of,
 )
 
 if TYPE_CHECKING:
+    from missioncontrol.health.model import Account
     from missioncontrol.query.engine import Engine
     from missioncontrol.registry.model import Registry
     from missioncontrol.web.verdict_source import VerdictSource
@@ -36,11 +37,13 @@ if TYPE_CHECKING:
 _WINDOW = timedelta(minutes=5)
 _SHOWN = timedelta(days=DAYS_SHOWN)
 _HELD_S = 5.0
-"""So long numbers are not looked at again, whatever is committed."""
+"""So long nothing is looked at again, whatever is committed."""
+_WAITED_FOR_S = 120.0
+"""What is older than this is not shown: the reader waits for what is new. Open pages ask every minute."""
 _PEOPLE_HELD_S = 600.0
 _DAY = timedelta(hours=24)
 _LIMIT = 5000
-_Revision = tuple[object, ...]
+_NOTHING = Facts({}, [], [], {}, None)
 
 
 class HomeSource(Protocol):
@@ -64,32 +67,45 @@ class LakeHome:
     ) -> None:
         self._engine, self._releases, self._verdicts = engine, releases, verdicts
         self._sums = HourSums(engine)
-        self._lock = threading.Lock()
-        self._held: tuple[float, _Revision, Facts] | None = None
+        self._reading = threading.Lock()
+        self._held: tuple[float, Facts] | None = None
+        self._revision: tuple[object, ...] = ()
         self._versions: tuple[Sequence[Release], list[Version], Builds] = ([], [], {})
-        self._numbers: dict[date, tuple[Day, Builds, Numbers]] = {}
+        self._pieces: dict[int, tuple[Part, Builds, Pieces]] = {}
         self._people: tuple[float, dict[tuple[Place, str | None], CrashFree]] | None = None
 
     def facts(self, now: datetime) -> Facts:
-        """See `HomeSource`."""
-        releases, accounts = self._releases(), self._verdicts.current()
-        with self._lock:
-            versions, builds = self._named(releases)
-            registry = self._engine.registry()
-            revision: _Revision = (id(versions), now.date(), registry)
-            held = self._held
-            if held is not None and held[1][:-1] == revision and held[2].accounts == accounts:
-                if time.monotonic() - held[0] < _HELD_S:
-                    return held[2]
-                if held[1][-1] == self._sums.files():
-                    self._held = (time.monotonic(), held[1], held[2])
-                    return held[2]
-            files = self._sums.files()
-            facts = self._read(registry, versions, builds, now)
-            facts = Facts(facts.numbers, versions, accounts, facts.crash_free, facts.end)
-            if facts.numbers:
-                self._held = (time.monotonic(), (*revision, files), facts)
-            return facts
+        """See `HomeSource`. What is a little old is answered at once, and brought up to date behind it."""
+        held, moment = self._held, time.monotonic()
+        if held is None or moment - held[0] > _WAITED_FOR_S:
+            with self._reading:
+                if self._held is held:
+                    self._renew(now)
+                return self._held[1] if self._held else _NOTHING
+        if moment - held[0] > _HELD_S and self._reading.acquire(blocking=False):
+            threading.Thread(target=self._renew_behind, args=(now,), daemon=True).start()
+        return held[1]
+
+    def _renew_behind(self, now: datetime) -> None:
+        try:
+            self._renew(now)
+        except MissionControlError:
+            pass  # it is tried again, and told once what is held is too old
+        finally:
+            self._reading.release()
+
+    def _renew(self, now: datetime) -> None:
+        """Read what changed; the facts stay the same object if nothing did. Only one thread is in here."""
+        versions, builds = self._named(self._releases())
+        registry, accounts = self._engine.registry(), self._verdicts.current()
+        revision = (versions, registry, accounts, self._sums.files(), now.date())
+        if self._held is None or revision != self._revision:
+            facts = self._read(registry, versions, builds, accounts, now)
+            # An empty page waits for its first ping: it is looked at anew each time.
+            self._held = (time.monotonic(), facts) if facts.numbers or facts.accounts else None
+            self._revision = revision
+        else:
+            self._held = (time.monotonic(), self._held[1])
 
     def _named(self, releases: Sequence[Release]) -> tuple[list[Version], Builds]:
         known, versions, builds = self._versions
@@ -99,31 +115,42 @@ class LakeHome:
             self._versions = (releases, versions, builds)
         return versions, builds
 
-    def _read(self, registry: Registry, versions: Sequence[Version], builds: Builds, now: datetime) -> Facts:
+    def _read(
+        self,
+        registry: Registry,
+        versions: Sequence[Version],
+        builds: Builds,
+        accounts: Sequence[Account],
+        now: datetime,
+    ) -> Facts:
         newest = self._sums.newest()
         if newest is None:
-            return Facts({}, versions, [], {}, None)
+            return Facts({}, versions, accounts, {}, None)
         end = min(newest + _WINDOW, now)
         named = ("usage_hours", drawn_measure(registry), REPORTS, "count")
         measures = [name if name in registry.measures else "" for name in named]
-        wanted = days_between(end - _SHOWN, end)
-        numbers = self._joined(wanted, measures, builds)
-        further = {
-            day for first, last in _spans_before(numbers, versions, end) for day in days_between(first, last)
-        }
-        if further - set(wanted):
-            numbers = self._joined([*wanted, *further], measures, builds)
-        return Facts(numbers, versions, [], self._crash_free(registry, numbers, end), end)
+        days = set(days_between(end - _SHOWN, end))
+        parts = self._sums.days(days, measures)
+        shown = self._pieces_of(parts, builds)
+        spans = _spans_before(numbers_of(shown), versions, end)
+        before = {day for first, last in spans for day in days_between(first, last)} - days
+        earlier = self._sums.days(before, measures)
+        numbers = numbers_of(shown, self._pieces_of(earlier, builds))
+        self._forget(parts, earlier)
+        return Facts(numbers, versions, accounts, self._crash_free(registry, numbers, end), end)
 
-    def _joined(self, days: Iterable[date], measures: Sequence[str], builds: Builds) -> Numbers:
-        parts = []
-        for day in self._sums.days(days, measures):
-            held = self._numbers.get(day.day)
-            if held is None or held[0] is not day or held[1] is not builds:
-                held = (day, builds, numbers_of(day.sums, builds))
-                self._numbers[day.day] = held
-            parts.append(held[2])
-        return joined(parts)
+    def _pieces_of(self, parts: Sequence[Part], builds: Builds) -> list[Pieces]:
+        found = []
+        for part in parts:
+            held = self._pieces.get(id(part))
+            if held is None or held[0] is not part or held[1] is not builds:
+                held = self._pieces[id(part)] = (part, builds, pieces_of(part.sums, builds))
+            found.append(held[2])
+        return found
+
+    def _forget(self, *kept: Sequence[Part]) -> None:
+        wanted = {id(part) for parts in kept for part in parts}
+        self._pieces = {key: held for key, held in self._pieces.items() if key in wanted}
 
     def _crash_free(
         self, registry: Registry, numbers: Numbers, end: datetime
@@ -180,9 +207,9 @@ def _spans_before(
     for one in versions:
         by_channel.setdefault((one.application, one.channel), []).append(one)
     found = {}
-    for place, lines in numbers.items():
+    for place, field in numbers.items():
         known = by_channel.get((place.application or "", place.channel or ""), [])
-        newest = newest_of(lines, known, hour_of(end) + 1)[1]
+        newest = newest_of(field.totals(), known, end)[1]
         before = predecessor(known, newest) if newest else None
         if newest and before:
             first = before.published_at.astimezone(UTC)
