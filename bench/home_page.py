@@ -17,8 +17,9 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import aggregate_lake
 import numpy as np
+
+import aggregate_lake
 from missioncontrol.config import load_config
 from missioncontrol.health.model import Account, DataHealth, Look, Predecessor, SliceLook, Subject
 from missioncontrol.health.records import Record, append

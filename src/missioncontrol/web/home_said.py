@@ -191,9 +191,10 @@ def _words(
     said = f"{compared(ratio, low, high)} {had} at {age}"
     if look.verdict == "too-early":
         return f"not decided; so far {said}"
-    place = f", {where_phrase(where)}" if where else ""
-    since = f" since {since_words(look.since, now)}" if look.verdict == "worse" and look.since else ""
-    return f"{said}{place}{since}"
+    ends = [where_phrase(where)] if where else []
+    if look.verdict == "worse" and look.since:
+        ends.append(f"since {since_words(look.since, now)}")
+    return ", ".join([said, " ".join(ends)]) if ends else said
 
 
 def _reasons(codes: Sequence[str]) -> str:
