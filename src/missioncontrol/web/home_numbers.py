@@ -28,7 +28,7 @@ Channel = tuple[str | None, str | None]
 """Application and channel, null where clients sent none."""
 
 
-class Sums(msgspec.Struct):
+class Sums(msgspec.Struct, gc=False):
     """What is added up. None: nobody reported it."""
 
     hours: float = 0.0
@@ -99,19 +99,22 @@ class Piece(msgspec.Struct, frozen=True):
     totals: dict[str | None, Sums]
 
 
-class Field(msgspec.Struct, frozen=True):
+class Field(msgspec.Struct):
     """A place: the pieces of the days that are shown, and of days before that only predecessors are drawn of."""
 
     shown: list[Piece]
     further: list[Piece]
+    _totals: dict[str | None, Sums] = {}
 
     def totals(self) -> dict[str | None, Sums]:
-        """The sums of each version over the days that are shown."""
-        found: dict[str | None, Sums] = {}
-        for piece in self.shown:
-            for version, sums in piece.totals.items():
-                found.setdefault(version, Sums()).join(sums)
-        return found
+        """The sums of each version over the days that are shown; added up once."""
+        if not self._totals:
+            found: dict[str | None, Sums] = {}
+            for piece in self.shown:
+                for version, sums in piece.totals.items():
+                    found.setdefault(version, Sums()).join(sums)
+            self._totals = found
+        return self._totals
 
     def whole(self) -> Line:
         """All versions, over the days that are shown."""
@@ -131,11 +134,9 @@ class Field(msgspec.Struct, frozen=True):
 
 Pieces = dict[Place, Piece]
 Numbers = dict[Place, Field]
-Builds = Mapping[tuple[str | None, str | None, str | None], str]
-"""(application, channel, build id) -> the version that the build was published as."""
 
 
-def builds_of(versions: Iterable[Version]) -> dict[tuple[str | None, str | None, str | None], str]:
+def builds_of(versions: Iterable[Version]) -> dict[tuple[str, str, str], str]:
     """What builds are called: pings of a beta say 61.0 where its release is 61.0b3."""
     return {
         (one.application, one.channel, build): one.version
@@ -145,20 +146,19 @@ def builds_of(versions: Iterable[Version]) -> dict[tuple[str | None, str | None,
     }
 
 
-def pieces_of(rows: Iterable[HourSum], builds: Builds) -> Pieces:
+def pieces_of(rows: Iterable[HourSum]) -> Pieces:
     """Rows added up by place and version."""
     found: dict[Place, dict[str | None, Line]] = {}
     places: dict[tuple[str | None, str | None, str | None], Place] = {}
     for row in rows:
-        application, channel, system, version, build = row.key
+        application, channel, system, version = row.key
         place = places.get((application, channel, system))
         if place is None:
             place = places[application, channel, system] = Place(application, channel, platform_of(system))
         lines = found.setdefault(place, {})
-        named = builds.get((application, channel, build), version)
-        line = lines.get(named)
+        line = lines.get(version)
         if line is None:
-            line = lines[named] = Line({})
+            line = lines[version] = Line({})
         sums = line.hours.get(row.hour)
         if sums is None:
             sums = line.hours[row.hour] = Sums()
@@ -177,17 +177,21 @@ def _piece(lines: dict[str | None, Line]) -> Piece:
     return Piece(lines, whole, totals)
 
 
-def numbers_of(shown: Iterable[Pieces], further: Iterable[Pieces] = ()) -> Numbers:
-    """Pieces by place; a place that only has days of before is none."""
+def numbers_of(shown: Iterable[Pieces]) -> Numbers:
+    """Pieces of the days that are shown, by place."""
     found: Numbers = {}
     for pieces in shown:
         for place, piece in pieces.items():
             found.setdefault(place, Field([], [])).shown.append(piece)
+    return found
+
+
+def add_further(numbers: Numbers, further: Iterable[Pieces]) -> None:
+    """Add days of before; a place that only has such is none."""
     for pieces in further:
         for place, piece in pieces.items():
-            if place in found:
-                found[place].further.append(piece)
-    return found
+            if place in numbers:
+                numbers[place].further.append(piece)
 
 
 def hour_of(moment: datetime) -> int:

@@ -12,16 +12,15 @@ from missioncontrol.errors import MissionControlError
 from missioncontrol.query import filters
 from missioncontrol.query.aggregates import AggregateQuery
 from missioncontrol.query.client_measures import SHARE, client_measures
-from missioncontrol.query.hour_sums import HourSums, Part, days_between
+from missioncontrol.query.hour_sums import Builds, HourSums, days_between
 from missioncontrol.query.summary_scope import platform_of
 from missioncontrol.state.release_model import Release, Version, group
 from missioncontrol.web.home_cards import REPORTS, CrashFree, Facts, drawn_measure, predecessor
 from missioncontrol.web.home_numbers import (
     DAYS_SHOWN,
-    Builds,
     Numbers,
-    Pieces,
     Place,
+    add_further,
     builds_of,
     newest_of,
     numbers_of,
@@ -66,12 +65,11 @@ class LakeHome:
         verdicts: VerdictSource,
     ) -> None:
         self._engine, self._releases, self._verdicts = engine, releases, verdicts
-        self._sums = HourSums(engine)
+        self._sums = HourSums(engine, pieces_of)
         self._reading = threading.Lock()
         self._held: tuple[float, Facts] | None = None
         self._revision: tuple[object, ...] = ()
         self._versions: tuple[Sequence[Release], list[Version], Builds] = ([], [], {})
-        self._pieces: dict[int, tuple[Part, Builds, Pieces]] = {}
         self._people: tuple[float, dict[tuple[Place, str | None], CrashFree]] | None = None
 
     def facts(self, now: datetime) -> Facts:
@@ -130,27 +128,11 @@ class LakeHome:
         named = ("usage_hours", drawn_measure(registry), REPORTS, "count")
         measures = [name if name in registry.measures else "" for name in named]
         days = set(days_between(end - _SHOWN, end))
-        parts = self._sums.days(days, measures)
-        shown = self._pieces_of(parts, builds)
-        spans = _spans_before(numbers_of(shown), versions, end)
+        numbers = numbers_of(part.content for part in self._sums.days(days, measures, builds))
+        spans = _spans_before(numbers, versions, end)
         before = {day for first, last in spans for day in days_between(first, last)} - days
-        earlier = self._sums.days(before, measures)
-        numbers = numbers_of(shown, self._pieces_of(earlier, builds))
-        self._forget(parts, earlier)
+        add_further(numbers, (part.content for part in self._sums.days(before, measures, builds)))
         return Facts(numbers, versions, accounts, self._crash_free(registry, numbers, end), end)
-
-    def _pieces_of(self, parts: Sequence[Part], builds: Builds) -> list[Pieces]:
-        found = []
-        for part in parts:
-            held = self._pieces.get(id(part))
-            if held is None or held[0] is not part or held[1] is not builds:
-                held = self._pieces[id(part)] = (part, builds, pieces_of(part.sums, builds))
-            found.append(held[2])
-        return found
-
-    def _forget(self, *kept: Sequence[Part]) -> None:
-        wanted = {id(part) for parts in kept for part in parts}
-        self._pieces = {key: held for key, held in self._pieces.items() if key in wanted}
 
     def _crash_free(
         self, registry: Registry, numbers: Numbers, end: datetime

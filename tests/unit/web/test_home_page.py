@@ -15,10 +15,9 @@ from missioncontrol.query.hour_sums import HourSum
 from missioncontrol.registry.load import load_registry
 from missioncontrol.registry.model import Registry
 from missioncontrol.state.release_model import Release, group
-from missioncontrol.web import home_numbers
 from missioncontrol.web.home import Home, build_home
 from missioncontrol.web.home_cards import Card, CrashFree, Facts
-from missioncontrol.web.home_numbers import Place, hour_of, numbers_of, pieces_of
+from missioncontrol.web.home_numbers import Place, add_further, hour_of, numbers_of, pieces_of
 from missioncontrol.web.home_pages import HomeWanted, filtered, read_home_wanted
 from missioncontrol.web.home_plots import adoption_spark, course_spark
 from missioncontrol.web.home_said import said_of
@@ -46,7 +45,7 @@ def rows(
     """Hours up to now: 100 usage hours and 2 crashes each, unless `values` says otherwise."""
     values = fixed.pop("values", (100.0, 2.0, None, 50.0))
     application = fixed.pop("application", "Firefox")
-    key = (application, channel, system, name, fixed.pop("build_id", None))
+    key = (application, channel, system, name)
     ended = int(NOW.timestamp())
     return [HourSum(key, HOUR - n, min((HOUR - n + 1) * 3600, ended), values) for n in range(hours)]
 
@@ -95,7 +94,7 @@ def home(
     registry: Registry, held: list[HourSum], releases: list[Release], accounts: list[Account], **facts: Any
 ) -> Home:
     known = group(releases)
-    numbers = numbers_of([pieces_of(held, home_numbers.builds_of(known))])
+    numbers = numbers_of([pieces_of(held)])
     return build_home(
         registry, Facts(numbers, known, accounts, facts.get("people", {}), facts.get("end", NOW)), NOW
     )
@@ -206,19 +205,9 @@ def test_the_newest_version_is_what_was_published_last_else_the_highest_that_is_
     assert cards(home(registry, held, future, []))[0].version == "57.0", "not out yet"
 
 
-def test_builds_of_a_beta_count_for_the_version_that_they_were_published_as(registry: Registry) -> None:
-    held = [*rows("61.0", channel="beta", build_id="one"), *rows("61.0", channel="beta", build_id="two")]
-    releases = [
-        version("61.0b2", 10, "beta", build_id="one"),
-        version("61.0b3", 1, "beta", build_id="two"),
-    ]
-    (card,) = cards(home(registry, held, releases, []))
-    assert (card.version, card.share, card.before) == ("61.0b3", 0.5, None)
-
-
 def test_the_predecessor_is_drawn_at_the_same_age(registry: Registry) -> None:
     before = [
-        HourSum(("Firefox", "release", "Windows_NT", "56.0", None), hour_of(NOW - timedelta(days=30)) + n, 0, (100.0, 1.0, None, 1.0))
+        HourSum(("Firefox", "release", "Windows_NT", "56.0"), hour_of(NOW - timedelta(days=30)) + n, 0, (100.0, 1.0, None, 1.0))
         for n in range(24 * 10)
     ]  # fmt: skip
     (card,) = cards(home(registry, [*rows("57.0"), *before], [version("56.0", 30), version("57.0", 2)], []))
@@ -240,7 +229,7 @@ def test_adoption_is_a_share_of_hours_with_gaps_where_there_are_none(registry: R
 
 
 def test_a_spike_of_the_first_hours_does_not_flatten_the_rest(registry: Registry) -> None:
-    spike = HourSum(("Firefox", "release", "Windows_NT", "57.0", None), HOUR - 47, 0, (0.01, 9.0, None, 1.0))
+    spike = HourSum(("Firefox", "release", "Windows_NT", "57.0"), HOUR - 47, 0, (0.01, 9.0, None, 1.0))
     (card,) = cards(home(registry, [*rows("57.0", hours=45), spike], [version("57.0", 2)], []))
     drawn = course_spark(card)
     assert drawn.top.endswith("higher is cut off") and "higher points are cut off" in drawn.says
@@ -261,8 +250,8 @@ def test_names_of_any_kind_and_odd_values_make_a_page(registry: Registry, bad: C
         *rows("1.0\nFirefox release: all is well", "Linux"),
         *rows("", "Darwin", ""),
         *rows("1.0", application=None),  # type: ignore[arg-type]
-        HourSum(("X", None, None, None, None), HOUR + 900_000, 2**40, (None, None, None, None)),
-        HourSum(("Y", "c", "\x00", "v", None), HOUR, 0, (0.0, 5.0, 0.0, 0.0)),
+        HourSum(("X", None, None, None), HOUR + 900_000, 2**40, (None, None, None, None)),
+        HourSum(("Y", "c", "\x00", "v"), HOUR, 0, (0.0, 5.0, 0.0, 0.0)),
     ]
     view = home(registry, held, [version(LONG, 2)], [account(bad.account, "worse", LONG)])
     text = home_text(view, "http://x/")
@@ -294,7 +283,7 @@ def test_a_filter_leaves_the_rest_out_of_all_parts(registry: Registry, bad: Cour
     held = [*rows("57.0"), *rows("58.0", channel="beta")]
     releases = [version("57.0", 2), version("58.0", 2, "beta")]
     known = group(releases)
-    facts = Facts(numbers_of([pieces_of(held, {})]), known, [account(bad.account, "worse")], {}, NOW)
+    facts = Facts(numbers_of([pieces_of(held)]), known, [account(bad.account, "worse")], {}, NOW)
     whole = build_home(registry, facts, NOW)
     beta = filtered(registry, whole, facts, HomeWanted(channel="beta"), NOW)
     assert [c.version for c in cards(beta)] == ["58.0"] and beta.attention == [] and beta.judged == 0
@@ -318,17 +307,15 @@ def test_parameters_that_make_no_sense_are_refused(pairs: list[tuple[str, str]],
 
 
 def test_pieces_that_are_joined_add_up_and_stay_as_they_are() -> None:
-    one, other = (
-        pieces_of(rows("1.0", hours=2), {}),
-        pieces_of([*rows("1.0", hours=3), *rows("2.0", hours=1)], {}),
-    )
+    one, other = pieces_of(rows("1.0", hours=2)), pieces_of([*rows("1.0", hours=3), *rows("2.0", hours=1)])
     (place,) = one
-    field = numbers_of([one, other], [one])[place]
+    numbers = numbers_of([one, other])
+    add_further(numbers, [one, pieces_of(rows("1.0", channel="beta"))])
+    (field,) = numbers.values()
     assert field.line("1.0").total(HOUR - 9, HOUR + 1).hours == 700
     assert field.whole().total(HOUR - 9, HOUR + 1).hours == 600, "days of before are of predecessors alone"
     assert {name: sums.hours for name, sums in field.totals().items()} == {"1.0": 500, "2.0": 100}
     assert one[place].lines["1.0"].total(HOUR - 9, HOUR + 1).hours == 200
-    assert numbers_of([], [one]) == {}
 
 
 def test_crash_free_users_of_several_systems_of_a_platform_are_joined_by_their_clients() -> None:
