@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlencode
@@ -13,7 +12,7 @@ from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 
 from missioncontrol.errors import BadRequest
 from missioncontrol.web.address import decode_part, encode_part
-from missioncontrol.web.home import Home, assembled, build_home, channel_title
+from missioncontrol.web.home import Home, assembled, channel_title
 from missioncontrol.web.home_cards import Card, Facts
 from missioncontrol.web.home_plots import adoption_spark, course_spark
 from missioncontrol.web.home_source import HomeSource
@@ -22,8 +21,6 @@ from missioncontrol.web.lookup import ChannelRef
 from missioncontrol.web.pages import PageSources, top_bar
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from missioncontrol.health.model import Account
     from missioncontrol.registry.model import Registry
     from missioncontrol.web.rendering import Renderer
@@ -56,15 +53,14 @@ class HomeWanted(msgspec.Struct, frozen=True):
 def build_home_pages(sources: PageSources, source: HomeSource, renderer: Renderer) -> APIRouter:
     """The route of the page."""
     router = APIRouter(include_in_schema=False)
-    shelf = _Shelf()
 
     @router.get("/")
     def home(request: Request, format: HomeFormat = "html") -> Response:
         registry, now = sources.registry(), sources.now()
         wanted = read_home_wanted(request.query_params.multi_items())
-        facts = source.facts(now)
-        whole = shelf.home(registry, facts, now)
-        view = filtered(registry, whole, facts, wanted, now)
+        made = source.made(now)
+        facts, whole = made.facts, made.home
+        view = filtered(registry, whole, facts, wanted)
         base = str(request.base_url).rstrip("/")
         text = home_text(view, base + wanted.url())
         if format == "json":
@@ -107,7 +103,7 @@ def read_home_wanted(pairs: Sequence[tuple[str, str]]) -> HomeWanted:
     return HomeWanted(**{name: value for name, value in pairs if name in FILTERS})
 
 
-def filtered(registry: Registry, whole: Home, facts: Facts, wanted: HomeWanted, now: datetime) -> Home:
+def filtered(registry: Registry, whole: Home, facts: Facts, wanted: HomeWanted) -> Home:
     """The page of what is asked for alone."""
     if wanted == HomeWanted():
         return whole
@@ -115,24 +111,7 @@ def filtered(registry: Registry, whole: Home, facts: Facts, wanted: HomeWanted, 
     accounts: list[Account] = [
         one for one in facts.accounts if wanted.has(one.subject.application, one.subject.channel)
     ]
-    return assembled(registry, cards, accounts, facts.end, now)
-
-
-class _Shelf:
-    """The page that was made last, for as long as it is of the same facts and the same minute."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._held: tuple[Facts, Registry, str, Home] | None = None
-
-    def home(self, registry: Registry, facts: Facts, now: datetime) -> Home:
-        minute = f"{now:%Y-%m-%d %H:%M}"
-        with self._lock:
-            held = self._held
-            if held is None or held[0] is not facts or held[1] is not registry or held[2] != minute:
-                held = (facts, registry, minute, build_home(registry, facts, now))
-                self._held = held
-            return held[3]
+    return assembled(registry, cards, accounts, facts.end, whole.now)
 
 
 def _channels(cards: Iterable[Card]) -> list[ChannelRef] | None:

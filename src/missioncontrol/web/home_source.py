@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
 from missioncontrol.errors import MissionControlError
 from missioncontrol.query import filters
 from missioncontrol.query.aggregates import AggregateQuery
@@ -15,6 +17,7 @@ from missioncontrol.query.client_measures import SHARE, client_measures
 from missioncontrol.query.hour_sums import Builds, HourSums, days_between
 from missioncontrol.query.summary_scope import platform_of
 from missioncontrol.state.release_model import Release, Version, group
+from missioncontrol.web.home import Home, build_home
 from missioncontrol.web.home_cards import REPORTS, CrashFree, Facts, drawn_measure, predecessor
 from missioncontrol.web.home_numbers import (
     DAYS_SHOWN,
@@ -37,19 +40,26 @@ _WINDOW = timedelta(minutes=5)
 _SHOWN = timedelta(days=DAYS_SHOWN)
 _HELD_S = 5.0
 """So long nothing is looked at again, whatever is committed."""
+_AFTER_S = 0.1
 _WAITED_FOR_S = 120.0
 """What is older than this is not shown: the reader waits for what is new. Open pages ask every minute."""
 _PEOPLE_HELD_S = 600.0
 _DAY = timedelta(hours=24)
 _LIMIT = 5000
-_NOTHING = Facts({}, [], [], {}, None)
+
+
+class Made(msgspec.Struct, frozen=True):
+    """The page, and what it was made of."""
+
+    facts: Facts
+    home: Home
 
 
 class HomeSource(Protocol):
-    """What the first page is made of."""
+    """Makes the first page."""
 
-    def facts(self, now: datetime) -> Facts:
-        """The facts up to now; the same object for as long as nothing changed. Blocks.
+    def made(self, now: datetime) -> Made:
+        """The page up to now, or a little before: `home.now` says which. Blocks.
 
         Raises `TooSlow`, `BadRequest` (`query_memory`) and `StorageError`.
         """
@@ -67,21 +77,25 @@ class LakeHome:
         self._engine, self._releases, self._verdicts = engine, releases, verdicts
         self._sums = HourSums(engine, pieces_of)
         self._reading = threading.Lock()
-        self._held: tuple[float, Facts] | None = None
+        self._held: tuple[float, Made] | None = None
         self._revision: tuple[object, ...] = ()
         self._versions: tuple[Sequence[Release], list[Version], Builds] = ([], [], {})
         self._people: tuple[float, dict[tuple[Place, str | None], CrashFree]] | None = None
 
-    def facts(self, now: datetime) -> Facts:
-        """See `HomeSource`. What is a little old is answered at once, and brought up to date behind it."""
+    def made(self, now: datetime) -> Made:
+        """See `HomeSource`. What is a little old is answered at once, and brought up to date after that."""
         held, moment = self._held, time.monotonic()
         if held is None or moment - held[0] > _WAITED_FOR_S:
             with self._reading:
                 if self._held is held:
-                    self._renew(now)
-                return self._held[1] if self._held else _NOTHING
+                    return self._renew(now)
+                held = self._held
+                return held[1] if held else self._renew(now)
         if moment - held[0] > _HELD_S and self._reading.acquire(blocking=False):
-            threading.Thread(target=self._renew_behind, args=(now,), daemon=True).start()
+            # Later, so that this request has its answer before the processor is needed for the next one's.
+            timer = threading.Timer(_AFTER_S, self._renew_behind, args=(now,))
+            timer.daemon = True
+            timer.start()
         return held[1]
 
     def _renew_behind(self, now: datetime) -> None:
@@ -92,18 +106,21 @@ class LakeHome:
         finally:
             self._reading.release()
 
-    def _renew(self, now: datetime) -> None:
-        """Read what changed; the facts stay the same object if nothing did. Only one thread is in here."""
+    def _renew(self, now: datetime) -> Made:
+        """Read what changed and make the page of it. Only one thread is in here."""
         versions, builds = self._named(self._releases())
         registry, accounts = self._engine.registry(), self._verdicts.current()
         revision = (versions, registry, accounts, self._sums.files(), now.date())
-        if self._held is None or revision != self._revision:
+        held = self._held
+        if held is None or revision != self._revision:
             facts = self._read(registry, versions, builds, accounts, now)
-            # An empty page waits for its first ping: it is looked at anew each time.
-            self._held = (time.monotonic(), facts) if facts.numbers or facts.accounts else None
-            self._revision = revision
         else:
-            self._held = (time.monotonic(), self._held[1])
+            facts = held[1].facts
+        made = Made(facts, build_home(registry, facts, now))
+        # An empty page waits for its first ping: it is looked at anew each time.
+        self._held = (time.monotonic(), made) if facts.numbers or facts.accounts else None
+        self._revision = revision
+        return made
 
     def _named(self, releases: Sequence[Release]) -> tuple[list[Version], Builds]:
         known, versions, builds = self._versions

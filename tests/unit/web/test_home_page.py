@@ -285,10 +285,10 @@ def test_a_filter_leaves_the_rest_out_of_all_parts(registry: Registry, bad: Cour
     known = group(releases)
     facts = Facts(numbers_of([pieces_of(held)]), known, [account(bad.account, "worse")], {}, NOW)
     whole = build_home(registry, facts, NOW)
-    beta = filtered(registry, whole, facts, HomeWanted(channel="beta"), NOW)
+    beta = filtered(registry, whole, facts, HomeWanted(channel="beta"))
     assert [c.version for c in cards(beta)] == ["58.0"] and beta.attention == [] and beta.judged == 0
-    assert filtered(registry, whole, facts, HomeWanted(), NOW) is whole
-    assert filtered(registry, whole, facts, HomeWanted(application="~"), NOW).sections == []
+    assert filtered(registry, whole, facts, HomeWanted()) is whole
+    assert filtered(registry, whole, facts, HomeWanted(application="~")).sections == []
 
 
 @pytest.mark.parametrize(
