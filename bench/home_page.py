@@ -3,7 +3,7 @@
     python bench/home_page.py [--quick] [--commits 12]
 
 Prints milliseconds from request to answer over loopback: the first request of a server, requests while nothing changes,
-requests after new rows (a batch was committed, and what is kept is older than its five seconds, so it is read behind the
+requests after new rows (a batch was committed, and what is kept is older than its five seconds, so it is read after the
 answer), and requests after new rows and a new turn of verdicts.
 """
 
