@@ -1,4 +1,4 @@
-// A copy button on every block of commands.
+// A copy button on every block of commands, and buttons that copy a text which the page holds unseen.
 
 export function addCopyButtons(root: ParentNode): void {
   if (!navigator.clipboard) return; // only over https and on localhost
@@ -15,5 +15,16 @@ export function addCopyButtons(root: ParentNode): void {
       });
     });
     block.append(button);
+  }  for (const button of root.querySelectorAll<HTMLButtonElement>("button[data-copy-text]")) {
+    if (!button.hidden) continue;
+    button.hidden = false;
+    const usual = button.textContent;
+    button.addEventListener("click", () => {
+      const text = document.getElementById(button.dataset.copyText ?? "")?.textContent ?? "";
+      void navigator.clipboard.writeText(text).then(() => {
+        button.textContent = "Copied";
+        window.setTimeout(() => (button.textContent = usual), 1500);
+      });
+    });
   }
 }

@@ -30,14 +30,15 @@ HOSTILE = [
 ]
 
 
-def test_the_overview_lists_versions_with_usage_and_rates_that_lead_on(page: Page, server: Server) -> None:
+def test_the_first_page_has_cards_that_lead_on(page: Page, server: Server) -> None:
     page.goto(server.url)
-    row = page.locator("tr", has_text="60.0")
-    # 24 hours back from now the edge falls before or after that hour's ping.
-    usage_hours = [f"{(pings - len(fleet.GAP)) * fleet.USAGE_HOURS}" for pings in (23, 24)]
-    assert row.locator("td").nth(1).inner_text() in usage_hours
-    assert row.locator("td").nth(2).inner_text() == "100"
-    row.locator("td a").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("No verdicts yet")
+    card = page.locator("[data-card=windows]", has_text="61.0").first
+    expect(card).to_contain_text("of the usage")
+    expect(card.locator("svg.adoption")).to_have_attribute(
+        "aria-label", re.compile("Share of the usage hours")
+    )
+    card.locator("figcaption a").click()
     expect(page).to_have_url(server.url + MEASURE)
 
 
@@ -55,7 +56,7 @@ def test_an_empty_installation_teaches_the_first_ping_and_the_example_works(
     expect(page.locator(".nothing")).to_be_visible()
     page.goto(empty_server.url)
     subprocess.run(["bash", "-c", shown], check=True, capture_output=True)
-    expect(page.locator("tr", has_text="61.0")).to_contain_text("release", timeout=20_000)
+    expect(page.locator("[data-card]", has_text="61.0")).to_contain_text("of the usage", timeout=20_000)
 
 
 def test_the_pipeline_page_shows_a_discard_with_its_sample(page: Page, server: Server) -> None:

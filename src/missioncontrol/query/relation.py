@@ -33,9 +33,13 @@ class Span(msgspec.Struct, frozen=True):
     dates_range: bool = False
     partition: tuple[tuple[str, str], ...] = ()
     """Wanted values of other partition columns."""
+    files: frozenset[str] | None = None
+    """Paths of the wanted files; None: any."""
 
     def wants(self, file: FileRef) -> bool:
         """Whether the file can hold a wanted row; exact for partition columns."""
+        if self.files is not None and file.path not in self.files:
+            return False
         if self.first and file.last_window and file.last_window < self.first:
             return False
         if self.last and file.first_window and file.first_window > self.last:

@@ -36,6 +36,7 @@ from missioncontrol.web.guide import build_guide
 from missioncontrol.web.headers import SecureHeaders
 from missioncontrol.web.history_api import build_history_api
 from missioncontrol.web.history_pages import build_history_pages
+from missioncontrol.web.home_pages import build_home_pages
 from missioncontrol.web.pages import PageSources, build_pages, build_pipeline_api
 from missioncontrol.web.pipeline import Takes
 from missioncontrol.web.refusals import install_refusals
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from missioncontrol.ingest.edge import Edge
     from missioncontrol.services import Services
     from missioncontrol.state.releases import Release, Releases
+    from missioncontrol.web.home_source import HomeSource
     from missioncontrol.web.verdict_source import VerdictSource
 
 
@@ -73,6 +75,7 @@ def create_app(
     from missioncontrol.web.api import build_api
     from missioncontrol.web.engine_lookup import EngineLookup
     from missioncontrol.web.history_source import LakeHistory
+    from missioncontrol.web.home_source import LakeHome
     from missioncontrol.web.metrics import build_metrics
     from missioncontrol.web.pipeline_source import LakePipeline
     from missioncontrol.web.summary_api import build_summary_api
@@ -122,6 +125,7 @@ def create_app(
         lambda request: reader_of(request).may("reprocess"),
         sources.record.note,
     )
+    shown = verdicts or kept_verdicts(services)
     return compose(
         sources,
         [
@@ -140,9 +144,10 @@ def create_app(
         lambda: services.accounts,
         services.config,
         crashes,
-        verdicts or kept_verdicts(services),
+        shown,
         lambda: services.releases,
         AlertDesk(services, sources.now),
+        LakeHome(services.engine, lambda: releases(None, None), shown),
     )
 
 
@@ -189,6 +194,7 @@ def compose(
     verdicts: VerdictSource,
     releases: Callable[[], Releases],
     alerts: AlertDesk,
+    home: HomeSource,
 ) -> FastAPI:
     """An application of the pages over `sources` and any further routers.
 
@@ -211,6 +217,7 @@ def compose(
         app.include_router(router)
     app.include_router(build_pipeline_api(sources.pipeline, sources.record))
     app.include_router(build_history_api(sources.history, sources.now))
+    app.include_router(build_home_pages(sources, home, renderer))
     app.include_router(build_pages(sources, renderer))
     app.include_router(build_release_pages(sources, releases, renderer))
     app.include_router(build_history_pages(sources, renderer))

@@ -32,7 +32,6 @@ from missioncontrol.web.charts import Releases, build_view
 from missioncontrol.web.history import HistorySource
 from missioncontrol.web.lookup import ChannelRef, Lookup
 from missioncontrol.web.measure_question import find_measure
-from missioncontrol.web.overview import build_overview, shown_measures
 from missioncontrol.web.pipeline import Accepted, Pipeline, PipelineStatus, SampleBody, Takes
 from missioncontrol.web.rendering import Renderer
 
@@ -71,22 +70,6 @@ class Navigation(msgspec.Struct, frozen=True):
 def build_pages(sources: PageSources, renderer: Renderer) -> APIRouter:
     """The routes of all pages."""
     router = APIRouter(include_in_schema=False)
-
-    @router.get("/")
-    def overview(request: Request) -> Response:
-        registry = sources.registry()
-        view = build_overview(registry, sources.lookup, sources.now())
-        if sources.takes == "crashes" and not view.applications:
-            return RedirectResponse("/crashes", 303)
-        return renderer.page(
-            request,
-            "overview.html",
-            view=view,
-            crash_reports=0 if view.applications else sources.crash_reports(sources.now()).last_day,
-            navigation=top_bar(sources, registry),
-            base_url=str(request.base_url).rstrip("/"),
-            build_id=f"{sources.now():%Y%m%d%H0000}",
-        )
 
     @router.get("/measure")
     def choose(request: Request) -> Response:
@@ -209,7 +192,7 @@ def _chosen(request: Request, sources: PageSources) -> str:
     if not of_application:
         return "/"
     ref = next((ref for ref in of_application if ref.channel == channel), of_application[0])
-    measure = asked.get("measure") or shown_measures(registry)[0].name
+    measure = asked.get("measure") or _usual_measure(registry)
     find_measure(measure, registry)
     kept = [p for p in pairs if p[0] not in ("application", "channel", "measure")]
     return read_state(encode_part(ref.application), encode_part(ref.channel), measure, kept, registry).url()
@@ -220,9 +203,14 @@ def _channels(sources: PageSources) -> list[ChannelRef]:
     return sources.lookup.channels(now - CHANNEL_LOOKBACK, now + timedelta(minutes=5))
 
 
-def top_bar(sources: PageSources, registry: Registry, state: MeasureState | None = None) -> Navigation:
-    """The selectors of a page: what there is now, and what `state` selects."""
-    known = _channels(sources)
+def top_bar(
+    sources: PageSources,
+    registry: Registry,
+    state: MeasureState | None = None,
+    known: list[ChannelRef] | None = None,
+) -> Navigation:
+    """The selectors of a page: what there is now (`known`, where the page knows it), and what `state` selects."""
+    known = _channels(sources) if known is None else known
     if state is None and not known:
         return Navigation([], [], _measure_groups(registry))
     here = ChannelRef(state.application, state.channel) if state else known[0]
@@ -233,9 +221,14 @@ def top_bar(sources: PageSources, registry: Registry, state: MeasureState | None
         groups=_measure_groups(registry),
         application=encode_part(here.application),
         channel=encode_part(here.channel),
-        measure=state.measure if state else shown_measures(registry)[0].name,
+        measure=state.measure if state else _usual_measure(registry),
         kept=_kept(state) if state else [],
     )
+
+
+def _usual_measure(registry: Registry) -> str:
+    """The first measure of crashes that is declared."""
+    return next(m.name for m in registry.measures.values() if m.group == "crash")
 
 
 def _kept(state: MeasureState) -> list[tuple[str, str]]:

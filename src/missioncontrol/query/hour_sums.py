@@ -1,0 +1,142 @@
+"""Sums of error_aggregates by hour, for pages that show weeks of every channel at once and are asked all the time.
+
+What was read of a file is kept for as long as the file is there: a day that is over is read once, and of today what was
+committed since.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import msgspec
+
+from missioncontrol.clock import WINDOW_S
+from missioncontrol.query import dialect
+from missioncontrol.query.relation import Span
+
+if TYPE_CHECKING:
+    from missioncontrol.query.engine import Engine
+    from missioncontrol.query.statement import Parameter
+
+TABLE = "error_aggregates"
+HOUR_S = 3600
+MOST_ROWS = 60_000
+"""Rows of a day that are read, the most used first: clients can make up any number of versions."""
+_MOST_DAYS = 400
+_MOST_PARTS = 50
+_KEYS = ("application", "channel", "os_name", "version")
+_BUILD = ("application", "channel", "build_id")
+Key = tuple[str | None, str | None, str | None, str | None]
+"""Application, channel, system and version."""
+Builds = Mapping[tuple[str, str, str], str]
+"""(application, channel, build id) -> the version that the build was published as."""
+T = TypeVar("T")
+
+
+class HourSum(msgspec.Struct, frozen=True, gc=False):
+    """One hour of one version on one system. `hour` counts from the epoch; `last_s` is the end of its newest window."""
+
+    key: Key
+    hour: int
+    last_s: int
+    values: tuple[float | None, ...]
+    """In the order of the measures; None where nobody reported it."""
+
+
+class Part(msgspec.Struct, Generic[T], frozen=True):
+    """Files of a day and what was made of their rows."""
+
+    day: date
+    files: frozenset[str]
+    content: T
+
+
+class HourSums(Generic[T]):
+    """Reads days, and keeps what `fold` makes of their rows. Thread-safe; blocks."""
+
+    def __init__(self, engine: Engine, fold: Callable[[list[HourSum]], T]) -> None:
+        self._engine, self._fold = engine, fold
+        self._lock = threading.Lock()
+        self._days: dict[tuple[date, tuple[str, ...]], tuple[Part[T], ...]] = {}
+        self._builds: Builds = {}
+
+    def files(self) -> dict[date, frozenset[str]]:
+        """The files of each day as they are now: the revision of what `days()` answers. Raises `StorageError`."""
+        snapshot = self._engine.reader.snapshot(TABLE)
+        found: dict[date, set[str]] = {}
+        for file in snapshot.files if snapshot else ():
+            day = dict(file.partition).get("submission_date")
+            if day:
+                found.setdefault(date.fromisoformat(day), set()).add(file.path)
+        return {day: frozenset(paths) for day, paths in found.items()}
+
+    def newest(self) -> datetime | None:
+        """Start of the newest window of all data."""
+        snapshot = self._engine.reader.snapshot(TABLE)
+        return (
+            max((f.last_window for f in snapshot.files if f.last_window), default=None) if snapshot else None
+        )
+
+    def days(self, wanted: Iterable[date], measures: Sequence[str], builds: Builds) -> list[Part[T]]:
+        """What the wanted days hold, in parts that are the same objects for as long as their files are there.
+
+        A build that is among `builds` counts for the version it was published as: others of these are other rows. A
+        measure without a name is None everywhere. Raises as `Engine.over()`.
+        """
+        files, names = self.files(), tuple(measures)
+        with self._lock:
+            if builds != self._builds:
+                self._days.clear()
+                self._builds = builds
+        found: list[Part[T]] = []
+        for day in sorted(set(wanted) & files.keys()):
+            with self._lock:
+                held = self._days.get((day, names), ())
+            known = frozenset[str]().union(*(part.files for part in held))
+            if known != files[day]:
+                # What was committed since is read alone, unless files were replaced.
+                kept = held if known < files[day] and len(held) < _MOST_PARTS else ()
+                missing = files[day] - known if kept else files[day]
+                part = Part(day, missing, self._fold(self._read(day, missing, names, builds)))
+                held = (*kept, part)
+                with self._lock:
+                    if len(self._days) >= _MOST_DAYS:
+                        self._days.clear()
+                    self._days[day, names] = held
+            found += held
+        return found
+
+    def _read(
+        self, day: date, files: frozenset[str], measures: Sequence[str], builds: Builds
+    ) -> list[HourSum]:
+        names = [name for name in measures if name]
+        sums = ", ".join(
+            f"CAST(sum({dialect.name(name)}) AS DOUBLE)" if name else "CAST(NULL AS DOUBLE)"
+            for name in measures
+        )
+        known = ", ".join(f"unnest(?::VARCHAR[]) AS {name}" for name in (*_BUILD, "published"))
+        # The names of builds are looked up for sums, not for rows.
+        sql = (
+            f"SELECT application, channel, os_name, coalesce(b.published, version) AS named, hour, max(ends), {sums} "
+            f"FROM (SELECT {', '.join((*_KEYS, 'build_id'))}, epoch_us(window_start) // {HOUR_S * 1_000_000} AS hour, "
+            f"epoch_us(max(window_start)) // 1000000 + {WINDOW_S} AS ends, "
+            f"{', '.join(f'sum({n}) AS {n}' for n in map(dialect.name, dict.fromkeys(names)))} FROM {{relation}} "
+            f"GROUP BY {', '.join((*_KEYS, 'build_id'))}, hour) LEFT JOIN (SELECT {known}) AS b "
+            f"USING ({', '.join(_BUILD)}) GROUP BY application, channel, os_name, named, hour "
+            f"ORDER BY sum({dialect.name(names[0])}) DESC NULLS LAST LIMIT {MOST_ROWS}"
+        )
+        listed = [*zip(*builds, strict=True)] if builds else [(), (), ()]
+        parameters: list[Parameter] = [
+            [str(name) for name in column] for column in (*listed, builds.values())
+        ]
+        span = Span(dates=(day,), files=files)
+        rows = self._engine.over_sums((*_KEYS, "build_id", "window_start", *names), sql, parameters, span)
+        return [HourSum(row[:4], row[4], row[5], row[6:]) for row in rows]
+
+
+def days_between(first: datetime, last: datetime) -> list[date]:
+    """Every day that has a part of the time from first to last."""
+    return [first.date() + timedelta(days=n) for n in range((last.date() - first.date()).days + 1)]
