@@ -1,8 +1,11 @@
 // The editor: a textarea made comfortable. The textarea stays what the form sends.
 
-import { acceptCompletion, autocompletion, closeBrackets, completionKeymap } from "@codemirror/autocomplete";
+import {
+  acceptCompletion, autocompletion, closeBrackets, completionKeymap,
+  type Completion, type CompletionContext, type CompletionResult,
+} from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
-import { type SQLNamespace, SQLDialect, sql } from "@codemirror/lang-sql";
+import { SQLDialect, sql } from "@codemirror/lang-sql";
 import { HighlightStyle, bracketMatching, syntaxHighlighting } from "@codemirror/language";
 import { EditorState, Prec } from "@codemirror/state";
 import { EditorView, drawSelection, highlightActiveLine, keymap, lineNumbers } from "@codemirror/view";
@@ -50,11 +53,16 @@ const COLOURS = HighlightStyle.define([
   { tag: tags.typeName, color: "var(--line-6)" },
 ]);
 
+interface Table {
+  self: Completion;
+  children: Completion[];
+}
+
 /** Tables and columns as the page lists them. */
-function tables(): SQLNamespace {
-  const found: Record<string, SQLNamespace> = {};
+function listed(): Record<string, Table> {
+  const found: Record<string, Table> = {};
   for (const table of document.querySelectorAll<HTMLElement>("[data-table]")) {
-    const columns = [...table.querySelectorAll<HTMLElement>("[data-column]")].map((column) => ({
+    const children = [...table.querySelectorAll<HTMLElement>("[data-column]")].map((column) => ({
       label: column.dataset.column ?? "",
       detail: column.dataset.type ?? "",
       info: column.querySelector("dd")?.textContent ?? "",
@@ -62,9 +70,31 @@ function tables(): SQLNamespace {
     }));
     const name = table.dataset.table ?? "";
     const info = table.querySelector("summary small")?.textContent ?? "";
-    found[name] = { self: { label: name, type: "type", info }, children: columns };
+    found[name] = { self: { label: name, type: "type", info }, children };
   }
   return found;
+}
+
+/** Columns, without a table before them, of the tables that the query names anywhere. */
+function columnsOf(tables: Record<string, Table>): (context: CompletionContext) => CompletionResult | null {
+  return (context) => {
+    const word = context.matchBefore(/\w+/);
+    if ((!word && !context.explicit) || context.matchBefore(/\.\w*/)) return null;
+    const named = new Set(context.state.doc.toString().match(/\w+/g));
+    const options = new Map<string, Completion>();
+    for (const [name, { children }] of Object.entries(tables)) {
+      if (named.has(name)) for (const column of children) options.set(column.label, column);
+    }
+    return options.size ? { from: word?.from ?? context.pos, options: [...options.values()], validFor: /^\w*$/ } : null;
+  };
+}
+
+/** Typing over coloured text: the browser itself would keep its colours by a style that the server's policy forbids. */
+function replaceSelected(event: InputEvent, view: EditorView): boolean {
+  if (event.inputType !== "insertText" || !event.data || view.composing || view.state.selection.main.empty) return false;
+  event.preventDefault();
+  view.dispatch(view.state.replaceSelection(event.data), { userEvent: "input.type" });
+  return true;
 }
 
 export interface Editor {
@@ -76,6 +106,7 @@ export interface Editor {
 
 /** Put an editor in the place of the textarea. */
 export function startEditor(area: HTMLTextAreaElement, run: () => void, changed: () => void): Editor {
+  const tables = listed();
   // In a shadow root its styles are a sheet of the script's, which the server's policy lets through.
   const host = document.createElement("div");
   host.className = "sql-editor";
@@ -96,7 +127,9 @@ export function startEditor(area: HTMLTextAreaElement, run: () => void, changed:
         closeBrackets(),
         autocompletion({ tooltipClass: () => "sql-completion" }),
         syntaxHighlighting(COLOURS),
-        sql({ dialect: SELECTS, schema: tables(), upperCaseKeywords: true }),
+        sql({ dialect: SELECTS, schema: tables, upperCaseKeywords: true }),
+        SELECTS.language.data.of({ autocomplete: columnsOf(tables) }),
+        EditorView.domEventHandlers({ beforeinput: replaceSelected }),
         EditorView.lineWrapping,
         EditorView.contentAttributes.of({ "aria-label": "Query" }),
         keymap.of([...completionKeymap, ...historyKeymap, ...defaultKeymap, indentWithTab]),

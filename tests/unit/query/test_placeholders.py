@@ -14,7 +14,7 @@ HOSTILE = "x'; DROP TABLE t; -- {{b}}"
 def test_a_value_is_a_literal_and_comes_out_as_it_went_in() -> None:
     query = "SELECT {{a}}, '%{{ a }}%', {{n:number}}, {{d:date}}, 2 -{{n:number}}"
     values = {"a": HOSTILE, "n": "-1.5", "d": "2026-01-31"}
-    row = duckdb.sql(filled(query, values)).fetchone()
+    row = duckdb.connect().execute(filled(query, values)).fetchone()
     assert row is not None
     assert [str(v) for v in row] == [HOSTILE, f"%{HOSTILE}%", "-1.5", "2026-01-31", "3.5"]
 
