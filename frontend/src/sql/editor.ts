@@ -125,7 +125,7 @@ export function startEditor(area: HTMLTextAreaElement, run: () => void, changed:
         highlightActiveLine(),
         bracketMatching(),
         closeBrackets(),
-        autocompletion({ tooltipClass: () => "sql-completion" }),
+        autocompletion({ icons: false }),
         syntaxHighlighting(COLOURS),
         sql({ dialect: SELECTS, schema: tables, upperCaseKeywords: true }),
         SELECTS.language.data.of({ autocomplete: columnsOf(tables) }),

@@ -117,6 +117,7 @@ def quick_chart(names: Sequence[str], types: Sequence[str], rows: Sequence[Row])
 def _drawn(
     x_title: str, y_title: str, time: bool, dotted: bool, x: list[float], series: list[Series]
 ) -> Chart | None:
+    series = [one for one in series if any(value is not None for value in one.values)]
     shown = series[:_MOST_LINES]
     values = [value for one in shown for value in one.values if value is not None]
     if not values:
