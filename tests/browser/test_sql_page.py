@@ -89,11 +89,21 @@ def test_a_query_is_stopped_and_another_one_runs(browser: Browser, server: Serve
     page = browser.new_page()  # of its own: the browser calls a status of 400 an error
     page.goto(server.url + "/sql")
     run(page, ENDLESS)
-    expect(page.locator("[data-running]")).to_contain_text("Running for 1 s")
+    expect(page.locator("[data-running]")).to_contain_text("Running for 1 s of 30 s")
     page.get_by_role("button", name="Stop").click()
     expect(page.locator("#sql-error")).to_contain_text("query_stopped")
     run(page, "SELECT 42 AS answer")
     expect(page.locator("table[data-sortable] td")).to_have_text("42")
+    page.close()
+
+
+def test_a_refusal_of_the_whole_page_keeps_the_query(browser: Browser, server: Server) -> None:
+    page = browser.new_page()
+    page.goto(server.url + "/sql")
+    page.route("**/sql", lambda route: route.fulfill(status=401, body="<main>Sign in</main>"))
+    run(page, "SELECT 1 AS mine")
+    expect(page.locator("[data-running]")).to_contain_text("Refused (401). Your query is still here")
+    expect(page.locator(".cm-content")).to_contain_text("SELECT 1 AS mine")
     page.close()
 
 

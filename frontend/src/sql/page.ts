@@ -7,7 +7,7 @@ import { makeSortable } from "./sort";
 const PARAMETER = /\{\{\s*([A-Za-z_]\w{0,39})\s*(?::\s*(text|number|date)\s*)?\}\}/g;
 const find = <T extends Element = HTMLElement>(selector: string): T | null => document.querySelector<T>(selector);
 let editor: Editor | null = null;
-let running: { id: string; ticker: number; abort: AbortController } | null = null;
+let running: { id: string; ticker: number } | null = null;
 
 function start(): void {
   const form = find<HTMLFormElement>("form[data-sql]");
@@ -53,18 +53,16 @@ async function run(form: HTMLFormElement): Promise<void> {
   const began = performance.now();
   const said = find("[data-running]");
   const tick = (): void => {
-    if (said) said.textContent = `Running for ${Math.round((performance.now() - began) / 1000)} s`;
+    if (said) said.textContent = `Running for ${Math.round((performance.now() - began) / 1000)} s of ${said.dataset.limit} s`;
   };
-  running = { id, ticker: window.setInterval(tick, 1000), abort: new AbortController() };
+  running = { id, ticker: window.setInterval(tick, 1000) };
   tick();
   toggle(true);
   try {
     const body = new URLSearchParams([...new FormData(form)].map(([name, value]) => [name, String(value)]));
-    const answer = await fetch(form.action, {
-      method: "POST", body, headers: { accept: "text/html" }, signal: running.abort.signal,
-    });
-    take(new DOMParser().parseFromString(await answer.text(), "text/html"));
-    if (said) said.textContent = "";
+    const answer = await fetch(form.action, { method: "POST", body, headers: { accept: "text/html" } });
+    const taken = take(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    if (said) said.textContent = taken ? "" : `Refused (${answer.status}). Your query is still here: if you were signed out, sign in in another tab.`;
   } catch {
     if (said) said.textContent = "The server did not answer. Your query is still here: try again.";
   } finally {
@@ -74,12 +72,9 @@ async function run(form: HTMLFormElement): Promise<void> {
   }
 }
 
-/** The form's own action is kept; only what the server said of this query is taken. */
-function take(page: Document): void {
-  if (!page.querySelector("[data-result]")) {
-    location.reload(); // signed out meanwhile, or another refusal of the whole page
-    return;
-  }
+/** Of the page only what the server said of this query is taken; false: it is another page, which refuses. */
+function take(page: Document): boolean {
+  if (!page.querySelector("[data-result]")) return false;
   for (const part of ["[data-result]", "[data-kept]"]) {
     const [now, then] = [find(part), page.querySelector(part)];
     if (now && then) now.replaceWith(then);
@@ -87,6 +82,7 @@ function take(page: Document): void {
   const link = find<HTMLAnchorElement>("[data-permalink]");
   if (link) history.replaceState(null, "", link.href);
   showResult();
+  return true;
 }
 
 async function stop(): Promise<void> {

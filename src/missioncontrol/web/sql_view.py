@@ -72,8 +72,10 @@ class ShownResult(msgspec.Struct, frozen=True):
 def read_form(fields: Mapping[str, str]) -> SqlForm:
     """The form of an address or a body."""
     values = {k.removeprefix(_PREFIX): v for k, v in fields.items() if k.startswith(_PREFIX)}
-    query = fields.get("query", "").replace("\r\n", "\n")  # as browsers send lines of a textarea
-    return SqlForm(query, fields.get("dialect") or "duckdb", values, fields.get("name", "")[:_CELL])
+    # Browsers send the lines of a textarea so; a null character means nothing in SQL, and no database keeps it.
+    query = fields.get("query", "").replace("\r\n", "\n").replace("\0", "")
+    dialect = fields.get("dialect", "").replace("\0", "")[:_CELL] or "duckdb"
+    return SqlForm(query, dialect, values, fields.get("name", "")[:_CELL])
 
 
 def shown_result(body: BinaryIO, complete: bool, duration_s: float) -> ShownResult:

@@ -36,6 +36,27 @@ def test_a_query_is_kept_and_replaced_by_its_owner_alone(database: Database) -> 
     assert saved.list() == [again] == [saved.get(1)]
 
 
+def test_the_tables_come_and_go_by_migration(tmp_path: Path) -> None:
+    import sqlalchemy as sa
+    from alembic import command
+    from alembic.config import Config
+
+    import missioncontrol.state.database as database
+
+    config, engine = Config(), sa.create_engine(f"sqlite:///{tmp_path / 'state.sqlite'}")
+    config.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
+    for revision, there in (("0012", False), ("0013", True)):
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
+        assert ({"saved_queries", "query_history"} <= set(sa.inspect(engine).get_table_names())) is there
+    assert save(SavedQueries(Database(str(engine.url))), "kept").id == 1
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0012")
+    assert not {"saved_queries", "query_history"} & set(sa.inspect(engine).get_table_names())
+
+
 @pytest.mark.parametrize("name", ["", " \n", "x" * 121, "a\0b", "a\u202eb"])
 def test_a_name_must_be_readable(database: Database, name: str) -> None:
     with pytest.raises(BadRequest) as refusal:

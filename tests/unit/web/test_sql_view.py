@@ -46,7 +46,7 @@ def test_wide_answers_are_cut_and_said_to_be() -> None:
 
 
 def test_a_form_survives_its_link() -> None:
-    form = read_form({"query": "SELECT {{a}}\r\n&+%", "dialect": "presto", "p_a": "x & y", "p_left": "1"})
+    form = read_form({"query": "SELECT {{a}}\r\n&+%\0", "dialect": "presto", "p_a": "x & y", "p_left": "1"})
     again = read_form(dict(parse_qsl(urlsplit(form.link).query)))
     assert (again.query, again.dialect, again.values) == ("SELECT {{a}}\n&+%", "presto", {"a": "x & y"})
     assert SqlForm("SELECT 1" + " " * 7000).link == ""
