@@ -67,14 +67,22 @@ def test_an_answer_is_drawn_and_sorted(page: Page, server: Server) -> None:
     heads.nth(2).get_by_role("button").click()
     expect(heads.nth(2)).to_have_attribute("aria-sort", "descending")
     cells = page.locator("table[data-sortable] tbody tr td:nth-child(3)")
-    values = [float(cell.get_attribute("title") or cell.inner_text()) for cell in cells.all() if cell.inner_text() != "null"]
+    values = [
+        float(cell.get_attribute("title") or cell.inner_text())
+        for cell in cells.all()
+        if cell.inner_text() != "null"
+    ]
     assert values == sorted(values, reverse=True) and len(set(values)) > 1
     heads.nth(2).get_by_role("button").click()
     expect(first.nth(0)).to_have_text(came)
 
 
-@pytest.mark.parametrize(("label", "begins"), [("CSV", b"a,b\n1,x"), ("JSON", b'{"columns"'), ("Parquet", b"PAR1")])
-def test_an_answer_is_downloaded(page: Page, server: Server, tmp_path: Path, label: str, begins: bytes) -> None:
+@pytest.mark.parametrize(
+    ("label", "begins"), [("CSV", b"a,b\n1,x"), ("JSON", b'{"columns"'), ("Parquet", b"PAR1")]
+)
+def test_an_answer_is_downloaded(
+    page: Page, server: Server, tmp_path: Path, label: str, begins: bytes
+) -> None:
     page.goto(server.url + "/sql")
     write(page, "SELECT 1 AS a, 'x' AS b")
     with page.expect_download() as download:

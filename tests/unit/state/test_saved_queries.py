@@ -27,7 +27,9 @@ def save(saved: SavedQueries, name: str, owner: str = "session:olga", query: str
 def test_a_query_is_kept_and_replaced_by_its_owner_alone(database: Database) -> None:
     saved = SavedQueries(database)
     first = save(saved, "  Rates  by\nday ")
-    assert first == SavedQuery(1, "Rates by day", "SELECT 1", "duckdb", {"a": "1"}, "session:olga", "olga", NOW)
+    assert first == SavedQuery(
+        1, "Rates by day", "SELECT 1", "duckdb", {"a": "1"}, "session:olga", "olga", NOW
+    )
     again = save(saved, "Rates by day", query="SELECT 2")
     assert (again.id, again.query) == (1, "SELECT 2")
     with pytest.raises(BadRequest) as refusal:
@@ -83,7 +85,11 @@ def test_a_history_is_ones_own_and_bounded(database: Database) -> None:
         history.add("session:olga", f"SELECT {n}", "duckdb", {"a": "x"}, NOW, 0.1, n, "")
     found = history.of("session:olga")
     assert len(found) == KEPT
-    assert (found[0].query, found[0].rows, found[0].parameters) == (f"SELECT {KEPT + 4}", KEPT + 4, {"a": "x"})
+    assert (found[0].query, found[0].rows, found[0].parameters) == (
+        f"SELECT {KEPT + 4}",
+        KEPT + 4,
+        {"a": "x"},
+    )
     [other] = history.of("session:pavel")
     assert (other.code, other.rows, other.dialect, other.began_at) == ("sql_failed", None, "presto", NOW)
     assert history.get("session:pavel", other.id) == other

@@ -26,7 +26,9 @@ def test_build_ids_and_days_as_text_are_times_and_other_text_is_not() -> None:
     assert chart("b n", "VARCHAR BIGINT", [["20261101000000", 1], ["20261102000000", 2]]).time
     assert chart("b n", "VARCHAR BIGINT", [["2026-11-01", 1], ["2026-11-02", 2]]).time
     assert quick_chart(["b", "n"], ["VARCHAR", "BIGINT"], [["release", 1], ["beta", 2]]) is None
-    assert quick_chart(["b", "n"], ["VARCHAR", "BIGINT"], [["20269901000000", 1], ["20261102000000", 2]]) is None
+    assert (
+        quick_chart(["b", "n"], ["VARCHAR", "BIGINT"], [["20269901000000", 1], ["20261102000000", 2]]) is None
+    )
 
 
 def test_the_axis_starts_at_zero_and_goes_below_it_only_for_what_is_below() -> None:

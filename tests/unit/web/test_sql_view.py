@@ -28,8 +28,16 @@ def shown(columns: list[tuple[str, str]], rows: list[list[object]], complete: bo
 
 
 def test_values_are_shown_short_with_all_of_them_at_hand() -> None:
-    columns = [("d", "DOUBLE"), ("i", "BIGINT"), ("t", "VARCHAR"), ("m", "MAP(VARCHAR, DOUBLE)"), ("b", "BOOLEAN")]
-    result = shown(columns, [[1 / 3, 20261126000000, "x" * 500, {"a": 1.5}, True], [0.5, None, "", None, False]])
+    columns = [
+        ("d", "DOUBLE"),
+        ("i", "BIGINT"),
+        ("t", "VARCHAR"),
+        ("m", "MAP(VARCHAR, DOUBLE)"),
+        ("b", "BOOLEAN"),
+    ]
+    result = shown(
+        columns, [[1 / 3, 20261126000000, "x" * 500, {"a": 1.5}, True], [0.5, None, "", None, False]]
+    )
     first, second = result.rows
     assert (first[0].text, first[0].full) == ("0.333333", repr(1 / 3))
     assert first[1].text == "20261126000000"
@@ -73,7 +81,9 @@ def test_tables_have_the_descriptions_of_the_registry_and_protected_columns_only
 def test_types_are_those_of_the_dialect() -> None:
     for dialect, expected in (("duckdb", "date"), ("presto", "text")):
         tables = {t.name: t for t in shown_tables(load_registry(), dialect, False)}
-        assert next(c.type for c in tables["crash_aggregates"].columns if c.name == "activity_date") == expected
+        assert (
+            next(c.type for c in tables["crash_aggregates"].columns if c.name == "activity_date") == expected
+        )
 
 
 def test_the_documented_queries_are_examples() -> None:
