@@ -21,6 +21,8 @@ NUMERIC = re.compile(r"(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL.
 _TIMES = re.compile(r"DATE|TIMESTAMP.*")
 _TIME_TEXT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?|\d{14}", re.ASCII)
 _MOST_LINES = 12
+_MOST_DOTTED = 8
+"""Of a chart of dots: beyond these two would look the same."""
 _PLACES = 2
 """As many different ones are needed at least."""
 
@@ -110,21 +112,24 @@ def quick_chart(names: Sequence[str], types: Sequence[str], rows: Sequence[Row])
     else:
         x = [at for at, _ in known]
         series = [Series(names[i], [_number(row[i]) for _, row in known]) for i in measured]
-        title = ", ".join(names[i] for i in measured[:3]) + (", ..." if len(measured) > 3 else "")
+        title = ""
     return _drawn(names[place], title, time is not None, repeated, x, series)
 
 
 def _drawn(
     x_title: str, y_title: str, time: bool, dotted: bool, x: list[float], series: list[Series]
 ) -> Chart | None:
+    """The chart of these series; without a title of its own it has their names."""
     series = [one for one in series if any(value is not None for value in one.values)]
-    shown = series[:_MOST_LINES]
+    shown = series[: _MOST_DOTTED if dotted else _MOST_LINES]
     values = [value for one in shown for value in one.values if value is not None]
     if not values:
         return None
     across = _time_axis(x[0], x[-1]) if time else flat(linear_axis(x[0], x[-1], amount))
     # From zero: small changes must not look like large ones.
     up = linear_axis(min(0.0, min(values)), max(0.0, max(values)) or 1.0, amount)
+    if not y_title:
+        y_title = ", ".join(one.label for one in series[:3]) + (", ..." if len(series) > 3 else "")
     lines = [
         Line(
             one.label,

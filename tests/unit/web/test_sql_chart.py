@@ -74,3 +74,14 @@ def test_too_many_lines_are_left_out_and_said() -> None:
 def test_two_numbers_stand_against_each_other() -> None:
     found = chart("age n", "DOUBLE BIGINT", [[0.5, 1], [2.0, 4]])
     assert (found.x_title, found.time) == ("age", False)
+
+
+def test_a_column_without_a_value_is_no_line_and_not_in_the_title() -> None:
+    found = chart("d a b", "DATE BIGINT BIGINT", [[DAYS[0], None, 1], [DAYS[1], None, 2]])
+    assert ([line.label for line in found.lines], found.y_title) == (["b"], "b")
+
+
+def test_dots_of_more_columns_than_can_be_told_apart_are_left_out() -> None:
+    names, types = " ".join(["d", *(f"c{n}" for n in range(10))]), " ".join(["DATE", *["BIGINT"] * 10])
+    found = chart(names, types, [[day, *range(10)] for day in (DAYS[0], DAYS[0], DAYS[1])])
+    assert found.dotted and (len(found.lines), found.left_out) == (8, 2)
