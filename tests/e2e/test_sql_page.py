@@ -14,6 +14,8 @@ import pytest
 from tests.support.server import RunningServer, running_server
 from tests.support.signing_in import add_user, bearer, browser, make_token, sign_in
 
+from missioncontrol.web.sql_examples import EXAMPLES, Example
+
 PAGE = {"accept": "text/html"}
 ENDLESS = "SELECT count(*) FROM range(1000000000) a, range(1000000000) b"
 RUN = "0123456789abcdef"
@@ -82,6 +84,16 @@ def test_a_query_is_answered_as_a_table_without_markup_of_its_own(anybody: httpx
 def test_dialects_are_those_of_the_api(anybody: httpx.Client) -> None:
     query = "SELECT date_format(TIMESTAMP '2026-01-02 00:00:00', '%Y/%m/%d')"
     assert cells(anybody.post("/sql", data={"query": query, "dialect": "presto"})) == ["2026/01/02"]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.title)
+def test_the_queries_to_begin_with_run_as_they_are_offered(anybody: httpx.Client, example: Example) -> None:
+    assert html.escape(example.form.link) in anybody.get("/sql").text
+    assert html.escape(example.title) in anybody.get("/sql").text
+    form = example.form
+    values = {f"p_{name}": value for name, value in form.values.items()}
+    answer = anybody.post("/sql", data={"query": form.query, "dialect": form.dialect, **values})
+    assert (answer.status_code, code_of(answer)) == (200, "")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from missioncontrol.web.sql_chart import NUMERIC, Chart, quick_chart
 
 PATH = "/sql"
 SHOWN_ROWS = 1000
-SHOWN_BYTES = 16 * 1024 * 1024
+SHOWN_BYTES = 8 * 1024 * 1024
 _SHOWN_CELLS = 30_000
 _CELL = 200
 _TITLE = 1000
