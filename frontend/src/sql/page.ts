@@ -25,9 +25,9 @@ function start(): void {
   });
   form.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.target instanceof HTMLInputElement)) return;
-    if (event.target.name === "name" && !event.ctrlKey) return;
-    event.preventDefault(); // the first button of a form would be meant, which need not be this one
-    void run(form);
+    event.preventDefault();
+    if (event.target.name === "name") form.requestSubmit(form.querySelector<HTMLElement>("[formaction='/sql/saved']"));
+    else void run(form);
   });
   find("[data-stop]")?.addEventListener("click", () => void stop());
   window.addEventListener("pagehide", () => {
@@ -52,8 +52,12 @@ async function run(form: HTMLFormElement): Promise<void> {
   setRun(form, id);
   const began = performance.now();
   const said = find("[data-running]");
+  // The clock is for eyes: read aloud every second it would drown everything else.
+  const clock = document.createElement("span");
+  clock.setAttribute("aria-hidden", "true");
+  said?.replaceChildren("Running", clock);
   const tick = (): void => {
-    if (said) said.textContent = `Running for ${Math.round((performance.now() - began) / 1000)} s of ${said.dataset.limit} s`;
+    clock.textContent = ` for ${Math.round((performance.now() - began) / 1000)} s of ${said?.dataset.limit} s`;
   };
   running = { id, ticker: window.setInterval(tick, 1000) };
   tick();
@@ -62,7 +66,7 @@ async function run(form: HTMLFormElement): Promise<void> {
     const body = new URLSearchParams([...new FormData(form)].map(([name, value]) => [name, String(value)]));
     const answer = await fetch(form.action, { method: "POST", body, headers: { accept: "text/html" } });
     const taken = take(new DOMParser().parseFromString(await answer.text(), "text/html"));
-    if (said) said.textContent = taken ? "" : `Refused (${answer.status}). Your query is still here: if you were signed out, sign in in another tab.`;
+    if (said) said.textContent = taken ? (find("#result-head")?.textContent ?? "") : `Refused (${answer.status}). Your query is still here: if you were signed out, sign in in another tab.`;
   } catch {
     if (said) said.textContent = "The server did not answer. Your query is still here: try again.";
   } finally {
