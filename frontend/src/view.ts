@@ -3,7 +3,7 @@
 
 import { addCopyButtons } from "./copy";
 import { numberLabel, placeLabel, readChartData, type ChartData } from "./data";
-import { Plots } from "./plots";
+import type { Plots } from "./plots";
 import { THEME_CHANGED } from "./theme";
 
 const LIVE_EVERY_MS = 5000;
@@ -26,7 +26,7 @@ export function startViews(): void {
   document.addEventListener(THEME_CHANGED, () => plots?.recolour());
   document.addEventListener("mouseover", onHover);
   window.addEventListener("popstate", () => void go(location.href, false));
-  draw();
+  void draw();
   window.setInterval(() => {
     if (!find('[data-live-page="slow"]')) void refresh();
   }, LIVE_EVERY_MS);
@@ -41,7 +41,8 @@ export function startViews(): void {
 
 // ---- charts
 
-function draw(): void {
+/** Only pages with charts load what draws them. */
+async function draw(): Promise<void> {
   plots?.destroy();
   plots = null;
   data = readChartData(document);
@@ -51,6 +52,9 @@ function draw(): void {
     if (box) boxes.set(field, box);
   }
   if (!data || !boxes.size) return;
+  const drawn = data;
+  const { Plots } = await import("./plots");
+  if (data !== drawn) return; // another view was chosen meanwhile
   plots = new Plots(boxes, data, { moved: showValues, zoomed: noteZoom }, zoomOf(location.href));
   showValues(null);
 }
@@ -204,7 +208,7 @@ async function go(address: string, push: boolean): Promise<void> {
   document.title = page.title;
   tag = answer.headers.get("etag") ?? "";
   restoreFocus(focus);
-  draw();
+  void draw();
   live(answer.ok);
 }
 
@@ -268,7 +272,7 @@ function takeNumbers(page: Document): void {
   if (!next || !data || !plots || labels(next) !== labels(data) || next.per_title !== data.per_title) {
     swap("main", page);
     restoreFocus(focus);
-    draw();
+    void draw();
     return;
   }
   for (const part of ["[data-lines]", "section.numbers", "#chart-data"]) swap(part, page);

@@ -53,8 +53,10 @@ if TYPE_CHECKING:
     from missioncontrol.state.crash_queue import CrashQueue
     from missioncontrol.state.crash_recounts import CrashRecounts
     from missioncontrol.state.database import Database
+    from missioncontrol.state.query_history import QueryHistory
     from missioncontrol.state.releases import Releases
     from missioncontrol.state.runs import Runs
+    from missioncontrol.state.saved_queries import SavedQueries
     from missioncontrol.state.signature_bugs import SignatureBugs
     from missioncontrol.state.symbol_changes import SymbolChanges
     from missioncontrol.telemetry.backfill_job import BackfillJob
@@ -440,6 +442,20 @@ class Services:
         from missioncontrol.state.access_log import AccessLog
 
         return AccessLog(self._database, self.config.access.log_days)
+
+    @cached_property
+    def saved_queries(self) -> SavedQueries:
+        """SQL that people saved."""
+        from missioncontrol.state.saved_queries import SavedQueries
+
+        return SavedQueries(self._database)
+
+    @cached_property
+    def query_history(self) -> QueryHistory:
+        """SQL that each reader ran."""
+        from missioncontrol.state.query_history import QueryHistory
+
+        return QueryHistory(self._database)
 
     @cached_property
     def alerts(self) -> Alerts:

@@ -29,6 +29,7 @@ from missioncontrol.query.engine import Engine
 from missioncontrol.query.sql import SqlRunner
 from missioncontrol.registry.load import load_registry
 from missioncontrol.web.api import build_api
+from missioncontrol.web.sql_desk import SqlDesk
 
 REGISTRY = load_registry()
 START = datetime(2018, 3, 28, 2, 5, tzinfo=UTC)
@@ -58,7 +59,7 @@ class Served:
         engine = Engine(LakeReader(config.lake_path, config.cache_path), lambda: REGISTRY, config.query)
         app = FastAPI()
         sql = SqlRunner(engine.reader, lambda: REGISTRY, config.query, config.cache_path / "spill")
-        app.include_router(build_api(engine, sql, lambda: REGISTRY, config))
+        app.include_router(build_api(engine, SqlDesk(config, sql), lambda: REGISTRY, config))
         listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         self._server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))

@@ -26,6 +26,7 @@ from missioncontrol.query.fence import refuse_long
 from missioncontrol.query.formats import Envelope, Format
 from missioncontrol.query.job import Failure, Job, Report
 from missioncontrol.query.rows import ResultColumn, too_large, too_slow
+from missioncontrol.query.running import Stop, stopped
 from missioncontrol.query.views import views
 from missioncontrol.registry.model import Registry
 
@@ -74,13 +75,15 @@ class SqlRunner:
         timeout_s: float | None = None,
         with_protected: bool = True,
         seen: Callable[[Sequence[str]], None] | None = None,
+        stop: Stop | None = None,
     ) -> SqlOutcome:
         """Write the answer to `sink` while it comes.
 
         `timeout_s`: None is the configured limit, 0 is none. `with_protected`: protected columns exist; `seen` is
-        told, before this returns or raises, of which tables they could be read. On an error the sink may hold
-        the beginning of an answer. Raises `BadRequest` (`sql_refused`, `sql_invalid`, `sql_failed`, `sql_too_long`,
-        `unknown_table`, `unknown_dialect`, `query_memory`, `not_in_format`), `TooSlow` (`query_timeout`) and
+        told, before this returns or raises, of which tables they could be read. `stop` ends it from another thread.
+        On an error the sink may hold the beginning of an answer.
+        Raises `BadRequest` (`sql_refused`, `sql_invalid`, `sql_failed`, `sql_too_long`, `unknown_table`,
+        `unknown_dialect`, `query_memory`, `query_stopped`, `not_in_format`), `TooSlow` (`query_timeout`) and
         `StorageError`.
         """
         _refuse_dialect(dialect)
@@ -100,9 +103,12 @@ class SqlRunner:
             spill_path="",
             spill_limit_mb=self._settings.spill_limit_mb,
         )
+        stop = stop or Stop()
+        if stop.asked:
+            raise stopped()
         _tidy(self._spill_path)
         with tempfile.TemporaryDirectory(prefix="query-", dir=self._spill_path) as spill:
-            report = _Process(msgspec.structs.replace(job, spill_path=spill)).pass_on(sink)
+            report = _Process(msgspec.structs.replace(job, spill_path=spill), stop).pass_on(sink)
         if report.protected and seen is not None:
             seen(report.protected)
         if report.failure is not None:
@@ -121,8 +127,9 @@ def _tidy(spill_path: Path) -> None:
 class _Process:
     """One worker process and its pipes."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, stop: Stop) -> None:
         self._job = job
+        self._stop = stop
         self._killed = False
         self._said = b""
 
@@ -136,6 +143,7 @@ class _Process:
             env=_environment(),
             cwd="/",
         )
+        self._stop.watch(process)
         timer = self._timer(process)
         listener = threading.Thread(target=self._listen, args=(process,), daemon=True)
         listener.start()
@@ -187,6 +195,8 @@ class _Process:
             return Report(failure=_failure(self._died(code)))
 
     def _died(self, code: int) -> MissionControlError:
+        if self._stop.asked:
+            return stopped()
         if self._killed or code == -24:  # SIGXCPU: its CPU time was used up
             return too_slow(self._job.timeout_s)
         if code < 0 or b"MemoryError" in self._said or b"bad_alloc" in self._said:

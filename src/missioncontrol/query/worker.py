@@ -21,6 +21,7 @@ import msgspec
 
 from missioncontrol.errors import BadRequest, MissionControlError
 from missioncontrol.query import dialect, formats, sketch_functions
+from missioncontrol.query.error_place import place
 from missioncontrol.query.fence import Checked, check, clean_message
 from missioncontrol.query.job import Failure, Job, Report
 from missioncontrol.query.rows import Deadline, ResultColumn, Rows, too_large, too_slow
@@ -108,9 +109,13 @@ def _in_duckdb(connection: duckdb.DuckDBPyConnection, job: Job) -> str:
 
 
 def _explained(error: BadRequest, query: str, job: Job) -> BadRequest:
-    """What DuckDB says is about a text that the user did not write: show it."""
-    if job.dialect == "duckdb" or error.code not in ("sql_failed", "sql_invalid"):
+    """Where in the user's text it is; of a translated one, the text that DuckDB speaks of."""
+    if error.code not in ("sql_failed", "sql_invalid"):
         return error
+    if job.dialect == "duckdb":
+        at = place(str(error.__context__), query)
+        said = f"{error.message} (line {at[0]}, column {at[1]})" if at else error.message
+        return BadRequest(error.code, said, error.hint)
     text = " ".join(query[:_SHOWN].split()) + ("..." if len(query) > _SHOWN else "")
     return BadRequest(error.code, error.message, f"Translated from {job.dialect}: {text}")
 

@@ -256,6 +256,34 @@ access_log = sa.Table(
     sa.Column("thing", sa.Text, nullable=False),
     sa.Column("address", sa.Text, nullable=False),
 )
+saved_queries = sa.Table(
+    "saved_queries",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("query", sa.Text, nullable=False),
+    sa.Column("dialect", sa.Text, nullable=False),
+    sa.Column("parameters", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("saved_at", sa.DateTime(timezone=True), nullable=False),
+    sqlite_autoincrement=True,
+)
+query_history = sa.Table(
+    "query_history",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("query", sa.Text, nullable=False),
+    sa.Column("dialect", sa.Text, nullable=False),
+    sa.Column("parameters", sa.Text, nullable=False),
+    sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("duration_s", sa.Float, nullable=False),
+    sa.Column("rows", sa.BigInteger),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Index("query_history_of", "owner", "id"),
+    sqlite_autoincrement=True,
+)
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _NO_ROOM_BYTES = 1 << 20

@@ -7,19 +7,16 @@ on disk. Nothing is cached here or by the client: the next request sees what was
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import BinaryIO
 
-import anyio
-import anyio.to_thread
 import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
 from missioncontrol.clock import system_clock, utc
 from missioncontrol.config import Config
-from missioncontrol.errors import BadRequest, StorageFull, TooSlow
+from missioncontrol.errors import BadRequest
 from missioncontrol.query import formats
 from missioncontrol.query.aggregates import (
     FORMATS,
@@ -31,21 +28,14 @@ from missioncontrol.query.aggregates import (
 from missioncontrol.query.engine import Engine
 from missioncontrol.query.experiments import branches, parse_experiment_query
 from missioncontrol.query.fence import MAX_QUERY_BYTES
-from missioncontrol.query.sql import SqlRunner
 from missioncontrol.registry.model import Registry
 from missioncontrol.web import api_docs
 from missioncontrol.web.api_route import ApiRoute, as_json
-from missioncontrol.web.auth.visit import Record, reader_of
+from missioncontrol.web.desk import IN_MEMORY_BYTES, Answer, Desk
 from missioncontrol.web.request_body import body_within
+from missioncontrol.web.sql_desk import SqlDesk
 
-T = TypeVar("T")
-
-_IN_MEMORY_BYTES = 4 * 1024 * 1024
-_ANSWER_BYTES = 1024 * 1024 * 1024
 _CHUNK_BYTES = 256 * 1024
-_AGGREGATES_AT_ONCE = 8
-_SQL_AT_ONCE = 2
-"""Each may use the whole memory limit."""
 
 
 class SqlRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,82 +46,18 @@ class SqlRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: str = ""
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """A written answer, positioned at its end."""
-
-    body: BinaryIO
-    form: str
-    complete: bool
-
-
-class Paper(tempfile.SpooledTemporaryFile[bytes]):
-    """What an answer is written on. Refuses to grow without end."""
-
-    def write(self, data: Any) -> int:
-        """Append; raises `BadRequest` (`answer_too_large`) and `StorageFull` (`spool_full`)."""
-        if self.tell() + len(data) > _ANSWER_BYTES:
-            raise BadRequest(
-                "answer_too_large", f"The answer has more than {_ANSWER_BYTES} bytes.", "Ask for fewer rows."
-            )
-        try:
-            return super().write(data)
-        except OSError as error:
-            hint = "Free some room below the data folder."
-            raise StorageFull(
-                "spool_full", f"The answer could not be written: {error.strerror}.", hint
-            ) from None
-
-
-class Desk:
-    """Runs blocking questions in threads, a bounded number at a time, and keeps their answers."""
-
-    def __init__(self, config: Config) -> None:
-        self._spool = config.cache_path / "spool"
-        self._wait_s = config.query.timeout_s
-        self._aggregates = anyio.CapacityLimiter(_AGGREGATES_AT_ONCE)
-        self._sql = anyio.CapacityLimiter(_SQL_AT_ONCE)
-
-    async def aggregate(self, work: Callable[[], T]) -> T:
-        """The result of `work`; `TooSlow` (`busy`) when no turn comes in time."""
-        return await self._run(self._aggregates, work)
-
-    async def sql(self, work: Callable[[], T]) -> T:
-        """As `aggregate()`, for SQL of users."""
-        return await self._run(self._sql, work)
-
-    def paper(self) -> BinaryIO:
-        """Where an answer is written: in memory, and on disk when it grows. Gone when closed."""
-        self._spool.mkdir(parents=True, exist_ok=True)
-        return cast(BinaryIO, Paper(_IN_MEMORY_BYTES, dir=str(self._spool)))
-
-    async def _run(self, limiter: anyio.CapacityLimiter, work: Callable[[], T]) -> T:
-        # Waiting for a turn holds no thread.
-        with anyio.move_on_after(self._wait_s) as waiting:
-            await limiter.acquire_on_behalf_of(work)
-        if waiting.cancelled_caught:
-            raise TooSlow("busy", "Too many queries are running.", "Try again in a few seconds.", 5)
-        try:
-            return await anyio.to_thread.run_sync(work)
-        finally:
-            limiter.release_on_behalf_of(work)
-
-
 def build_api(
     engine: Engine,
-    sql: SqlRunner,
+    sql: SqlDesk,
     registry_source: Callable[[], Registry],
     config: Config,
-    record: Record | None = None,
 ) -> APIRouter:
-    """The routes under /api/ that answer from the lake.
-
-    `record` keeps who read protected columns; without it nobody does.
-    """
+    """The routes under /api/ that answer from the lake."""
     router = APIRouter(route_class=ApiRoute)
-    desk = Desk(config)
+    desk = sql.desk
     _add_aggregates(router, desk, engine, config)
     _add_experiment(router, desk, engine)
-    _add_sql(router, desk, sql, config, record)
+    _add_sql(router, sql)
     _add_declared(router, desk, engine, registry_source)
     return router
 
@@ -149,7 +75,7 @@ def _add_aggregates(router: APIRouter, desk: Desk, engine: Engine, config: Confi
                 formats.write(rows, form, paper, envelope)
                 return Answer(paper, form, rows.complete)
 
-        return _sent(await desk.aggregate(work))
+        return sent(await desk.aggregate(work))
 
     @router.get("/api/aggregates/", **api_docs.AGGREGATES)
     @router.get("/api/aggregates", include_in_schema=False)
@@ -170,29 +96,14 @@ def _add_experiment(router: APIRouter, desk: Desk, engine: Engine) -> None:
         return as_json({"measure_data": await desk.aggregate(lambda: branches(engine, query))})
 
 
-def _add_sql(router: APIRouter, desk: Desk, runner: SqlRunner, config: Config, record: Record | None) -> None:
+def _add_sql(router: APIRouter, desk: SqlDesk) -> None:
     @router.post("/api/v1/sql", **api_docs.SQL)
     async def sql(request: Request) -> Response:
         refusal = BadRequest("sql_too_long", f"A query may have {MAX_QUERY_BYTES} bytes.")
         asked = _sql_request(await body_within(request, 2 * MAX_QUERY_BYTES + 4096, refusal))
         named = [asked.format] if asked.format else request.query_params.getlist("format")
         form = parse_format(named, request.headers.get("accept", ""), FORMATS)
-
-        def work() -> Answer:
-            paper = desk.paper()
-            outcome = runner.run(
-                asked.query,
-                paper,
-                cast(formats.Format, form),
-                "columns",
-                asked.dialect,
-                config.query.max_rows,
-                with_protected=record is not None and reader_of(request).may("protected"),
-                seen=lambda tables: record.note(request, "sql", ", ".join(tables)) if record else None,
-            )
-            return Answer(paper, form, outcome.complete)
-
-        return _sent(await desk.sql(work))
+        return sent(await desk.answer(request, asked.query, asked.dialect, form))
 
 
 def _add_declared(
@@ -208,15 +119,16 @@ def _add_declared(
         return as_json(await desk.aggregate(lambda: engine.values(query)))
 
 
-def _sent(answer: Answer) -> Response:
+def sent(answer: Answer, disposition: str = "inline") -> Response:
+    """The written answer; `disposition`: `inline`, or `attachment` for what is to be kept as a file."""
     headers = {"X-Complete": "true" if answer.complete else "false"}
     media_type = formats.MEDIA_TYPES[answer.form]
-    if answer.form in ("csv", "parquet", "arrow"):
-        headers["Content-Disposition"] = f'inline; filename="missioncontrol.{answer.form}"'
+    if disposition != "inline" or answer.form in ("csv", "parquet", "arrow"):
+        headers["Content-Disposition"] = f'{disposition}; filename="missioncontrol.{answer.form}"'
     size = answer.body.tell()
     headers["Content-Length"] = str(size)
     answer.body.seek(0)
-    if size <= _IN_MEMORY_BYTES:
+    if size <= IN_MEMORY_BYTES:
         with answer.body as body:
             return Response(body.read(), 200, headers, media_type)
     return StreamingResponse(_chunks(answer.body), 200, headers, media_type)

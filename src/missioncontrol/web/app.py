@@ -44,6 +44,8 @@ from missioncontrol.web.release_pages import build_release_pages
 from missioncontrol.web.releases_api import build_releases_api
 from missioncontrol.web.rendering import Renderer
 from missioncontrol.web.signature_bugs_api import build_signature_bugs
+from missioncontrol.web.sql_desk import SqlDesk
+from missioncontrol.web.sql_pages import SqlKept, build_sql_pages
 from missioncontrol.web.symbols_page import build_symbols_page
 from missioncontrol.web.verdict_pages import build_verdict_pages
 from missioncontrol.web.verdicts_api import build_verdicts_api
@@ -100,7 +102,8 @@ def create_app(
         pipeline.crash_reports,
         takes,
     )
-    api = build_api(services.engine, services.sql, services.registry, services.config, sources.record)
+    sql = SqlDesk(services.config, services.sql, sources.record)
+    api = build_api(services.engine, sql, services.registry, services.config)
     store = CrashStore(
         services.blobs, lambda: services.crash_queue, lambda: services.crash_fields(), sources.now
     )
@@ -148,6 +151,7 @@ def create_app(
         lambda: services.releases,
         AlertDesk(services, sources.now),
         LakeHome(services.engine, lambda: releases(None, None), shown),
+        (sql, SqlKept(lambda: services.saved_queries, lambda: services.query_history)),
     )
 
 
@@ -195,6 +199,7 @@ def compose(
     releases: Callable[[], Releases],
     alerts: AlertDesk,
     home: HomeSource,
+    sql: tuple[SqlDesk, SqlKept],
 ) -> FastAPI:
     """An application of the pages over `sources` and any further routers.
 
@@ -228,6 +233,7 @@ def compose(
     app.include_router(build_symbols_page(crashes, renderer))
     app.include_router(build_alerts_api(alerts))
     app.include_router(build_alerts_pages(alerts, sources, renderer))
+    app.include_router(build_sql_pages(sources, *sql, renderer))
     app.include_router(build_login(accounts, renderer))
     app.include_router(build_profile(accounts, renderer))
     if oidc.issuer:

@@ -14,6 +14,8 @@ from missioncontrol.errors import ConfigError
 
 STATIC = Path(__file__).parent / "static"
 ENTRY = "src/main.ts"
+SQL_ENTRY = "src/sql/page.ts"
+"""Of the SQL page alone."""
 
 
 class _Chunk(msgspec.Struct, frozen=True):
@@ -22,10 +24,12 @@ class _Chunk(msgspec.Struct, frozen=True):
 
 
 class Assets(msgspec.Struct, frozen=True):
-    """Addresses of the scripts and style sheets of every page."""
+    """Addresses of the scripts and style sheets of every page, and of those that only the SQL page has."""
 
     scripts: tuple[str, ...] = ()
     styles: tuple[str, ...] = ()
+    sql_scripts: tuple[str, ...] = ()
+    sql_styles: tuple[str, ...] = ()
 
     @property
     def built(self) -> bool:
@@ -44,5 +48,10 @@ def load_assets(folder: Path = STATIC) -> Assets:
         raise ConfigError(
             "frontend_broken", f"{manifest.name} of the frontend cannot be read: {error}", "Build it again."
         ) from None
-    entry = chunks[ENTRY]
-    return Assets((f"/static/{entry.file}",), tuple(f"/static/{css}" for css in entry.css))
+    entry, sql = chunks[ENTRY], chunks[SQL_ENTRY]
+    return Assets(*_addresses(entry), *_addresses(sql))
+
+
+def _addresses(chunk: _Chunk) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of its script and of its style sheets."""
+    return (f"/static/{chunk.file}",), tuple(f"/static/{css}" for css in chunk.css)

@@ -14,9 +14,9 @@ from missioncontrol.config import Config
 from missioncontrol.errors import BadRequest
 from missioncontrol.query.supersearch import CrashSearch, Found, SearchField
 from missioncontrol.query.supersearch.parse import Pairs
-from missioncontrol.web.api import Desk
 from missioncontrol.web.api_route import as_json
 from missioncontrol.web.crash_route import CrashAccess, CrashRoute
+from missioncontrol.web.desk import Desk
 
 _TYPES = {"keyword": "str", "text": "str", "number": "float", "bool": "bool", "date": "datetime"}
 _QUERIES = {"keyword": "string", "text": "string", "number": "number", "bool": "bool", "date": "date"}

@@ -19,8 +19,8 @@ from missioncontrol.query.fielded_builds import FieldedBuilds
 from missioncontrol.query.measure_series import MeasureSeries, parse_series_query, series
 from missioncontrol.query.summary import Summaries, parse_summary_query, summarise
 from missioncontrol.web import summary_docs
-from missioncontrol.web.api import Desk
 from missioncontrol.web.api_route import ApiRoute, as_json
+from missioncontrol.web.desk import Desk
 
 if TYPE_CHECKING:
     from missioncontrol.state.releases import Release

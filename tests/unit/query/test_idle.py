@@ -17,10 +17,11 @@ from missioncontrol.query.engine import Engine
 from missioncontrol.query.sql import SqlRunner
 from missioncontrol.registry.load import load_registry
 from missioncontrol.web.api import build_api
+from missioncontrol.web.sql_desk import SqlDesk
 config = Config(data=Path({str(filled.folder)!r}))
 reader = LakeReader(config.lake_path, config.cache_path)
 sql = SqlRunner(reader, load_registry, config.query, config.cache_path)
-build_api(Engine(reader, load_registry, config.query), sql, load_registry, config)
+build_api(Engine(reader, load_registry, config.query), SqlDesk(config, sql), load_registry, config)
 assert reader.snapshot("error_aggregates").files
 print({{"duckdb", "pyarrow", "rich", "numpy", "sqlglot"}} & set(sys.modules))
 """

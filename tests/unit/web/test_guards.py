@@ -23,7 +23,11 @@ REPROCESS = {"/report/{crash_id}/reprocess", "/signature/bugs", "/signature/bugs
     "/history/runs", "/history/runs/{run_id}/retry", "/history/runs/{run_id}/leave", "/api/v1/history/runs",
     "/releases", "/releases/remove", "/api/v1/releases",
 }  # fmt: skip
-ONLY_FOR_READING = {"/api/v1/sql", "/api/CrashSignature", "/api/CrashSignature/"}
+ONLY_FOR_READING = {
+    "/api/v1/sql", "/api/CrashSignature", "/api/CrashSignature/",
+    "/sql", "/sql/download", "/sql/stop", "/sql/saved", "/sql/saved/{query_id}/remove",
+}  # fmt: skip
+"""Change nothing but the reader's own: saving and deleting queries ask for somebody who is signed in."""
 SYMBOLS = {
     "/upload", "/upload/", "/symupload", "/symbols/{debug_file}/{debug_id:debug_id}/{file:sym_file}",
     "/{debug_file}/{debug_id:debug_id}/{file:sym_file}",
