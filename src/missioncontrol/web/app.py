@@ -39,6 +39,8 @@ from missioncontrol.web.history_pages import build_history_pages
 from missioncontrol.web.pages import PageSources, build_pages, build_pipeline_api
 from missioncontrol.web.pipeline import Takes
 from missioncontrol.web.refusals import install_refusals
+from missioncontrol.web.registry_desk import RegistryDesk
+from missioncontrol.web.registry_pages import build_registry_pages
 from missioncontrol.web.release_pages import build_release_pages
 from missioncontrol.web.releases_api import build_releases_api
 from missioncontrol.web.rendering import Renderer
@@ -143,6 +145,7 @@ def create_app(
         verdicts or kept_verdicts(services),
         lambda: services.releases,
         AlertDesk(services, sources.now),
+        RegistryDesk(services, sources.now),
     )
 
 
@@ -189,6 +192,7 @@ def compose(
     verdicts: VerdictSource,
     releases: Callable[[], Releases],
     alerts: AlertDesk,
+    declared: RegistryDesk,
 ) -> FastAPI:
     """An application of the pages over `sources` and any further routers.
 
@@ -221,6 +225,7 @@ def compose(
     app.include_router(build_symbols_page(crashes, renderer))
     app.include_router(build_alerts_api(alerts))
     app.include_router(build_alerts_pages(alerts, sources, renderer))
+    app.include_router(build_registry_pages(declared, sources, renderer))
     app.include_router(build_login(accounts, renderer))
     app.include_router(build_profile(accounts, renderer))
     if oidc.issuer:
