@@ -176,7 +176,8 @@ def _block(section: str, fields: Fields, values: dict[str, Any]) -> str:
     if wrong:
         raise BadRequest("registry_name", f"`{name[:80]}` cannot be the name: {wrong}.")
     table = tomlkit.table()
-    described = {"title": _text(fields, "title"), "description": _text(fields, "description")}
+    title = _text(fields, "title") or name.replace("_", " ")
+    described = {"title": title, "description": _text(fields, "description")}
     for key, value in {**described, **values}.items():
         if value is not None and value != "":
             table[key] = value
