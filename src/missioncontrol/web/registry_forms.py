@@ -158,9 +158,10 @@ def _scalar(text: str) -> str | int | bool:
 
 
 def _dimension(fields: Fields) -> dict[str, Any]:
-    document, path = _text(fields, "from"), _text(fields, "path")
     source = tomlkit.inline_table()
-    source.update({document: path})
+    source.update({_text(fields, "from"): _text(fields, "path")})
+    if _text(fields, "also"):
+        source.update({_text(fields, "also"): _text(fields, "also_path") or _text(fields, "path")})
     return {
         "from": source,
         "normalise": _text(fields, "normalise"),

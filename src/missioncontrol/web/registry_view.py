@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from missioncontrol.registry.model import Check, Dimension, Measure, MeasureSource, Registry
+from missioncontrol.registry.model import CRASH_REPORT, Check, Dimension, Measure, MeasureSource, Registry, Scalar
 from missioncontrol.web.address import measure_path
 from missioncontrol.web.lookup import ChannelRef
 
@@ -193,7 +193,8 @@ def _value(source: MeasureSource) -> str:
     """As in `histogram GC_MS, process parent, samples of 150 and more`."""
     named = source.histogram or source.keyed_histogram or source.scalar
     if not named:
-        return f"number at {source.number}" if source.number else "1 for each ping"
+        what = "report" if CRASH_REPORT in source.documents else "ping"
+        return f"number at {source.number}" if source.number else f"1 for each {what}"
     kind = source.metric_type or ("scalar" if source.scalar else "histogram")
     parts = [f"{kind} {named}" + (f"[{source.key}]" if source.key else "")]
     parts += [] if source.metric_type else [f"process {source.process}"]
@@ -204,9 +205,9 @@ def _value(source: MeasureSource) -> str:
 
 def _check(check: Check) -> str:
     if check.equals is not None:
-        text = f"{check.path} {'is not' if check.negate else 'is'} {check.equals!r}"
+        text = f"{check.path} {'is not' if check.negate else 'is'} {_scalar(check.equals)}"
     elif check.one_of:
-        listed = ", ".join(map(repr, check.one_of))
+        listed = ", ".join(map(_scalar, check.one_of))
         text = f"{check.path} is {'none' if check.negate else 'one'} of {listed}"
     elif check.absent:
         text = f"{check.path} is {'there' if check.negate else 'not there'}"
@@ -216,6 +217,11 @@ def _check(check: Check) -> str:
     else:
         text = f"{check.path or 'the build id'} is of an accepted age"
     return f"{text}, or not there" if check.or_absent else text
+
+
+def _scalar(value: Scalar) -> str:
+    """As TOML writes it."""
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def value_text(value: str | None) -> str:

@@ -72,6 +72,13 @@ def test_a_dimension(tmp_path: Path) -> None:
     assert found.registry.dimensions["cpu"].enabled
 
 
+def test_a_dimension_of_two_kinds_of_pings(tmp_path: Path) -> None:
+    found = block(read("dimension", tmp_path, **CPU, also="crash"))
+    assert found["from"] == dict.fromkeys(("main", "crash"), "environment.system.cpu.vendor")
+    found = block(read("dimension", tmp_path, **CPU, also="glean", also_path="client_info.cpu"))
+    assert found["from"] == {"main": "environment.system.cpu.vendor", "glean": "client_info.cpu"}
+
+
 def test_a_probe_is_what_the_command_makes_of_it(tmp_path: Path) -> None:
     found = read("probe", tmp_path, probe="GC_MS", at_least="150", per="usage_hours", worse="up")
     assert found.names == ("gc_ms_main_above_150",)
