@@ -8,7 +8,15 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from missioncontrol.registry.model import CRASH_REPORT, Check, Dimension, Measure, MeasureSource, Registry, Scalar
+from missioncontrol.registry.model import (
+    CRASH_REPORT,
+    Check,
+    Dimension,
+    Measure,
+    MeasureSource,
+    Registry,
+    Scalar,
+)
 from missioncontrol.web.address import measure_path
 from missioncontrol.web.lookup import ChannelRef
 
