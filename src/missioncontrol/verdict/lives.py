@@ -161,9 +161,6 @@ def curves(
     """A life's sums at the ages `ticks` (ascending); by_tick: its `expected_by_tick`, where that is at hand."""
     hours, counts = cumulative(life.hours, ticks), cumulative(life.counts, ticks)
     reported = hours.sum(axis=1)
-    if ((reported <= 0) & ~life.came.kept[np.minimum(ticks, life.ticks) - 1]).any():
-        # Before the first hours nothing is left out: what will be is not known.
-        counts[reported <= 0] = cumulative(life.release.counts[: life.ticks], ticks)[reported <= 0]
     imputed = cumulative(life.imputed[:, None], ticks)[:, 0] / np.maximum(reported, 1e-9)
     grown = (
         inflation(history, life.cells, reported, ticks, _reported_young(life, ticks))

@@ -118,6 +118,9 @@ def look(
     slice_tau = np.sqrt(tau2[:, None] + at_each(ages, baseline.slice_tau) ** 2)
     slice_tau[:, 0] = np.sqrt(tau2)
     counts, expected, quiet_counts, quiet_expected = _sliced(baseline, now, odd.growth)
+    if (unused := now.reported <= 0).any():
+        # Before the first hours nothing is left out: what will be is not known.
+        counts[unused, 0] = np.cumsum(life.came.events)[ticks[unused] - 1]
 
     chances = unseen_shock(around, now.recent, ticks - 1)
     logs = log_likelihood(counts[:, 0], expected[:, 0], slice_tau[:, 0], phi, baseline.releases)
