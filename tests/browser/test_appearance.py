@@ -21,6 +21,12 @@ PAGES = [
     "/history",
     "/releases",
     "/alerts",
+    "/registry",
+    "/registry/os_name",
+    "/registry/main_crashes?look=1",
+    "/registry?add=probe",
+    "/registry?add=measure",
+    "/registry?add=toml",
     "/docs/api",
 ]
 CONTRAST = """() => {

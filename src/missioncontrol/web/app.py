@@ -40,6 +40,8 @@ from missioncontrol.web.home_pages import build_home_pages
 from missioncontrol.web.pages import PageSources, build_pages, build_pipeline_api
 from missioncontrol.web.pipeline import Takes
 from missioncontrol.web.refusals import install_refusals
+from missioncontrol.web.registry_desk import RegistryDesk
+from missioncontrol.web.registry_pages import build_registry_pages
 from missioncontrol.web.release_pages import build_release_pages
 from missioncontrol.web.releases_api import build_releases_api
 from missioncontrol.web.rendering import Renderer
@@ -152,6 +154,7 @@ def create_app(
         AlertDesk(services, sources.now),
         LakeHome(services.engine, lambda: releases(None, None), shown),
         (sql, SqlKept(lambda: services.saved_queries, lambda: services.query_history)),
+        RegistryDesk(services, sources.now),
     )
 
 
@@ -200,6 +203,7 @@ def compose(
     alerts: AlertDesk,
     home: HomeSource,
     sql: tuple[SqlDesk, SqlKept],
+    declared: RegistryDesk,
 ) -> FastAPI:
     """An application of the pages over `sources` and any further routers.
 
@@ -234,6 +238,7 @@ def compose(
     app.include_router(build_alerts_api(alerts))
     app.include_router(build_alerts_pages(alerts, sources, renderer))
     app.include_router(build_sql_pages(sources, *sql, renderer))
+    app.include_router(build_registry_pages(declared, sources, renderer))
     app.include_router(build_login(accounts, renderer))
     app.include_router(build_profile(accounts, renderer))
     if oidc.issuer:

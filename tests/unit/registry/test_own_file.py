@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from tests.unit.registry.test_load import GC_PAUSES
 
 from missioncontrol.errors import BadRequest, ConfigError
-from missioncontrol.registry.edit import add_blocks, remove_block
+from missioncontrol.registry.edit import add_blocks, add_text, remove_block
+from missioncontrol.registry.load import SourceFile
 from missioncontrol.registry.watch import RegistryWatcher
 
 
@@ -66,3 +68,25 @@ def test_a_running_process_takes_up_changes_and_keeps_the_last_good_registry(
     own.unlink()
     assert "gc_long_pauses" not in watcher().measures
     assert watcher.error is None
+
+
+def test_those_who_add_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
+    own = tmp_path / "registry.toml"
+
+    def add(number: int) -> None:
+        add_text([own], SourceFile("form", f'[measure.m{number}]\nfrom = "main"\n'), is_new=True)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(16)))
+    assert all(f"[measure.m{number}]" in own.read_text() for number in range(16))
+
+
+def test_of_two_that_are_new_under_one_name_the_second_is_refused(tmp_path: Path) -> None:
+    own = tmp_path / "registry.toml"
+    given = SourceFile("form", '[measure.twice]\nfrom = "main"\n')
+    add_text([own], given, is_new=True)
+    before = own.read_bytes()
+    with pytest.raises(BadRequest) as refused:
+        add_text([own], SourceFile("form", '[measure.twice]\nfrom = "crash"\n'), is_new=True)
+    assert (refused.value.code, own.read_bytes()) == ("registry_declared", before)
+    add_text([own], given)

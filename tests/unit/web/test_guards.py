@@ -39,6 +39,7 @@ ADMIN = {
     "/api/v1/alerts/channels", "/api/v1/alerts/channels/{name}", "/api/v1/alerts/channels/{name}/switch",
     "/api/v1/alerts/channels/{name}/secret", "/api/v1/alerts/channels/{name}/test", "/api/v1/alerts/rules",
     "/api/v1/alerts/rules/{rule_id}",
+    "/registry", "/registry/{name}/backfill", "/registry/{name}/remove",
 }  # fmt: skip
 ASK_THEMSELVES = {"/api/Reprocessing", "/api/Reprocessing/"}
 """Demand a scope in their own words, those of the Crash Stats API."""
