@@ -28,8 +28,8 @@ from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.query.engine import Engine
 from missioncontrol.query.sql import SqlRunner
 from missioncontrol.registry.load import load_registry
-from missioncontrol.web.api import build_api
-from missioncontrol.web.sql_desk import SqlDesk
+from missioncontrol.web.aggregates.api import build_api
+from missioncontrol.web.sql.desk import SqlDesk
 
 REGISTRY = load_registry()
 START = datetime(2018, 3, 28, 2, 5, tzinfo=UTC)

@@ -14,7 +14,7 @@ import pytest
 from tests.support.server import RunningServer, running_server
 from tests.support.signing_in import add_user, bearer, browser, make_token, sign_in
 
-from missioncontrol.web.sql_examples import EXAMPLES, Example
+from missioncontrol.web.sql.examples import EXAMPLES, Example
 
 PAGE = {"accept": "text/html"}
 ENDLESS = "SELECT count(*) FROM range(1000000000) a, range(1000000000) b"

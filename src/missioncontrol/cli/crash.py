@@ -187,7 +187,7 @@ def _summary(document: dict[str, Any]) -> str:
 
 def _crashing_stack(document: dict[str, Any]) -> list[str]:
     """The stack as the page of the report shows it: inlined functions too, and how each was found in the same words."""
-    from missioncontrol.web.crash_frames import links_of, threads_of
+    from missioncontrol.web.crashes.frames import links_of, threads_of
 
     thread = next((t for t in threads_of(document, links_of(document, {})) if t.crashing), None)
     if thread is None or not thread.lines:

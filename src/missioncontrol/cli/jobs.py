@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from missioncontrol.state.runs import Runs
-    from missioncontrol.web.history import RunRow
+    from missioncontrol.web.history.model import RunRow
 
 _HEADINGS = ("run", "state", "what", "by", "tries", "started", "took")
 _RIGHT = ("run", "tries", "took")
@@ -44,7 +44,7 @@ def list_runs(settings: Settings, as_json: bool, limit: int) -> None:
     import msgspec
 
     from missioncontrol.clock import system_clock, utc
-    from missioncontrol.web.history_runs import run_rows
+    from missioncontrol.web.history.runs import run_rows
 
     with open_services(settings) as services:
         rows = run_rows(services.runs.list(utc(system_clock()), limit))
@@ -67,7 +67,7 @@ def retry(settings: Settings, run_id: int, as_json: bool) -> None:
     Example:
       missioncontrol jobs retry 12
     """
-    from missioncontrol.web.history_runs import run_row
+    from missioncontrol.web.history.runs import run_row
 
     run = _change(settings, as_json, lambda runs, now: run_row(runs.retry(run_id, "command", now)))
     doing = "runs" if run.status == "running" else "waits for the server"
@@ -85,7 +85,7 @@ def leave(settings: Settings, run_id: int, as_json: bool) -> None:
     Example:
       missioncontrol jobs leave 12
     """
-    from missioncontrol.web import history_runs
+    from missioncontrol.web.history import runs as history_runs
 
     run = _change(settings, as_json, lambda runs, now: history_runs.leave(runs, run_id, now))
     click.echo(f"Run {run.id} is left as it is: {run.what}.", err=True)

@@ -14,43 +14,43 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.staticfiles import StaticFiles
 
 from missioncontrol import __version__
-from missioncontrol.web.alerts_api import build_alerts_api
-from missioncontrol.web.alerts_pages import build_alerts_pages
-from missioncontrol.web.alerts_view import AlertDesk
+from missioncontrol.web.alerts.api import build_alerts_api
+from missioncontrol.web.alerts.pages import build_alerts_pages
+from missioncontrol.web.alerts.view import AlertDesk
 from missioncontrol.web.assets import STATIC, load_assets
 from missioncontrol.web.auth.gate import Gate, Surroundings
 from missioncontrol.web.auth.guard import guard_every_route
 from missioncontrol.web.auth.login_pages import build_login
 from missioncontrol.web.auth.profile_pages import build_profile
 from missioncontrol.web.auth.visit import Record, reader_of
-from missioncontrol.web.crash_api import build_crash_api
-from missioncontrol.web.crash_bugs import CrashBugs
-from missioncontrol.web.crash_bugs_api import build_crash_bugs_api
-from missioncontrol.web.crash_pages import build_crash_pages
-from missioncontrol.web.crash_report_pages import build_report_pages
-from missioncontrol.web.crash_route import CrashAccess
-from missioncontrol.web.crash_signature_pages import build_signature_pages
-from missioncontrol.web.crash_store import CrashSources, CrashStore
-from missioncontrol.web.deleted_crashes_api import build_deleted_crashes
+from missioncontrol.web.crashes.api import build_crash_api
+from missioncontrol.web.crashes.bugs import CrashBugs
+from missioncontrol.web.crashes.bugs_api import build_crash_bugs_api
+from missioncontrol.web.crashes.deleted_api import build_deleted_crashes
+from missioncontrol.web.crashes.pages import build_crash_pages
+from missioncontrol.web.crashes.report_pages import build_report_pages
+from missioncontrol.web.crashes.route import CrashAccess
+from missioncontrol.web.crashes.signature_bugs_api import build_signature_bugs
+from missioncontrol.web.crashes.signature_pages import build_signature_pages
+from missioncontrol.web.crashes.store import CrashSources, CrashStore
 from missioncontrol.web.guide import build_guide
 from missioncontrol.web.headers import SecureHeaders
-from missioncontrol.web.history_api import build_history_api
-from missioncontrol.web.history_pages import build_history_pages
-from missioncontrol.web.home_pages import build_home_pages
+from missioncontrol.web.history.api import build_history_api
+from missioncontrol.web.history.pages import build_history_pages
+from missioncontrol.web.home.pages import build_home_pages
 from missioncontrol.web.pages import PageSources, build_pages, build_pipeline_api
-from missioncontrol.web.pipeline import Takes
+from missioncontrol.web.pipeline.view import Takes
 from missioncontrol.web.refusals import install_refusals
-from missioncontrol.web.registry_desk import RegistryDesk
-from missioncontrol.web.registry_pages import build_registry_pages
-from missioncontrol.web.release_pages import build_release_pages
-from missioncontrol.web.releases_api import build_releases_api
+from missioncontrol.web.registry.desk import RegistryDesk
+from missioncontrol.web.registry.pages import build_registry_pages
+from missioncontrol.web.releases.api import build_releases_api
+from missioncontrol.web.releases.pages import build_release_pages
 from missioncontrol.web.rendering import Renderer
-from missioncontrol.web.signature_bugs_api import build_signature_bugs
-from missioncontrol.web.sql_desk import SqlDesk
-from missioncontrol.web.sql_pages import SqlKept, build_sql_pages
-from missioncontrol.web.symbols_page import build_symbols_page
-from missioncontrol.web.verdict_pages import build_verdict_pages
-from missioncontrol.web.verdicts_api import build_verdicts_api
+from missioncontrol.web.sql.desk import SqlDesk
+from missioncontrol.web.sql.pages import SqlKept, build_sql_pages
+from missioncontrol.web.symbols.page import build_symbols_page
+from missioncontrol.web.verdicts.api import build_verdicts_api
+from missioncontrol.web.verdicts.pages import build_verdict_pages
 
 if TYPE_CHECKING:
     from missioncontrol.access.accounts import Accounts
@@ -59,8 +59,8 @@ if TYPE_CHECKING:
     from missioncontrol.ingest.edge import Edge
     from missioncontrol.services import Services
     from missioncontrol.state.releases import Release, Releases
-    from missioncontrol.web.home_source import HomeSource
-    from missioncontrol.web.verdict_source import VerdictSource
+    from missioncontrol.web.home.source import HomeSource
+    from missioncontrol.web.verdicts.source import VerdictSource
 
 
 def create_app(
@@ -76,14 +76,14 @@ def create_app(
     the installation keeps.
     """
     from missioncontrol.query.crash_reports import CrashReports
-    from missioncontrol.web.api import build_api
-    from missioncontrol.web.engine_lookup import EngineLookup
-    from missioncontrol.web.history_source import LakeHistory
-    from missioncontrol.web.home_source import LakeHome
+    from missioncontrol.web.aggregates.api import build_api
+    from missioncontrol.web.aggregates.summary_api import build_summary_api
+    from missioncontrol.web.history.source import LakeHistory
+    from missioncontrol.web.home.source import LakeHome
+    from missioncontrol.web.measure.engine_lookup import EngineLookup
     from missioncontrol.web.metrics import build_metrics
-    from missioncontrol.web.pipeline_source import LakePipeline
-    from missioncontrol.web.summary_api import build_summary_api
-    from missioncontrol.web.symbols_api import build_symbols
+    from missioncontrol.web.pipeline.source import LakePipeline
+    from missioncontrol.web.symbols.api import build_symbols
 
     def releases(application: str | None, channel: str | None) -> list[Release]:
         return services.releases.list(application, channel)
@@ -160,7 +160,7 @@ def create_app(
 
 def kept_verdicts(services: Services) -> VerdictSource:
     """What the pages of verdicts show: the verdicts that this installation keeps."""
-    from missioncontrol.web.verdicts_kept import KeptVerdicts
+    from missioncontrol.web.verdicts.kept import KeptVerdicts
 
     return KeptVerdicts(
         lambda: services.verdict_records,
@@ -175,8 +175,8 @@ def kept_verdicts(services: Services) -> VerdictSource:
 
 def build_crash_routers(services: Services, access: CrashAccess = CrashAccess()) -> list[APIRouter]:
     """The Crash Stats API; `access` says what the reader of a request may do."""
-    from missioncontrol.web.crash_search_api import build_crash_search_api
-    from missioncontrol.web.crash_tools_api import build_crash_tools_api
+    from missioncontrol.web.crashes.search_api import build_crash_search_api
+    from missioncontrol.web.crashes.tools_api import build_crash_tools_api
 
     return [
         build_crash_api(services.blobs, services.crash_fields, access),

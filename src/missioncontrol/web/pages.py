@@ -28,11 +28,11 @@ from missioncontrol.web.address import (
 )
 from missioncontrol.web.auth.guard import require
 from missioncontrol.web.auth.visit import Record, reader_of
-from missioncontrol.web.charts import Releases, build_view
-from missioncontrol.web.history import HistorySource
-from missioncontrol.web.lookup import ChannelRef, Lookup
-from missioncontrol.web.measure_question import find_measure
-from missioncontrol.web.pipeline import Accepted, Pipeline, PipelineStatus, SampleBody, Takes
+from missioncontrol.web.history.model import HistorySource
+from missioncontrol.web.measure.charts import Releases, build_view
+from missioncontrol.web.measure.lookup import ChannelRef, Lookup
+from missioncontrol.web.measure.question import find_measure
+from missioncontrol.web.pipeline.view import Accepted, Pipeline, PipelineStatus, SampleBody, Takes
 from missioncontrol.web.rendering import Renderer
 
 CHANNEL_LOOKBACK = timedelta(days=30)

@@ -19,10 +19,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from missioncontrol import __version__
-from missioncontrol.web import numerals, verdict_words
+from missioncontrol.web import numerals
 from missioncontrol.web.assets import Assets
 from missioncontrol.web.auth.visit import reader_of
-from missioncontrol.web.crash_address import process_title, signature_href, system_version
+from missioncontrol.web.crashes.address import process_title, signature_href, system_version
+from missioncontrol.web.verdicts import words
 
 TEMPLATES = Path(__file__).parent / "templates"
 THEMES = ("light", "dark")
@@ -61,7 +62,7 @@ class Renderer:
             process_title=process_title,
             system_version=system_version,
             coded=coded,
-            **verdict_words.FILTERS,
+            **words.FILTERS,
         )
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:

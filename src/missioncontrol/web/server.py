@@ -25,7 +25,7 @@ from missioncontrol.ingest.health import Health
 from missioncontrol.ingest.no_pings import NoPings
 from missioncontrol.ingest.refusals import Refusals
 from missioncontrol.services import Services
-from missioncontrol.web.pipeline import Takes
+from missioncontrol.web.pipeline.view import Takes
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -16,8 +16,8 @@ from missioncontrol.lake.snapshot import LakeReader
 from missioncontrol.query.engine import Engine
 from missioncontrol.query.sql import SqlRunner
 from missioncontrol.registry.load import load_registry
-from missioncontrol.web.api import build_api
-from missioncontrol.web.sql_desk import SqlDesk
+from missioncontrol.web.aggregates.api import build_api
+from missioncontrol.web.sql.desk import SqlDesk
 config = Config(data=Path({str(filled.folder)!r}))
 reader = LakeReader(config.lake_path, config.cache_path)
 sql = SqlRunner(reader, load_registry, config.query, config.cache_path)

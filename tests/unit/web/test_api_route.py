@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 
 from missioncontrol.errors import MissionControlError, TooMany, Unauthorized
 from missioncontrol.web.api_route import ApiRoute
-from missioncontrol.web.crash_route import CrashRoute
+from missioncontrol.web.crashes.route import CrashRoute
 
 REFUSALS = {
     "busy": TooMany("too_many", "Too many.", "Wait.", retry_after_s=7),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from missioncontrol.errors import BadRequest
 from missioncontrol.query.crash_selection import Condition
-from missioncontrol.web.crash_address import (
+from missioncontrol.web.crashes.address import (
     TEXT_FIELDS,
     CrashState,
     process_title,

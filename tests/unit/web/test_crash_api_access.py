@@ -14,7 +14,7 @@ from tests.support.crash_lake import CrashLake, crash_id
 
 from missioncontrol.blobs.crash_keys import dump_key, processed_key, raw_key
 from missioncontrol.web.app import build_crash_routers
-from missioncontrol.web.crash_route import CrashAccess
+from missioncontrol.web.crashes.route import CrashAccess
 
 CRASH = crash_id(1)
 RAW: dict[str, Any] = {

@@ -12,7 +12,7 @@ PAGE = (ROOT / "docs" / "reference" / "crash-api.md").read_text()
 SOURCES = [
     *(ROOT / "src/missioncontrol/query/supersearch").glob("*.py"),
     *(ROOT / "src/missioncontrol/web").glob("crash_*api.py"),
-    ROOT / "src/missioncontrol/web/crash_route.py",
+    ROOT / "src/missioncontrol/web/crashes/route.py",
 ]
 
 

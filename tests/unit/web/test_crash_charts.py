@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from missioncontrol.query.crash_reports import Bucket
 from missioncontrol.query.crash_selection import Selection
-from missioncontrol.web.crash_charts import HEIGHT, WIDTH, TimeChart, filled, intervals_of, spark, time_chart
+from missioncontrol.web.crashes.charts import (
+    HEIGHT,
+    WIDTH,
+    TimeChart,
+    filled,
+    intervals_of,
+    spark,
+    time_chart,
+)
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 

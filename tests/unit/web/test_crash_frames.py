@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.support.crash_stacks import document, frame, frames, state
 
-from missioncontrol.web.crash_frames import SourceLinks, links_of, registers_of, threads_of
+from missioncontrol.web.crashes.frames import SourceLinks, links_of, registers_of, threads_of
 
 HG = "hg:hg.example.org/repo/main:dom/Node.cpp:0123abcd"
 OWN = "https://code.example.com/{version}/{path}#L{line}"

@@ -9,8 +9,8 @@ import pytest
 from tests.support.crash_stacks import CRASH_ID, document, frame, raw, state
 
 from missioncontrol.crashes.fields import load_fields
-from missioncontrol.web.crash_report import ReportView, build_report, waiting_facts
-from missioncontrol.web.crash_store import File, Standing, StoredCrash
+from missioncontrol.web.crashes.report import ReportView, build_report, waiting_facts
+from missioncontrol.web.crashes.store import File, Standing, StoredCrash
 
 FIELDS = load_fields()
 

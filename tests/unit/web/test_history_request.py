@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from missioncontrol.errors import BadRequest, Forbidden
 from missioncontrol.telemetry.backfill_plan import CRASHES, TABLES, Plan, arguments, command_line, plan_of
-from missioncontrol.web.history import read_plan
+from missioncontrol.web.history.model import read_plan
 from missioncontrol.web.same_origin import refuse_cross_site
 
 TODAY = date(2026, 11, 26)

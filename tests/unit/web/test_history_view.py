@@ -11,10 +11,10 @@ import pytest
 
 from missioncontrol.state.runs import BuiltDay, Origin, Run, Status
 from missioncontrol.telemetry.backfill_plan import CRASHES, TABLES, Plan, arguments
-from missioncontrol.web.history import Day, History, Notice
-from missioncontrol.web.history_facts import Archived, Facts
-from missioncontrol.web.history_runs import asked_of, named_days, open_failures, run_rows
-from missioncontrol.web.history_view import DAYS, build_history
+from missioncontrol.web.history.facts import Archived, Facts
+from missioncontrol.web.history.model import Day, History, Notice
+from missioncontrol.web.history.runs import asked_of, named_days, open_failures, run_rows
+from missioncontrol.web.history.view import DAYS, build_history
 
 NOW = datetime(2026, 11, 26, 5, 0, tzinfo=UTC)
 TODAY = NOW.date()

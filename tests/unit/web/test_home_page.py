@@ -15,14 +15,14 @@ from missioncontrol.query.hour_sums import HourSum
 from missioncontrol.registry.load import load_registry
 from missioncontrol.registry.model import Registry
 from missioncontrol.state.release_model import Release, group
-from missioncontrol.web.home import Home, build_home
-from missioncontrol.web.home_cards import Card, CrashFree, Facts
-from missioncontrol.web.home_numbers import Place, add_further, hour_of, numbers_of, pieces_of
-from missioncontrol.web.home_pages import HomeWanted, filtered, read_home_wanted
-from missioncontrol.web.home_plots import adoption_spark, course_spark
-from missioncontrol.web.home_said import said_of
-from missioncontrol.web.home_source import people_of
-from missioncontrol.web.home_text import home_text
+from missioncontrol.web.home.cards import Card, CrashFree, Facts
+from missioncontrol.web.home.numbers import Place, add_further, hour_of, numbers_of, pieces_of
+from missioncontrol.web.home.pages import HomeWanted, filtered, read_home_wanted
+from missioncontrol.web.home.plots import adoption_spark, course_spark
+from missioncontrol.web.home.said import said_of
+from missioncontrol.web.home.source import people_of
+from missioncontrol.web.home.text import home_text
+from missioncontrol.web.home.view import Home, build_home
 
 NOW = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
 HOUR = hour_of(NOW)

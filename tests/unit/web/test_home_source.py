@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.support.small_channel import SmallChannel, published, release, rows_of
 
 from missioncontrol.web.app import kept_verdicts
-from missioncontrol.web.home_source import LakeHome, Made
+from missioncontrol.web.home.source import LakeHome, Made
 
 NOW = published(1) + timedelta(hours=10)
 

@@ -16,8 +16,8 @@ from missioncontrol.errors import NotFound
 from missioncontrol.health.model import Course
 from missioncontrol.services import Services
 from missioncontrol.web.app import create_app, kept_verdicts
-from missioncontrol.web.verdict_source import VerdictSource
-from missioncontrol.web.verdicts_kept import looks_due, merged
+from missioncontrol.web.verdicts.kept import looks_due, merged
+from missioncontrol.web.verdicts.source import VerdictSource
 
 END = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=2)
 

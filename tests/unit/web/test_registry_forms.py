@@ -9,7 +9,7 @@ import pytest
 
 from missioncontrol.errors import BadRequest, ConfigError
 from missioncontrol.registry.load import load_registry
-from missioncontrol.web.registry_forms import Candidate, read_candidate
+from missioncontrol.web.registry.forms import Candidate, read_candidate
 
 PAUSES = {
     "name": "gc_long",

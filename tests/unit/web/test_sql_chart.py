@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from missioncontrol.web.sql_chart import Chart, quick_chart
+from missioncontrol.web.sql.chart import Chart, quick_chart
 
 DAYS = ["2026-11-01", "2026-11-02", "2026-11-03"]
 

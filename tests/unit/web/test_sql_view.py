@@ -11,9 +11,9 @@ import msgspec
 
 from missioncontrol.errors import BadRequest
 from missioncontrol.registry.load import load_registry
-from missioncontrol.web.sql_examples import EXAMPLES
-from missioncontrol.web.sql_tables import shown_tables
-from missioncontrol.web.sql_view import SqlForm, error_place, read_form, short, shown_result
+from missioncontrol.web.sql.examples import EXAMPLES
+from missioncontrol.web.sql.tables import shown_tables
+from missioncontrol.web.sql.view import SqlForm, error_place, read_form, short, shown_result
 
 DOCS = Path(__file__).parents[3] / "docs" / "reference" / "sql.md"
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from missioncontrol.health.model import Course
-from missioncontrol.web.verdict_axes import BOX, age_axis, area, flat, line, linear_axis, ratio_axis
-from missioncontrol.web.verdict_plots import plots_of
+from missioncontrol.web.verdicts.axes import BOX, age_axis, area, flat, line, linear_axis, ratio_axis
+from missioncontrol.web.verdicts.plots import plots_of
 
 KINDS = ("acceptable", "earlier", "interval", "edge", "main", "expected", "excess")
 

@@ -30,11 +30,11 @@ from missioncontrol.health.model import (
 from missioncontrol.query.uncounted import Uncounted
 from missioncontrol.state.release_model import Release, StatusSince, Version, group
 from missioncontrol.web.address import decode_part
-from missioncontrol.web.verdict_figures import Figure
-from missioncontrol.web.verdict_pages import read_moment
-from missioncontrol.web.verdict_source import Found
-from missioncontrol.web.verdict_view import VerdictView, build_verdict, command_of, thinned, verdict_path
-from missioncontrol.web.verdict_words import (
+from missioncontrol.web.verdicts.figures import Figure
+from missioncontrol.web.verdicts.pages import read_moment
+from missioncontrol.web.verdicts.source import Found
+from missioncontrol.web.verdicts.view import VerdictView, build_verdict, command_of, thinned, verdict_path
+from missioncontrol.web.verdicts.words import (
     REASONS,
     between,
     change_words,

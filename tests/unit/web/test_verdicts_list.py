@@ -10,8 +10,8 @@ import pytest
 from missioncontrol.errors import BadRequest
 from missioncontrol.health.calibration import PastRelease, calibrated, replayed
 from missioncontrol.health.model import Account, Course, Explanation
-from missioncontrol.web.calibration_view import build_calibration
-from missioncontrol.web.verdicts_list import VerdictsView, Wanted, build_verdicts, read_wanted
+from missioncontrol.web.verdicts.calibration import build_calibration
+from missioncontrol.web.verdicts.listed import VerdictsView, Wanted, build_verdicts, read_wanted
 
 
 def account(

@@ -1,0 +1,1 @@
+"""The aggregates API, and the predecessor's summary and measure addresses."""

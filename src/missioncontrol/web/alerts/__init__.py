@@ -1,0 +1,1 @@
+"""Alerts: channels, rules and deliveries, as page and API."""

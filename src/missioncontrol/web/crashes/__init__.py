@@ -1,0 +1,1 @@
+"""Crashes: products and queue, top crashers, search, signatures, single reports, and the Crash Stats API."""

@@ -1,0 +1,217 @@
+"""Where the first page gets what it shows."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from missioncontrol.errors import MissionControlError
+from missioncontrol.query import filters
+from missioncontrol.query.aggregates import AggregateQuery
+from missioncontrol.query.client_measures import SHARE, client_measures
+from missioncontrol.query.hour_sums import Builds, HourSums, days_between
+from missioncontrol.query.summary_scope import platform_of
+from missioncontrol.state.release_model import Release, Version, group
+from missioncontrol.web.home.cards import REPORTS, CrashFree, Facts, drawn_measure, predecessor
+from missioncontrol.web.home.numbers import (
+    DAYS_SHOWN,
+    Numbers,
+    Place,
+    add_further,
+    builds_of,
+    newest_of,
+    numbers_of,
+    pieces_of,
+)
+from missioncontrol.web.home.view import Home, build_home
+
+if TYPE_CHECKING:
+    from missioncontrol.health.model import Account
+    from missioncontrol.query.engine import Engine
+    from missioncontrol.registry.model import Registry
+    from missioncontrol.web.verdicts.source import VerdictSource
+
+_WINDOW = timedelta(minutes=5)
+_SHOWN = timedelta(days=DAYS_SHOWN)
+_HELD_S = 5.0
+"""So long nothing is looked at again, whatever is committed."""
+_AFTER_S = 0.1
+_WAITED_FOR_S = 120.0
+"""What is older than this is not shown: the reader waits for what is new. Open pages ask every minute."""
+_PEOPLE_HELD_S = 600.0
+_DAY = timedelta(hours=24)
+_LIMIT = 5000
+
+
+class Made(msgspec.Struct, frozen=True):
+    """The page, and what it was made of."""
+
+    facts: Facts
+    home: Home
+
+
+class HomeSource(Protocol):
+    """Makes the first page."""
+
+    def made(self, now: datetime) -> Made:
+        """The page up to now, or a little before: `home.now` says which. Blocks.
+
+        Raises `TooSlow`, `BadRequest` (`query_memory`) and `StorageError`.
+        """
+
+
+class LakeHome:
+    """Reads the lake, the releases and the verdicts that are kept. Thread-safe."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        releases: Callable[[], Sequence[Release]],
+        verdicts: VerdictSource,
+    ) -> None:
+        self._engine, self._releases, self._verdicts = engine, releases, verdicts
+        self._sums = HourSums(engine, pieces_of)
+        self._reading = threading.Lock()
+        self._held: tuple[float, Made] | None = None
+        self._revision: tuple[object, ...] = ()
+        self._versions: tuple[Sequence[Release], list[Version], Builds] = ([], [], {})
+        self._people: tuple[float, dict[tuple[Place, str | None], CrashFree]] | None = None
+
+    def made(self, now: datetime) -> Made:
+        """See `HomeSource`. What is a little old is answered at once, and brought up to date after that."""
+        held, moment = self._held, time.monotonic()
+        if held is None or moment - held[0] > _WAITED_FOR_S:
+            with self._reading:
+                if self._held is held:
+                    return self._renew(now)
+                held = self._held
+                return held[1] if held else self._renew(now)
+        if moment - held[0] > _HELD_S and self._reading.acquire(blocking=False):
+            # Later, so that this request has its answer before the processor is needed for the next one's.
+            timer = threading.Timer(_AFTER_S, self._renew_behind, args=(now,))
+            timer.daemon = True
+            timer.start()
+        return held[1]
+
+    def _renew_behind(self, now: datetime) -> None:
+        try:
+            self._renew(now)
+        except MissionControlError:
+            pass  # it is tried again, and told once what is held is too old
+        finally:
+            self._reading.release()
+
+    def _renew(self, now: datetime) -> Made:
+        """Read what changed and make the page of it. Only one thread is in here."""
+        versions, builds = self._named(self._releases())
+        registry, accounts = self._engine.registry(), self._verdicts.current()
+        revision = (versions, registry, accounts, self._sums.files(), now.date())
+        held = self._held
+        if held is None or revision != self._revision:
+            facts = self._read(registry, versions, builds, accounts, now)
+        else:
+            facts = held[1].facts
+        made = Made(facts, build_home(registry, facts, now))
+        # An empty page waits for its first ping: it is looked at anew each time.
+        self._held = (time.monotonic(), made) if facts.numbers or facts.accounts else None
+        self._revision = revision
+        return made
+
+    def _named(self, releases: Sequence[Release]) -> tuple[list[Version], Builds]:
+        known, versions, builds = self._versions
+        if known != releases:
+            versions = group(releases)
+            builds = builds_of(versions)
+            self._versions = (releases, versions, builds)
+        return versions, builds
+
+    def _read(
+        self,
+        registry: Registry,
+        versions: Sequence[Version],
+        builds: Builds,
+        accounts: Sequence[Account],
+        now: datetime,
+    ) -> Facts:
+        newest = self._sums.newest()
+        if newest is None:
+            return Facts({}, versions, accounts, {}, None)
+        end = min(newest + _WINDOW, now)
+        named = ("usage_hours", drawn_measure(registry), REPORTS, "count")
+        measures = [name if name in registry.measures else "" for name in named]
+        days = set(days_between(end - _SHOWN, end))
+        numbers = numbers_of(part.content for part in self._sums.days(days, measures, builds))
+        spans = _spans_before(numbers, versions, end)
+        before = {day for first, last in spans for day in days_between(first, last)} - days
+        add_further(numbers, (part.content for part in self._sums.days(before, measures, builds)))
+        return Facts(numbers, versions, accounts, self._crash_free(registry, numbers, end), end)
+
+    def _crash_free(
+        self, registry: Registry, numbers: Numbers, end: datetime
+    ) -> dict[tuple[Place, str | None], CrashFree]:
+        """Of the clients of the last day; empty where nothing tells of clients."""
+        held = self._people
+        if held is not None and time.monotonic() - held[0] < _PEOPLE_HELD_S:
+            return held[1]
+        people = client_measures(registry)
+        names = (SHARE, f"{SHARE}_low", f"{SHARE}_high", "client_count")
+        dimensions = ("application", "channel", "version", "os_name")
+        if not numbers or not all(name in people for name in names):
+            return {}
+        within = filters.WindowFilter("range", (end - _DAY, end - _WINDOW))
+        query = AggregateQuery(
+            (), dimensions, (within,), (), _LIMIT, "", 86_400, tuple(people[name] for name in names)
+        )
+        try:
+            with self._engine.aggregate(query) as rows:
+                found = people_of([row for batch in rows.batches() for row in batch])
+        except MissionControlError:
+            return {}  # the page is worth showing without it
+        self._people = (time.monotonic(), found)
+        return found
+
+
+def people_of(rows: Iterable[tuple[object, ...]]) -> dict[tuple[Place, str | None], CrashFree]:
+    """Rows of (application, channel, version, system, share, low, high, clients), by platform.
+
+    A client is on one system, so shares of several systems of a platform are joined by their clients.
+    """
+    parts: dict[tuple[Place, str | None], list[tuple[float, float, float, float]]] = {}
+    for application, channel, version, system, share, low, high, clients in rows:
+        if isinstance(share, float) and isinstance(low, float) and isinstance(high, float) and clients:
+            place = Place(_text(application), _text(channel), platform_of(_text(system)))
+            parts.setdefault((place, _text(version)), []).append((share, low, high, float(str(clients))))
+    found = {}
+    for key, own in parts.items():
+        clients = sum(part[3] for part in own)
+        share, low, high = (sum(part[n] * part[3] for part in own) / clients for n in range(3))
+        found[key] = CrashFree(share, low, high)
+    return found
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _spans_before(
+    numbers: Numbers, versions: Sequence[Version], end: datetime
+) -> list[tuple[datetime, datetime]]:
+    """When the predecessors of the newest versions had the ages that are drawn."""
+    by_channel: dict[tuple[str, str], list[Version]] = {}
+    for one in versions:
+        by_channel.setdefault((one.application, one.channel), []).append(one)
+    found = {}
+    for place, field in numbers.items():
+        known = by_channel.get((place.application or "", place.channel or ""), [])
+        newest = newest_of(field.totals(), known, end)[1]
+        before = predecessor(known, newest) if newest else None
+        if newest and before:
+            first = before.published_at.astimezone(UTC)
+            age = min(end - newest.published_at, _SHOWN)
+            found[first, newest.version] = (first, first + age)
+    return list(found.values())

@@ -1,0 +1,1 @@
+"""The page of a measure: its state, its question, its charts."""

@@ -1,0 +1,1 @@
+"""The pipeline: from edge to verdict, as page and JSON."""

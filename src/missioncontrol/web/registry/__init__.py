@@ -1,0 +1,1 @@
+"""The registry: measures and dimensions that there are, and forms that declare more."""

@@ -1,0 +1,1 @@
+"""Releases: the page, its forms and the API."""

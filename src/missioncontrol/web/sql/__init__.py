@@ -1,0 +1,1 @@
+"""The SQL page: queries, saved ones, history, and what runs."""

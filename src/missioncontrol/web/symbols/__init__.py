@@ -1,0 +1,1 @@
+"""Symbols: uploads, downloads, and the page of what is missing."""
