@@ -44,6 +44,30 @@ def end_with_parent(end: Callable[[], None]) -> None:
     threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
+def call_on_end(end: Callable[[], None]) -> None:
+    """Call `end`, in a thread of its own, at each SIGTERM and SIGINT from now on.
+
+    A handler runs in the middle of whatever the main thread does, also while that holds a lock or handles the signal
+    before: it may take no lock itself, as `Event.set` does. So it only writes to a pipe.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+
+    def note(number: int, frame: object) -> None:
+        try:
+            os.write(writing, b".")
+        except BlockingIOError:
+            pass  # so many were noted before that one more says nothing
+
+    def wait() -> None:
+        while os.read(reading, 64):
+            end()
+
+    threading.Thread(target=wait, name="signals", daemon=True).start()
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, note)
+
+
 class Child:
     """A command of ours kept running: started again, with growing pauses, when it ends by itself."""
 

@@ -90,7 +90,12 @@ class RunningServer:
         child = self._popen(
             [*arguments, "--data", str(self.data)], stdin=pipe, stdout=pipe, stderr=pipe, text=True
         )
-        out, err = child.communicate(stdin, timeout=120)
+        try:
+            out, err = child.communicate(stdin, timeout=120)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            out, err = child.communicate()
+            raise AssertionError(f"{arguments}: not done within 120 s\n{err}\n{self.talk}") from None
         assert not check or child.returncode == 0, f"{arguments}: exit code {child.returncode}\n{err}"
         return subprocess.CompletedProcess(arguments, child.returncode, out, err)
 

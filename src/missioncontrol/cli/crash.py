@@ -89,15 +89,13 @@ def process(settings: Settings, follow: bool) -> None:
       missioncontrol crash process
       missioncontrol crash process --follow
     """
-    import signal
     import threading
 
-    from missioncontrol.processes import end_with_parent
+    from missioncontrol.processes import call_on_end, end_with_parent
 
     stop = threading.Event()
     if follow:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
+        call_on_end(stop.set)
         end_with_parent(stop.set)
     with open_services(settings) as services, services.crash_worker() as worker:
         if follow:

@@ -52,15 +52,13 @@ def run_forever(
     them runs, the lake is cared for and what is too old leaves. `ready` is called when the settings are
     known to be usable; `server` is where the pages listen, in place of what the settings say.
     """
-    import signal
     import threading
 
     from missioncontrol.jobs.due import daily_time
-    from missioncontrol.processes import end_with_parent
+    from missioncontrol.processes import call_on_end, end_with_parent
 
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    call_on_end(stop.set)
     end_with_parent(stop.set)
     with open_services(settings, begins, server=server or {}) as services:
         jobs = threading.Thread(target=_jobs, args=(settings, services, stop), name="jobs", daemon=True)

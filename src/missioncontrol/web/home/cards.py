@@ -173,9 +173,7 @@ def _course(
     draw = numbers.reports_course if reports else numbers.course
     if published is None:
         first = end - _SHOWN_H
-        return _Drawn(
-            draw(line, first, _SHOWN_H, numbers.bin_hours(_SHOWN_H)), line.total(first, end).rate
-        )
+        return _Drawn(draw(line, first, _SHOWN_H, numbers.bin_hours(_SHOWN_H)), line.total(first, end).rate)
     start = hour_of(published.published_at)
     length = max(1, min(end - start, _SHOWN_H))
     wide = numbers.bin_hours(length)
