@@ -23,6 +23,7 @@ from missioncontrol.web.auth.guard import guard_every_route
 from missioncontrol.web.auth.login_pages import build_login
 from missioncontrol.web.auth.profile_pages import build_profile
 from missioncontrol.web.auth.visit import Record, reader_of
+from missioncontrol.web.channel.pages import build_channel_pages
 from missioncontrol.web.crashes.api import build_crash_api
 from missioncontrol.web.crashes.bugs import CrashBugs
 from missioncontrol.web.crashes.bugs_api import build_crash_bugs_api
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from missioncontrol.ingest.edge import Edge
     from missioncontrol.services import Services
     from missioncontrol.state.releases import Release, Releases
+    from missioncontrol.web.channel.source import ChannelSource
     from missioncontrol.web.home.source import HomeSource
     from missioncontrol.web.verdicts.source import VerdictSource
 
@@ -78,6 +80,7 @@ def create_app(
     from missioncontrol.query.crash_reports import CrashReports
     from missioncontrol.web.aggregates.api import build_api
     from missioncontrol.web.aggregates.summary_api import build_summary_api
+    from missioncontrol.web.channel.source import LakeChannel
     from missioncontrol.web.history.source import LakeHistory
     from missioncontrol.web.home.source import LakeHome
     from missioncontrol.web.measure.engine_lookup import EngineLookup
@@ -153,6 +156,7 @@ def create_app(
         lambda: services.releases,
         AlertDesk(services, sources.now),
         LakeHome(services.engine, lambda: releases(None, None), shown),
+        LakeChannel(services.engine, lambda: releases(None, None), shown),
         (sql, SqlKept(lambda: services.saved_queries, lambda: services.query_history)),
         RegistryDesk(services, sources.now),
     )
@@ -202,6 +206,7 @@ def compose(
     releases: Callable[[], Releases],
     alerts: AlertDesk,
     home: HomeSource,
+    channel: ChannelSource,
     sql: tuple[SqlDesk, SqlKept],
     declared: RegistryDesk,
 ) -> FastAPI:
@@ -227,6 +232,7 @@ def compose(
     app.include_router(build_pipeline_api(sources.pipeline, sources.record))
     app.include_router(build_history_api(sources.history, sources.now))
     app.include_router(build_home_pages(sources, home, renderer))
+    app.include_router(build_channel_pages(sources, channel, renderer))
     app.include_router(build_pages(sources, renderer))
     app.include_router(build_release_pages(sources, releases, renderer))
     app.include_router(build_history_pages(sources, renderer))

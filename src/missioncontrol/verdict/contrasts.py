@@ -1,0 +1,122 @@
+"""Which users of one release differ from its other users, or moved otherwise than they did since the release before.
+
+A value's count is set against what the other users' rate makes of its hours, and against what the release before makes
+of them: the value's own rate then, times how much the others moved since. Given that, counts are gamma-Poisson as the
+whole's (`evidence`): their spread has a harmless part, as slices have it from release to release, and the noise of the
+counts that the expectation comes from. Bursts count once (phi).
+
+What is told is what the e-BH procedure rejects at 5 % (Wang and Ramdas, Journal of the Royal Statistical Society
+B 84(3), 2022): of those that are told at most 5 % are expected to be there by chance, whatever the values have to do
+with each other, and at whichever look. Pure; no I/O.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from missioncontrol.verdict.evidence import e_better, e_worse, interval, log_likelihood
+from missioncontrol.verdict.tables import Bools, Floats
+
+CHANCE = 0.05
+HARMLESS_SD = 0.045
+"""Of the logarithm of a ratio of some users, as the prior of `spread.slice_spread()`."""
+_PSEUDO_EVENTS = 2.0
+_PHI_START, _PHI_DEGREES = 1.5, 20.0
+_LEAST_CELL = 0.25
+_TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """By value [values]: events to be expected, the ratio with its 95 % interval at every look, log10 of the e-value.
+
+    told: those beyond noise. nan where nothing can be expected.
+    """
+
+    expected: Floats
+    ratio: Floats
+    low: Floats
+    high: Floats
+    evidence: Floats
+    told: Bools
+
+
+def burstiness(counts: Floats, hours: Floats) -> float:
+    """phi, the variance of counts over their mean, from counts and hours [times, values] of one release.
+
+    Pearson statistic around each value's own rate, rescaled so that every time's total matches; cells that expect under
+    0.25 say too little. The prior 1.5 stands for 20 degrees of freedom. Never below 1.
+    """
+    rates = counts.sum(axis=0) / np.maximum(hours.sum(axis=0), _TINY)
+    expected = hours * rates
+    total = expected.sum(axis=1, keepdims=True)
+    matched = expected * np.divide(
+        counts.sum(axis=1, keepdims=True), total, out=np.zeros_like(total), where=total > 0
+    )
+    used = matched > _LEAST_CELL
+    squares = float(((counts - matched)[used] ** 2 / matched[used]).sum())
+    degrees = max(float(used.sum() - used.any(axis=0).sum() - used.any(axis=1).sum()), 0.0)
+    phi = (_PHI_START * _PHI_DEGREES + squares) / (_PHI_DEGREES + degrees)
+    return max(phi, 1.0)
+
+
+def contrasts(
+    counts: Floats, hours: Floats, before_counts: Floats | None, before_hours: Floats | None, phi: float
+) -> tuple[Contrast, Contrast | None]:
+    """Against the other users, and against how those moved since the release before (None without one).
+
+    counts, hours, before_counts, before_hours: [values]; `hours` is whatever rates are per.
+    """
+    others = counts.sum() - counts
+    rate = others / np.maximum(hours.sum() - hours, _TINY)
+    noise = phi / np.maximum(others, 0.5)
+    known = (others > 0) & (hours > 0) & (hours < hours.sum())
+    rest = _judged(counts, np.where(known, hours * rate, np.nan), noise, phi)
+    if before_counts is None or before_hours is None:
+        return _told([rest])[0], None
+    others_before = before_counts.sum() - before_counts
+    rate_before = others_before / np.maximum(before_hours.sum() - before_hours, _TINY)
+    steady = np.divide(_PSEUDO_EVENTS, rate_before, out=np.full_like(rate, np.nan), where=rate_before > 0)
+    own_before = (before_counts + _PSEUDO_EVENTS) / (before_hours + steady)
+    moved = np.divide(rate, rate_before, out=np.full_like(rate, np.nan), where=rate_before > 0)
+    noise = noise + phi / np.maximum(others_before, 0.5) + phi / (before_counts + _PSEUDO_EVENTS)
+    known = known & (others_before > 0)
+    since = _judged(counts, np.where(known, hours * own_before * moved, np.nan), noise, phi)
+    one, other = _told([rest, since])
+    return one, other
+
+
+def _judged(counts: Floats, expected: Floats, noise: Floats, phi: float) -> Contrast:
+    known = np.isfinite(expected) & (expected > 0)
+    tau = np.sqrt(HARMLESS_SD**2 + noise)
+    ratio, low, high, evidence = (np.full(len(counts), np.nan) for _ in range(4))
+    if known.any():
+        logs = log_likelihood(counts[known], expected[known], tau[known], phi, 1)
+        both = (e_worse(logs) + e_better(logs)) / 2
+        evidence[known] = np.log10(np.clip(both, 1e-300, 1e300))
+        low[known], high[known] = (np.exp(end) for end in interval(logs))
+        ratio[known] = counts[known] / expected[known]
+    return Contrast(expected, ratio, low, high, evidence, np.zeros(len(counts), bool))
+
+
+def _told(found: list[Contrast]) -> list[Contrast]:
+    """e-BH over all that were tried: the k strongest, for the largest k with which each has K / (0.05 k)."""
+    every = np.concatenate([one.evidence for one in found])
+    tried = np.isfinite(every)
+    strongest = np.sort(every[tried])[::-1]
+    ranks = np.arange(1, len(strongest) + 1)
+    enough = np.flatnonzero(strongest >= np.log10(len(strongest) / (CHANCE * ranks)))
+    least = strongest[enough[-1]] if len(enough) else np.inf
+    return [
+        Contrast(
+            one.expected,
+            one.ratio,
+            one.low,
+            one.high,
+            one.evidence,
+            np.where(np.isfinite(one.evidence), one.evidence, -np.inf) >= least,
+        )
+        for one in found
+    ]

@@ -1,0 +1,254 @@
+"""Where the page of a channel gets what it shows: hourly sums that are kept, verdicts, clients of the last day."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from missioncontrol.errors import MissionControlError
+from missioncontrol.query.hour_sums import HOUR_S, Builds, HourSums, days_between
+from missioncontrol.query.last_day_users import UserCount, last_day_users
+from missioncontrol.query.summary_scope import platform_of
+from missioncontrol.query.version_slices import Era, Place, slice_sums
+from missioncontrol.state.release_model import Release, Version, group
+from missioncontrol.web.channel.address import ChannelState
+from missioncontrol.web.channel.breakdown import Breakdown, build_breakdown
+from missioncontrol.web.channel.columns import (
+    Column,
+    Out,
+    columns_of,
+    offered_columns,
+    shipped,
+    unpublished,
+    usual_columns,
+)
+from missioncontrol.web.channel.sums import Sheets, sheets_of, systems_of, version_sums
+from missioncontrol.web.channel.table import Facts, Shown, Users, before_of
+from missioncontrol.web.home.numbers import builds_of
+from missioncontrol.web.measure.charts import counts_events
+
+if TYPE_CHECKING:
+    from missioncontrol.query.engine import Engine
+    from missioncontrol.registry.model import Registry
+    from missioncontrol.web.verdicts.source import VerdictSource
+
+_WINDOW = timedelta(minutes=5)
+_FURTHEST = 200
+"""Days back that are read at most."""
+_LATELY = 14
+"""Days in which versions are looked for where nobody published any."""
+_PEOPLE_HELD_S = 600.0
+_MOST_CHANNELS = 200
+_BROKEN_DOWN_H = 24 * _LATELY
+"""Breakdowns are of so much of a life at most."""
+_STRETCHES = 28
+_MOST_TRIED = 4
+
+
+class Read(msgspec.Struct, frozen=True):
+    """What a view is made of. known: whether anybody published a version; offered: kinds of columns to choose from."""
+
+    facts: Facts
+    parts: tuple[Sheets, ...]
+    platforms: list[str]
+    which: str
+    offered: list[str]
+    published: bool
+    last_s: int
+    waiting: Out | None = None
+    """A version that is newer than all of which there is data."""
+
+
+class ChannelSource(Protocol):
+    """Reads what the page shows. Blocks; raises `TooSlow`, `BadRequest` (`query_memory`) and `StorageError`."""
+
+    def read(self, state: ChannelState, now: datetime) -> Read:
+        """The numbers of a view, up to now."""
+
+    def breakdown(self, state: ChannelState, read: Read, now: datetime) -> Breakdown:
+        """The breakdown that a view asks for; raises `KeyError` where the version is no column of it."""
+
+
+class LakeChannel:
+    """Reads the lake, the releases and the verdicts that are kept. Thread-safe."""
+
+    def __init__(
+        self, engine: Engine, releases: Callable[[], Sequence[Release]], verdicts: VerdictSource
+    ) -> None:
+        self._engine, self._releases, self._verdicts = engine, releases, verdicts
+        self._sums = HourSums(engine, sheets_of)
+        self._reading = threading.Lock()
+        self._versions: tuple[Sequence[Release], list[Version], Builds] = ([], [], {})
+        self._people: dict[tuple[str | None, str | None], tuple[float, list[UserCount]]] = {}
+
+    def read(self, state: ChannelState, now: datetime) -> Read:
+        """See `ChannelSource`."""
+        registry, newest = self._engine.registry(), self._sums.newest()
+        names = tuple(registry.measures)
+        versions, builds = self._named(self._releases())
+        of = (state.application, state.channel)
+        own = [one for one in versions if (one.application, one.channel) == of]
+        if newest is None:
+            return Read(Facts(names, [], [], {}, None), (), [], "releases", [], bool(own), 0)
+        end = min(newest + _WINDOW, now)
+        last_hour = int((end - timedelta(seconds=1)).timestamp()) // HOUR_S + 1
+        out = shipped(own, now) or self._unpublished(of, names, builds, end)
+        which = state.columns or usual_columns(out)
+        columns = columns_of(out, which, state.channel)
+        shown, parts = self._shown(columns, state, names, builds, last_hour)
+        accounts = [
+            one for one in self._verdicts.current() if (one.subject.application, one.subject.channel) == of
+        ]
+        users = self._users(registry, of, builds, end) if shown else {}
+        cut = any(one.start_hour < last_hour - 24 * _FURTHEST for one in columns) and state.age == "all"
+        facts = Facts(names, shown, accounts, users, end, _FURTHEST if cut else 0)
+        lately = self._parts(of, names, builds, [(last_hour - 24, last_hour)])
+        held = {platform_of(one) for one in systems_of([*parts, *lately], "")}
+        last_s = max((sheet.last_s for part in (*parts, *lately) for sheet in part.values()), default=0)
+        newer = columns[0].versions[-1] if columns and not (shown and shown[0].column is columns[0]) else None
+        return Read(
+            facts, tuple(parts), sorted(held), which, list(offered_columns(out)), bool(own), last_s, newer
+        )
+
+    def breakdown(self, state: ChannelState, read: Read, now: datetime) -> Breakdown:
+        """See `ChannelSource`."""
+        one, before = before_of(read.facts.shown, state.version)
+        registry = self._engine.registry()
+        measure = registry.measures[state.measure]
+        _, builds = self._named(self._releases())
+        own_builds = {
+            build: version
+            for (application, channel, build), version in builds.items()
+            if (application, channel) == (state.application, state.channel)
+        }
+        end = read.facts.end or now
+        age = int(end.timestamp()) // HOUR_S + 1 - one.column.start_hour
+        hours = max(1, min(one.hours, age, _BROKEN_DOWN_H))
+        eras = [
+            Era(tuple(each.column.names), start, start + timedelta(hours=hours))
+            for each in (one, before)
+            if each is not None
+            for start in [datetime.fromtimestamp(each.column.start_hour * HOUR_S, UTC)]
+        ]
+        systems = tuple(systems_of(read.parts, state.platform)) if state.platform else None
+        dimensions = ("os_name", "os_version") if state.by == "os_version" else (state.by,)
+        sums = slice_sums(
+            self._engine,
+            Place(state.application, state.channel, systems),
+            dimensions,
+            (measure.name, measure.per),
+            eras,
+            timedelta(hours=max(1, hours // _STRETCHES)),
+            own_builds,
+        )
+        return build_breakdown(
+            sums,
+            dimensions,
+            (measure.name, measure.per),
+            (one.column.name, before.column.name if before else None),
+            hours,
+            counts_events(measure),
+        )
+
+    def _named(self, releases: Sequence[Release]) -> tuple[list[Version], Builds]:
+        known, versions, builds = self._versions
+        if known != releases:
+            versions = group(releases)
+            builds = builds_of(versions)
+            self._versions = (releases, versions, builds)
+        return versions, builds
+
+    def _shown(
+        self,
+        columns: Sequence[Column],
+        state: ChannelState,
+        names: tuple[str, ...],
+        builds: Builds,
+        last_hour: int,
+    ) -> tuple[list[Shown], list[Sheets]]:
+        """The columns with data and their numbers. Ages are those of the newest that has any."""
+        of = (state.application, state.channel)
+        for first in range(min(len(columns), _MOST_TRIED)):
+            age = max(1, last_hour - columns[first].start_hour)
+            spans = [
+                (one.start_hour, min(one.start_hour + age, last_hour) if state.age == "equal" else last_hour)
+                for one in columns[first:]
+            ]
+            furthest = last_hour - 24 * _FURTHEST
+            parts = self._parts(of, names, builds, [(max(a, furthest), b) for a, b in spans])
+            found = [
+                Shown(one, b - a, version_sums(parts, one.names, state.platform, a, b))
+                for one, (a, b) in zip(columns[first:], spans, strict=True)
+            ]
+            if found[0].sums is not None:
+                return [one for one in found if one.sums is not None], parts
+        return [], []
+
+    def _parts(
+        self,
+        of: tuple[str | None, str | None],
+        names: tuple[str, ...],
+        builds: Builds,
+        spans: Iterable[tuple[int, int]],
+    ) -> list[Sheets]:
+        """What there is of a channel in hours from first to before last."""
+        days: set[date] = set()
+        for first, last in spans:
+            if last > first:
+                begin, end = (datetime.fromtimestamp(hour * HOUR_S, UTC) for hour in (first, last - 1))
+                days.update(days_between(begin, end))
+        with self._reading:  # what two would read at once is read once
+            parts = self._sums.days(days, names, builds)
+        return [part.content[of] for part in parts if of in part.content]
+
+    def _unpublished(
+        self, of: tuple[str | None, str | None], names: tuple[str, ...], builds: Builds, end: datetime
+    ) -> list[Out]:
+        """The versions of the last days, from their first data on; those that are hardly used are stray."""
+        last = int(end.timestamp()) // HOUR_S + 1
+        first_hours: dict[str, int] = {}
+        weights: dict[str, float] = {}
+        place = names.index("usage_hours") if "usage_hours" in names else 0
+        for part in self._parts(of, names, builds, [(last - 24 * _LATELY, last)]):
+            for (version, _), sheet in part.items():
+                if version is not None:
+                    first_hours[version] = min(first_hours.get(version, last), int(sheet.hours[0]))
+                    usage = float(sheet.total[place])
+                    weights[version] = weights.get(version, 0.0) + (usage if usage == usage else 0.0)
+        least = 1e-4 * sum(weights.values())
+        return unpublished({name: hour for name, hour in first_hours.items() if weights[name] >= least})
+
+    def _users(
+        self, registry: Registry, of: tuple[str | None, str | None], builds: Builds, end: datetime
+    ) -> dict[tuple[str | None, str, str], Users]:
+        """Of the clients of the last day; empty where nothing tells of clients."""
+        held = self._people.get(of)
+        if held is None or time.monotonic() - held[0] > _PEOPLE_HELD_S:
+            own = {build: version for (a, c, build), version in builds.items() if (a, c) == of}
+            names = [one.name for one in registry.client_measures]
+            try:
+                found = last_day_users(self._engine, *of, names, own, end) if names else []
+            except MissionControlError:
+                return {}  # the page is worth showing without it
+            if len(self._people) >= _MOST_CHANNELS:
+                self._people.clear()
+            held = self._people[of] = (time.monotonic(), found)
+        return users_of(held[1])
+
+
+def users_of(counts: Iterable[UserCount]) -> dict[tuple[str | None, str, str], Users]:
+    """Counts by platform, and of all platforms (empty): a client is on one system, so these add up."""
+    found: dict[tuple[str | None, str, str], Users] = {}
+    for one in counts:
+        for platform in ("", platform_of(one.os_name)):
+            key = (one.version, platform, one.measure)
+            had = found.get(key, Users(0.0, 0.0, 0.0, 0.0))
+            found[key] = Users(
+                had.number + one.number, had.low + one.low, had.high + one.high, had.of + one.of
+            )
+    return found
