@@ -71,16 +71,27 @@ def slice_sums(
         f"(epoch_us(r.window_start) - e.first_us) // {int(stretch.total_seconds() * 1_000_000)} AS stretch, "
         f"CAST(sum(r.{measure}) AS DOUBLE), CAST(sum(r.{per}) AS DOUBLE) AS used FROM ("
         f"SELECT {held}, coalesce(b.published, version) AS named FROM (SELECT * FROM {{relation}} "
-        f"WHERE {where} AND window_start >= ? AND window_start < ?) LEFT JOIN "
+        f"WHERE {where} AND (list_contains(?::VARCHAR[], version) OR list_contains(?::VARCHAR[], build_id)) "
+        f"AND ({' OR '.join('window_start >= ? AND window_start < ?' for _ in eras)})) LEFT JOIN "
         "(SELECT unnest(?::VARCHAR[]) AS build_id, unnest(?::VARCHAR[]) AS published) AS b USING (build_id)) AS r JOIN "
         "(SELECT unnest(?::VARCHAR[]) AS named, unnest(?::BIGINT[]) AS era, unnest(?::BIGINT[]) AS first_us, "
         "unnest(?::BIGINT[]) AS last_us) AS e USING (named) "
         "WHERE epoch_us(r.window_start) >= e.first_us AND epoch_us(r.window_start) < e.last_us "
         f"GROUP BY ALL ORDER BY used DESC NULLS LAST LIMIT {MOST_ROWS}"
     )
-    parameters: list[Parameter] = [*wanted, first, last, list(builds), list(builds.values())]
+    versions = [version for era in eras for version in era.versions]
+    parameters: list[Parameter] = [
+        *wanted,
+        versions,
+        [b for b, version in builds.items() if version in versions],
+    ]
     parameters += [
-        [version for era in eras for version in era.versions],
+        *(instant for era in eras for instant in (era.start, era.end)),
+        list(builds),
+        list(builds.values()),
+    ]
+    parameters += [
+        versions,
         [number for number, era in enumerate(eras) for _ in era.versions],
         [_us(era.start) for era in eras for _ in era.versions],
         [_us(era.end) for era in eras for _ in era.versions],

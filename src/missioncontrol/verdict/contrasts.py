@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from missioncontrol.verdict.evidence import e_better, e_worse, interval, log_likelihood
+from missioncontrol.verdict.evidence import THETAS, e_better, e_worse, interval, log_likelihood
 from missioncontrol.verdict.tables import Bools, Floats
 
 CHANCE = 0.05
@@ -32,7 +32,8 @@ _TINY = 1e-12
 class Contrast:
     """By value [values]: events to be expected, the ratio with its 95 % interval at every look, log10 of the e-value.
 
-    told: those beyond noise. nan where nothing can be expected.
+    low is 0 and high nan where the ratio may be beyond those that are looked at (0.3 to 11). told: those beyond noise.
+    All nan where nothing can be expected.
     """
 
     expected: Floats
@@ -90,13 +91,15 @@ def contrasts(
 
 def _judged(counts: Floats, expected: Floats, noise: Floats, phi: float) -> Contrast:
     known = np.isfinite(expected) & (expected > 0)
-    tau = np.sqrt(HARMLESS_SD**2 + noise)
     ratio, low, high, evidence = (np.full(len(counts), np.nan) for _ in range(4))
     if known.any():
-        logs = log_likelihood(counts[known], expected[known], tau[known], phi, 1)
+        harmless = np.full(int(known.sum()), HARMLESS_SD)
+        logs = log_likelihood(counts[known], expected[known], harmless, phi, 1, noise[known])
         both = (e_worse(logs) + e_better(logs)) / 2
         evidence[known] = np.log10(np.clip(both, 1e-300, 1e300))
-        low[known], high[known] = (np.exp(end) for end in interval(logs))
+        lows, highs = interval(logs)
+        low[known] = np.where(lows <= THETAS[0], 0.0, np.exp(lows))
+        high[known] = np.where(highs >= THETAS[-1], np.nan, np.exp(highs))
         ratio[known] = counts[known] / expected[known]
     return Contrast(expected, ratio, low, high, evidence, np.zeros(len(counts), bool))
 

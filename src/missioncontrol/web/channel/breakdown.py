@@ -24,7 +24,7 @@ _MOST_DIFFER = 20
 
 
 class Against(msgspec.Struct, frozen=True):
-    """A ratio with its 95 % interval that holds at every look; `differs`: beyond noise."""
+    """A ratio with its 95 % interval that holds at every look; `differs`: beyond noise. high None: no end is known."""
 
     ratio: float | None
     low: float | None
@@ -112,7 +112,7 @@ def build_breakdown(
     from missioncontrol.verdict.contrasts import burstiness, contrasts
 
     keys = _keys(sums, zero)
-    pooled = sorted({one.values for one in sums} - set(keys))
+    pooled = {one.values for one in sums} - set(keys)
     columns = [*keys, *([()] if pooled else [])]
     places = {key: n for n, key in enumerate(keys)} | {key: len(keys) for key in pooled}
     own = _grid([one for one in sums if one.era == 0], places, len(columns))

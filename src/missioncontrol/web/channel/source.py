@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from missioncontrol.errors import MissionControlError
-from missioncontrol.query.hour_sums import HOUR_S, Builds, HourSums, days_between
+from missioncontrol.query.hour_sums import HOUR_S, Builds
 from missioncontrol.query.last_day_users import UserCount, last_day_users
 from missioncontrol.query.summary_scope import platform_of
-from missioncontrol.query.version_slices import Era, Place, slice_sums
+from missioncontrol.query.version_slices import Era, Place, SliceSum, slice_sums
 from missioncontrol.state.release_model import Release, Version, group
 from missioncontrol.web.channel.address import ChannelState
 from missioncontrol.web.channel.breakdown import Breakdown, build_breakdown
@@ -27,7 +26,8 @@ from missioncontrol.web.channel.columns import (
     unpublished,
     usual_columns,
 )
-from missioncontrol.web.channel.sums import Sheets, sheets_of, systems_of, version_sums
+from missioncontrol.web.channel.kept import Channel, ChannelSums
+from missioncontrol.web.channel.sums import DAY_H, Days, Sheets, Span, systems_of, version_sums
 from missioncontrol.web.channel.table import Facts, Shown, Users, before_of
 from missioncontrol.web.home.numbers import builds_of
 from missioncontrol.web.measure.charts import counts_events
@@ -43,6 +43,8 @@ _FURTHEST = 200
 _LATELY = 14
 """Days in which versions are looked for where nobody published any."""
 _PEOPLE_HELD_S = 600.0
+_SLICES_HELD_S = 60.0
+_MOST_SLICED = 16
 _MOST_CHANNELS = 200
 _BROKEN_DOWN_H = 24 * _LATELY
 """Breakdowns are of so much of a life at most."""
@@ -64,6 +66,20 @@ class Read(msgspec.Struct, frozen=True):
     """A version that is newer than all of which there is data."""
 
 
+class _Asked(msgspec.Struct, frozen=True):
+    """A channel, the measures whose sums are read, and the hour before which all data is."""
+
+    of: Channel
+    names: tuple[str, ...]
+    builds: Builds
+    end: int
+
+    @property
+    def furthest(self) -> int:
+        """The first hour that is read."""
+        return self.end - DAY_H * _FURTHEST
+
+
 class ChannelSource(Protocol):
     """Reads what the page shows. Blocks; raises `TooSlow`, `BadRequest` (`query_memory`) and `StorageError`."""
 
@@ -81,9 +97,9 @@ class LakeChannel:
         self, engine: Engine, releases: Callable[[], Sequence[Release]], verdicts: VerdictSource
     ) -> None:
         self._engine, self._releases, self._verdicts = engine, releases, verdicts
-        self._sums = HourSums(engine, sheets_of)
-        self._reading = threading.Lock()
+        self._sums = ChannelSums(engine)
         self._versions: tuple[Sequence[Release], list[Version], Builds] = ([], [], {})
+        self._sliced: dict[tuple[object, ...], tuple[float, list[SliceSum]]] = {}
         self._people: dict[tuple[str | None, str | None], tuple[float, list[UserCount]]] = {}
 
     def read(self, state: ChannelState, now: datetime) -> Read:
@@ -96,20 +112,20 @@ class LakeChannel:
         if newest is None:
             return Read(Facts(names, [], [], {}, None), (), [], "releases", [], bool(own), 0)
         end = min(newest + _WINDOW, now)
-        last_hour = int((end - timedelta(seconds=1)).timestamp()) // HOUR_S + 1
-        out = shipped(own, now) or self._unpublished(of, names, builds, end)
+        asked = _Asked(of, names, builds, int((end - timedelta(seconds=1)).timestamp()) // HOUR_S + 1)
+        out = shipped(own, now) or self._unpublished(asked)
         which = state.columns or usual_columns(out)
         columns = columns_of(out, which, state.channel)
-        shown, parts = self._shown(columns, state, names, builds, last_hour)
+        shown, parts = self._shown(columns, state, asked)
         accounts = [
             one for one in self._verdicts.current() if (one.subject.application, one.subject.channel) == of
         ]
         users = self._users(registry, of, builds, end) if shown else {}
-        cut = any(one.start_hour < last_hour - 24 * _FURTHEST for one in columns) and state.age == "all"
+        cut = state.age == "all" and any(one.start_hour < asked.furthest for one in columns)
         facts = Facts(names, shown, accounts, users, end, _FURTHEST if cut else 0)
-        lately = self._parts(of, names, builds, [(last_hour - 24, last_hour)])
-        held = {platform_of(one) for one in systems_of([*parts, *lately], "")}
-        last_s = max((sheet.last_s for part in (*parts, *lately) for sheet in part.values()), default=0)
+        parts = [*parts, *self._days(asked, [(asked.end - DAY_H, asked.end)]).every()]
+        held = {platform_of(one) for one in systems_of(parts, "")}
+        last_s = max((sheet.last_s for part in parts for sheet in part.values()), default=0)
         newer = columns[0].versions[-1] if columns and not (shown and shown[0].column is columns[0]) else None
         return Read(
             facts, tuple(parts), sorted(held), which, list(offered_columns(out)), bool(own), last_s, newer
@@ -137,15 +153,9 @@ class LakeChannel:
         ]
         systems = tuple(systems_of(read.parts, state.platform)) if state.platform else None
         dimensions = ("os_name", "os_version") if state.by == "os_version" else (state.by,)
-        sums = slice_sums(
-            self._engine,
-            Place(state.application, state.channel, systems),
-            dimensions,
-            (measure.name, measure.per),
-            eras,
-            timedelta(hours=max(1, hours // _STRETCHES)),
-            own_builds,
-        )
+        place = Place(state.application, state.channel, systems)
+        stretch = timedelta(hours=max(1, hours // _STRETCHES))
+        sums = self._slices(place, dimensions, (measure.name, measure.per), tuple(eras), stretch, own_builds)
         return build_breakdown(
             sums,
             dimensions,
@@ -154,6 +164,25 @@ class LakeChannel:
             hours,
             counts_events(measure),
         )
+
+    def _slices(
+        self,
+        place: Place,
+        dimensions: tuple[str, ...],
+        measures: tuple[str, str],
+        eras: tuple[Era, ...],
+        stretch: timedelta,
+        builds: dict[str, str],
+    ) -> list[SliceSum]:
+        """As `slice_sums()`, at most a minute old."""
+        key = (place, dimensions, measures, eras, frozenset(builds.items()))
+        held = self._sliced.get(key)
+        if held is None or time.monotonic() - held[0] > _SLICES_HELD_S:
+            found = slice_sums(self._engine, place, dimensions, measures, eras, stretch, builds)
+            if len(self._sliced) >= _MOST_SLICED:
+                self._sliced.clear()
+            held = self._sliced[key] = (time.monotonic(), found)
+        return held[1]
 
     def _named(self, releases: Sequence[Release]) -> tuple[list[Version], Builds]:
         known, versions, builds = self._versions
@@ -164,60 +193,39 @@ class LakeChannel:
         return versions, builds
 
     def _shown(
-        self,
-        columns: Sequence[Column],
-        state: ChannelState,
-        names: tuple[str, ...],
-        builds: Builds,
-        last_hour: int,
+        self, columns: Sequence[Column], state: ChannelState, asked: _Asked
     ) -> tuple[list[Shown], list[Sheets]]:
         """The columns with data and their numbers. Ages are those of the newest that has any."""
-        of = (state.application, state.channel)
         for first in range(min(len(columns), _MOST_TRIED)):
-            age = max(1, last_hour - columns[first].start_hour)
+            age = max(1, asked.end - columns[first].start_hour)
             spans = [
-                (one.start_hour, min(one.start_hour + age, last_hour) if state.age == "equal" else last_hour)
+                (one.start_hour, min(one.start_hour + age, asked.end) if state.age == "equal" else asked.end)
                 for one in columns[first:]
             ]
-            furthest = last_hour - 24 * _FURTHEST
-            parts = self._parts(of, names, builds, [(max(a, furthest), b) for a, b in spans])
+            days = self._days(asked, spans)
             found = [
-                Shown(one, b - a, version_sums(parts, one.names, state.platform, a, b))
+                Shown(one, b - a, version_sums(days, one.names, state.platform, (max(a, asked.furthest), b)))
                 for one, (a, b) in zip(columns[first:], spans, strict=True)
             ]
             if found[0].sums is not None:
-                return [one for one in found if one.sums is not None], parts
+                return [one for one in found if one.sums is not None], days.every()
         return [], []
 
-    def _parts(
-        self,
-        of: tuple[str | None, str | None],
-        names: tuple[str, ...],
-        builds: Builds,
-        spans: Iterable[tuple[int, int]],
-    ) -> list[Sheets]:
-        """What there is of a channel in hours from first to before last."""
-        days: set[date] = set()
-        for first, last in spans:
-            if last > first:
-                begin, end = (datetime.fromtimestamp(hour * HOUR_S, UTC) for hour in (first, last - 1))
-                days.update(days_between(begin, end))
-        with self._reading:  # what two would read at once is read once
-            parts = self._sums.days(days, names, builds)
-        return [part.content[of] for part in parts if of in part.content]
+    def _days(self, asked: _Asked, spans: Iterable[Span]) -> Days:
+        """What there is of a channel in spans."""
+        cut = [(max(first, asked.furthest), last) for first, last in spans]
+        return self._sums.days(asked.of, asked.names, asked.builds, cut, asked.end)
 
-    def _unpublished(
-        self, of: tuple[str | None, str | None], names: tuple[str, ...], builds: Builds, end: datetime
-    ) -> list[Out]:
-        """The versions of the last days, from their first data on; those that are hardly used are stray."""
-        last = int(end.timestamp()) // HOUR_S + 1
+    def _unpublished(self, asked: _Asked) -> list[Out]:
+        """The versions of the last days, from the day of their first data; those hardly used are stray."""
         first_hours: dict[str, int] = {}
         weights: dict[str, float] = {}
-        place = names.index("usage_hours") if "usage_hours" in names else 0
-        for part in self._parts(of, names, builds, [(last - 24 * _LATELY, last)]):
+        place = asked.names.index("usage_hours") if "usage_hours" in asked.names else 0
+        first = (asked.end - 1) // DAY_H * DAY_H - (_LATELY - 1) * DAY_H
+        for part in self._days(asked, [(first, asked.end)]).every():
             for (version, _), sheet in part.items():
                 if version is not None:
-                    first_hours[version] = min(first_hours.get(version, last), int(sheet.hours[0]))
+                    first_hours[version] = min(first_hours.get(version, asked.end), int(sheet.hours[0]))
                     usage = float(sheet.total[place])
                     weights[version] = weights.get(version, 0.0) + (usage if usage == usage else 0.0)
         least = 1e-4 * sum(weights.values())

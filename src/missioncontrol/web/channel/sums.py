@@ -1,11 +1,12 @@
-"""Sums of every measure by version, system and hour, as one table of numbers a version and system.
+"""Sums of every measure by version, system and hour or day, as one table of numbers a version and system.
 
-Pure. Hours count from the epoch, in UTC; a sum that nobody reported is nan.
+Pure. Hours count from the epoch, in UTC; a sum that nobody reported is nan. Of days that a stretch of a version's life
+has wholly in it sums of the day are enough; hours are held only of days that it begins or ends in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -16,11 +17,13 @@ from missioncontrol.query.hour_sums import HourSum
 from missioncontrol.query.summary_scope import platform_of
 
 Floats: TypeAlias = NDArray[np.float64]
-Channel = tuple[str | None, str | None]
+Span = tuple[int, int]
+"""Hours from the first to before the last."""
+DAY_H = 24
 
 
 class Sheet(msgspec.Struct, frozen=True):
-    """A version on a system in some files. hours [n] ascending; values [n, measures]; total [measures]."""
+    """A version on a system in some files of a day. hours [n] ascending; values [n, measures]; total [measures]."""
 
     hours: NDArray[np.int64]
     values: Floats
@@ -37,16 +40,42 @@ class Sheet(msgspec.Struct, frozen=True):
 
 Sheets = dict[tuple[str | None, str | None], Sheet]
 """(version, system) -> its numbers."""
-Pieces = dict[Channel, Sheets]
 
 
-def sheets_of(rows: Iterable[HourSum]) -> Pieces:
-    """Rows of some files, by channel."""
-    gathered: dict[Channel, dict[tuple[str | None, str | None], list[HourSum]]] = {}
+class Days(msgspec.Struct, frozen=True):
+    """What was read, by the first hour of the day: sums of days, and of the hours of some days."""
+
+    whole: Mapping[int, Sequence[Sheets]]
+    hourly: Mapping[int, Sequence[Sheets]]
+    end: int
+    """No data is of this hour or later."""
+
+    def over(self, span: Span) -> list[Sheets]:
+        """The parts in which a span lies."""
+        whole, cut = split(span, self.end)
+        days = [self.whole.get(day, ()) for day in whole] + [self.hourly.get(day, ()) for day in cut]
+        return [part for parts in days for part in parts]
+
+    def every(self) -> list[Sheets]:
+        """The sums of all days that were read."""
+        return [part for parts in self.whole.values() for part in parts]
+
+
+def split(span: Span, end: int) -> tuple[list[int], list[int]]:
+    """First hours of the days that lie in a span, and of those that it begins or ends in; no data is after `end`."""
+    first, last = span
+    days = range(first // DAY_H * DAY_H, last, DAY_H)
+    whole = [day for day in days if first <= day and (day + DAY_H <= last or end <= last)]
+    return whole, [day for day in days if day not in whole]
+
+
+def sheets_of(rows: Iterable[HourSum]) -> Sheets:
+    """Rows of some files of one channel."""
+    gathered: dict[tuple[str | None, str | None], list[HourSum]] = {}
     for row in rows:
-        application, channel, system, version = row.key
-        gathered.setdefault((application, channel), {}).setdefault((version, system), []).append(row)
-    return {of: {key: _sheet(held) for key, held in own.items()} for of, own in gathered.items()}
+        _, _, system, version = row.key
+        gathered.setdefault((version, system), []).append(row)
+    return {key: _sheet(held) for key, held in gathered.items()}
 
 
 def _sheet(rows: list[HourSum]) -> Sheet:
@@ -69,14 +98,12 @@ def systems_of(parts: Iterable[Sheets], platform: str) -> list[str | None]:
     return sorted(wanted, key=lambda one: (one is None, one or ""))
 
 
-def version_sums(
-    parts: Sequence[Sheets], versions: Iterable[str], platform: str, first: int, last: int
-) -> Floats | None:
+def version_sums(days: Days, versions: Iterable[str], platform: str, span: Span) -> Floats | None:
     """[measures] sums of versions on a family of systems (empty: all) in some hours; None where nothing arrived."""
-    names = set(versions)
+    names, (first, last) = set(versions), span
     found = [
         sheet.over(first, last)
-        for part in parts
+        for part in days.over(span)
         for (version, system), sheet in part.items()
         if version in names
         and (not platform or platform_of(system) == platform)

@@ -159,13 +159,23 @@ def build_table(registry: Registry, facts: Facts, state: ChannelState, now: date
         if wanted and wanted not in f"{measure.name} {measure.title}".lower():
             continue
         row = _row(measure, facts, state, now)
-        if all(cell.count is None for cell in row.cells):
+        if not _reported(measure, facts):
             unreported += 1
         else:
             groups.setdefault(measure.group, []).append(row)
     heads = [_head(one, facts) for one in facts.shown]
     made = [Group(heading(name), _sorted(rows, heads, state)) for name, rows in groups.items()]
     return Table(heads, made, unreported)
+
+
+def _reported(measure: Measure, facts: Facts) -> bool:
+    """Whether anybody did; no crash at all is a number where pings of usage come."""
+    values = [_value(one.sums, facts.names, measure.name) for one in facts.shown]
+    if any(value is not None for value in values):
+        return True
+    return measure.group == "crash" and any(
+        _numbers(measure, one, facts.names)[0] == 0 for one in facts.shown
+    )
 
 
 def heading(group: str) -> str:

@@ -12,13 +12,14 @@ from missioncontrol.query.versions import version_key
 from missioncontrol.registry.model import Registry
 from missioncontrol.web.address import SPANS, Filter, MeasureState, Span
 from missioncontrol.web.channel.address import PLATFORMS, ChannelState
-from missioncontrol.web.channel.breakdown import Breakdown, Value
+from missioncontrol.web.channel.breakdown import Against, Breakdown, Value
 from missioncontrol.web.channel.source import Read
 from missioncontrol.web.channel.sums import systems_of
 from missioncontrol.web.channel.table import Table, build_table
 from missioncontrol.web.home.cards import SILENT, age_words
 from missioncontrol.web.home.said import PLATFORMS as PLATFORM_TITLES
 from missioncontrol.web.home.view import application_title, channel_title
+from missioncontrol.web.verdicts.words import between, times
 
 COLUMN_TITLES = {
     "releases": "Majors and points",
@@ -93,7 +94,7 @@ def _notes(read: Read, table: Table, updated_at: datetime | None, now: datetime)
         notes.append(f"{read.waiting.version} went out {age_words(hours)} ago, and nothing of it is here.")
     if newest and not read.published:
         notes.append(
-            "Nobody said when these versions were published: ages count from their first data of 14 days."
+            "Nobody said when these versions were published: ages count from the first day with data, of the last 14."
         )
     if read.facts.cut_days:
         notes.append(f"Only the last {read.facts.cut_days} days are added up.")
@@ -133,6 +134,13 @@ def value_title(dimensions: Sequence[str], value: Value) -> str:
     if value.pooled:
         return f"{value.pooled:,} other{'s' if value.pooled != 1 else ''}"
     return " ".join("unknown" if one is None else one or "(empty)" for one in value.values)
+
+
+def span_text(one: Against) -> str:
+    """`0.80× to 1.31×`, `up to 1.31×`, `0.80× or more`; empty where anything may be."""
+    if one.high is None:
+        return f"{times(one.low)} or more" if one.low else ""
+    return between(one.low, one.high)
 
 
 def where_of(dimensions: Sequence[str], value: Value) -> list[tuple[str, str | None]]:
