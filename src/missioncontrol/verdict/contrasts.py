@@ -22,6 +22,11 @@ from missioncontrol.verdict.tables import Bools, Floats
 CHANCE = 0.05
 HARMLESS_SD = 0.045
 """Of the logarithm of a ratio of some users, as the prior of `spread.slice_spread()`."""
+_SPREADS = np.arange(HARMLESS_SD, 1.0, 0.015)
+_FEWEST_SPREAD, _FEWEST_TELLING = 5, 20.0
+_MEDIAN_SQUARE, _MEDIAN_SLACK = 0.455, 0.25
+"""Of a chi-square with one degree; a quarter of the sd that the median of n squares has, times the root of n."""
+_FEWEST_USUAL = 2
 _PSEUDO_EVENTS = 2.0
 _PHI_START, _PHI_DEGREES = 1.5, 20.0
 _LEAST_CELL = 0.25
@@ -68,33 +73,84 @@ def contrasts(
 ) -> tuple[Contrast, Contrast | None]:
     """Against the other users, and against how those moved since the release before (None without one).
 
-    counts, hours, before_counts, before_hours: [values]; `hours` is whatever rates are per.
+    counts, hours, before_counts, before_hours: [values]; `hours` is whatever rates are per. A value that moved is
+    none of the others that the rest is set against: else two thirds of the users were told for what one third did.
     """
-    others = counts.sum() - counts
-    rate = others / np.maximum(hours.sum() - hours, _TINY)
-    noise = phi / np.maximum(others, 0.5)
-    known = (others > 0) & (hours > 0) & (hours < hours.sum())
-    rest = _judged(counts, np.where(known, hours * rate, np.nan), noise, phi)
+    everyone = np.ones(len(counts), bool)
+    rest = _against_others(counts, hours, phi)
     if before_counts is None or before_hours is None:
         return _told([rest])[0], None
-    others_before = before_counts.sum() - before_counts
-    rate_before = others_before / np.maximum(before_hours.sum() - before_hours, _TINY)
+    usual = everyone
+    while True:
+        since = _since(counts, hours, before_counts, before_hours, phi, usual)
+        one, other = _told([rest, since])
+        moved = other.told & usual
+        if not moved.any() or usual.sum() <= _FEWEST_USUAL:
+            return one, other
+        strongest = int(np.where(moved, other.evidence, -np.inf).argmax())
+        usual = usual & (np.arange(len(counts)) != strongest)
+
+
+def _against_others(counts: Floats, hours: Floats, phi: float) -> Contrast:
+    others = counts.sum() - counts
+    rate = others / np.maximum(hours.sum() - hours, _TINY)
+    known = (others > 0) & (hours > 0) & (hours < hours.sum())
+    expected = np.where(known, hours * rate, np.nan)
+    return _judged(counts, expected, phi / np.maximum(others, 0.5), phi, (HARMLESS_SD, 1))
+
+
+def _since(
+    counts: Floats, hours: Floats, before_counts: Floats, before_hours: Floats, phi: float, usual: Bools
+) -> Contrast:
+    """Against how the usual others moved."""
+    others, rate = _rate_of_others(counts, hours, usual)
+    others_before, rate_before = _rate_of_others(before_counts, before_hours, usual)
     steady = np.divide(_PSEUDO_EVENTS, rate_before, out=np.full_like(rate, np.nan), where=rate_before > 0)
     own_before = (before_counts + _PSEUDO_EVENTS) / (before_hours + steady)
     moved = np.divide(rate, rate_before, out=np.full_like(rate, np.nan), where=rate_before > 0)
-    noise = noise + phi / np.maximum(others_before, 0.5) + phi / (before_counts + _PSEUDO_EVENTS)
-    known = known & (others_before > 0)
-    since = _judged(counts, np.where(known, hours * own_before * moved, np.nan), noise, phi)
-    one, other = _told([rest, since])
-    return one, other
+    noise = phi * (
+        1 / np.maximum(others, 0.5)
+        + 1 / np.maximum(others_before, 0.5)
+        + 1 / (before_counts + _PSEUDO_EVENTS)
+    )
+    known = (others > 0) & (others_before > 0) & (hours > 0)
+    expected = np.where(known, hours * own_before * moved, np.nan)
+    return _judged(counts, expected, noise, phi, _harmless(counts, expected, noise, phi))
 
 
-def _judged(counts: Floats, expected: Floats, noise: Floats, phi: float) -> Contrast:
+def _rate_of_others(counts: Floats, hours: Floats, usual: Bools) -> tuple[Floats, Floats]:
+    """[values] events of the usual values but the one itself, and their rate."""
+    others = (counts * usual).sum() - counts * usual
+    others_hours = (hours * usual).sum() - hours * usual
+    return others, others / np.maximum(others_hours, _TINY)
+
+
+def _harmless(counts: Floats, expected: Floats, noise: Floats, phi: float) -> tuple[float, int]:
+    """The sd that logarithms of ratios have from release to release without any cause, and how much is known of it.
+
+    Loud users, and who updates first, make it large in small populations. It is the least that brings the median of
+    squares over their variances to that of a chi-square with one degree, or hardly above. Five values with 20 events or
+    more are needed, and 4 say as much as one more release would.
+    """
+    known = np.isfinite(expected) & (expected >= _FEWEST_TELLING)
+    number = int(known.sum())
+    if number < _FEWEST_SPREAD:
+        return HARMLESS_SD, 1
+    squares = np.log((counts[known] + 0.5) / (expected[known] + 0.5)) ** 2
+    variances = phi / (expected[known] + 1) + noise[known]
+    most = _MEDIAN_SQUARE + _MEDIAN_SLACK / np.sqrt(number)
+    fits = [sd for sd in _SPREADS if np.median(squares / (variances + sd**2)) <= most]
+    return float(fits[0] if fits else _SPREADS[-1]), 1 + number // 4
+
+
+def _judged(
+    counts: Floats, expected: Floats, noise: Floats, phi: float, spread: tuple[float, int]
+) -> Contrast:
     known = np.isfinite(expected) & (expected > 0)
     ratio, low, high, evidence = (np.full(len(counts), np.nan) for _ in range(4))
     if known.any():
-        harmless = np.full(int(known.sum()), HARMLESS_SD)
-        logs = log_likelihood(counts[known], expected[known], harmless, phi, 1, noise[known])
+        harmless = np.full(int(known.sum()), spread[0])
+        logs = log_likelihood(counts[known], expected[known], harmless, phi, spread[1], noise[known])
         both = (e_worse(logs) + e_better(logs)) / 2
         evidence[known] = np.log10(np.clip(both, 1e-300, 1e300))
         lows, highs = interval(logs)

@@ -58,6 +58,7 @@ def bursts(means: Floats, phi: float, rng: np.random.Generator) -> Floats:
         World(drifts=0.045),
         World(events=300, phi=3.0, drifts=0.045),
         World(values=4, events=200_000, drifts=0.045),
+        World(drifts=0.2),
         World(values=120, events=20_000, drifts=0.045),
     ],
 )
@@ -76,13 +77,21 @@ def test_users_that_are_alike_are_seldom_named() -> None:
     assert false <= 0.05 * WORLDS, false
 
 
-def test_users_that_crash_twice_as_often_are_named_and_the_interval_holds() -> None:
+@pytest.mark.parametrize(("factor", "least"), [(2.0, 36), (3.0, 54)])
+def test_users_that_crash_more_often_are_named_and_the_interval_holds(factor: float, least: int) -> None:
     rng = np.random.default_rng(9)
-    found = [told(World(drifts=0.045), rng, 2.0)[2] for _ in range(60)]
-    assert sum(one.told[3] for one in found) >= 54
+    found = [told(World(drifts=0.045), rng, factor)[2] for _ in range(60)]
+    assert sum(one.told[3] for one in found) >= least
     assert sum(one.told.sum() - one.told[3] for one in found) <= 0.05 * sum(one.told.sum() for one in found)
-    held = [one.low[3] <= 2 and not one.high[3] < 2 for one in found]
-    assert sum(held) >= 57 and np.median([one.ratio[3] for one in found]) == pytest.approx(2, rel=0.15)
+    held = [one.low[3] <= factor and not one.high[3] < factor for one in found]
+    assert sum(held) >= 55 and np.median([one.ratio[3] for one in found]) == pytest.approx(factor, rel=0.15)
+
+
+def test_who_stayed_as_they_were_are_not_named_for_those_who_moved() -> None:
+    counts, hours = np.array([6000.0, 900.0, 500.0]), np.array([6e4, 3e3, 5e3])
+    _, since = contrasts(counts, hours, np.array([6100.0, 310.0, 510.0]), hours, 1.5)
+    assert since is not None and since.told.tolist() == [False, True, False]
+    assert since.ratio[1] == pytest.approx(2.95, rel=0.03) and since.ratio[0] == pytest.approx(1, rel=0.1)
 
 
 def test_bursts_are_measured() -> None:

@@ -67,17 +67,22 @@ class Read(msgspec.Struct, frozen=True):
 
 
 class _Asked(msgspec.Struct, frozen=True):
-    """A channel, the measures whose sums are read, and the hour before which all data is."""
+    """A channel, measures, and the hours before which what is shown of them is, and all data."""
 
     of: Channel
     names: tuple[str, ...]
     builds: Builds
     end: int
+    data_end: int
 
     @property
     def furthest(self) -> int:
         """The first hour that is read."""
         return self.end - DAY_H * _FURTHEST
+
+
+def _hour_after(end: datetime) -> int:
+    return int((end - timedelta(seconds=1)).timestamp()) // HOUR_S + 1
 
 
 class ChannelSource(Protocol):
@@ -112,7 +117,7 @@ class LakeChannel:
         if newest is None:
             return Read(Facts(names, [], [], {}, None), (), [], "releases", [], bool(own), 0)
         end = min(newest + _WINDOW, now)
-        asked = _Asked(of, names, builds, int((end - timedelta(seconds=1)).timestamp()) // HOUR_S + 1)
+        asked = _Asked(of, names, builds, _hour_after(end), _hour_after(newest + _WINDOW))
         out = shipped(own, now) or self._unpublished(asked)
         which = state.columns or usual_columns(out)
         columns = columns_of(out, which, state.channel)
@@ -214,7 +219,7 @@ class LakeChannel:
     def _days(self, asked: _Asked, spans: Iterable[Span]) -> Days:
         """What there is of a channel in spans."""
         cut = [(max(first, asked.furthest), last) for first, last in spans]
-        return self._sums.days(asked.of, asked.names, asked.builds, cut, asked.end)
+        return self._sums.days(asked.of, asked.names, asked.builds, cut, asked.data_end)
 
     def _unpublished(self, asked: _Asked) -> list[Out]:
         """The versions of the last days, from the day of their first data; those hardly used are stray."""

@@ -57,8 +57,8 @@ class Days(msgspec.Struct, frozen=True):
         return [part for parts in days for part in parts]
 
     def every(self) -> list[Sheets]:
-        """The sums of all days that were read."""
-        return [part for parts in self.whole.values() for part in parts]
+        """All that was read; a day may be there both by itself and by hours."""
+        return [part for days in (self.whole, self.hourly) for parts in days.values() for part in parts]
 
 
 def split(span: Span, end: int) -> tuple[list[int], list[int]]:

@@ -89,7 +89,7 @@ def _notes(read: Read, table: Table, updated_at: datetime | None, now: datetime)
                 f"{newest.name} went out {age_words(hours)} ago and has {newest.usage_hours or 0:,.0f} usage hours so "
                 "far. Rates of the first day run high: crashes arrive before the hours, and the first users are others."
             )
-    if read.waiting and read.waiting.published_at:
+    if newest and read.waiting and read.waiting.published_at:
         hours = (now - read.waiting.published_at).total_seconds() / 3600
         notes.append(f"{read.waiting.version} went out {age_words(hours)} ago, and nothing of it is here.")
     if newest and not read.published:
