@@ -204,6 +204,13 @@ def test_rows_are_sorted_within_their_heading_and_filtered(registry: Registry) -
     assert view_of(registry, *two(registry), q="zzz").table.groups == []
 
 
+def test_measures_that_are_nought_everywhere_are_folded_unless_they_are_crashes(registry: Registry) -> None:
+    column = shown(registry, "82.0", usage_hours=5, main_crashes=0, slow_script_notice_count=0, count=0)
+    table = view_of(registry, column).table
+    assert table.folded == 2 and [len(one.listed(False)) for one in table.groups] == [4, 0, 1]
+    assert sum(len(one.listed(True)) for one in table.groups) == 7
+
+
 def test_a_young_version_is_said_to_be_young_and_csv_has_a_row_a_cell(registry: Registry) -> None:
     users = users_of(
         [

@@ -60,6 +60,7 @@ def build_channel_pages(sources: PageSources, source: ChannelSource, renderer: R
             now=now,
             titles=titles(registry),
             dimensions=people_dimensions(registry),
+            usual_by=_usual_dimension(registry),
             change_text=change_text,
             span_text=span_text,
             measure_href=measure_href,
@@ -75,6 +76,11 @@ def build_channel_pages(sources: PageSources, source: ChannelSource, renderer: R
 
 def _first(registry: Registry) -> str:
     return next(one.name for one in registry.measures.values() if one.group == "crash")
+
+
+def _usual_dimension(registry: Registry) -> str:
+    names = [one.name for one in people_dimensions(registry)]
+    return "country" if "country" in names else (names or [""])[0]
 
 
 def _refuse_absent(state: ChannelState, read: Read) -> None:

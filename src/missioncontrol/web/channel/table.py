@@ -122,12 +122,22 @@ class Row(msgspec.Struct, frozen=True):
     worse: str
     cells: list[Cell]
 
+    @property
+    def nothing(self) -> bool:
+        """Whether it is 0 everywhere."""
+        return not any(cell.count for cell in self.cells)
+
 
 class Group(msgspec.Struct, frozen=True):
     """Measures under a heading."""
 
     heading: str
     rows: list[Row]
+
+    def listed(self, everything: bool) -> list[Row]:
+        """Those that a page lists: crashes whatever they are, others where there are any, unless all are wanted."""
+        crashes = self.heading == _HEADINGS["crash"]
+        return [row for row in self.rows if everything or crashes or not row.nothing]
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -136,6 +146,11 @@ class Table(msgspec.Struct, frozen=True):
     heads: list[Head]
     groups: list[Group]
     unreported: int
+
+    @property
+    def folded(self) -> int:
+        """How many measures are listed only where all are wanted."""
+        return sum(len(one.rows) - len(one.listed(False)) for one in self.groups)
 
 
 def shown_measures(registry: Registry) -> list[Measure]:
