@@ -43,7 +43,7 @@ _FURTHEST = 200
 _LATELY = 14
 """Days in which versions are looked for where nobody published any."""
 _PEOPLE_HELD_S = 600.0
-_SLICES_HELD_S = 60.0
+_SLICES_HELD_S = 300.0
 _MOST_SLICED = 16
 _MOST_CHANNELS = 200
 _BROKEN_DOWN_H = 24 * _LATELY
@@ -179,7 +179,7 @@ class LakeChannel:
         stretch: timedelta,
         builds: dict[str, str],
     ) -> list[SliceSum]:
-        """As `slice_sums()`, at most a minute old."""
+        """As `slice_sums()`, at most five minutes old."""
         key = (place, dimensions, measures, eras, frozenset(builds.items()))
         held = self._sliced.get(key)
         if held is None or time.monotonic() - held[0] > _SLICES_HELD_S:
