@@ -76,13 +76,13 @@ def contrasts(
     counts, hours, before_counts, before_hours: [values]; `hours` is whatever rates are per. A value that moved is
     none of the others that the rest is set against: else two thirds of the users were told for what one third did.
     """
-    everyone = np.ones(len(counts), bool)
     rest = _against_others(counts, hours, phi)
     if before_counts is None or before_hours is None:
         return _told([rest])[0], None
-    usual = everyone
+    spread = _harmless(counts, hours, before_counts, before_hours, phi)
+    usual = np.ones(len(counts), bool)
     while True:
-        since = _since(counts, hours, before_counts, before_hours, phi, usual)
+        since = _since(counts, hours, before_counts, before_hours, phi, spread, usual)
         one, other = _told([rest, since])
         moved = other.told & usual
         if not moved.any() or usual.sum() <= _FEWEST_USUAL:
@@ -100,7 +100,13 @@ def _against_others(counts: Floats, hours: Floats, phi: float) -> Contrast:
 
 
 def _since(
-    counts: Floats, hours: Floats, before_counts: Floats, before_hours: Floats, phi: float, usual: Bools
+    counts: Floats,
+    hours: Floats,
+    before_counts: Floats,
+    before_hours: Floats,
+    phi: float,
+    spread: tuple[float, int],
+    usual: Bools,
 ) -> Contrast:
     """Against how the usual others moved."""
     others, rate = _rate_of_others(counts, hours, usual)
@@ -115,7 +121,7 @@ def _since(
     )
     known = (others > 0) & (others_before > 0) & (hours > 0)
     expected = np.where(known, hours * own_before * moved, np.nan)
-    return _judged(counts, expected, noise, phi, _harmless(counts, expected, noise, phi))
+    return _judged(counts, expected, noise, phi, spread)
 
 
 def _rate_of_others(counts: Floats, hours: Floats, usual: Bools) -> tuple[Floats, Floats]:
@@ -125,19 +131,26 @@ def _rate_of_others(counts: Floats, hours: Floats, usual: Bools) -> tuple[Floats
     return others, others / np.maximum(others_hours, _TINY)
 
 
-def _harmless(counts: Floats, expected: Floats, noise: Floats, phi: float) -> tuple[float, int]:
+def _harmless(
+    counts: Floats, hours: Floats, before_counts: Floats, before_hours: Floats, phi: float
+) -> tuple[float, int]:
     """The sd that logarithms of ratios have from release to release without any cause, and how much is known of it.
 
     Loud users, and who updates first, make it large in small populations. It is the least that brings the median of
-    squares over their variances to that of a chi-square with one degree, or hardly above. Five values with 20 events or
-    more are needed, and 4 say as much as one more release would.
+    squares about the median change, over their variances, to that of a chi-square with one degree, or hardly above:
+    what a few values do moves neither median. Five values with 20 events or more are needed; 4 say as much as one more
+    release would.
     """
-    known = np.isfinite(expected) & (expected >= _FEWEST_TELLING)
+    known = (
+        (counts >= _FEWEST_TELLING) & (before_counts >= _FEWEST_TELLING) & (hours > 0) & (before_hours > 0)
+    )
     number = int(known.sum())
     if number < _FEWEST_SPREAD:
         return HARMLESS_SD, 1
-    squares = np.log((counts[known] + 0.5) / (expected[known] + 0.5)) ** 2
-    variances = phi / (expected[known] + 1) + noise[known]
+    own, before = counts[known], before_counts[known]
+    changes = np.log(own / hours[known]) - np.log(before / before_hours[known])
+    squares = (changes - np.median(changes)) ** 2 * number / (number - 1)
+    variances = phi / own + phi / before
     most = _MEDIAN_SQUARE + _MEDIAN_SLACK / np.sqrt(number)
     fits = [sd for sd in _SPREADS if np.median(squares / (variances + sd**2)) <= most]
     return float(fits[0] if fits else _SPREADS[-1]), 1 + number // 4

@@ -94,6 +94,14 @@ def test_who_stayed_as_they_were_are_not_named_for_those_who_moved() -> None:
     assert since.ratio[1] == pytest.approx(2.95, rel=0.03) and since.ratio[0] == pytest.approx(1, rel=0.1)
 
 
+def test_one_that_moved_far_is_named_among_few() -> None:
+    hours = np.array([20.0, 4.0, 3.4, 2.7, 2.7, 1.1]) * 1e6
+    before = np.array([2.54, 3.42, 1.44, 2.91, 1.70, 1.68]) * hours / 1000
+    after = before * np.array([0.97, 0.99, 0.91, 0.96, 1.85, 0.92])
+    _, since = contrasts(after, hours, before, hours, 2.0)
+    assert since is not None and since.told.tolist() == [False] * 4 + [True, False]
+
+
 def test_bursts_are_measured() -> None:
     rng = np.random.default_rng(10)
     assert np.mean([told(World(phi=3.0), rng)[0] for _ in range(20)]) == pytest.approx(3, rel=0.2)
