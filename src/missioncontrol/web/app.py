@@ -39,7 +39,8 @@ from missioncontrol.web.headers import SecureHeaders
 from missioncontrol.web.history.api import build_history_api
 from missioncontrol.web.history.pages import build_history_pages
 from missioncontrol.web.home.pages import build_home_pages
-from missioncontrol.web.pages import PageSources, build_pages, build_pipeline_api
+from missioncontrol.web.pages import PageSources, build_pages
+from missioncontrol.web.pipeline.pages import build_pipeline_api, build_pipeline_pages
 from missioncontrol.web.pipeline.view import Takes
 from missioncontrol.web.refusals import install_refusals
 from missioncontrol.web.registry.desk import RegistryDesk
@@ -233,10 +234,11 @@ def compose(
     install_refusals(app, renderer)
     for router in routers:
         app.include_router(router)
-    app.include_router(build_pipeline_api(sources.pipeline, sources.record))
+    app.include_router(build_pipeline_api(sources))
     app.include_router(build_history_api(sources.history, sources.now))
     app.include_router(build_home_pages(sources, home, renderer))
     app.include_router(build_pages(sources, renderer))
+    app.include_router(build_pipeline_pages(sources, renderer))
     app.include_router(build_release_pages(sources, releases, renderer))
     app.include_router(build_history_pages(sources, renderer))
     app.include_router(build_verdict_pages(sources, verdicts, renderer))
