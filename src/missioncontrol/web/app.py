@@ -88,6 +88,7 @@ def create_app(
     from missioncontrol.query.crash_reports import CrashReports
     from missioncontrol.web.aggregates.api import build_api
     from missioncontrol.web.aggregates.summary_api import build_summary_api
+    from missioncontrol.web.grafana.api import build_grafana_api, usual_sources
     from missioncontrol.web.history.source import LakeHistory
     from missioncontrol.web.home.source import LakeHome
     from missioncontrol.web.measure.engine_lookup import EngineLookup
@@ -146,7 +147,8 @@ def create_app(
         [
             api,
             build_summary_api(services.engine, said, sources.now, services.config),
-            build_metrics(services, edge, collector),
+            build_metrics(services, edge, collector, pipeline),
+            build_grafana_api(services, usual_sources(services), sources.now),
             *build_crash_routers(services, access),
             build_deleted_crashes(lambda: services.crash_deletions),
             build_signature_bugs(bugs),
