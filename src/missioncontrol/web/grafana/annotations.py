@@ -10,14 +10,16 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from missioncontrol.alerts.alert import Alert
-from missioncontrol.state.alert_log import AlertLog, Delivery, Event
 from missioncontrol.state.release_model import Release, group
 from missioncontrol.web.grafana.asked import Asked, milliseconds
 from missioncontrol.web.verdicts.words import mark_of
+
+if TYPE_CHECKING:
+    from missioncontrol.state.alert_log import AlertLog, Delivery, Event
 
 MOST = 1000
 """Annotations of one source, the newest; more are no help to anybody."""
@@ -89,6 +91,8 @@ def of_alerts(log: Callable[[], AlertLog], base_url: str) -> Source:
 
 
 def _change(event: Event, base_url: str) -> Annotation:
+    from missioncontrol.alerts.alert import Alert  # loads the state database
+
     alert = msgspec.json.decode(event.alert, type=Alert)
     tags = (
         "verdict",

@@ -14,7 +14,6 @@ import msgspec
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from missioncontrol.alerts.alert import verdict_path
 from missioncontrol.errors import BadRequest
 from missioncontrol.health.records import Filter, Record
 from missioncontrol.state.release_model import group
@@ -24,6 +23,7 @@ from missioncontrol.web.grafana.asked import milliseconds, read_asked
 from missioncontrol.web.grafana.rates import MOST_VERSIONS, USUAL_VERSIONS, newest_versions, rates
 from missioncontrol.web.verdicts.kept import of_releases as known_ones
 from missioncontrol.web.verdicts.kept import still_looked_at
+from missioncontrol.web.verdicts.view import verdict_path
 from missioncontrol.web.verdicts.words import ORDER, mark_of
 
 if TYPE_CHECKING:

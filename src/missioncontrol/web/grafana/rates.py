@@ -14,9 +14,10 @@ from missioncontrol.errors import BadRequest
 from missioncontrol.query.aggregates import AggregateQuery, unknown
 from missioncontrol.query.engine import Engine
 from missioncontrol.query.filters import TextFilter, WindowFilter, parse_instant
-from missioncontrol.registry.model import Registry
+from missioncontrol.registry.model import Measure, Registry
 from missioncontrol.state.release_model import Release, group
 from missioncontrol.web.grafana.asked import Asked, milliseconds
+from missioncontrol.web.measure.charts import observed
 
 MOST_VERSIONS = 20
 USUAL_VERSIONS = 6
@@ -65,22 +66,23 @@ def rates(
             WindowFilter("range", (asked.first, asked.last)),
         ),
         limit=_MOST_ROWS,
-        per=PER,
         interval_s=INTERVALS[interval or _usual_interval(asked)],
     )
     with engine.aggregate(query, narrow=True) as rows:
         names = [column.name for column in rows.columns]
-        found = [_rate(dict(zip(names, row, strict=True)), measure) for b in rows.batches() for row in b]
+        declared = engine.registry().measures[measure]
+        found = [_rate(dict(zip(names, row, strict=True)), declared) for b in rows.batches() for row in b]
     return sorted(found, key=lambda rate: (rate.time, rate.version))
 
 
-def _rate(row: dict[str, object], measure: str) -> Rate:
+def _rate(row: dict[str, object], measure: Measure) -> Rate:
+    """Where hours were used and nobody crashed there were no crashes, as on the pages."""
     start = row["window_start"]
     moment = start if isinstance(start, datetime) else parse_instant("window_start", str(start))
-    ratio = row.get(f"{measure}_per_1000_{PER}")
-    return Rate(
-        milliseconds(moment), str(row["version"]), _number(ratio), _number(row[measure]), _number(row[PER])
-    )
+    hours = _number(row[PER])
+    count = observed(_number(row[measure.name]), hours, measure)
+    rate = 1000 * count / hours if hours and count is not None else None
+    return Rate(milliseconds(moment), str(row["version"]), rate, count, hours)
 
 
 def _number(value: object) -> float | None:
