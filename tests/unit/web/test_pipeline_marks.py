@@ -14,7 +14,7 @@ from missioncontrol.presence import Presence
 from missioncontrol.web.pipeline.arrivals import accepted, course
 from missioncontrol.web.pipeline.disk import FolderSize, read_disk
 from missioncontrol.web.pipeline.facts import AlertDeliveries, Course, Disk, Gauges, JobRuns, Judging
-from missioncontrol.web.pipeline.limits import BY_NAME, LIMITS, in_unit
+from missioncontrol.web.pipeline.limits import BY_NAME, LIMITS, in_unit, lasting
 from missioncontrol.web.pipeline.metrics import pipeline_metrics
 from missioncontrol.web.pipeline.picture import course_spark, draw
 from missioncontrol.web.pipeline.troubles import BOXES, troubles
@@ -40,9 +40,9 @@ def status(gauges: dict[str, Any] | None = None, **changed: Any) -> PipelineStat
     return msgspec.structs.replace(FINE, gauges=found, **changed)
 
 
-def process(silent_s: float) -> Presence:
+def process(silent_s: float, *others: str) -> Presence:
     beat = NOW - timedelta(seconds=silent_s)
-    return Presence(7, "host", ("stream",), NOW - timedelta(days=1), beat, "3.11", "1")
+    return Presence(7, "host", ("stream", *others), NOW - timedelta(days=1), beat, "3.11", "1")
 
 
 def test_where_nothing_is_wrong_nothing_is_marked() -> None:
@@ -76,9 +76,10 @@ def test_where_nothing_is_wrong_nothing_is_marked() -> None:
         ("alerts", "warn", status({"alerts": AlertDeliveries(1, (), 0, 2, 0)})),
         ("jobs", "warn", status({"jobs": JobRuns(0, 0, 1, 0, True)})),
         ("jobs", "warn", status({"jobs": JobRuns(0, 0, 0, 2, True)})),
+        ("jobs", "warn", status({"processes": (process(1),)})),
         ("disk", "bad", status({"disk": Disk(10**12, 10**8, (), None, None)})),
         ("disk", "warn", status({"disk": Disk(10**12, 10**11, (), 10**10, 10.0)})),
-        ("processes", "warn", status({"processes": (process(61),)})),
+        ("processes", "warn", status({"processes": (process(61, "jobs"),)})),
         ("processes", "warn", status({"unread": ("jobs: busy",)})),
     ],
 )  # fmt: skip
@@ -102,9 +103,10 @@ def test_each_mark_says_what_it_means_and_what_to_do(box: str, state: str, seen:
         status({"jobs": JobRuns(0, 0, 0, 9, False)}),
         status({"judging": Judging(NOW, NOW - timedelta(days=3), 0, (), 1.0, "")}),
         status(accepted=(Accepted("main", 0, 40),)),
+        status({"processes": (process(1),)}, accepted=()),
         status(accepted=(Accepted("main", 5, 60),), discards=(Discard("not_json", 9, 9),)),
         status({"disk": Disk(4 * 10**9, 3 * 10**9, (), None, None)}),
-        status({"processes": (process(59), process(-59))}),
+        status({"processes": (process(59, "jobs"), process(-59))}),
     ],
 )  # fmt: skip
 def test_what_is_small_unknown_or_wanted_is_not_marked(seen: PipelineStatus) -> None:
@@ -121,6 +123,9 @@ def test_what_is_broken_stands_first_and_every_limit_has_a_reason() -> None:
     assert BY_NAME["lag"].state(None) == "unknown"
     assert [in_unit(0.05, "share"), in_unit(90, "s"), in_unit(5e9, "bytes"), in_unit(14, "days")] == [
         "5 %", "90 s", "5.0 GB", "14 days",
+    ]  # fmt: skip
+    assert [lasting(s) for s in (0.42, 119, 300, 3 * 3600, 4 * 86400, None)] == [
+        "0.42 s", "119 s", "5 min", "3 h", "4 days", "–",
     ]  # fmt: skip
 
 

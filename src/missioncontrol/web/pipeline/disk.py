@@ -27,6 +27,7 @@ GROWTH_DAYS = 7
 _AGAIN_S = 600.0
 _DAY_S = 86400.0
 _BREATHE_EVERY = 500
+_PATIENCE_S = 0.02
 
 
 class FolderSize(msgspec.Struct, frozen=True):
@@ -37,7 +38,7 @@ class FolderSize(msgspec.Struct, frozen=True):
 
 
 class FolderCount:
-    """The size of a folder, counted in the background. Thread-safe; never blocks."""
+    """The size of a folder, counted in the background. Thread-safe; hardly blocks."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -51,7 +52,11 @@ class FolderCount:
             due = self._begun_at is None or time.monotonic() - self._begun_at > _AGAIN_S
             if due:
                 self._begun_at = time.monotonic()
-                threading.Thread(target=self._count, name="folder size", daemon=True).start()
+                counting = threading.Thread(target=self._count, name="folder size", daemon=True)
+                counting.start()
+        if due:
+            counting.join(_PATIENCE_S)  # most folders are small
+        with self._lock:
             return self._known
 
     def _count(self) -> None:

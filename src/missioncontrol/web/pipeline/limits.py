@@ -51,14 +51,24 @@ class Limit(msgspec.Struct, frozen=True):
 
 
 def in_unit(value: float | None, unit: Unit) -> str:
-    """`90 s` as `90 s`, a share as percent, bytes as a size."""
+    """A length of time, a share as percent, bytes as a size, a number of days, or a plain number."""
     if unit == "s":
-        return seconds(value)
+        return lasting(value)
     if unit == "share":
         return percent(value).removesuffix(" %").removesuffix(".0") + " %"
     if unit == "bytes":
         return size(None if value is None else int(value))
     return f"{amount(value)} days" if unit == "days" else amount(value)
+
+
+def lasting(duration_s: float | None) -> str:
+    """`0.42 s`, `90 s`, `5 min`, `3 h`, `4 days`."""
+    if duration_s is None or duration_s < 120:
+        return seconds(duration_s)
+    for unit, length_s, most in (("min", 60, 120), ("h", 3600, 48)):
+        if duration_s < most * length_s:
+            return f"{duration_s / length_s:.0f} {unit}"
+    return f"{duration_s / 86400:,.0f} days"
 
 
 LIMITS = (

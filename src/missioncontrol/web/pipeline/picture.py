@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from missioncontrol.web.numerals import NOTHING, ago, amount, percent, seconds, size
+from missioncontrol.web.numerals import NOTHING, ago, amount, percent, size
 from missioncontrol.web.pipeline.facts import STEP, Course, Gauges
-from missioncontrol.web.pipeline.limits import WORDS, State, worst
+from missioncontrol.web.pipeline.limits import WORDS, State, lasting, worst
 from missioncontrol.web.pipeline.troubles import Trouble, troubles
 from missioncontrol.web.pipeline.view import PipelineStatus, Takes
 from missioncontrol.web.verdicts.axes import BOX, Axis, area, line
@@ -120,12 +120,13 @@ def _clients(status: PipelineStatus, gauges: Gauges) -> Box:
     day = sum(row.last_day for row in status.accepted)
     kinds = len(status.accepted)
     figures = [
-        Figure("Now", _per_minute(gauges.accepted), "pings that counted"),
+        Figure("Now", _per_minute(gauges.accepted) if status.stream_runs else NOTHING, "pings that counted"),
         Figure("24 h", amount(day), f"{kinds} kind{'s' if kinds != 1 else ''} of document" if kinds else ""),
     ]
     where = ("#accepted", "By document") if day else ("/docs/how-to/point-a-client-here", "Point one here")
     spark = course_spark(gauges.accepted, "pings that counted")
-    return _box("clients", "Clients", "send pings", figures, "ok" if day else "idle", spark, where)
+    state: State = "unknown" if not status.stream_runs else "ok" if day else "idle"
+    return _box("clients", "Clients", "send pings", figures, state, spark, where)
 
 
 def _edge(status: PipelineStatus, gauges: Gauges, takes: Takes) -> Box:
@@ -145,7 +146,7 @@ def _edge(status: PipelineStatus, gauges: Gauges, takes: Takes) -> Box:
 
 def _log(status: PipelineStatus, gauges: Gauges) -> Box:
     waits = (
-        f"oldest {seconds(gauges.oldest_waiting_s)}"
+        f"oldest {lasting(gauges.oldest_waiting_s)}"
         if gauges.oldest_waiting_s is not None
         else "nothing waits"
     )
@@ -158,7 +159,7 @@ def _log(status: PipelineStatus, gauges: Gauges) -> Box:
 
 def _stream(status: PipelineStatus, gauges: Gauges) -> Box:
     figures = [
-        Figure("Receipt to visible", seconds(status.lag_p50_s), f"99 %: {seconds(status.lag_p99_s)}"),
+        Figure("Receipt to visible", lasting(status.lag_p50_s), f"99 %: {lasting(status.lag_p99_s)}"),
         Figure("Last commit", ago(status.last_commit, gauges.now) if status.last_commit else NOTHING,
                f"{amount(status.batches)} since it started"),
     ]  # fmt: skip
@@ -182,7 +183,7 @@ def _verdicts(gauges: Gauges) -> Box:
         says = [Figure("Judged", "nothing yet", "releases are judged once they are known")]
         return _box("verdicts", "Verdicts", "say whether a release is worse", says, "idle", None, link)
     figures = [
-        Figure("Judged", amount(judging.subjects), f"measures of versions, in {seconds(judging.took_s)}"),
+        Figure("Judged", amount(judging.subjects), f"measures of versions, in {lasting(judging.took_s)}"),
         Figure("Newest window", ago(judging.as_of, gauges.now), "a turn comes every 5 min"),
     ]
     return _box("verdicts", "Verdicts", "say whether a release is worse", figures, "ok", None, link)
@@ -224,7 +225,7 @@ def _queue(status: PipelineStatus, gauges: Gauges) -> Box:
     backlog, link = status.crashes, ("/crashes#queue", "The queue")
     if backlog is None:
         return _box("queue", "Crash queue", "keeps them in order", [], "unknown", None, link)
-    waits = f"oldest {seconds(backlog.oldest_s)}" if backlog.reports else "nothing waits"
+    waits = f"oldest {lasting(backlog.oldest_s)}" if backlog.reports else "nothing waits"
     figures = [
         Figure("Waiting", amount(backlog.reports), waits),
         Figure("At most", amount(backlog.most), "then reports are refused"),

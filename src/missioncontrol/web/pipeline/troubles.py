@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from missioncontrol.web.numerals import amount, moment, seconds, size
+from missioncontrol.web.numerals import amount, moment, size
 from missioncontrol.web.pipeline.facts import Gauges
-from missioncontrol.web.pipeline.limits import BY_NAME, State
+from missioncontrol.web.pipeline.limits import BY_NAME, State, lasting
 from missioncontrol.web.pipeline.view import PipelineStatus
 
 LEAST_SUBMISSIONS = 20
@@ -74,7 +74,7 @@ def _clients(status: PipelineStatus, gauges: Gauges) -> Iterator[Trouble]:
         state = BY_NAME["clock"].state(max(ahead_s, 0.0))
         if state != "ok":
             yield Trouble(
-                "clients", state, f"Pings were received {seconds(ahead_s)} in the future",
+                "clients", state, f"Pings were received {lasting(ahead_s)} in the future",
                 f"The newest window is of {moment(gauges.newest_received)}; now it is {moment(gauges.now)}. "
                 "The clock of this machine went back, or was ahead when they came.",
                 "Let the system keep the time by NTP. Nothing has to be repaired: what arrives is counted at its time.",
@@ -109,8 +109,8 @@ def _stream(status: PipelineStatus, gauges: Gauges) -> Iterator[Trouble]:
     if not status.stream_runs:
         yield Trouble(
             "stream", "bad" if status.backlog_records else "warn", "The part stream does not run",
-            f"{amount(status.backlog_records)} records wait in the log. Nothing that was accepted is lost; nothing new "
-            "is counted, judged or shown.",
+            f"{_records(status.backlog_records)} in the log. Nothing that was accepted is lost; nothing new is "
+            f"counted, judged or shown, and what was discarded or refused {_since(status)} is not on this page.",
             "Start it beside this server, or let `serve --only` name it too.", "missioncontrol serve --only stream",
             "/docs/reference/command-line", "Parts of the server",
         )  # fmt: skip
@@ -124,18 +124,26 @@ def _stream(status: PipelineStatus, gauges: Gauges) -> Iterator[Trouble]:
         state = BY_NAME["lag"].state(status.lag_p99_s if status.lag_p99_s is not None else 0.0)
         if state != "ok":
             yield Trouble(
-                "stream", state, f"What arrives is visible after {seconds(status.lag_p99_s)}",
+                "stream", state, f"What arrives is visible after {lasting(status.lag_p99_s)}",
                 "The stream is slower than what arrives, or was stopped and catches up.",
                 "Wait if it was stopped. Else see what the processor does: backfills and compaction share it.",
                 "top", "#processes", "Processes",
             )  # fmt: skip
 
 
+def _records(count: int) -> str:
+    return "1 record waits" if count == 1 else f"{amount(count)} records wait"
+
+
+def _since(status: PipelineStatus) -> str:
+    return f"since {moment(status.last_commit)}" if status.last_commit else "so far"
+
+
 def _log(status: PipelineStatus, gauges: Gauges) -> Iterator[Trouble]:
     state = BY_NAME["backlog_age"].state(gauges.oldest_waiting_s or 0.0)
     if state != "ok" and status.stream_runs:
         yield Trouble(
-            "log", state, f"The oldest record waits for {seconds(gauges.oldest_waiting_s)}",
+            "log", state, f"The oldest record waits for {lasting(gauges.oldest_waiting_s)}",
             f"{amount(status.backlog_records)} records are accepted and not in the lake yet.",
             "The stream works them off in their order. If the number does not fall, look at the stream.",
             "missioncontrol stream --until-idle", "#stream", "The stream",
@@ -159,7 +167,7 @@ def _crashes(status: PipelineStatus, gauges: Gauges) -> Iterator[Trouble]:
     if state != "ok":
         runs = any("crashes" in process.parts for process in gauges.processes)
         yield Trouble(
-            "queue", state, f"A crash waits for {seconds(backlog.oldest_s)}",
+            "queue", state, f"A crash waits for {lasting(backlog.oldest_s)}",
             "Workers are slower than what arrives." if runs else "The part crashes does not seem to run.",
             "Look at the workers' memory and processor below." if runs else "Start it beside this server.",
             "missioncontrol crash process --follow" if runs else "missioncontrol serve --only crashes",
@@ -189,7 +197,7 @@ def _verdicts(status: PipelineStatus, gauges: Gauges) -> Iterator[Trouble]:
     state = BY_NAME["judged_age"].state(max(age_s, 0.0))
     if state != "ok":
         yield Trouble(
-            "verdicts", state, f"The newest window that was judged ended {seconds(age_s)} ago",
+            "verdicts", state, f"The newest window that was judged ended {lasting(age_s)} ago",
             "What came since is in no verdict yet.",
             "Judging is a part of jobs: does that run? It also waits for the stream.",
             "missioncontrol serve --only jobs", "/verdicts", "Verdicts",
@@ -222,6 +230,14 @@ def _alerts(status: PipelineStatus, gauges: Gauges) -> Iterator[Trouble]:
 
 
 def _jobs(status: PipelineStatus, gauges: Gauges) -> Iterator[Trouble]:
+    runs = any("jobs" in process.parts for process in gauges.processes)
+    if gauges.processes and not runs and any(row.last_day for row in status.accepted):
+        yield Trouble(
+            "jobs", "warn", "The part jobs does not run",
+            "No release is judged, no alert is sent, and no day is made.",
+            "Start it beside this server, or let `serve --only` name it too.", "missioncontrol serve --only jobs",
+            "/docs/reference/command-line", "Parts of the server",
+        )  # fmt: skip
     jobs = gauges.jobs
     if jobs is None:
         return
@@ -272,7 +288,7 @@ def _processes(status: PipelineStatus, gauges: Gauges) -> Iterator[Trouble]:
         if state != "ok":
             yield Trouble(
                 "processes", state,
-                f"{', '.join(process.parts)} ({process.pid}) was not heard of for {seconds(silent_s)}",
+                f"{', '.join(process.parts)} ({process.pid}) was not heard of for {lasting(silent_s)}",
                 f"It runs on {process.machine}. It hangs, its machine is gone, its clock differs, or the disk is full.",
                 "Look whether it still works; end it and start it again if not.", f"ps -fp {process.pid}",
             )  # fmt: skip
