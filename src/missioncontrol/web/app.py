@@ -23,6 +23,7 @@ from missioncontrol.web.auth.guard import guard_every_route
 from missioncontrol.web.auth.login_pages import build_login
 from missioncontrol.web.auth.profile_pages import build_profile
 from missioncontrol.web.auth.visit import Record, reader_of
+from missioncontrol.web.builds.pages import build_builds_page
 from missioncontrol.web.crashes.api import build_crash_api
 from missioncontrol.web.crashes.bugs import CrashBugs
 from missioncontrol.web.crashes.bugs_api import build_crash_bugs_api
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from missioncontrol.ingest.edge import Edge
     from missioncontrol.services import Services
     from missioncontrol.state.releases import Release, Releases
+    from missioncontrol.web.builds.source import BuildSource
     from missioncontrol.web.home.source import HomeSource
     from missioncontrol.web.verdicts.source import VerdictSource
 
@@ -78,6 +80,7 @@ def create_app(
     from missioncontrol.query.crash_reports import CrashReports
     from missioncontrol.web.aggregates.api import build_api
     from missioncontrol.web.aggregates.summary_api import build_summary_api
+    from missioncontrol.web.builds.source import LakeBuilds
     from missioncontrol.web.history.source import LakeHistory
     from missioncontrol.web.home.source import LakeHome
     from missioncontrol.web.measure.engine_lookup import EngineLookup
@@ -155,6 +158,7 @@ def create_app(
         LakeHome(services.engine, lambda: releases(None, None), shown),
         (sql, SqlKept(lambda: services.saved_queries, lambda: services.query_history)),
         RegistryDesk(services, sources.now),
+        LakeBuilds(services.engine),
     )
 
 
@@ -204,6 +208,7 @@ def compose(
     home: HomeSource,
     sql: tuple[SqlDesk, SqlKept],
     declared: RegistryDesk,
+    builds: BuildSource,
 ) -> FastAPI:
     """An application of the pages over `sources` and any further routers.
 
@@ -239,6 +244,7 @@ def compose(
     app.include_router(build_alerts_pages(alerts, sources, renderer))
     app.include_router(build_sql_pages(sources, *sql, renderer))
     app.include_router(build_registry_pages(declared, sources, renderer))
+    app.include_router(build_builds_page(sources, builds, renderer))
     app.include_router(build_login(accounts, renderer))
     app.include_router(build_profile(accounts, renderer))
     if oidc.issuer:
