@@ -26,7 +26,7 @@ TELLING = 1.5
 _ACCEPTABLE = float(np.log(1.2))
 _LENGTHS = (1, 3, 12)
 _PRIOR_DAYS = 4.0
-_SETTLED, _YOUNG, _YOUNG_HOURS = 0.08, 0.25, 4.0
+_SETTLED, _YOUNG, _YOUNG_HOURS = 0.06, 0.25, 4.0
 _FLOOR = 0.03
 _ODD = (0.30, 4 * 1.4826)
 
@@ -122,7 +122,7 @@ def _against(
 def spread_of(log_ratios: Floats, variances: Floats, age_hours: float) -> float:
     """sd of the log ratio of harmless pairs: by earlier pairs, of which odd ones are left out, and a prior.
 
-    log_ratios, variances: [pairs], those of counting alone. The prior (0.08, and 0.25 more at birth, fading in 4 hours)
+    log_ratios, variances: [pairs], those of counting alone. The prior (0.06, and 0.25 more at birth, fading in 4 hours)
     stands for 4 pairs, and the result is that of a next pair, so it is wider the fewer there are.
     """
     told = np.isfinite(log_ratios) & (variances < 1)

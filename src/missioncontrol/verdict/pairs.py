@@ -108,32 +108,37 @@ def looks(
     lengths: Sequence[int] = LENGTHS,
     groups: tuple[Floats, Floats] | None = None,
     prior: Floats | float = PRIOR_DISPERSION,
+    last: bool = False,
 ) -> Looks:
     """A look at the end of each cell, of what arrived by then.
 
     events, hours, base_events, base_hours: [..., cells], not negative. A cell that lacks hours of a side says nothing.
     lengths: of the blocks of cells that phi is learned from, ascending: events of one cause come within the longest.
     groups: [..., cells, groups] events of both sides in each group of users, summed up to each look. prior: [..., 1]
-    what phi is taken to be before anything is known.
+    what phi is taken to be before anything is known. last: only the newest look, [..., 1].
     """
     found = _scores(events, hours, base_events, base_hours)
-    share, one = found.share, found.one
-    known = np.cumsum(found.weights, axis=-1) ** 2
+    at = slice(-1, None) if last else slice(None)
+    share, one, ratio, poisson, sum_a, sum_c = (
+        part[..., at]
+        for part in (found.share, found.one, found.ratio, found.poisson, found.sum_a, found.sum_c)
+    )
+    known = (np.cumsum(found.weights, axis=-1) ** 2)[..., at]
     phi = np.broadcast_to(prior, share.shape)
     most = np.ones(share.shape)
     for length in lengths:
-        squares = _in_blocks(found.weights, found.weights, length)
-        phi = _shrunk(found.scatter(length), found.poisson, known, squares, phi, prior)
+        squares = _in_blocks(found.weights, found.weights, length)[..., at]
+        phi = _shrunk(found.scatter(length)[..., at], poisson, known, squares, phi, prior)
         most = np.maximum(most, phi)
     if groups is not None:
         of_a, of_c = groups[0] * (1 - share)[..., None], groups[1] * share[..., None]
-        scatter = ((of_a - found.ratio[..., None] * of_c) ** 2).sum(axis=-1)
+        scatter = ((of_a - ratio[..., None] * of_c) ** 2).sum(axis=-1)
         weights = of_a * (1 - share)[..., None] + of_c * share[..., None]
-        phi = _shrunk(scatter, found.poisson, weights.sum(-1) ** 2, (weights**2).sum(-1), phi, prior)
+        phi = _shrunk(scatter, poisson, weights.sum(-1) ** 2, (weights**2).sum(-1), phi, prior)
         most = np.maximum(most, phi)
-    y, x = found.sum_a / (1 - share), found.sum_c / share
+    y, x = sum_a / (1 - share), sum_c / share
     # Weights that differ from cell to cell make the sums scatter more than as many single events would.
-    uneven = found.poisson / (found.sum_a + one) ** 2 / (1 / (y + share) + 1 / (x + 1 - share))
+    uneven = poisson / (sum_a + one) ** 2 / (1 / (y + share) + 1 / (x + 1 - share))
     return Looks(y, x, share, most * np.maximum(uneven, 1.0))
 
 

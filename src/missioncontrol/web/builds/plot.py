@@ -78,7 +78,7 @@ def plot_of(rows: Sequence[DayRow], title: str, per_title: str) -> DayPlot | Non
                 _says(row, per_title),
             )
         )
-    every = max(1, len(rows) // 8)
+    every = max(1, len(rows) // 5)
     ticks = [
         Tick(round((n + 0.5) * wide, 2), f"{row.day.day} {row.day:%b}")
         for n, row in enumerate(rows)

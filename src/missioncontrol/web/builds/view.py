@@ -25,7 +25,9 @@ PLATFORMS = {
     "windows": "Windows", "mac": "Mac", "linux": "Linux", "android": "Android", "ios": "iOS", "other": "Others",
 }  # fmt: skip
 SHOWN_BUILDS = 8
-_LIFE_HOURS = 168.0
+_OPEN = {"too-early": "too early to say", "undecided": "not used enough to tell"}
+_LIFE_HOURS, _USED_HOURS = 168.0, 96.0
+UNDECIDED = Mark("undecided", "○", "Not told", "It was not used enough to tell.")
 
 
 class BuildsWanted(msgspec.Struct, frozen=True):
@@ -108,7 +110,7 @@ def build_builds(wanted: BuildsWanted, registry: Registry, field: Field, title: 
     names = {"application": wanted.application or "", "channel": wanted.channel or ""}
     per = registry.measures.get(measure.per)
     per_title = per.title.lower() if per else measure.per
-    mark = _mark(newest.before, measure) if newest else None
+    mark = _mark(newest.before, measure, _old(newest)) if newest else None
     return BuildsView(
         wanted=wanted,
         title=title,
@@ -129,12 +131,17 @@ def build_builds(wanted: BuildsWanted, registry: Registry, field: Field, title: 
     )
 
 
-def _mark(against: Against | None, measure: Measure) -> Mark | None:
+def _mark(against: Against | None, measure: Measure, old: bool) -> Mark | None:
     if against is None:
         return None
     turned = {"worse": "better", "better": "worse"} if measure.worse == "down" else {}
     answer = turned.get(against.answer, against.answer)
-    return mark_of(answer)
+    return UNDECIDED if answer == "too-early" and old else mark_of(answer)
+
+
+def _old(day: BuildDay) -> bool:
+    """Little more will come."""
+    return day.age_hours >= _USED_HOURS
 
 
 def _rows(days: Sequence[BuildDay], wanted: BuildsWanted, measure: Measure, last: date) -> list[DayRow]:
@@ -155,7 +162,7 @@ def _row(day: date, of: BuildDay | None, wanted: BuildsWanted, measure: Measure)
         return DayRow(day, None, None, None, None, None, None, [], 0)
     builds = [_build(one, wanted) for one in of.builds[:SHOWN_BUILDS]]
     rate, low, high = (None if one is None else one * 1000 for one in (of.rate, of.rate_low, of.rate_high))
-    marks = (_mark(of.before, measure), _mark(of.earlier, measure))
+    marks = (_mark(one, measure, _old(of)) for one in (of.before, of.earlier))
     return DayRow(day, of, *marks, rate, low, high, builds, len(of.builds) - len(builds))
 
 
@@ -191,8 +198,8 @@ def _heading(newest: BuildDay | None, mark: Mark | None, end: datetime | None) -
         if today and (newest.day - newest.before_day).days == 1
         else (f"that of {day_words(newest.before_day)}")
     )
-    if mark.verdict == "too-early":
-        return f"{subject} against {before}: too early to say"
+    if mark.verdict in _OPEN:
+        return f"{subject} against {before}: {_OPEN[mark.verdict]}"
     if mark.verdict == "same":
         return f"{subject} is like {before}"
     return f"{subject} is {mark.verdict} than {before}"
@@ -231,7 +238,7 @@ def _outlook(
 ) -> str:
     if mark.verdict == "same":
         return f"They are not further apart than {times(against.within)}, as builds of successive days usually are."
-    if mark.verdict != "too-early":
+    if mark.verdict not in _OPEN:
         return "Chance and the usual difference between days explain that in under 1 of 100 days."
     if against.hours_needed is None:
         usual = f"±{against.spread * 100:.0f} %"
@@ -253,10 +260,10 @@ def _usual_hours(days: Sequence[BuildDay]) -> float | None:
 def _notes(newest: BuildDay | None, measure: Measure) -> list[str]:
     if newest is None or newest.earlier is None:
         return []
-    mark = _mark(newest.earlier, measure)
+    mark = _mark(newest.earlier, measure, _old(newest))
     if mark is None or newest.earlier.ratio is None:
         return []
-    words = {"too-early": "too early to say", "same": "like them"}.get(mark.verdict, mark.verdict)
+    words = {**_OPEN, "same": "like them"}.get(mark.verdict, mark.verdict)
     low, high = newest.earlier.low, newest.earlier.high
     return [
         f"Against up to seven build days before that: {words}, {times(newest.earlier.ratio)} "
