@@ -1,7 +1,7 @@
 """Branches of an experiment against one of them: every measure, with intervals that hold at once and at every look.
 
 Pure. Clients are given to branches by chance, so whatever moves usage and crashes in time moves all branches, and
-their ratio stays; how a ratio is told from counts: `verdict.pairs`. The error of 5 % is shared by all comparisons of the
+their ratio stays; how a ratio is told from counts: `verdict.pairs`. The error of 5 % is shared by all comparisons of an
 experiment (Bonferroni 1936), so in at most one experiment of 20 any of its intervals ever misses, however the measures
 hang together and whenever one looks.
 """

@@ -34,6 +34,7 @@ from missioncontrol.web.crashes.route import CrashAccess
 from missioncontrol.web.crashes.signature_bugs_api import build_signature_bugs
 from missioncontrol.web.crashes.signature_pages import build_signature_pages
 from missioncontrol.web.crashes.store import CrashSources, CrashStore
+from missioncontrol.web.experiments.pages import build_experiment_pages
 from missioncontrol.web.guide import build_guide
 from missioncontrol.web.headers import SecureHeaders
 from missioncontrol.web.history.api import build_history_api
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from missioncontrol.services import Services
     from missioncontrol.state.releases import Release, Releases
     from missioncontrol.web.builds.source import BuildSource
+    from missioncontrol.web.experiments.source import ExperimentSource
     from missioncontrol.web.home.source import HomeSource
     from missioncontrol.web.verdicts.source import VerdictSource
 
@@ -81,6 +83,7 @@ def create_app(
     from missioncontrol.web.aggregates.api import build_api
     from missioncontrol.web.aggregates.summary_api import build_summary_api
     from missioncontrol.web.builds.source import LakeBuilds
+    from missioncontrol.web.experiments.source import LakeExperiments
     from missioncontrol.web.history.source import LakeHistory
     from missioncontrol.web.home.source import LakeHome
     from missioncontrol.web.measure.engine_lookup import EngineLookup
@@ -158,7 +161,7 @@ def create_app(
         LakeHome(services.engine, lambda: releases(None, None), shown),
         (sql, SqlKept(lambda: services.saved_queries, lambda: services.query_history)),
         RegistryDesk(services, sources.now),
-        LakeBuilds(services.engine),
+        (LakeBuilds(services.engine), LakeExperiments(services.engine)),
     )
 
 
@@ -208,7 +211,7 @@ def compose(
     home: HomeSource,
     sql: tuple[SqlDesk, SqlKept],
     declared: RegistryDesk,
-    builds: BuildSource,
+    compared: tuple[BuildSource, ExperimentSource],
 ) -> FastAPI:
     """An application of the pages over `sources` and any further routers.
 
@@ -244,7 +247,8 @@ def compose(
     app.include_router(build_alerts_pages(alerts, sources, renderer))
     app.include_router(build_sql_pages(sources, *sql, renderer))
     app.include_router(build_registry_pages(declared, sources, renderer))
-    app.include_router(build_builds_page(sources, builds, renderer))
+    app.include_router(build_builds_page(sources, compared[0], renderer))
+    app.include_router(build_experiment_pages(sources, compared[1], renderer))
     app.include_router(build_login(accounts, renderer))
     app.include_router(build_profile(accounts, renderer))
     if oidc.issuer:

@@ -82,7 +82,7 @@ def plot_of(rows: Sequence[DayRow], title: str, per_title: str) -> DayPlot | Non
     ticks = [
         Tick(round((n + 0.5) * wide, 2), f"{row.day.day} {row.day:%b}")
         for n, row in enumerate(rows)
-        if (len(rows) - 1 - n) % every == 0
+        if (len(rows) - 1 - n) % every == every // 2 or len(rows) <= 3
     ]
     says = (
         f"{title} per 1,000 {per_title} of the builds of {len(dots)} days, from 0 to {rate(most)}, each with its 95 % "

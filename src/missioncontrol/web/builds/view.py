@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import msgspec
 
 from missioncontrol.registry.model import Measure, Registry
-from missioncontrol.web.address import encode_part, measure_path
+from missioncontrol.web.address import builds_path, encode_part, measure_path
 from missioncontrol.web.builds.days import DAYS, BuildDay, BuildTotal
 from missioncontrol.web.builds.plot import DayPlot, plot_of
 from missioncontrol.web.builds.source import Field
@@ -91,11 +91,6 @@ class BuildsView(msgspec.Struct, frozen=True):
     measure_href: str
 
 
-def builds_path(application: str | None, channel: str | None) -> str:
-    """`/builds/<application>/<channel>`."""
-    return "/builds/" + "/".join(quote(encode_part(part), safe="~") for part in (application, channel))
-
-
 def judged_measures(registry: Registry) -> list[Measure]:
     """Measures that have a rate and a bad direction."""
     return [one for one in registry.measures.values() if one.per and one.worse]
@@ -162,8 +157,8 @@ def _row(day: date, of: BuildDay | None, wanted: BuildsWanted, measure: Measure)
         return DayRow(day, None, None, None, None, None, None, [], 0)
     builds = [_build(one, wanted) for one in of.builds[:SHOWN_BUILDS]]
     rate, low, high = (None if one is None else one * 1000 for one in (of.rate, of.rate_low, of.rate_high))
-    marks = (_mark(one, measure, _old(of)) for one in (of.before, of.earlier))
-    return DayRow(day, of, *marks, rate, low, high, builds, len(of.builds) - len(builds))
+    before, earlier = (_mark(one, measure, _old(of)) for one in (of.before, of.earlier))
+    return DayRow(day, of, before, earlier, rate, low, high, builds, len(of.builds) - len(builds))
 
 
 def _build(one: BuildTotal, wanted: BuildsWanted) -> BuildRow:
