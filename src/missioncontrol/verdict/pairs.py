@@ -39,6 +39,7 @@ PRIOR_DISPERSION = 4.0
 """Until it is known, one cause is taken to bring so many events."""
 _PRIOR_BLOCKS = 10.0
 _FEW_BLOCKS = 4.0
+_TELLING_EVENTS = 20.0
 _FARTHEST = 8.0
 """Log ratios are looked for up to here; beyond it an end of an interval is 0 or infinite."""
 _HALVINGS = 30
@@ -145,20 +146,21 @@ def looks(
 def dispersion_of(
     events: Floats, hours: Floats, base_events: Floats, base_hours: Floats, lengths: Sequence[int] = LENGTHS
 ) -> Floats:
-    """[pairs + 1] phi that the first 0, 1, ... of [pairs, cells] show together, at least 1: a prior for the next one.
+    """[pairs + 1] phi that the first 0, 1, ... of [pairs, cells] show, at least 1: a prior for the next one.
 
-    The prior of a single pair counts as much as three of them.
+    A median, so that one pair with a crash loop does not blur all that come after; of pairs with 20 events and more,
+    and of the prior, which counts as three of them.
     """
     found = _scores(events, hours, base_events, base_hours)
-    single = found.poisson[:, -1]
-    three = 3 * float(single.mean()) if len(single) else 1.0
-    below = three + np.concatenate([[0.0], np.cumsum(single)])
-    most = np.ones(len(below))
+    share = found.share[:, -1]
+    enough = found.sum_a[:, -1] / (1 - share) + found.sum_c[:, -1] / share >= _TELLING_EVENTS
+    most = np.ones(len(share) + 1)
     for length in lengths:
         blocks = -(-hours.shape[-1] // length)
-        scatter = found.scatter(length)[:, -1] * blocks / max(blocks - 1, 1)
-        above = PRIOR_DISPERSION * three + np.concatenate([[0.0], np.cumsum(scatter)])
-        most = np.maximum(most, above / below)
+        single = found.scatter(length)[:, -1] / found.poisson[:, -1] * blocks / max(blocks - 1, 1)
+        for count in range(len(most)):
+            told = single[:count][enough[:count]]
+            most[count] = max(most[count], float(np.median([*(PRIOR_DISPERSION,) * 3, *told])))
     return most
 
 
