@@ -14,10 +14,11 @@ from tests.support.small_channel import SmallChannel
 from missioncontrol.errors import BadRequest
 from missioncontrol.query.experiment_sums import Branch, Experiment
 from missioncontrol.registry.load import load_registry
+from missioncontrol.web.builds.view import interval_words, rate_words
 from missioncontrol.web.experiments.compare import Numbers, base_of, branches_of, compare_experiment
 from missioncontrol.web.experiments.pages import read_experiment_wanted
 from missioncontrol.web.experiments.source import LakeExperiments
-from missioncontrol.web.experiments.view import ExperimentWanted, build_experiment, interval_text
+from missioncontrol.web.experiments.view import ExperimentWanted, build_experiment
 
 END = datetime(2026, 3, 20, 22, 5, tzinfo=UTC)
 REGISTRY = load_registry()
@@ -152,6 +153,9 @@ def test_wrong_parameters_are_refused(pairs: list[tuple[str, str]], code: str) -
 
 
 def test_open_intervals_have_words() -> None:
-    assert interval_text(1.2, 3.0) == "1.20× to 3.00×" and interval_text(0, 2.0) == "up to 2.00×"
-    assert interval_text(2.0, None) == "2.00× and more" and interval_text(0, None) == "anything"
-    assert interval_text(None, None) == "–"
+    assert interval_words(1.2, 3.0) == "1.20× to 3.00×" and interval_words(0, 2.0) == "up to 2.00×"
+    assert interval_words(2.0, None) == interval_words(2.0, 300.0) == "2.00× and more"
+    assert interval_words(0, None) == interval_words(0.001, 2415) == "not known yet"
+    assert interval_words(None, None) == "–"
+    assert rate_words(18.4, 21.25) == "18.40 to 21.25" and rate_words(0, 3) == "up to 3.00"
+    assert rate_words(0.11, 943) == rate_words(0.5, None) == "too few to say" and rate_words(None, None) == ""

@@ -22,6 +22,7 @@ from missioncontrol.web.builds.view import (
     day_words,
     interval_words,
     judged_measures,
+    rate_words,
 )
 from missioncontrol.web.crashes.answers import Format, csv_answer
 from missioncontrol.web.home.cards import drawn_measure
@@ -62,6 +63,7 @@ def build_builds_page(sources: PageSources, source: BuildSource, renderer: Rende
             view=view,
             day_words=day_words,
             interval_words=interval_words,
+            rate_words=rate_words,
             navigation=top_bar(sources, registry),
         )
 

@@ -15,7 +15,7 @@ from missioncontrol.web.address import builds_path, encode_part, measure_path
 from missioncontrol.web.builds.days import DAYS, BuildDay, BuildTotal
 from missioncontrol.web.builds.plot import DayPlot, plot_of
 from missioncontrol.web.builds.source import Field
-from missioncontrol.web.numerals import amount
+from missioncontrol.web.numerals import NOTHING, amount, rate
 from missioncontrol.web.verdicts.words import Mark, between, length, mark_of, times
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ PLATFORMS = {
 SHOWN_BUILDS = 8
 _OPEN = {"too-early": "too early to say", "undecided": "not used enough to tell"}
 _LIFE_HOURS, _USED_HOURS = 168.0, 96.0
+_LEAST, _MOST = 0.01, 100.0
 UNDECIDED = Mark("undecided", "○", "Not told", "It was not used enough to tell.")
 
 
@@ -222,17 +223,30 @@ def _sentence(
 
 
 def interval_words(low: float | None, high: float | None) -> str:
-    """`1.31× to 2.05×`, `0.8× and more`, `up to 2×`."""
-    if high is None:
-        return "not known" if not low else f"{times(low)} and more"
-    return between(low, high)
+    """`1.31× to 2.05×`, `0.80× and more`, `up to 2.00×`; wider than a hundredfold it says nothing."""
+    if low is None and high is None:
+        return NOTHING
+    least = low if low and low >= _LEAST else 0.0
+    if high is None or high > _MOST:
+        return f"{times(least)} and more" if least else "not known yet"
+    return between(least, high)
+
+
+def rate_words(low: float | None, high: float | None) -> str:
+    """`18.40 to 21.25` per 1,000, `up to 3.00`; of a hundredfold and more nothing is known."""
+    if high is None or (low and high > 100 * low):
+        return "too few to say" if low is not None else ""
+    return f"{rate(low)} to {rate(high)}" if low else f"up to {rate(high)}"
 
 
 def _outlook(
     against: Against, mark: Mark, newest: BuildDay, per_title: str, usual_hours: float | None
 ) -> str:
     if mark.verdict == "same":
-        return f"They are not further apart than {times(against.within)}, as builds of successive days usually are."
+        usual = f"what builds of successive days usually differ by (±{against.spread * 100:.0f} %)"
+        return (
+            f"By what was counted the two are within {times(against.within)}; the interval has in it {usual}."
+        )
     if mark.verdict not in _OPEN:
         return "Chance and the usual difference between days explain that in under 1 of 100 days."
     if against.hours_needed is None:

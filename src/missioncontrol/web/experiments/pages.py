@@ -14,6 +14,7 @@ from missioncontrol.query.experiment_sums import LATELY, Experiment
 from missioncontrol.registry.model import Registry
 from missioncontrol.web.address import decode_part
 from missioncontrol.web.builds.pages import read_once
+from missioncontrol.web.builds.view import interval_words, rate_words
 from missioncontrol.web.crashes.answers import Format, csv_answer
 from missioncontrol.web.experiments.compare import (
     Numbers,
@@ -28,7 +29,6 @@ from missioncontrol.web.experiments.view import (
     branch_title,
     build_experiment,
     experiment_path,
-    interval_text,
 )
 from missioncontrol.web.home.cards import drawn_measure
 from missioncontrol.web.pages import PageSources, top_bar
@@ -84,7 +84,8 @@ def build_experiment_pages(sources: PageSources, source: ExperimentSource, rende
             request,
             "experiment.html",
             view=build_experiment(wanted, registry, one, numbers),
-            interval_text=interval_text,
+            interval_words=interval_words,
+            rate_words=rate_words,
             navigation=top_bar(sources, registry),
         )
 

@@ -12,6 +12,7 @@ import msgspec
 from missioncontrol.query.experiment_sums import Branch, Experiment
 from missioncontrol.registry.model import Measure, Registry
 from missioncontrol.web.address import encode_part
+from missioncontrol.web.builds.view import interval_words
 from missioncontrol.web.experiments.compare import Cell, MeasureRow, Numbers, SliceRow, Timeline
 from missioncontrol.web.verdicts.axes import Axis, Tick, area, line, ratio_axis
 from missioncontrol.web.verdicts.bars import Bar, Scale, bar, bar_axis, scale_of
@@ -206,17 +207,8 @@ def _cell_row(measure: Measure, branch: str, cell: Cell, axis: Axis) -> CellRow:
 def _said(block: MeasureBlock, row: CellRow, base: str) -> str:
     one = row.cell.difference
     ratio = times(one.ratio) if one else ""
-    bounds = interval_text(one.low, one.high) if one else ""
+    bounds = interval_words(one.low, one.high) if one else ""
     return f"{row.branch}: {block.measure.title} {ratio} of {base} ({bounds})"
-
-
-def interval_text(low: float | None, high: float | None) -> str:
-    """`1.31× to 2.05×`; an open end in words."""
-    if low is None and high is None:
-        return "–"
-    if high is None:
-        return f"{times(low)} and more" if low else "anything"
-    return f"{times(low)} to {times(high)}" if low else f"up to {times(high)}"
 
 
 def _bounds(ends: Iterable[tuple[float | None, float | None]]) -> list[float | None]:
@@ -262,14 +254,14 @@ def plot_of(course: Timeline, branch: str, base: str, first: datetime, number: i
         Column(
             round(n * wide, 2),
             round(wide, 2),
-            f"{first + timedelta(hours=p.hours):%Y-%m-%d %H:%M}: {times(p.ratio)} ({interval_text(p.low, p.high)})",
+            f"{first + timedelta(hours=p.hours):%Y-%m-%d %H:%M}: {times(p.ratio)} ({interval_words(p.low, p.high)})",
         )
         for n, p in enumerate(points)
     ]
     return Plot(
         f"course-{number}",
         f"{branch} against {base}",
-        f"{branch} has {times(last.ratio)} of the rate of {base}, interval {interval_text(last.low, last.high)}.",
+        f"{branch} has {times(last.ratio)} of the rate of {base}, interval {interval_words(last.low, last.high)}.",
         x.ticks,
         y.ticks,
         [
