@@ -159,3 +159,16 @@ def test_open_intervals_have_words() -> None:
     assert interval_words(None, None) == "–"
     assert rate_words(18.4, 21.25) == "18.40 to 21.25" and rate_words(0, 3) == "up to 3.00"
     assert rate_words(0.11, 943) == rate_words(0.5, None) == "too few to say" and rate_words(None, None) == ""
+
+
+def test_an_empty_answer_is_not_kept_and_others_are_for_a_minute(tmp_path: Path) -> None:
+    channel = SmallChannel(tmp_path)
+    source = LakeExperiments(channel.services.engine)
+    assert source.current(END) == []
+    rows = experiment_rows(END, {"control": 1.0, "b": 1.0}, days=1)
+    channel.take(rows[: len(rows) // 2], "experiment_aggregates")
+    (one,) = source.current(END)
+    first = source.by_time(one, ("main_crashes",))
+    channel.take(rows[len(rows) // 2 :], "experiment_aggregates")
+    assert source.by_time(one, ("main_crashes",)) is first
+    channel.services.close()
