@@ -5,6 +5,7 @@ import "./style.css";
 import "./verdicts.css";
 import "./home.css";
 import "./pipeline.css";
+import "./compare.css";
 import { addCopyButtons } from "./copy";
 import { startMakeForm } from "./make";
 import { startTheme } from "./theme";

@@ -24,6 +24,7 @@ from missioncontrol.web.auth.guard import guard_every_route
 from missioncontrol.web.auth.login_pages import build_login
 from missioncontrol.web.auth.profile_pages import build_profile
 from missioncontrol.web.auth.visit import Record, reader_of
+from missioncontrol.web.builds.pages import build_builds_page
 from missioncontrol.web.crashes.api import build_crash_api
 from missioncontrol.web.crashes.bugs import CrashBugs
 from missioncontrol.web.crashes.bugs_api import build_crash_bugs_api
@@ -34,6 +35,7 @@ from missioncontrol.web.crashes.route import CrashAccess
 from missioncontrol.web.crashes.signature_bugs_api import build_signature_bugs
 from missioncontrol.web.crashes.signature_pages import build_signature_pages
 from missioncontrol.web.crashes.store import CrashSources, CrashStore
+from missioncontrol.web.experiments.pages import build_experiment_pages
 from missioncontrol.web.guide import build_guide
 from missioncontrol.web.headers import SecureHeaders
 from missioncontrol.web.history.api import build_history_api
@@ -61,6 +63,8 @@ if TYPE_CHECKING:
     from missioncontrol.ingest.edge import Edge
     from missioncontrol.services import Services
     from missioncontrol.state.releases import Release, Releases
+    from missioncontrol.web.builds.source import BuildSource
+    from missioncontrol.web.experiments.source import ExperimentSource
     from missioncontrol.web.home.source import HomeSource
     from missioncontrol.web.verdicts.source import VerdictSource
 
@@ -88,6 +92,8 @@ def create_app(
     from missioncontrol.query.crash_reports import CrashReports
     from missioncontrol.web.aggregates.api import build_api
     from missioncontrol.web.aggregates.summary_api import build_summary_api
+    from missioncontrol.web.builds.source import LakeBuilds
+    from missioncontrol.web.experiments.source import LakeExperiments
     from missioncontrol.web.grafana.api import build_grafana_api, usual_sources
     from missioncontrol.web.history.source import LakeHistory
     from missioncontrol.web.home.source import LakeHome
@@ -167,6 +173,7 @@ def create_app(
         LakeHome(services.engine, lambda: releases(None, None), shown),
         (sql, SqlKept(lambda: services.saved_queries, lambda: services.query_history)),
         RegistryDesk(services, sources.now),
+        (LakeBuilds(services.engine), LakeExperiments(services.engine)),
     )
 
 
@@ -216,6 +223,7 @@ def compose(
     home: HomeSource,
     sql: tuple[SqlDesk, SqlKept],
     declared: RegistryDesk,
+    compared: tuple[BuildSource, ExperimentSource],
 ) -> FastAPI:
     """An application of the pages over `sources` and any further routers.
 
@@ -252,6 +260,8 @@ def compose(
     app.include_router(build_alerts_pages(alerts, sources, renderer))
     app.include_router(build_sql_pages(sources, *sql, renderer))
     app.include_router(build_registry_pages(declared, sources, renderer))
+    app.include_router(build_builds_page(sources, compared[0], renderer))
+    app.include_router(build_experiment_pages(sources, compared[1], renderer))
     app.include_router(build_login(accounts, renderer))
     app.include_router(build_profile(accounts, renderer))
     if oidc.issuer:

@@ -20,6 +20,7 @@ from missioncontrol.web.address import (
     DEFAULTS,
     NULL,
     MeasureState,
+    builds_path,
     decode_part,
     encode_part,
     filterable,
@@ -94,6 +95,7 @@ def build_pages(sources: PageSources, renderer: Renderer) -> APIRouter:
             choices=_choice_labels(state),
             dimensions=[registry.dimensions[name] for name in filterable(registry)],
             titles={d.name: d.title for d in registry.keys},
+            builds_path=builds_path,
             navigation=top_bar(sources, registry, state),
         )
 
