@@ -67,6 +67,10 @@ class Weighed:
         whole = float(excess.sum())
         return [_share(self.names[n], n, counts, found, float(excess[n]), whole) for n in range(len(excess))]
 
+    def named(self) -> list[bool]:
+        """Whether each signature carries the excess, in the order of `names`."""
+        return [bool(one) for one in self.found.named] if self.found else [False] * len(self.names)
+
 
 def with_signatures(engine: Engine, sums: ChannelSums, case: Case, account: Account) -> Account:
     """The account with the signatures that carry the excess, if it is worse and the measure counts crashes.

@@ -23,6 +23,8 @@ from missioncontrol.web.auth.guard import guard_every_route
 from missioncontrol.web.auth.login_pages import build_login
 from missioncontrol.web.auth.profile_pages import build_profile
 from missioncontrol.web.auth.visit import Record, reader_of
+from missioncontrol.web.carried.pages import build_carried_pages
+from missioncontrol.web.carried.source import LakeCarried
 from missioncontrol.web.crashes.api import build_crash_api
 from missioncontrol.web.crashes.bugs import CrashBugs
 from missioncontrol.web.crashes.bugs_api import build_crash_bugs_api
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from missioncontrol.ingest.edge import Edge
     from missioncontrol.services import Services
     from missioncontrol.state.releases import Release, Releases
+    from missioncontrol.web.carried.source import CarriedSource
     from missioncontrol.web.home.source import HomeSource
     from missioncontrol.web.verdicts.source import VerdictSource
 
@@ -131,6 +134,9 @@ def create_app(
         sources.record.note,
     )
     shown = verdicts or kept_verdicts(services)
+    carried = LakeCarried(
+        lambda: services.engine, shown, lambda: services.courses, lambda: services.releases, crashes.reports
+    )
     return compose(
         sources,
         [
@@ -150,6 +156,7 @@ def create_app(
         services.config,
         crashes,
         shown,
+        carried,
         lambda: services.releases,
         AlertDesk(services, sources.now),
         LakeHome(services.engine, lambda: releases(None, None), shown),
@@ -199,6 +206,7 @@ def compose(
     config: Config,
     crashes: CrashSources,
     verdicts: VerdictSource,
+    carried: CarriedSource,
     releases: Callable[[], Releases],
     alerts: AlertDesk,
     home: HomeSource,
@@ -231,6 +239,7 @@ def compose(
     app.include_router(build_release_pages(sources, releases, renderer))
     app.include_router(build_history_pages(sources, renderer))
     app.include_router(build_verdict_pages(sources, verdicts, renderer))
+    app.include_router(build_carried_pages(sources, carried, crashes.bugs, renderer))
     app.include_router(build_crash_pages(crashes, renderer))
     app.include_router(build_signature_pages(crashes, renderer))
     app.include_router(build_report_pages(crashes, renderer))
