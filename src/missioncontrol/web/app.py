@@ -35,6 +35,7 @@ from missioncontrol.web.crashes.route import CrashAccess
 from missioncontrol.web.crashes.signature_bugs_api import build_signature_bugs
 from missioncontrol.web.crashes.signature_pages import build_signature_pages
 from missioncontrol.web.crashes.store import CrashSources, CrashStore
+from missioncontrol.web.crashes.woven import WovenCrashes
 from missioncontrol.web.guide import build_guide
 from missioncontrol.web.headers import SecureHeaders
 from missioncontrol.web.history.api import build_history_api
@@ -113,6 +114,7 @@ def create_app(
         services.blobs, lambda: services.crash_queue, lambda: services.crash_fields(), sources.now
     )
     bugs = CrashBugs(lambda: services.signature_bugs, services.bug_trackers)
+    shown = verdicts or kept_verdicts(services)
     crashes = CrashSources(
         store,
         CrashReports(services.engine),
@@ -126,6 +128,7 @@ def create_app(
         sources.now,
         lambda: services.symbol_folders,
         services.missing_symbols,
+        WovenCrashes(lambda: services.engine, lambda: services.releases, shown, services.registry),
         takes,
     )
     access = CrashAccess(
@@ -133,7 +136,6 @@ def create_app(
         lambda request: reader_of(request).may("reprocess"),
         sources.record.note,
     )
-    shown = verdicts or kept_verdicts(services)
     carried = LakeCarried(
         lambda: services.engine, shown, lambda: services.courses, lambda: services.releases, crashes.reports
     )

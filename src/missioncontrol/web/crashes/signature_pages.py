@@ -7,7 +7,7 @@ Every state of the page is in its address, which the forms carry along. Only the
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Request
@@ -27,6 +27,10 @@ from missioncontrol.web.refusals import wants_page
 from missioncontrol.web.rendering import Renderer
 from missioncontrol.web.request_body import form_fields
 from missioncontrol.web.verdicts.view import verdict_address
+
+if TYPE_CHECKING:
+    from missioncontrol.web.crashes.moved import Moved
+    from missioncontrol.web.crashes.spread import Difference
 
 PATH = "/signature"
 _NOTED_EVERY = timedelta(minutes=1)
@@ -120,19 +124,25 @@ def _view(sources: CrashSources, request: Request, state: CrashState) -> Crashes
 
 def _twin(sources: CrashSources, request: Request, state: CrashState) -> dict[str, Any]:
     bugs = sources.bugs.of_signature(state.signature, reader_of(request).may("protected"))
-    found: dict[str, Any] = msgspec.to_builtins(_view(sources, request, state))
-    return {**found, "bugs": msgspec.to_builtins(bugs)}
+    view = _view(sources, request, state)
+    moved, differences = _woven(sources, state, view)
+    found: dict[str, Any] = msgspec.to_builtins(view)
+    more = {"bugs": bugs, "moved": moved, "differences": differences}
+    return {**found, **{name: msgspec.to_builtins(value) for name, value in more.items()}}
 
 
 def _page(
     sources: CrashSources, renderer: Renderer, request: Request, state: CrashState, form: BugForm = BugForm()
 ) -> Response:
     view, protected = _view(sources, request, state), reader_of(request).may("protected")
+    moved, differences = _woven(sources, state, view)
     return renderer.page(
         request,
         "signature.html",
         status=form.error.status if form.error else 200,
         view=view,
+        moved=moved,
+        differences=differences,
         state=state,
         menus=read_menus(sources.reports, state, sources.now()),
         days=DAYS,
@@ -146,13 +156,27 @@ def _page(
     )
 
 
+def _woven(
+    sources: CrashSources, state: CrashState, view: CrashesView
+) -> tuple[Moved | None, list[Difference]]:
+    """The versions that it moves, and how its users differ; nothing of crashes that are not there."""
+    if not view.totals.reports:
+        return None, []
+    now = sources.now()
+    return sources.woven.moved(state, _measure(view), now), sources.woven.differences(state, now)
+
+
+def _measure(view: CrashesView) -> str:
+    """The measure that counts crashes like the newest one."""
+    return _MEASURES.get(view.reports[0].process_type if view.reports else "", "crash_reports")
+
+
 def _verdict_url(state: CrashState, view: CrashesView) -> str:
     """The verdict on the signature in the version of its newest report; empty where none says which."""
     newest = view.reports[0] if view.reports else None
     if not state.signature or newest is None or not (newest.product and newest.channel and newest.version):
         return ""
-    measure = _MEASURES.get(newest.process_type, "crash_reports")
-    subject = Subject(newest.product, newest.channel, newest.version, measure, state.signature)
+    subject = Subject(newest.product, newest.channel, newest.version, _measure(view), state.signature)
     return verdict_address(subject)
 
 
