@@ -14,12 +14,14 @@ import msgspec
 from missioncontrol.query.crash_reports import BREAKDOWNS
 from missioncontrol.query.crash_selection import Selection, span_of, where
 from missioncontrol.query.engine import Engine
-from missioncontrol.query.relation import Span
-from missioncontrol.query.signature_counts import TABLE, Stretch, whole_hour
+from missioncontrol.query.signature_counts import TABLE, Stretch, days_of, whole_hour
 from missioncontrol.query.statement import Parameter
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR_US = 3_600_000_000
+_COUNT_COLUMNS = (
+    "application", "channel", "version", "build_id", "signature", "window_start", "reports", "crashes",
+)  # fmt: skip
 _USAGE_COLUMNS = ("application", "channel", "version", "build_id", "window_start", "usage_hours")
 
 
@@ -75,7 +77,7 @@ def beginnings(engine: Engine, signature: str | None, application: str = "") -> 
         f"FROM {{relation}} WHERE {own} GROUP BY ALL HAVING n > 0 "
         "ORDER BY n DESC, application, channel, version, build_id"
     )
-    rows = engine.over(TABLE, sql, parameters)
+    rows = engine.over(TABLE, sql, parameters, columns=_COUNT_COLUMNS)
     return [
         Beginning(of, on, version, build, _EPOCH + timedelta(microseconds=first_us), crashes)
         for of, on, version, build, first_us, crashes in rows
@@ -94,7 +96,7 @@ def crash_hours(
         f"CAST(coalesce(sum(reports) {own}, 0) AS BIGINT), sum(crashes), CAST(sum(reports) AS BIGINT) "
         f"FROM {{relation}} WHERE {condition} GROUP BY version, build_id, hour"
     )
-    rows = engine.over(TABLE, sql, [*bound, *bound, *values], _span(stretches))
+    rows = engine.over(TABLE, sql, [*bound, *bound, *values], days_of(stretches), _COUNT_COLUMNS)
     return [CrashHour(*row) for row in rows]
 
 
@@ -108,7 +110,7 @@ def usage_by_hour(
         "CAST(sum(usage_hours) AS DOUBLE) AS n "
         f"FROM {{relation}} WHERE {condition} GROUP BY version, build_id, hour HAVING n > 0"
     )
-    return [UsageHour(*row) for row in engine.over_sums(_USAGE_COLUMNS, sql, values, _span(stretches))]
+    return [UsageHour(*row) for row in engine.over_sums(_USAGE_COLUMNS, sql, values, days_of(stretches))]
 
 
 def spread(engine: Engine, around: Selection, signature: str | None, names: Sequence[str]) -> list[Spread]:
@@ -152,11 +154,3 @@ def _of_versions(application: str, channel: str, stretches: Sequence[Stretch]) -
         "AND (list_contains(?, version) OR list_contains(?, build_id))"
     )
     return condition, [application, channel, first, last, versions, builds]
-
-
-def _span(stretches: Sequence[Stretch]) -> Span:
-    days = set()
-    for each in stretches:
-        first, last = whole_hour(each.start).date(), whole_hour(each.end).date()
-        days |= {first + timedelta(days=n) for n in range((last - first).days + 1)}
-    return Span(dates=tuple(sorted(days)))

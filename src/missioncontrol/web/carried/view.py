@@ -121,6 +121,11 @@ def carried_address(subject: Subject, system: str = "", **other: str) -> str:
     return f"{carried_path(subject)}?{urlencode(query)}" if query else carried_path(subject)
 
 
+def account_address(account: Account) -> str:
+    """The page of an account's signatures, of the users on whose system it is worse."""
+    return carried_address(account.subject, (account.look.slice or {}).get(SYSTEM, ""))
+
+
 def build_carried(
     facts: CarriedFacts, measure: Measure, system: str, bugs: Mapping[str, list[BugLink]], now: datetime
 ) -> CarriedView:

@@ -29,6 +29,9 @@ SHOWN, LOADED = 8, 13
 LIFE_HOURS = 14 * 24
 SPARK_WIDTH, SPARK_HEIGHT = 160, 28
 _BINS = 16
+_LEAST_DRAWN = 24
+_LEAST_USAGE = 0.01
+"""Of a version's usage; a bar of less would tell of chance alone."""
 _PER = 1000.0
 _HOUR_S = 3600
 
@@ -85,8 +88,10 @@ class Moved(msgspec.Struct, frozen=True):
     """Title, address and whether it is this one, of channels that had it."""
     top: float
     """What the upper edge of the courses means."""
+    drawn: int
+    """Age in hours at their right edge."""
     hours: int
-    """Age at their right edge."""
+    """Age to which versions are compared, at most."""
 
 
 def place_of(state: CrashState, known: Sequence[Beginning]) -> tuple[str, str] | None:
@@ -162,7 +167,7 @@ def build_moved(
                     if (one.application, one.channel, one.version) == (*place, version)
                 ],
                 verdict_href=verdict_address(subject) if state.signature else "",
-                course=_course(rates[n - first], top, lives.hours),
+                course=_course(rates[n - first], top, lives.drawn),
             )
         )
     began = min(own, key=_first, default=None)
@@ -175,6 +180,7 @@ def build_moved(
         none_before=lives.reported_before(began_in),
         channels=_channels(state, place, known),
         top=top,
+        drawn=lives.drawn,
         hours=lives.hours,
     )
 
@@ -192,6 +198,8 @@ class Lives:
         self.stretches = stretches
         self.known = [int((each.end - each.start).total_seconds() // _HOUR_S) for each in stretches]
         self.hours = max(self.known, default=0)
+        self.drawn = min(self.hours, max(2 * self.known[-1], _LEAST_DRAWN)) if self.known else 0
+        """Age to which rates are drawn: twice that of the newest version."""
         place = {each.version: n for n, each in enumerate(stretches)}
         start = [int(each.start.timestamp() // _HOUR_S) for each in stretches]
         self.own, self.all, self.own_reports, self.all_reports, self.usage = (
@@ -264,9 +272,9 @@ class Lives:
         return float(found.low[0]), float(found.high[0])
 
     def binned(self, n: int) -> list[float | None]:
-        """Rates in equal parts of the longest age; None where it was not used, or is not that old."""
-        edges = np.linspace(0, self.hours, min(_BINS, max(self.hours, 1)) + 1).round().astype(int)
-        least = 0.002 * float(self.usage[n].sum())
+        """Rates in equal parts of the age that is drawn; None where it was hardly used, or is not that old."""
+        edges = np.linspace(0, self.drawn, min(_BINS, max(self.drawn, 1)) + 1).round().astype(int)
+        least = _LEAST_USAGE * float(self.usage[n, : self.drawn].sum())
         rates: list[float | None] = []
         for start, end in pairwise(edges):
             used = float(self.usage[n, start:end].sum())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from missioncontrol.errors import MissionControlError
-from missioncontrol.web.carried.view import carried_path
+from missioncontrol.web.carried.view import account_address
 from missioncontrol.web.crashes.spread import NAMES, Difference, differences
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class WovenCrashes:
             return []
         return [
             Carrying(of.application, of.channel, of.version, of.measure, title, one.signature, one.share, one.new,
-                     carried_path(of))
+                     account_address(account))
             for one in account.signatures
         ]  # fmt: skip
 

@@ -12,7 +12,7 @@ import msgspec
 
 from missioncontrol.health.model import Account, SliceLook
 from missioncontrol.query.summary_scope import KEY_MEASURES, platform_of
-from missioncontrol.web.carried.view import carried_path
+from missioncontrol.web.carried.view import account_address
 from missioncontrol.web.crashes.address import signature_href
 from missioncontrol.web.verdicts.bars import guilty_of
 from missioncontrol.web.verdicts.view import verdict_path
@@ -138,7 +138,7 @@ def said_of(account: Account, platform: str, title: Title, now: datetime) -> Sai
         since=look.since if look.verdict == "worse" else None,
         sentence=account.sentence,
         carried=_carried(account) if mark.verdict == "worse" else [],
-        carried_href=carried_path(account.subject),
+        carried_href=account_address(account),
     )
 
 

@@ -263,10 +263,12 @@ def _signature_url(subject: Subject) -> str:
 
 
 def _carried_url(account: Account) -> str:
-    """Next to the verdict's own address."""
+    """Of the users on whose system it is worse."""
+    from missioncontrol.web.carried.view import account_address  # which knows the addresses of this module
+
     if account.subject.signature or (account.exposure is None and account.reports is None):
         return ""
-    return verdict_path(account.subject).replace("/verdict/", "/carried/", 1)
+    return account_address(account)
 
 
 def _moments(course: Course, subject: Subject, as_of: datetime | None) -> Moments:
