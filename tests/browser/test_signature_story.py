@@ -12,7 +12,7 @@ import fleet
 import httpx
 import msgspec
 import pytest
-from conftest import ROOT, Server
+from conftest import Server
 from playwright.sync_api import Page, expect
 from test_appearance import CONTRAST
 from tests.support.courses import course_of
@@ -25,9 +25,6 @@ from missioncontrol.health.model import Due, Exposure, SignatureShare
 
 pytestmark = pytest.mark.apt
 VERSION = "61.0"
-IMAGES = ROOT / "docs" / "images"
-KEEPS = os.environ.get("MC_KEEP_SCREENSHOTS") == "1"
-"""Set it to take the pictures of the documentation anew."""
 
 
 class Story:
@@ -83,12 +80,6 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     made.server.stop()
 
 
-def shot(page: Page, name: str) -> None:
-    """Keep what is seen, when asked for."""
-    if KEEPS:
-        page.screenshot(path=IMAGES / f"which-signature-{name}.png")
-
-
 def test_from_the_worst_card_to_the_stack_in_five_clicks(
     open_page: Callable[..., Page], story: Story
 ) -> None:
@@ -97,20 +88,16 @@ def test_from_the_worst_card_to_the_stack_in_five_clicks(
     worst = page.locator("[data-card]").first
     expect(worst).to_have_attribute("data-need", "worse")
     expect(worst.locator("[data-carried-by]").first).to_contain_text(f"{story.signature} 95 % (new)")
-    shot(page, "1-home")
     worst.get_by_role("link", name="all signatures").first.click()
     expect(page.locator("h1")).to_contain_text("signatures that carry main crashes")
     expect(page.locator("[data-carried] tbody tr").first).to_contain_text(story.signature)
-    shot(page, "2-carried")
     page.locator("[data-carried] tbody tr").first.get_by_role("link", name=story.signature).first.click()
     expect(page.locator("h1.signature")).to_have_text(story.signature)
     expect(page.locator("[data-moved] tbody tr").first).to_contain_text("95 % of what is worse in 61.0")
-    shot(page, "3-signature")
     page.locator("[data-reports] tbody a").first.click()
     expect(page.locator("#crashing-thread")).to_be_visible()
     expect(page.locator("#crashing-thread .stack tbody tr").first).to_be_visible()
     expect(page.locator("[data-carrying]")).to_contain_text("what is worse in 61.0 release: main crashes")
-    shot(page, "4-report")
     page.locator("[data-carrying] a").first.click()
     expect(page).to_have_url(re.compile("/carried/Firefox/release/61.0/main_crashes"))
 
