@@ -122,18 +122,22 @@ def test_a_signature_says_which_versions_it_moves(server: RunningServer) -> None
 
 
 def test_a_signature_says_which_users_it_prefers_and_another_does_not(server: RunningServer) -> None:
-    found = get(
-        server, "/signature", signature=BAD, product="Firefox", version="7.0", format="json", **DAYS
-    ).json()
-    linux = next(one for one in found["differences"] if one["name"] == "os name" and one["value"] == "Linux")
+    path, of = "/signature/differences", {"product": "Firefox", **DAYS}
+    found = get(server, path, signature=BAD, version="7.0", format="json", **of).json()
+    linux = next(one for one in found if one["name"] == "os name" and one["value"] == "Linux")
     assert linux["share"] == 1.0 and 0.2 < linux["share_others"] < 0.5
-    quiet = get(server, "/signature", signature="old", product="Firefox", version="3.0", format="json")
-    assert quiet.json()["differences"] == []
+    assert get(server, path, signature="old", version="3.0", format="json", product="Firefox").json() == []
+    page = get(server, path, signature=BAD, **of).text
+    assert "data-differs" in page and "ns&lt;T&gt;::bad" in page and "<T>" not in page
+    part = get(server, path, signature=BAD, format="part", **of).text
+    assert "data-differs" in part and "<html" not in part
+    for wrong in ({}, {"signature": BAD, "what": "x"}, {"signature": BAD, "format": "csv"}):
+        assert get(server, path, **wrong).status_code == 400
 
 
 def test_the_page_of_a_signature_has_both(server: RunningServer) -> None:
     page = get(server, "/signature", signature=BAD, product="Firefox", **DAYS).text
-    assert "Versions it moves" in page and "data-differs" in page and "<T>" not in page
+    assert "Versions it moves" in page and 'data-lazy="/signature/differences?' in page and "<T>" not in page
     assert page.count('class="spark bars"') == NEWEST + 1
     none = get(server, "/signature", signature="nobody::had", product="Firefox", **DAYS)
     assert none.status_code == 200 and "data-moved" not in none.text

@@ -7,10 +7,10 @@ Every state of the page is in its address, which the forms carry along. Only the
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from missioncontrol.access.reader import Reader
@@ -30,9 +30,9 @@ from missioncontrol.web.verdicts.view import verdict_address
 
 if TYPE_CHECKING:
     from missioncontrol.web.crashes.moved import Moved
-    from missioncontrol.web.crashes.spread import Difference
 
 PATH = "/signature"
+PartFormat = Annotated[Literal["html", "part", "json"], Query()]
 _NOTED_EVERY = timedelta(minutes=1)
 _KEPT_CHARACTERS = 300
 _MEASURES: dict[str | None, str] = {
@@ -67,6 +67,15 @@ def build_signature_pages(sources: CrashSources, renderer: Renderer) -> APIRoute
         if format == "json":
             return JSONResponse(_twin(sources, request, state))
         return _page(sources, renderer, request, state)
+
+    @router.get(f"{PATH}/differences")
+    def differences(request: Request, format: PartFormat = "html") -> Response:
+        state = _state(request)
+        found = sources.woven.differences(state, sources.now())
+        if format == "json":
+            return JSONResponse(msgspec.to_builtins(found))
+        template = "signature_differs.html" if format == "part" else "signature_differences.html"
+        return renderer.page(request, template, differences=found, state=state)
 
     @router.get(f"{PATH}/bugs")
     def back(request: Request) -> Response:
@@ -125,9 +134,8 @@ def _view(sources: CrashSources, request: Request, state: CrashState) -> Crashes
 def _twin(sources: CrashSources, request: Request, state: CrashState) -> dict[str, Any]:
     bugs = sources.bugs.of_signature(state.signature, reader_of(request).may("protected"))
     view = _view(sources, request, state)
-    moved, differences = _woven(sources, state, view)
     found: dict[str, Any] = msgspec.to_builtins(view)
-    more = {"bugs": bugs, "moved": moved, "differences": differences}
+    more = {"bugs": bugs, "moved": _moved(sources, state, view)}
     return {**found, **{name: msgspec.to_builtins(value) for name, value in more.items()}}
 
 
@@ -135,14 +143,12 @@ def _page(
     sources: CrashSources, renderer: Renderer, request: Request, state: CrashState, form: BugForm = BugForm()
 ) -> Response:
     view, protected = _view(sources, request, state), reader_of(request).may("protected")
-    moved, differences = _woven(sources, state, view)
     return renderer.page(
         request,
         "signature.html",
         status=form.error.status if form.error else 200,
         view=view,
-        moved=moved,
-        differences=differences,
+        moved=_moved(sources, state, view),
         state=state,
         menus=read_menus(sources.reports, state, sources.now()),
         days=DAYS,
@@ -156,14 +162,9 @@ def _page(
     )
 
 
-def _woven(
-    sources: CrashSources, state: CrashState, view: CrashesView
-) -> tuple[Moved | None, list[Difference]]:
-    """The versions that it moves, and how its users differ; nothing of crashes that are not there."""
-    if not view.totals.reports:
-        return None, []
-    now = sources.now()
-    return sources.woven.moved(state, _measure(view), now), sources.woven.differences(state, now)
+def _moved(sources: CrashSources, state: CrashState, view: CrashesView) -> Moved | None:
+    """The versions that it moves; None of crashes that are not there."""
+    return sources.woven.moved(state, _measure(view), sources.now()) if view.totals.reports else None
 
 
 def _measure(view: CrashesView) -> str:

@@ -6,6 +6,7 @@ showing without it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -19,11 +20,16 @@ from missioncontrol.web.crashes.spread import NAMES, Difference, differences
 if TYPE_CHECKING:
     from missioncontrol.health.model import Account
     from missioncontrol.query.engine import Engine
+    from missioncontrol.query.signature_counts import Stretch
+    from missioncontrol.query.signature_history import UsageHour
     from missioncontrol.registry.model import Registry
     from missioncontrol.state.releases import Releases
     from missioncontrol.web.crashes.address import CrashState
     from missioncontrol.web.crashes.moved import Moved
     from missioncontrol.web.verdicts.source import VerdictSource
+
+_USAGE_KEPT_S = 300.0
+_MOST_KEPT = 8
 
 
 class Carrying(msgspec.Struct, frozen=True):
@@ -53,6 +59,7 @@ class WovenCrashes:
         registry: Callable[[], Registry],
     ) -> None:
         self._engine, self._releases, self._verdicts, self._registry = engine, releases, verdicts, registry
+        self._kept: dict[tuple[tuple[str, str], tuple[Stretch, ...]], tuple[float, list[UsageHour]]] = {}
 
     def carrying(self, application: str = "") -> list[Carrying]:
         """The signatures that carry what is worse now, of one application or of all; the largest share first."""
@@ -76,7 +83,7 @@ class WovenCrashes:
         """The versions that a signature moves; None where nothing is known of it, or of versions."""
         # Brings numpy along, which a server needs that shows a signature, and an idle one does not.
         from missioncontrol.health.published import owner_of, versions_of
-        from missioncontrol.query.signature_history import beginnings, crash_hours, usage_by_hour
+        from missioncontrol.query.signature_history import beginnings, crash_hours
         from missioncontrol.web.crashes.moved import Lives, build_moved, dispersions, place_of, stretches_of
 
         engine = self._engine()
@@ -89,7 +96,7 @@ class WovenCrashes:
         if not stretches:
             return None
         crashes = crash_hours(engine, *place, state.signature, stretches)
-        usage = usage_by_hour(engine, *place, stretches)
+        usage = self._usage(place, stretches)
         accounts = [one for one in self._accounts() if _place(one) == place]
         phi = dispersions({one.subject.measure: one.data.dispersion for one in accounts}, measure)
         own = [one for one in self.carrying(place[0]) if one.signature == state.signature]
@@ -102,6 +109,19 @@ class WovenCrashes:
 
         around = msgspec.structs.replace(state, signature="", contains="", empty=False).selection(now)
         return differences(spread(self._engine(), around, state.signature, NAMES))
+
+    def _usage(self, place: tuple[str, str], stretches: Sequence[Stretch]) -> list[UsageHour]:
+        """Usage hours by hour; those of hours that are over hardly change, so they are kept for some minutes."""
+        from missioncontrol.query.signature_history import usage_by_hour
+
+        key, now = (place, tuple(stretches)), time.monotonic()
+        held = self._kept.get(key)
+        if held is None or now - held[0] > _USAGE_KEPT_S:
+            held = now, usage_by_hour(self._engine(), *place, stretches)
+            while len(self._kept) >= _MOST_KEPT:
+                self._kept.pop(next(iter(self._kept)), None)
+            self._kept[key] = held
+        return held[1]
 
     def _accounts(self) -> Sequence[Account]:
         try:
