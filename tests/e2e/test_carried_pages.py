@@ -58,12 +58,17 @@ def test_the_page_names_what_carries_the_rate(server: RunningServer) -> None:
     assert 'aria-current="page">Verdicts' in page
 
 
-def test_its_files_and_its_part_say_the_same(server: RunningServer) -> None:
+def test_its_file_says_the_same(server: RunningServer) -> None:
     rows = list(csv.DictReader(io.StringIO(get(server, PATH, format="csv").text)))
     assert [row["signature"] for row in rows] == [BAD, "old"]
     assert float(rows[0]["observed"]) == get(server, PATH, format="json").json()["rows"][0]["observed"]
+
+
+def test_a_part_is_not_worked_out_and_leads_to_what_is(server: RunningServer) -> None:
     part = get(server, PATH, format="part").text
-    assert part.count("<tr>") == 3 and "<html" not in part and f'href="{PATH}"' in part
+    assert "No verdict is kept" in part and "<html" not in part and f'href="{PATH}"' in part
+    nobody = get(server, "/carried/Nobody/release/main_crashes", format="part")
+    assert nobody.status_code == 200 and "No version is known" in nobody.text
 
 
 def test_users_of_one_system(server: RunningServer) -> None:

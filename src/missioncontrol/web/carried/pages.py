@@ -9,7 +9,7 @@ import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from missioncontrol.errors import BadRequest
+from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.health.model import Subject
 from missioncontrol.registry.model import Measure, Registry
 from missioncontrol.web.address import decode_part
@@ -41,7 +41,12 @@ def build_carried_pages(
         read_wanted(request.query_params.multi_items())
         of, on = (decode_part(part) or "" for part in (application, channel))
         find_crashes(measure, sources.registry())
-        subject = Subject(of, on, source.newest(of, on, measure), measure)
+        try:
+            subject = Subject(of, on, source.newest(of, on, measure), measure)
+        except NotFound:
+            if request.query_params.get("format") != "part":
+                raise
+            return renderer.page(request, "carried_part.html", view=None, subject=None, href="/releases")
         query = f"?{request.url.query}" if request.url.query else ""
         return RedirectResponse(carried_path(subject) + query, 303)
 
@@ -58,7 +63,13 @@ def build_carried_pages(
         registry = sources.registry()
         declared = find_crashes(measure, registry)
         of, on, named = (decode_part(part) or "" for part in (application, channel, version))
-        account = source.account(Subject(of, on, named, measure))
+        subject = Subject(of, on, named, measure)
+        # A part of another page is not worth seconds of work.
+        account = source.kept(subject) if format == "part" else source.account(subject)
+        if account is None:
+            return renderer.page(
+                request, "carried_part.html", view=None, subject=subject, href=carried_path(subject)
+            )
         shown = {"html": ROWS, "part": 0}.get(format, _EVERY)
         facts = source.facts(account, {SYSTEM: system} if system else {}, shown)
         linked = bugs.of_signatures([one.share.signature for one in facts.carriers[:shown]])

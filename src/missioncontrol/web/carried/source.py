@@ -46,6 +46,9 @@ class CarriedSource(Protocol):
     def newest(self, application: str, channel: str, measure: str) -> str:
         """The version that was published last; raises `NotFound` (`no_release`)."""
 
+    def kept(self, subject: Subject) -> Account | None:
+        """The newest account that was kept and can be weighed; None: it would have to be worked out."""
+
     def account(self, subject: Subject) -> Account:
         """The newest account of a subject, with its exposure if there can be one.
 
@@ -89,11 +92,19 @@ class LakeCarried:
             )
         return known[-1].version
 
+    def kept(self, subject: Subject) -> Account | None:
+        """See `CarriedSource`."""
+        return next(
+            (one for one in self._verdicts.current() if one.subject == subject and _weighable(one)), None
+        )
+
     def account(self, subject: Subject) -> Account:
         """See `CarriedSource`. One that was kept without its exposure is made anew, which takes seconds."""
-        kept = next((one for one in self._verdicts.current() if one.subject == subject), None)
-        account = kept or self._verdicts.course(subject, None).course.account
-        if account.exposure is not None or not any(one.used for one in account.predecessors):
+        kept = self.kept(subject)
+        if kept is not None:
+            return kept
+        account = self._verdicts.course(subject, None).course.account
+        if _weighable(account):
             return account
         try:
             return self._courses().course(subject, account.look.as_of).account
@@ -135,6 +146,11 @@ def by_excess(found: Iterable[Carrier]) -> list[Carrier]:
     """The largest excess first; of equal ones by name. What was neither seen nor to be expected is left out."""
     some = [one for one in found if one.share.observed > 0 or one.share.expected >= 0.05]
     return sorted(some, key=lambda one: (one.share.expected - one.share.observed, one.share.signature or "~"))
+
+
+def _weighable(account: Account) -> bool:
+    """Whether its exposure is known, or there is none."""
+    return account.exposure is not None or not any(one.used for one in account.predecessors)
 
 
 def _is_of(subject: Subject, application: str, channel: str, measure: str) -> bool:
