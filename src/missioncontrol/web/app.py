@@ -25,6 +25,8 @@ from missioncontrol.web.auth.login_pages import build_login
 from missioncontrol.web.auth.profile_pages import build_profile
 from missioncontrol.web.auth.visit import Record, reader_of
 from missioncontrol.web.builds.pages import build_builds_page
+from missioncontrol.web.carried.pages import build_carried_pages
+from missioncontrol.web.carried.source import LakeCarried
 from missioncontrol.web.crashes.api import build_crash_api
 from missioncontrol.web.crashes.bugs import CrashBugs
 from missioncontrol.web.crashes.bugs_api import build_crash_bugs_api
@@ -35,6 +37,7 @@ from missioncontrol.web.crashes.route import CrashAccess
 from missioncontrol.web.crashes.signature_bugs_api import build_signature_bugs
 from missioncontrol.web.crashes.signature_pages import build_signature_pages
 from missioncontrol.web.crashes.store import CrashSources, CrashStore
+from missioncontrol.web.crashes.woven import WovenCrashes
 from missioncontrol.web.experiments.pages import build_experiment_pages
 from missioncontrol.web.guide import build_guide
 from missioncontrol.web.headers import SecureHeaders
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
     from missioncontrol.services import Services
     from missioncontrol.state.releases import Release, Releases
     from missioncontrol.web.builds.source import BuildSource
+    from missioncontrol.web.carried.source import CarriedSource
     from missioncontrol.web.experiments.source import ExperimentSource
     from missioncontrol.web.home.source import HomeSource
     from missioncontrol.web.verdicts.source import VerdictSource
@@ -127,6 +131,7 @@ def create_app(
         services.blobs, lambda: services.crash_queue, lambda: services.crash_fields(), sources.now
     )
     bugs = CrashBugs(lambda: services.signature_bugs, services.bug_trackers)
+    shown = verdicts or kept_verdicts(services)
     crashes = CrashSources(
         store,
         CrashReports(services.engine),
@@ -140,6 +145,7 @@ def create_app(
         sources.now,
         lambda: services.symbol_folders,
         services.missing_symbols,
+        WovenCrashes(lambda: services.engine, lambda: services.releases, shown, services.registry),
         takes,
     )
     access = CrashAccess(
@@ -147,7 +153,9 @@ def create_app(
         lambda request: reader_of(request).may("reprocess"),
         sources.record.note,
     )
-    shown = verdicts or kept_verdicts(services)
+    carried = LakeCarried(
+        lambda: services.engine, shown, lambda: services.courses, lambda: services.releases, crashes.reports
+    )
     return compose(
         sources,
         [
@@ -168,6 +176,7 @@ def create_app(
         services.config,
         crashes,
         shown,
+        carried,
         lambda: services.releases,
         AlertDesk(services, sources.now),
         LakeHome(services.engine, lambda: releases(None, None), shown),
@@ -218,6 +227,7 @@ def compose(
     config: Config,
     crashes: CrashSources,
     verdicts: VerdictSource,
+    carried: CarriedSource,
     releases: Callable[[], Releases],
     alerts: AlertDesk,
     home: HomeSource,
@@ -252,6 +262,7 @@ def compose(
     app.include_router(build_release_pages(sources, releases, renderer))
     app.include_router(build_history_pages(sources, renderer))
     app.include_router(build_verdict_pages(sources, verdicts, renderer))
+    app.include_router(build_carried_pages(sources, carried, crashes.bugs, renderer))
     app.include_router(build_crash_pages(crashes, renderer))
     app.include_router(build_signature_pages(crashes, renderer))
     app.include_router(build_report_pages(crashes, renderer))
