@@ -136,6 +136,10 @@ class Services:
             self.reader,
         )  # fmt: skip
 
+    def state_schema(self) -> str:
+        """The newest migration of the state database. Raises `StorageError`."""
+        return self._database.schema()
+
     @cached_property
     def runs(self) -> Runs:
         """Runs of jobs and the days that they built."""

@@ -307,6 +307,12 @@ class Database:
                 self._engine = self._open()
             return self._engine
 
+    def schema(self) -> str:
+        """The newest migration that was made, as in `0013`."""
+        with self.engine().connect() as connection:
+            made = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all()
+        return ", ".join(sorted(made))
+
     def _open(self) -> sa.Engine:
         url = sa.make_url(self._url)
         try:

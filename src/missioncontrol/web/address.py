@@ -143,6 +143,11 @@ def measure_path(application: str | None, channel: str | None, measure: str) -> 
     return "/measure/" + "/".join(quote(part, safe="~") for part in parts)
 
 
+def builds_path(application: str | None, channel: str | None) -> str:
+    """`/builds/<application>/<channel>`."""
+    return "/builds/" + "/".join(quote(encode_part(part), safe="~") for part in (application, channel))
+
+
 def read_state(
     application: str, channel: str, measure: str, query: Pairs, registry: Registry
 ) -> MeasureState:

@@ -12,27 +12,26 @@ from typing import NamedTuple
 
 import msgspec
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 
-from missioncontrol.errors import NotFound
 from missioncontrol.registry.model import Registry
 from missioncontrol.web.address import (
     CHOICES,
     DEFAULTS,
     NULL,
     MeasureState,
+    builds_path,
     decode_part,
     encode_part,
     filterable,
     read_state,
 )
-from missioncontrol.web.auth.guard import require
-from missioncontrol.web.auth.visit import Record, reader_of
+from missioncontrol.web.auth.visit import Record
 from missioncontrol.web.history.model import HistorySource
 from missioncontrol.web.measure.charts import Releases, build_view
 from missioncontrol.web.measure.lookup import ChannelRef, Lookup
 from missioncontrol.web.measure.question import find_measure
-from missioncontrol.web.pipeline.view import Accepted, Pipeline, PipelineStatus, SampleBody, Takes
+from missioncontrol.web.pipeline.view import Accepted, Pipeline, Takes
 from missioncontrol.web.rendering import Renderer
 
 CHANNEL_LOOKBACK = timedelta(days=30)
@@ -96,34 +95,9 @@ def build_pages(sources: PageSources, renderer: Renderer) -> APIRouter:
             choices=_choice_labels(state),
             dimensions=[registry.dimensions[name] for name in filterable(registry)],
             titles={d.name: d.title for d in registry.keys},
+            builds_path=builds_path,
             navigation=top_bar(sources, registry, state),
         )
-
-    @router.get("/pipeline")
-    def pipeline(request: Request) -> Response:
-        navigation = top_bar(sources, sources.registry())
-        status = seen_status(sources.pipeline, sources.record, request)
-        return renderer.page(request, "pipeline.html", status_=status, navigation=navigation)
-
-    @router.get("/pipeline/samples/{log_offset}", dependencies=[require("protected")])
-    def sample(request: Request, log_offset: int) -> Response:
-        found = sources.pipeline.sample(log_offset) if 0 <= log_offset < 2**63 else None
-        if found is None:
-            raise NotFound(
-                "unknown_sample", f"No discarded body {str(log_offset)[:20]} is kept.", "See /pipeline."
-            )
-        sources.record.note(request, "sample", str(log_offset))
-        return _sample_file(found)
-
-    @router.get("/pipeline/refused/{day}/{name}", dependencies=[require("protected")])
-    def refused(request: Request, day: str, name: str) -> Response:
-        found = sources.pipeline.refused(day, name)
-        if found is None:
-            raise NotFound(
-                "unknown_sample", f"No refused report {name[:60]!r} of that day is kept.", "See /pipeline."
-            )
-        sources.record.note(request, "sample", f"{day}/{name}")
-        return _sample_file(found)
 
     @router.get("/docs/api")
     def api(request: Request) -> Response:
@@ -134,41 +108,6 @@ def build_pages(sources: PageSources, renderer: Renderer) -> APIRouter:
     return router
 
 
-def build_pipeline_api(pipeline: Pipeline, record: Record) -> APIRouter:
-    """`/api/v1/pipeline`: the JSON twin of the pipeline page."""
-    router = APIRouter()
-
-    @router.get("/api/v1/pipeline", summary="State of the pipeline", tags=["pipeline"])
-    def status(request: Request) -> Response:
-        """Accepted, duplicate and discarded submissions, lag, backlog, tables and samples.
-
-        Samples hold what clients sent: without the scope `protected` there are none, and `samples_withheld` is true.
-        """
-        found = seen_status(pipeline, record, request)
-        return JSONResponse(msgspec.to_builtins(found), headers={"access-control-allow-origin": "*"})
-
-    return router
-
-
-def seen_status(pipeline: Pipeline, record: Record, request: Request) -> PipelineStatus:
-    """The state as the reader may see it; that somebody looks at samples is recorded, once a minute."""
-    found = pipeline.status(reader_of(request).may("protected"))
-    if found.samples:
-        record.note(request, "samples", "pipeline", every=_RENEWED)
-    return found
-
-
-def _sample_file(found: SampleBody) -> Response:
-    """What a client sent, in a way in which no browser makes more of it than bytes."""
-    file = f"discarded-{found.name}.{'gz' if 'gzip' in found.encoding else 'bin'}"
-    headers = {
-        "content-disposition": f'attachment; filename="{file}"',
-        "content-security-policy": "sandbox",
-    }
-    return Response(found.body, media_type="application/octet-stream", headers=headers)
-
-
-_RENEWED = timedelta(minutes=1)
 _FILTER_FORM = ("filter", "value")
 
 

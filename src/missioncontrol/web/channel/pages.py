@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from missioncontrol.errors import BadRequest
-from missioncontrol.web.address import MeasureState
+from missioncontrol.web.address import MeasureState, builds_path
 from missioncontrol.web.channel.address import ChannelState, people_dimensions, read_channel_state
 from missioncontrol.web.channel.breakdown import Breakdown
 from missioncontrol.web.channel.source import ChannelSource, Read
@@ -58,6 +58,7 @@ def build_channel_pages(sources: PageSources, source: ChannelSource, renderer: R
             view=view,
             state=state,
             now=now,
+            builds_path=builds_path,
             titles=titles(registry),
             dimensions=people_dimensions(registry),
             usual_by=_usual_dimension(registry),
