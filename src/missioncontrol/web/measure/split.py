@@ -1,0 +1,173 @@
+"""Small charts by a dimension: the same lines on the same axes, once for each of its values with the most usage.
+
+What is left is pooled in the last. Paths are made here, so that they are there without any script.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from missioncontrol.web.address import INTERVALS, Filter, Interval
+from missioncontrol.web.measure.lines import group_of
+from missioncontrol.web.measure.question import ceil, floor
+from missioncontrol.web.measure.sums import Values, aligned, rate, total
+from missioncontrol.web.measure.view import SmallChart, SmallCharts
+
+if TYPE_CHECKING:
+    from missioncontrol.registry.model import Registry
+    from missioncontrol.web.measure.lookup import Course, Lookup
+    from missioncontrol.web.measure.question import Question
+    from missioncontrol.web.measure.view import Line
+
+MOST_CHARTS = 12
+WIDTH, HEIGHT = 240.0, 90.0
+_HOURS_UP_TO = timedelta(days=8)
+_DUST = 1e-6
+"""What is left of usage hours when all parts were taken off, by rounding."""
+Sums = dict[str | None, tuple[Values, Values]]
+"""Group -> values and per, interval by interval."""
+
+
+class _Part(msgspec.Struct, frozen=True):
+    label: str
+    href: str
+    sums: Sums
+
+
+def small_charts(
+    question: Question, registry: Registry, lookup: Lookup, drawn: Sequence[Line]
+) -> SmallCharts:
+    """Up to twelve, the most usage first; by the hour, or by the day of more than eight days."""
+    state, dimension = question.state, question.state.split
+    interval: Interval = "hour" if question.end - question.start <= _HOURS_UP_TO else "day"
+    step = INTERVALS[interval]
+    start, end = floor(question.start, step), ceil(question.end, step)
+    count = int((end - start) / step)
+    measure, groups = question.measure.name, [group_of(line) for line in drawn]
+
+    def lists_of(courses: Iterable[Course]) -> Sums:
+        step_s, x0 = int(step.total_seconds()), int(start.timestamp())
+        return {one.group: aligned(one, question.measure, x0, step_s, count) for one in courses}
+
+    totals = lookup.split(question.of, measure, question.per, dimension, start, end)
+    totals.sort(key=lambda one: (one.per or 0.0, one.value or 0.0), reverse=True)
+    pooled = totals[MOST_CHARTS - 1 :] if len(totals) > MOST_CHARTS else []
+    chosen = [one.group for one in totals[: len(totals) - len(pooled)]]
+    found = lookup.parts(
+        question.of, measure, question.per, dimension, chosen, state.group, groups, start, end, interval
+    )
+    parts = [
+        _Part(
+            "unknown" if value is None else value or "(empty)",
+            _alone(question, value),
+            lists_of(course for course in found if course.part == value),
+        )
+        for value in chosen
+    ]
+    if pooled:
+        whole = lookup.points(question.of, measure, question.per, state.group, groups, start, end, interval)
+        rest = _rest(lists_of(whole), [part.sums for part in parts])
+        parts.append(_Part(f"{len(pooled):,} others", "", rest))
+    shown = [_shown(part.sums, question, drawn) for part in parts]
+    top = _top(value for lines in shown for values in lines for value in values)
+    names = {key.name: key.title for key in registry.keys}
+    return SmallCharts(
+        dimension,
+        names.get(dimension, dimension),
+        [_small(part, lines, question, drawn, top) for part, lines in zip(parts, shown, strict=True)],
+        [(HEIGHT - HEIGHT * share, _tick(top * share)) for share in (0.0, 0.5, 1.0)],
+        (f"{start:%b} {start.day}", f"{end:%b} {end.day}"),
+        len(pooled),
+        interval,
+    )
+
+
+def _alone(question: Question, value: str | None) -> str:
+    """The page of this value alone, without small charts."""
+    dimension = question.state.split
+    others = tuple(one for one in question.state.filters if one.dimension != dimension)
+    own = Filter(dimension, (), True) if value is None else Filter(dimension, (value,))
+    return question.state.url(filters=(*others, own), split="") if value != "" else ""
+
+
+def _shown(sums: Sums, question: Question, drawn: Sequence[Line]) -> list[Values]:
+    """What is drawn of each line."""
+    found: list[Values] = []
+    for line in drawn:
+        values, per = sums.get(group_of(line), ([], []))
+        if question.shows_rate:
+            found.append([rate(value, of) for value, of in zip(values, per, strict=True)])
+        else:
+            found.append(values)
+    return found
+
+
+def _rest(whole: Sums, parts: Sequence[Sums]) -> Sums:
+    """The whole without the parts."""
+    found: Sums = {}
+    for group, (values, per) in whole.items():
+        left, left_per = list(values), list(per)
+        for part in parts:
+            own = part.get(group)
+            if own is not None:
+                left = [_without(one, gone) for one, gone in zip(left, own[0], strict=True)]
+                left_per = [_without(one, gone) for one, gone in zip(left_per, own[1], strict=True)]
+        found[group] = (
+            [value if of else None for value, of in zip(left, left_per, strict=True)],
+            left_per,
+        )
+    return found
+
+
+def _without(whole: float | None, part: float | None) -> float | None:
+    if whole is None or part is None:
+        return whole
+    left = whole - part
+    return left if left > _DUST * max(1.0, whole) else 0.0
+
+
+def _small(
+    part: _Part, shown: Sequence[Values], question: Question, drawn: Sequence[Line], top: float
+) -> SmallChart:
+    cells = []
+    usage = 0.0
+    for line in drawn:
+        values, per = part.sums.get(group_of(line), ([], []))
+        value, of = total(values), total(per)
+        usage += of or 0.0
+        cells.append((rate(value, of) if question.shows_rate else value, of))
+    paths = [(line.index, path_of(values, top)) for line, values in zip(drawn, shown, strict=True)]
+    return SmallChart(part.label, part.label, part.href, paths, cells, usage)
+
+
+def path_of(values: Sequence[float | None], top: float) -> str:
+    """An SVG path of the values over the whole width; a gap lifts the pen, a point between two gaps is a dot."""
+    step = WIDTH / max(1, len(values) - 1)
+    found, down = [], False
+    for i, value in enumerate(values):
+        if value is None:
+            down = False
+            continue
+        lonely = not down and (i + 1 >= len(values) or values[i + 1] is None)
+        found.append(f"{'L' if down else 'M'}{i * step:.1f} {HEIGHT - HEIGHT * value / top:.1f}")
+        found += ["h0"] if lonely else []
+        down = True
+    return "".join(found)
+
+
+def _top(values: Iterable[float | None]) -> float:
+    """A round number that no value is above; 1 where there is none."""
+    highest = max((value for value in values if value is not None), default=0.0)
+    if highest <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(highest))
+    return next(factor * power for factor in (1, 2, 4, 6, 8, 10) if factor * power >= highest)
+
+
+def _tick(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 or value == 0 else f"{value:.2g}"
