@@ -67,6 +67,7 @@ export function drawMarks(plot: uPlot, data: ChartData, labelled: boolean): void
   ctx.save();
   ctx.font = `${LABEL_HEIGHT * ratio}px ${css("--font") || "system-ui"}`;
   ctx.textBaseline = "bottom";
+  ctx.textAlign = "left";
   for (const mark of data.marks) {
     const x = plot.valToPos(mark.x, "x", true);
     if (x < left || x > left + width) continue;

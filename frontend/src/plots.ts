@@ -46,6 +46,11 @@ function timeLabels(data: ChartData, splits: number[], step: number): string[] {
   });
 }
 
+/** The name of a line at its end: of a side of a comparison its letter, the rest stands in the legend. */
+function shortName(label: string): string {
+  return /^[AB]: /.test(label) ? label.slice(0, 1) : label;
+}
+
 /** A point between two gaps has no line to show it: give it a dot. */
 function lonePoints(plot: uPlot, series: number): number[] {
   const values = plot.data[series] as Values;
@@ -257,7 +262,7 @@ export class Plots {
   }
 
   private labelWidth(): number {
-    const longest = Math.max(0, ...this.data.series.map((series) => series.label.length));
+    const longest = Math.max(0, ...this.data.series.map((series) => shortName(series.label).length));
     return Math.min(104, 14 + longest * 6.6);
   }
 
@@ -288,7 +293,7 @@ export class Plots {
     const gap = 12 * ratio;
     const labels = this.data.series.flatMap((series, i) => {
       const y = this.lastHeight(plot, this.column(i));
-      return y === null ? [] : [{ text: series.label, y: Math.min(top + height, Math.max(top, y)), i }];
+      return y === null ? [] : [{ text: shortName(series.label), y: Math.min(top + height, Math.max(top, y)), i }];
     });
     labels.sort((a, b) => a.y - b.y);
     for (let i = 1; i < labels.length; i++) labels[i]!.y = Math.max(labels[i]!.y, labels[i - 1]!.y + gap);

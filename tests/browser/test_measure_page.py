@@ -31,8 +31,16 @@ def choose(page: Page, label: str) -> None:
 
 
 def chart(page: Page) -> dict[str, Any]:
-    found: dict[str, Any] = page.evaluate("JSON.parse(document.querySelector('#chart-data').textContent)")
-    return found
+    """The data of the charts, with what is drawn of it."""
+    sent: dict[str, Any] = page.evaluate("JSON.parse(document.querySelector('#chart-data').textContent)")
+    for series in sent["series"]:
+        pairs = zip(series["value"], series["per"], strict=True)
+        series["shown"] = [
+            (None if value is None or not per else 1000 * value / per) if sent["rate"] else value
+            for value, per in pairs
+        ]
+    sent["x"] = [sent["x0"] + n * sent["interval_s"] for n in range(sent["count"])]
+    return sent
 
 
 def legend(page: Page) -> dict[str, list[str]]:
@@ -306,3 +314,89 @@ def test_the_selectors_lead_to_another_measure_and_keep_the_view(page: Page, ser
     expect(page.locator("h1")).to_contain_text("Startup crashes")
     page.locator("select[name=channel]").select_option("beta")
     expect(page.locator("h1")).to_contain_text("Firefox beta")
+
+
+def add_to(page: Page, side: str, dimension: str, value: str) -> None:
+    form = page.get_by_role("form", name=f"Narrow {side}")
+    form.get_by_role("combobox", name="dimension").select_option(dimension)
+    form.get_by_label("value").fill(value)
+    form.get_by_role("button").click()
+    expect(page.locator(".compare .chip")).to_contain_text([value])
+
+
+def test_two_selections_are_compared_by_forms_and_the_ratio_is_told(page: Page, server: Server) -> None:
+    show(page, server)
+    page.get_by_text("Compare two selections").click()
+    add_to(page, "A", "version", "61.0")
+    form = page.get_by_role("form", name="Narrow B")
+    form.get_by_role("combobox", name="dimension").select_option("version")
+    form.get_by_label("value").fill("60.0")
+    form.get_by_role("button").click()
+    expect(page.locator(".ratio")).to_contain_text("Rate of A is 2.00 times that of B")
+    assert parameters(page) == {"a.version": ["61.0"], "b.version": ["60.0"]}
+    assert [series["label"] for series in chart(page)["series"]] == ["A: version 61.0", "B: version 60.0"]
+    page.get_by_role("link", name="End the comparison").click()
+    expect(page.locator(".ratio")).to_have_count(0)
+    assert parameters(page) == {}
+
+
+def test_menus_smooth_and_split_and_the_address_stays_short(page: Page, server: Server) -> None:
+    show(page, server)
+    page.get_by_label("Smooth", exact=True).select_option("3h")
+    expect(page.locator("figcaption").first).to_contain_text("smoothed over 3h")
+    assert parameters(page) == {"smooth": ["3h"]}
+    page.get_by_label("Smooth", exact=True).select_option("off")
+    expect(page.locator("figcaption").first).not_to_contain_text("smoothed")
+    page.get_by_label("Small charts by", exact=True).select_option("country")
+    expect(page.locator(".small-charts li").first).to_be_visible()
+    assert parameters(page) == {"split": ["country"]}
+    assert page.locator(".small-charts path").first.bounding_box()
+
+
+def test_an_annotation_is_added_drawn_and_removed_where_the_reader_is(page: Page, server: Server) -> None:
+    query = "show=count&range=24h"
+    show(page, server, query)
+    before = ink(page, "shown")
+    page.get_by_text("Add an annotation").click()
+    page.get_by_label("Time (UTC)").fill(f"{fleet.THIS_HOUR - timedelta(hours=5):%Y-%m-%dT%H:%M}")
+    page.get_by_label("Text", exact=True).fill("<i>Outage</i> & more")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.locator(".marks li")).to_contain_text(["<i>Outage</i> & more"])
+    assert page.url.endswith(f"{MEASURE}?{query}")
+    page.wait_for_function("document.querySelector('[data-plot=shown] canvas')")
+    assert ink(page, "shown") != before
+    page.get_by_role("button", name="Remove the annotation").click()
+    expect(page.locator(".marks li", has_text="Outage")).to_have_count(0)
+
+
+def test_the_picture_has_both_charts_and_their_names(page: Page, server: Server) -> None:
+    show(page, server)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="PNG").click()
+    picture = download.value.path().read_bytes()
+    width, height = (int.from_bytes(picture[at : at + 4], "big") for at in (16, 20))
+    charts = page.evaluate(
+        "[...document.querySelectorAll('.plot canvas')].map(one => [one.width, one.height])"
+    )
+    assert picture.startswith(b"\x89PNG") and download.value.suggested_filename.endswith(".png")
+    assert width > charts[0][0] and height > charts[0][1] + charts[1][1] + 60
+
+
+def test_the_permalink_is_copied_and_shows_the_same_dates(open_page: Any, server: Server) -> None:
+    page = open_page(permissions=["clipboard-read", "clipboard-write"])
+    show(page, server)
+    page.locator(".share button").click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    before = chart(page)
+    page.goto(copied)
+    after = chart(page)
+    assert (after["x0"], after["count"]) == (before["x0"], before["count"])
+    assert [one["key"] for one in after["series"]] == [one["key"] for one in before["series"]]
+
+
+def test_a_measure_that_is_gone_is_told_under_the_open_page(page: Page, server: Server) -> None:
+    show(page, server)
+    page.evaluate("history.replaceState(null, '', location.pathname.replace('main_crashes', 'gone'))")
+    # The browser itself notes the 404 in its console; the page must go on living.
+    page.wait_for_function("document.querySelector('[data-live]').textContent.includes('reload')")
+    assert ink(page, "shown") > 5000

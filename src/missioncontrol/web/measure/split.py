@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 MOST_CHARTS = 12
 WIDTH, HEIGHT = 240.0, 90.0
-_HOURS_UP_TO = timedelta(days=8)
+_HOURS_UP_TO = timedelta(days=3)
+_ENOUGH = 0.2
+"""Intervals with a smaller share of their usual usage do not stretch the axes of all: their rates are noise."""
 _DUST = 1e-6
 """What is left of usage hours when all parts were taken off, by rounding."""
 Sums = dict[str | None, tuple[Values, Values]]
@@ -42,7 +44,10 @@ class _Part(msgspec.Struct, frozen=True):
 def small_charts(
     question: Question, registry: Registry, lookup: Lookup, drawn: Sequence[Line]
 ) -> SmallCharts:
-    """Up to twelve, the most usage first; by the hour, or by the day of more than eight days."""
+    """Up to twelve, the most usage first; by the hour, or by the day of more than three days.
+
+    The axis ends above all values that rest on enough usage; what is above it is marked at its end.
+    """
     state, dimension = question.state, question.state.split
     interval: Interval = "hour" if question.end - question.start <= _HOURS_UP_TO else "day"
     step = INTERVALS[interval]
@@ -74,7 +79,12 @@ def small_charts(
         rest = _rest(lists_of(whole), [part.sums for part in parts])
         parts.append(_Part(f"{len(pooled):,} others", "", rest))
     shown = [_shown(part.sums, question, drawn) for part in parts]
-    top = _top(value for lines in shown for values in lines for value in values)
+    top = _top(
+        value
+        for part, lines in zip(parts, shown, strict=True)
+        for line, values in zip(drawn, lines, strict=True)
+        for value in _firm(values, part.sums.get(group_of(line), ([], []))[1])
+    )
     names = {key.name: key.title for key in registry.keys}
     return SmallCharts(
         dimension,
@@ -84,6 +94,7 @@ def small_charts(
         (f"{start:%b} {start.day}", f"{end:%b} {end.day}"),
         len(pooled),
         interval,
+        any(value is not None and value > top for lines in shown for values in lines for value in values),
     )
 
 
@@ -105,6 +116,13 @@ def _shown(sums: Sums, question: Question, drawn: Sequence[Line]) -> list[Values
         else:
             found.append(values)
     return found
+
+
+def _firm(values: Sequence[float | None], per: Sequence[float | None]) -> list[float | None]:
+    """The values that rest on enough usage."""
+    used = sorted(of for of in per if of)
+    least = _ENOUGH * used[len(used) // 2] if used else 0.0
+    return [value for value, of in zip(values, per, strict=True) if (of or 0.0) >= least]
 
 
 def _rest(whole: Sums, parts: Sequence[Sums]) -> Sums:
@@ -146,7 +164,9 @@ def _small(
 
 
 def path_of(values: Sequence[float | None], top: float) -> str:
-    """An SVG path of the values over the whole width; a gap lifts the pen, a point between two gaps is a dot."""
+    """An SVG path of the values over the whole width; a gap lifts the pen, a point between two gaps is a dot, and one
+    above the top is an arrow there.
+    """
     step = WIDTH / max(1, len(values) - 1)
     found, down = [], False
     for i, value in enumerate(values):
@@ -154,8 +174,10 @@ def path_of(values: Sequence[float | None], top: float) -> str:
             down = False
             continue
         lonely = not down and (i + 1 >= len(values) or values[i + 1] is None)
-        found.append(f"{'L' if down else 'M'}{i * step:.1f} {HEIGHT - HEIGHT * value / top:.1f}")
+        height = HEIGHT - HEIGHT * min(value / top, 1.0)
+        found.append(f"{'L' if down else 'M'}{i * step:.1f} {height:.1f}")
         found += ["h0"] if lonely else []
+        found += ["l-2 3m2 -3l2 3m-2 -3"] if value > top else []
         down = True
     return "".join(found)
 

@@ -145,6 +145,8 @@ class SmallCharts(msgspec.Struct, frozen=True):
     pooled: int
     """How many values the last chart pools."""
     interval: str
+    cut: bool
+    """Values above the axis are marked at its end."""
 
 
 class MeasureView(msgspec.Struct, frozen=True):
