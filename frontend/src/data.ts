@@ -119,3 +119,8 @@ export function numberLabel(value: number | null | undefined): string {
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString("en-US");
   return value < 0.01 ? value.toPrecision(2) : value.toFixed(2);
 }
+
+/** An end of an interval: two digits are all that it is good for. */
+export function roughLabel(value: number): string {
+  return numberLabel(Number(value.toPrecision(2)));
+}

@@ -21,6 +21,7 @@ export function focusPath(): string {
   if (element instanceof HTMLInputElement && (element.type === "radio" || element.type === "checkbox")) {
     return `[type="${element.type}"][name="${CSS.escape(name ?? "")}"][value="${CSS.escape(value ?? "")}"]`;
   }
+  if (element.id) return `#${CSS.escape(element.id)}`;
   if (name) return `${element.tagName.toLowerCase()}[name="${CSS.escape(name)}"]`;
   const href = element.getAttribute("href");
   if (href) return `a[href="${CSS.escape(href)}"]`;

@@ -3,7 +3,7 @@
 
 import "./measure.css";
 import { addCopyButtons } from "./copy";
-import { intervalOf, numberLabel, placeLabel, readChartData, type ChartData } from "./data";
+import { intervalOf, numberLabel, placeLabel, readChartData, roughLabel, type ChartData } from "./data";
 import type { Plots } from "./plots";
 import { find, focusPath, live, NOT_REACHED, restoreFocus, swap, troubleOf } from "./swap";
 import { THEME_CHANGED } from "./theme";
@@ -112,7 +112,7 @@ function showValues(index: number | null): void {
       const i = index ?? lastIndex(field, line);
       if (!cell) continue;
       const ends = field === "shown" && index !== null ? intervalOf(data, line, i) : null;
-      cell.textContent = numberLabel(data.series[line]?.[field][i]) + (ends ? ` (${ends.map(numberLabel).join("–")})` : "");
+      cell.textContent = numberLabel(data.series[line]?.[field][i]) + (ends ? ` (${ends.map(roughLabel).join("–")})` : "");
     }
   }
 }

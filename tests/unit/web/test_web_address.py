@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from missioncontrol.errors import BadRequest
 from missioncontrol.registry.load import load_registry
 from missioncontrol.web.address import (
-    MAX_SERIES,
     EXPERIMENT,
+    MAX_SERIES,
     Filter,
     MeasureState,
     Side,
