@@ -22,6 +22,7 @@ from missioncontrol.query.statement import Parameter
 from missioncontrol.query.versions import between, version_key
 from missioncontrol.web.address import INTERVALS, Filter, Group, Interval
 from missioncontrol.web.measure.lookup import (
+    MOST_PARTS,
     ChannelRef,
     Course,
     FirstData,
@@ -149,26 +150,15 @@ class EngineLookup:
         measure: str,
         per: str,
         dimension: str,
-        only: Sequence[str | None],
         group: Group,
         groups: Sequence[str | None],
         start: datetime,
         end: datetime,
         interval: Interval,
     ) -> list[Course]:
-        """Sums for each interval, of each of the groups in each of the parts `only`, in [start, end)."""
-        rows = self._rows_of(of, {dimension: only, group: groups}, Span(start, end - _WINDOW))
+        """Sums for each interval, of each of the groups by value of a dimension, in [start, end)."""
+        rows = self._rows_of(of, {group: groups}, Span(start, end - _WINDOW))
         return self._courses(rows, (measure, per), (group, dimension), INTERVALS[interval])
-
-    def split(
-        self, of: Selection, measure: str, per: str, dimension: str, start: datetime, end: datetime
-    ) -> list[GroupTotal]:
-        """Sums of two measures for each value of a dimension with rows in [start, end)."""
-        names = tuple(dict.fromkeys((measure, per)))
-        # One interval that is as long as the calendar: the sums of all.
-        rows = self._rows(names, ("window_start", dimension), (*_selected(of), *_within(start, end)), _EVER_S)
-        days = (start.date(), end.date())
-        return [GroupTotal(name, sums[0], sums[-1], *days) for _, name, *sums in rows]
 
     def ages(
         self, of: Selection, measure: str, per: str, group: Group, lives: Sequence[Life], interval: Interval
@@ -217,7 +207,11 @@ class EngineLookup:
         place = f"(epoch_us(r.window_start) - {since}) // {width_s * 1_000_000} * {width_s} AS place"
         select = [*(f"r.{dialect.name(name)} AS k{n}" for n, name in enumerate(keys)), place]
         named = [f"k{n}" for n in range(len(keys))]
-        by = f" GROUP BY {', '.join(named)}" if named else ""
+        by = (
+            f" GROUP BY {', '.join(named)} ORDER BY sum(per) DESC NULLS LAST LIMIT {MOST_PARTS}"
+            if named
+            else ""
+        )
         sql = (
             f"SELECT {', '.join([*named, 'list(place)', 'list(value)', 'list(per)'])} "
             f"FROM (SELECT {', '.join(select)}, "

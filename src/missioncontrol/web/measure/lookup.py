@@ -14,6 +14,9 @@ import msgspec
 
 from missioncontrol.web.address import Filter, Group, Interval
 
+MOST_PARTS = 5000
+"""Courses that are read at once by a dimension."""
+
 
 class Selection(msgspec.Struct, frozen=True):
     """The rows that a page is about."""
@@ -113,31 +116,22 @@ class Lookup(Protocol):
         Raises `BadRequest` (`not_kept_for_experiments`).
         """
 
-    def split(
-        self,
-        of: Selection,
-        measure: str,
-        per: str,
-        dimension: str,
-        start: datetime,
-        end: datetime,
-    ) -> list[GroupTotal]:
-        """Sums of two measures for each value of a dimension with rows in [start, end)."""
-
     def parts(
         self,
         of: Selection,
         measure: str,
         per: str,
         dimension: str,
-        only: Sequence[str | None],
         group: Group,
         groups: Sequence[str | None],
         start: datetime,
         end: datetime,
         interval: Interval,
     ) -> list[Course]:
-        """Sums for each interval, of each of the groups in each of the parts `only`, in [start, end)."""
+        """Sums for each interval, of each of the groups by value of a dimension, in [start, end).
+
+        Of more than `MOST_PARTS` courses those with the most usage.
+        """
 
     def ages(
         self, of: Selection, measure: str, per: str, group: Group, lives: Sequence[Life], interval: Interval

@@ -14,13 +14,14 @@ import msgspec
 
 from missioncontrol.web.address import INTERVALS, Filter, Interval
 from missioncontrol.web.measure.lines import group_of
+from missioncontrol.web.measure.lookup import MOST_PARTS
 from missioncontrol.web.measure.question import ceil, floor
-from missioncontrol.web.measure.sums import Values, aligned, rate, total
+from missioncontrol.web.measure.sums import Values, add, aligned, rate, total
 from missioncontrol.web.measure.view import SmallChart, SmallCharts
 
 if TYPE_CHECKING:
     from missioncontrol.registry.model import Registry
-    from missioncontrol.web.measure.lookup import Course, Lookup
+    from missioncontrol.web.measure.lookup import Lookup
     from missioncontrol.web.measure.question import Question
     from missioncontrol.web.measure.view import Line
 
@@ -29,8 +30,6 @@ WIDTH, HEIGHT = 240.0, 90.0
 _HOURS_UP_TO = timedelta(days=3)
 _ENOUGH = 0.2
 """Intervals with a smaller share of their usual usage do not stretch the axes of all: their rates are noise."""
-_DUST = 1e-6
-"""What is left of usage hours when all parts were taken off, by rounding."""
 Sums = dict[str | None, tuple[Values, Values]]
 """Group -> values and per, interval by interval."""
 
@@ -55,29 +54,24 @@ def small_charts(
     count = int((end - start) / step)
     measure, groups = question.measure.name, [group_of(line) for line in drawn]
 
-    def lists_of(courses: Iterable[Course]) -> Sums:
-        step_s, x0 = int(step.total_seconds()), int(start.timestamp())
-        return {one.group: aligned(one, question.measure, x0, step_s, count) for one in courses}
-
-    totals = lookup.split(question.of, measure, question.per, dimension, start, end)
-    totals.sort(key=lambda one: (one.per or 0.0, one.value or 0.0), reverse=True)
-    pooled = totals[MOST_CHARTS - 1 :] if len(totals) > MOST_CHARTS else []
-    chosen = [one.group for one in totals[: len(totals) - len(pooled)]]
     found = lookup.parts(
-        question.of, measure, question.per, dimension, chosen, state.group, groups, start, end, interval
+        question.of, measure, question.per, dimension, state.group, groups, start, end, interval
     )
+    step_s, x0 = int(step.total_seconds()), int(start.timestamp())
+    by_value: dict[str | None, Sums] = {}
+    for one in found:
+        by_value.setdefault(one.part, {})[one.group] = aligned(one, question.measure, x0, step_s, count)
+    values = sorted(by_value, key=lambda value: _weight(by_value[value]), reverse=True)
+    pooled = values[MOST_CHARTS - 1 :] if len(values) > MOST_CHARTS else []
     parts = [
-        _Part(
-            "unknown" if value is None else value or "(empty)",
-            _alone(question, value),
-            lists_of(course for course in found if course.part == value),
-        )
-        for value in chosen
+        _Part("unknown" if value is None else value or "(empty)", _alone(question, value), by_value[value])
+        for value in values[: len(values) - len(pooled)]
     ]
     if pooled:
-        whole = lookup.points(question.of, measure, question.per, state.group, groups, start, end, interval)
-        rest = _rest(lists_of(whole), [part.sums for part in parts])
-        parts.append(_Part(f"{len(pooled):,} others", "", rest))
+        more = " of the most used" if len(found) == MOST_PARTS else ""
+        parts.append(
+            _Part(f"{len(pooled):,} others{more}", "", _added([by_value[value] for value in pooled]))
+        )
     shown = [_shown(part.sums, question, drawn) for part in parts]
     top = _top(
         value
@@ -125,28 +119,24 @@ def _firm(values: Sequence[float | None], per: Sequence[float | None]) -> list[f
     return [value for value, of in zip(values, per, strict=True) if (of or 0.0) >= least]
 
 
-def _rest(whole: Sums, parts: Sequence[Sums]) -> Sums:
-    """The whole without the parts."""
+def _weight(sums: Sums) -> tuple[float, float]:
+    """Usage, and the measure where there is none."""
+    return (
+        sum(total(per) or 0.0 for _, per in sums.values()),
+        sum(total(values) or 0.0 for values, _ in sums.values()),
+    )
+
+
+def _added(parts: Sequence[Sums]) -> Sums:
+    """The sums of all parts."""
     found: Sums = {}
-    for group, (values, per) in whole.items():
-        left, left_per = list(values), list(per)
-        for part in parts:
-            own = part.get(group)
-            if own is not None:
-                left = [_without(one, gone) for one, gone in zip(left, own[0], strict=True)]
-                left_per = [_without(one, gone) for one, gone in zip(left_per, own[1], strict=True)]
-        found[group] = (
-            [value if of else None for value, of in zip(left, left_per, strict=True)],
-            left_per,
-        )
+    for part in parts:
+        for group, (values, per) in part.items():
+            if group in found:
+                values = [add(one, other) for one, other in zip(found[group][0], values, strict=True)]
+                per = [add(one, other) for one, other in zip(found[group][1], per, strict=True)]
+            found[group] = (values, per)
     return found
-
-
-def _without(whole: float | None, part: float | None) -> float | None:
-    if whole is None or part is None:
-        return whole
-    left = whole - part
-    return left if left > _DUST * max(1.0, whole) else 0.0
 
 
 def _small(
