@@ -5,6 +5,7 @@ import type { ChartData } from "./data";
 
 const EDGE = 16;
 const ROW = 18;
+const MOST_NOTES = 8;
 
 export interface Caption {
   title: string;
@@ -28,15 +29,17 @@ export function drawPicture(canvases: HTMLCanvasElement[], data: ChartData, capt
   const width = Math.max(...canvases.map((canvas) => canvas.width)) / ratio;
   const names = [unitOf(data), data.per_title].slice(0, canvases.length);
   const legend = rowsOf(data, width);
+  const notes = data.marks.filter((mark) => mark.kind === "annotation").slice(-MOST_NOTES);
   const heights = canvases.map((canvas) => canvas.height / ratio + ROW + 4);
-  const height = EDGE * 2 + 26 + ROW + legend.length * ROW + 8 + heights.reduce((sum, one) => sum + one, 0) + ROW;
+  const height = EDGE * 2 + 26 + ROW + legend.length * ROW + 8 + heights.reduce((sum, one) => sum + one, 0);
+  const whole = height + (notes.length + 1) * ROW;
   const picture = document.createElement("canvas");
   picture.width = Math.round((width + 2 * EDGE) * ratio);
-  picture.height = Math.round(height * ratio);
+  picture.height = Math.round(whole * ratio);
   const ctx = picture.getContext("2d")!;
   ctx.scale(ratio, ratio);
   ctx.fillStyle = css("--paper") || "#fff";
-  ctx.fillRect(0, 0, width + 2 * EDGE, height);
+  ctx.fillRect(0, 0, width + 2 * EDGE, whole);
   const font = css("--font") || "system-ui";
   const write = (text: string, x: number, y: number, size: number, ink: string): void => {
     ctx.font = `${size}px ${font}`;
@@ -63,6 +66,10 @@ export function drawPicture(canvases: HTMLCanvasElement[], data: ChartData, capt
     ctx.drawImage(canvas, EDGE, y, canvas.width / ratio, canvas.height / ratio);
     y += canvas.height / ratio + 4;
   });
+  for (const mark of notes) {
+    write(`${mark.label}: ${mark.text}`, EDGE, y, 12, "--ink");
+    y += ROW;
+  }
   write(caption.address, EDGE, y, 11, "--weak");
   return picture;
 }

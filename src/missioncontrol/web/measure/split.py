@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 MOST_CHARTS = 12
 WIDTH, HEIGHT = 240.0, 90.0
 _HOURS_UP_TO = timedelta(days=3)
+_MOMENT = timedelta(seconds=1)
 _ENOUGH = 0.2
 """Intervals with a smaller share of their usual usage do not stretch the axes of all: their rates are noise."""
 Sums = dict[str | None, tuple[Values, Values]]
@@ -85,7 +86,7 @@ def small_charts(
         names.get(dimension, dimension),
         [_small(part, lines, question, drawn, top) for part, lines in zip(parts, shown, strict=True)],
         [(HEIGHT - HEIGHT * share, _tick(top * share)) for share in (0.0, 0.5, 1.0)],
-        (f"{start:%b} {start.day}", f"{end:%b} {end.day}"),
+        (f"{start:%b} {start.day}", f"{end - _MOMENT:%b} {(end - _MOMENT).day}"),
         len(pooled),
         interval,
         any(value is not None and value > top for lines in shown for values in lines for value in values),
