@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Depends, FastAPI
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from missioncontrol import __version__
@@ -65,6 +66,14 @@ if TYPE_CHECKING:
     from missioncontrol.state.releases import Release, Releases
     from missioncontrol.web.home.source import HomeSource
     from missioncontrol.web.verdicts.source import VerdictSource
+
+_COMPACT = (
+    *DEFAULT_EXCLUDED_CONTENT_TYPES,
+    "application/vnd.apache.arrow.stream",
+    "application/vnd.apache.parquet",
+    "application/octet-stream",
+)
+"""Kinds of answers that would hardly shrink."""
 
 
 def create_app(
@@ -257,6 +266,7 @@ def compose(
         app.include_router(build_provider_login(accounts, Provider(oidc)))
     app.include_router(build_guide(sources, renderer))
     app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
+    app.add_middleware(GZipMiddleware, 1024, compresslevel=4, exclude_content_types=_COMPACT)
     app.add_middleware(Gate, accounts=accounts, surroundings=surroundings)
     app.add_middleware(SecureHeaders)
     return app
