@@ -151,11 +151,3 @@ def test_what_makes_no_sense_is_told_with_a_hint(server: RunningServer, query: s
     refused = server.get(f"{MEASURE}?{query}")
     assert (refused.status_code, refused.json()["code"]) == (400, code)
     assert refused.json()["hint"] or refused.json()["message"]
-
-
-def test_the_page_is_sent_compressed_where_it_is_large(server: RunningServer) -> None:
-    large = f"{server.url}{MEASURE}?interval=5min&range=14d"
-    packed = httpx.get(large, headers=PAGE, timeout=60)
-    plain = httpx.get(large, headers={**PAGE, "accept-encoding": "identity"}, timeout=60)
-    assert packed.headers["content-encoding"] == "gzip" and "content-encoding" not in plain.headers
-    assert int(packed.headers["content-length"]) * 5 < len(plain.content)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
-from isal import igzip
 
 from missioncontrol.errors import BadRequest
 from missioncontrol.registry.model import Registry
@@ -41,8 +40,6 @@ if TYPE_CHECKING:
 
 _FORMS = ("html", "json", "csv")
 _FILTER_FORM = ("filter", "value", "side")
-_COMPRESSED_FROM = 20_000
-_LEVEL = 1
 
 
 def build_measure_pages(sources: PageSources, annotations: Annotations, renderer: Renderer) -> APIRouter:
@@ -72,21 +69,9 @@ def build_measure_pages(sources: PageSources, annotations: Annotations, renderer
             return as_json(view)
         if form == "csv":
             return csv_answer(list(file_rows(view)), measure)
-        return compressed(request, _page(request, state, registry, view, sources, renderer))
+        return _page(request, state, registry, view, sources, renderer)
 
     return router
-
-
-def compressed(request: Request, response: Response) -> Response:
-    """The answer with its body compressed, where it is large and the browser takes it so."""
-    body = bytes(response.body)
-    if len(body) < _COMPRESSED_FROM or "gzip" not in request.headers.get("accept-encoding", ""):
-        return response
-    response.body = igzip.compress(body, _LEVEL)
-    response.headers["content-encoding"] = "gzip"
-    response.headers["content-length"] = str(len(response.body))
-    response.headers["vary"] = "cookie, accept-encoding"
-    return response
 
 
 def _page(
