@@ -7,13 +7,13 @@ charts and the legend are made of the same numbers. An interval without rows is 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from missioncontrol.registry.model import Registry
-from missioncontrol.web.address import SMOOTHING, SPANS, MeasureState
+from missioncontrol.web.address import MeasureState
 from missioncontrol.web.measure.band import LEAST_PREDECESSORS, band_of, predecessors
 from missioncontrol.web.measure.compare import compare
 from missioncontrol.web.measure.lines import (
@@ -23,11 +23,19 @@ from missioncontrol.web.measure.lines import (
     with_starts,
     without_per,
 )
-from missioncontrol.web.measure.lookup import Course, Life, Lookup
+from missioncontrol.web.measure.lookup import Lookup
 from missioncontrol.web.measure.marks import marks_of
-from missioncontrol.web.measure.question import Question, ask, floor, refuse_too_many
+from missioncontrol.web.measure.question import Question, ask, floor
+from missioncontrol.web.measure.series import (
+    Axis,
+    by_clock,
+    series_of,
+    since_release,
+    summed,
+    window_intervals,
+)
 from missioncontrol.web.measure.split import small_charts
-from missioncontrol.web.measure.sums import Values, aligned, counts_events, rate, smoothed, total
+from missioncontrol.web.measure.sums import counts_events
 from missioncontrol.web.measure.table import api_url, page_rows
 from missioncontrol.web.measure.view import Band, ChartData, Line, Mark, MeasureView, Series
 
@@ -36,7 +44,6 @@ if TYPE_CHECKING:
 
 Annotations = Callable[[datetime, datetime, str | None, str | None], "Sequence[Annotation]"]
 """Of a time, an application and a channel."""
-LONGEST_AGE = timedelta(days=60)
 
 
 class Sources(msgspec.Struct, frozen=True):
@@ -45,14 +52,6 @@ class Sources(msgspec.Struct, frozen=True):
     lookup: Lookup
     releases: Releases
     annotations: Annotations
-
-
-class _Axis(msgspec.Struct, frozen=True):
-    """The time axis of the charts."""
-
-    x0: int
-    step_s: int
-    count: int
 
 
 def build_view(
@@ -75,14 +74,14 @@ def build_view(
         lines = with_starts(lines, question, lookup, sources.releases)
     drawn = sorted((line for line in lines if line.drawn), key=lambda line: line.index)
     if state.time == "release":
-        courses, axis, lead = _since_release(question, lookup, drawn)
-        lines = [_summed(line, question, courses, axis) for line in lines]
+        courses, axis, lead = since_release(question, lookup, drawn)
+        lines = [summed(line, question, courses, axis) for line in lines]
         marks: list[Mark] = []
     else:
-        courses, axis, lead = _by_clock(question, lookup, drawn)
+        courses, axis, lead = by_clock(question, lookup, drawn)
         marks = _marks(question, drawn, sources, protected)
     series = [
-        _series(line.key, line.label, courses.get(group_of(line)), question, axis, lead) for line in drawn
+        series_of(line.key, line.label, courses.get(group_of(line)), question, axis, lead) for line in drawn
     ]
     band, notes = _band(question, sources, drawn, axis, lead)
     chart = _chart(question, registry, axis, series, band, marks)
@@ -129,95 +128,8 @@ def _permalink(question: Question, drawn: Sequence[Line]) -> str:
     return state.url(series=keys, range="custom", start=question.start, end=question.end)
 
 
-def _width(question: Question) -> int:
-    """Intervals that are smoothed over; 1 when they are not."""
-    window = SMOOTHING.get(question.state.smooth)
-    return max(1, round(window / question.step)) if window else 1
-
-
-def _by_clock(
-    question: Question, lookup: Lookup, drawn: Sequence[Line]
-) -> tuple[dict[str | None, Course], _Axis, int]:
-    """Courses by group, the axis, and how many intervals before it were read for the window."""
-    step_s = int(question.step.total_seconds())
-    lead = _width(question) - 1
-    count = int((question.end - question.start) / question.step)
-    axis = _Axis(int(question.start.timestamp()), step_s, count)
-    if not drawn:
-        return {}, axis, lead
-    state, measure = question.state, question.measure.name
-    groups = [group_of(line) for line in drawn]
-    first = question.start - lead * question.step
-    found = lookup.points(
-        question.of, measure, question.per, state.group, groups, first, question.end, state.interval
-    )
-    return {course.group: course for course in found}, axis, lead
-
-
-def _since_release(
-    question: Question, lookup: Lookup, drawn: Sequence[Line]
-) -> tuple[dict[str | None, Course], _Axis, int]:
-    """Each line from its own start on.
-
-    Lines are compared at equal ages, so an interval that has not ended is left out, unless it is the first.
-    """
-    state, step_s = question.state, int(question.step.total_seconds())
-    skip_s = 86_400 if state.skip == "24h" else 0
-    span = _longest_age(question, drawn)
-    refuse_too_many(span / question.step, state)
-    lives = []
-    for line in drawn:
-        if line.started is None:
-            continue
-        ended_s = max(int((question.now - line.started).total_seconds()) // step_s * step_s, step_s)
-        lives.append(Life(group_of(line), line.started, line.started + min(span, timedelta(seconds=ended_s))))
-    lives = [one for one in lives if one.end > one.start]
-    found = lookup.ages(question.of, question.measure.name, question.per, state.group, lives, state.interval)
-    last = max((max(course.places) for course in found), default=0)
-    x0 = skip_s // step_s * step_s
-    axis = _Axis(x0, step_s, max(1, (last - x0) // step_s + 1))
-    return {course.group: course for course in found}, axis, min(_width(question) - 1, x0 // step_s)
-
-
-def _longest_age(question: Question, drawn: Sequence[Line]) -> timedelta:
-    """Up to which age lines are drawn."""
-    if question.state.range != "newest":
-        return SPANS[question.state.range]
-    starts = [line.started for line in drawn if line.started]
-    return min(max(question.now - max(starts), question.step), LONGEST_AGE) if starts else question.step
-
-
-def _series(
-    key: str, label: str, course: Course | None, question: Question, axis: _Axis, lead: int
-) -> Series:
-    x0 = axis.x0 - lead * axis.step_s
-    values, per = aligned(course, question.measure, x0, axis.step_s, axis.count + lead)
-    width = _width(question)
-    if width > 1:
-        values, per = smoothed(values, per, width)
-        values, per = _short(values[lead:]), _short(per[lead:])
-    return Series(key, label, values, per)
-
-
-def _short(values: Values) -> Values:
-    """Seven significant digits: less to send, more than anyone reads."""
-    return [None if value is None else float(f"{value:.7g}") for value in values]
-
-
-def _summed(line: Line, question: Question, courses: dict[str | None, Course], axis: _Axis) -> Line:
-    """The line with the sums of what is drawn: the same ages for all lines, as far as each has come."""
-    if not line.drawn:
-        return msgspec.structs.replace(line, value=None, per=None, rate=None)
-    values, per_values = aligned(
-        courses.get(group_of(line)), question.measure, axis.x0, axis.step_s, axis.count
-    )
-    value, per = total(values), total(per_values)
-    of_rate = rate(value, per) if question.measure.per else None
-    return msgspec.structs.replace(line, value=value, per=per, rate=of_rate)
-
-
 def _band(
-    question: Question, sources: Sources, drawn: Sequence[Line], axis: _Axis, lead: int
+    question: Question, sources: Sources, drawn: Sequence[Line], axis: Axis, lead: int
 ) -> tuple[Band | None, list[str]]:
     state = question.state
     if state.band == "off" or not drawn:
@@ -228,7 +140,7 @@ def _band(
     of = f"accepted releases before {drawn[0].label}"
     if len(before) < LEAST_PREDECESSORS:
         return None, [f"No band: {len(before)} {of} are known, and {LEAST_PREDECESSORS} are needed."]
-    band = band_of(question, sources.lookup, before, axis.x0, axis.count, _width(question))
+    band = band_of(question, sources.lookup, before, axis.x0, axis.count, window_intervals(question))
     if band is None:
         return None, [f"No band: of the {len(before)} {of}, too few have data at these ages."]
     return band, [
@@ -247,7 +159,7 @@ def _marks(question: Question, drawn: Sequence[Line], sources: Sources, protecte
 def _chart(
     question: Question,
     registry: Registry,
-    axis: _Axis,
+    axis: Axis,
     series: list[Series],
     band: Band | None,
     marks: list[Mark],
@@ -259,7 +171,7 @@ def _chart(
     filling = int(floor(question.now, question.step).timestamp())
     end = axis.x0 + axis.count * axis.step_s
     is_open = state.time == "clock" and end - 2 * axis.step_s <= filling < end
-    smooths = _width(question) > 1
+    smooths = window_intervals(question) > 1
     return ChartData(
         time=state.time,
         interval_s=axis.step_s,
@@ -282,7 +194,7 @@ def _smoothing_note(question: Question) -> list[str]:
     state = question.state
     if state.smooth == "off":
         return []
-    if _width(question) == 1:
+    if window_intervals(question) == 1:
         return [f"Not smoothed: {state.smooth} is no longer than an interval."]
     what = "the ratio of the sums" if question.shows_rate else "the mean of an interval"
     return [
@@ -293,11 +205,11 @@ def _smoothing_note(question: Question) -> list[str]:
 
 def _comparison(question: Question, registry: Registry, sources: Sources, protected: bool) -> MeasureView:
     """The view of two selections."""
-    found = compare(question, sources.lookup, _width(question) - 1)
+    found = compare(question, sources.lookup, window_intervals(question) - 1)
     shifted = found.time == "release"
     if found.no_per:
         question = msgspec.structs.replace(question, shows_rate=False)
-    axis = _Axis(
+    axis = Axis(
         0 if shifted else int(found.starts[0].timestamp()), int(question.step.total_seconds()), found.count
     )
     seen = question
@@ -308,9 +220,9 @@ def _comparison(question: Question, registry: Registry, sources: Sources, protec
     else:
         end = found.starts[0] + found.count * question.step
         seen = msgspec.structs.replace(question, start=found.starts[0], end=end)
-    lead = _width(question) - 1
+    lead = window_intervals(question) - 1
     series = [
-        _series(line.key, line.label, course, seen, axis, lead)
+        series_of(line.key, line.label, course, seen, axis, lead)
         for line, course in zip(found.lines, found.courses, strict=True)
     ]
     marks = [] if shifted else _marks(seen, found.lines, sources, protected)

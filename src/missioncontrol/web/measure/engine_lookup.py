@@ -5,24 +5,18 @@ Never reads the lake itself and keeps nothing, so that an answer is as new as th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
-import msgspec
-
-from missioncontrol.errors import BadRequest
-from missioncontrol.lake.tables import lake_tables
-from missioncontrol.query import dialect, filters
+from missioncontrol.query import filters
 from missioncontrol.query.aggregates import EXPERIMENT_COLUMNS, AggregateQuery
 from missioncontrol.query.day_sums import DaySums
 from missioncontrol.query.engine import Engine
 from missioncontrol.query.relation import Span
-from missioncontrol.query.statement import Parameter
-from missioncontrol.query.versions import between, version_key
 from missioncontrol.web.address import INTERVALS, Filter, Group, Interval
+from missioncontrol.web.measure.courses import CourseReader
 from missioncontrol.web.measure.lookup import (
-    MOST_PARTS,
     ChannelRef,
     Course,
     FirstData,
@@ -41,22 +35,13 @@ _EVER_S = 400 * 366 * 86_400
 Conditions = tuple[filters.Filter, ...]
 
 
-class _RowsOf(msgspec.Struct, frozen=True):
-    """Rows of a table: a condition in SQL, the values of its `?`, and the columns that it reads."""
-
-    where: str
-    parameters: list[Parameter]
-    columns: tuple[str, ...]
-    span: Span
-    of_experiments: bool
-
-
 class EngineLookup:
     """See `Lookup` for what each method promises."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._days = DaySums(engine)
+        self._courses = CourseReader(engine)
 
     def channels(self, start: datetime, end: datetime) -> list[ChannelRef]:
         """The channels with rows on the days of [start, end), the busiest first."""
@@ -133,15 +118,15 @@ class EngineLookup:
             whole = self._whole_days(of, measure, per, group, start, end)
             if whole is not None:
                 return _by_day(whole, only)
-        rows = self._rows_of(of, {group: only}, Span(start, end - _WINDOW))
-        return self._courses(rows, (measure, per), (group,), INTERVALS[interval])
+        rows = self._courses.rows_of(_selected(of), {group: only}, Span(start, end - _WINDOW))
+        return self._courses.read(rows, (measure, per), (group,), INTERVALS[interval])
 
     def course(
         self, of: Selection, measure: str, per: str, start: datetime, end: datetime, interval: Interval
     ) -> Course:
         """Sums of two measures for each interval in [start, end), all groups together."""
-        rows = self._rows_of(of, {}, Span(start, end - _WINDOW))
-        found = self._courses(rows, (measure, per), (), INTERVALS[interval])
+        rows = self._courses.rows_of(_selected(of), {}, Span(start, end - _WINDOW))
+        found = self._courses.read(rows, (measure, per), (), INTERVALS[interval])
         return found[0] if found else Course(None, [], [], [])
 
     def parts(
@@ -157,8 +142,8 @@ class EngineLookup:
         interval: Interval,
     ) -> list[Course]:
         """Sums for each interval, of each of the groups by value of a dimension, in [start, end)."""
-        rows = self._rows_of(of, {group: groups}, Span(start, end - _WINDOW))
-        return self._courses(rows, (measure, per), (group, dimension), INTERVALS[interval])
+        rows = self._courses.rows_of(_selected(of), {group: groups}, Span(start, end - _WINDOW))
+        return self._courses.read(rows, (measure, per), (group, dimension), INTERVALS[interval])
 
     def ages(
         self, of: Selection, measure: str, per: str, group: Group, lives: Sequence[Life], interval: Interval
@@ -167,117 +152,18 @@ class EngineLookup:
         if not lives:
             return []
         span = Span(min(one.start for one in lives), max(one.end for one in lives) - _WINDOW)
-        rows = self._rows_of(of, {group: [one.group for one in lives]}, span)
-        return self._courses(rows, (measure, per), (group,), INTERVALS[interval], lives)
+        rows = self._courses.rows_of(_selected(of), {group: [one.group for one in lives]}, span)
+        return self._courses.read(rows, (measure, per), (group,), INTERVALS[interval], lives)
 
     def first_data(self, of: Selection, group: Group, only: Sequence[str | None]) -> list[FirstData]:
         """The first window of each of the groups; one without rows is left out."""
         if not only:
             return []
-        rows = self._rows_of(of, {group: only}, Span())
+        rows = self._courses.rows_of(_selected(of), {group: only}, Span())
         sql = f"SELECT {group}, min(epoch_us(window_start)) FROM {{relation}} WHERE {rows.where} GROUP BY 1"
         columns = dict.fromkeys((group, "window_start", *rows.columns))
         found = self._engine.over_sums(tuple(columns), sql, rows.parameters)
         return [FirstData(name, datetime.fromtimestamp(us // 1_000_000, UTC)) for name, us in found]
-
-    def _courses(
-        self,
-        rows: _RowsOf,
-        measures: tuple[str, str],
-        keys: tuple[str, ...],
-        step: timedelta,
-        lives: Sequence[Life] = (),
-    ) -> list[Course]:
-        """Sums by keys and place, as one row of lists a course: so tens of thousands of them are read at once."""
-        width_s = int(step.total_seconds())
-        since, join, parameters = "0", "", [*rows.parameters]
-        if lives:
-            since = "s.first_us"
-            join = (
-                "JOIN (SELECT unnest(?::VARCHAR[]) AS name, unnest(?::BIGINT[]) AS first_us, "
-                f"unnest(?::BIGINT[]) AS end_us) AS s ON r.{keys[0]} IS NOT DISTINCT FROM s.name "
-                "AND epoch_us(r.window_start) >= s.first_us AND epoch_us(r.window_start) < s.end_us"
-            )
-            parameters += [
-                [one.group for one in lives],
-                [_us(one.start) for one in lives],
-                [_us(one.end) for one in lives],
-            ]
-        sums = [f"CAST(sum(r.{dialect.name(name)}) AS DOUBLE)" for name in measures]
-        place = f"(epoch_us(r.window_start) - {since}) // {width_s * 1_000_000} * {width_s} AS place"
-        select = [*(f"r.{dialect.name(name)} AS k{n}" for n, name in enumerate(keys)), place]
-        named = [f"k{n}" for n in range(len(keys))]
-        by = (
-            f" GROUP BY {', '.join(named)} ORDER BY sum(per) DESC NULLS LAST LIMIT {MOST_PARTS}"
-            if named
-            else ""
-        )
-        sql = (
-            f"SELECT {', '.join([*named, 'list(place)', 'list(value)', 'list(per)'])} "
-            f"FROM (SELECT {', '.join(select)}, "
-            # Two decimals of a hundred hours, six of less: what is read and sent is short, and no rate changes by more
-            # than a twenty-thousandth.
-            f"{sums[0]} AS value, round({sums[1]}, CASE WHEN abs({sums[1]}) >= 100 THEN 2 ELSE 6 END) AS per "
-            f"FROM (FROM {{relation}} WHERE {rows.where}) AS r {join} GROUP BY {', '.join([*named, 'place'])}){by}"
-        )
-        columns = tuple(dict.fromkeys((*keys, "window_start", *measures, *rows.columns)))
-        if rows.of_experiments:
-            found = self._engine.over("experiment_aggregates", sql, parameters, rows.span, columns)
-        else:
-            found = self._engine.over_sums(columns, sql, parameters, rows.span)
-        padded = [(*row[: len(keys)], *(None,) * (2 - len(keys)), *row[len(keys) :]) for row in found]
-        return [Course(row[0], row[2], row[3], row[4], row[1]) for row in padded if row[2]]
-
-    def _rows_of(self, of: Selection, members: Mapping[str, Sequence[str | None]], span: Span) -> _RowsOf:
-        """The rows of a selection whose `members` columns have one of their values, in windows within `span`."""
-        selected = _selected(of)
-        experiments = any(one.column in EXPERIMENT_COLUMNS for one in selected)
-        if experiments:
-            self._refuse_not_kept([one.column for one in selected])
-        terms: list[str] = []
-        parameters: list[Parameter] = []
-        for one in selected:
-            term, values = self._term(one, span)
-            terms.append(term)
-            parameters += values
-        for column, only in members.items():
-            texts = [dialect.text(name) for name in only if name is not None]
-            held = [f"{dialect.name(column)} IN ({', '.join(texts)})"] if texts else []
-            held += [f"{dialect.name(column)} IS NULL"] if None in only else []
-            terms.append(f"({' OR '.join(held) or 'false'})")
-        if span.first and span.last:
-            terms.append(
-                f"window_start BETWEEN {dialect.instant(span.first)} AND {dialect.instant(span.last)}"
-            )
-        columns = tuple(one.column for one in selected)
-        return _RowsOf(" AND ".join(terms), parameters, columns, span, experiments)
-
-    def _term(self, one: filters.TextFilter, span: Span) -> tuple[str, list[Parameter]]:
-        column = dialect.name(one.column)
-        if one.how in ("null", "not_null"):
-            return f"{column} IS {'NOT ' if one.how == 'not_null' else ''}NULL", []
-        values = list(one.values)
-        if one.how == "range" and one.column != "version":
-            return f"{column} BETWEEN ? AND ?", [*values]
-        if one.how == "range":
-            sql = "SELECT DISTINCT version FROM {relation} WHERE version IS NOT NULL"
-            held = [row[0] for row in self._engine.over_sums(("version",), sql, (), span)]
-            low, high = sorted(values, key=version_key)
-            values = between(held, low, high)
-        return f"{column} IN ({', '.join('?' * len(values)) or 'NULL'})", [*values]
-
-    def _refuse_not_kept(self, columns: Sequence[str]) -> None:
-        """Raises `BadRequest` for a condition that rows of experiments cannot meet."""
-        registry = self._engine.registry()
-        kept = [c.name for c in lake_tables(registry)["experiment_aggregates"].columns]
-        for name in columns:
-            if name not in kept:
-                names = [key.name for key in registry.keys if key.name in kept]
-                raise BadRequest(
-                    "not_kept_for_experiments",
-                    f"{name} is not kept for rows of experiments.",
-                    f"Together with an experiment these can be used: {', '.join(names)}.",
-                )
 
     def _rows(
         self,
@@ -302,10 +188,6 @@ def _selected(of: Selection) -> tuple[filters.TextFilter, ...]:
     if any(one.dimension in EXPERIMENT_COLUMNS for one in of.filters):
         fixed = fixed[1:]  # rows of experiments have no application
     return (*fixed, *(_condition(one) for one in of.filters))
-
-
-def _us(instant: datetime) -> int:
-    return int(instant.timestamp()) * 1_000_000
 
 
 def _equals(column: str, value: str | None) -> filters.TextFilter:
