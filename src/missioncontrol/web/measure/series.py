@@ -86,7 +86,7 @@ def _longest_age(question: Question, drawn: Sequence[Line]) -> timedelta:
 def series_of(
     key: str, label: str, course: Course | None, question: Question, axis: Axis, lead: int
 ) -> Series:
-    """The line of a course on the axis, smoothed if it is asked for; `lead`: intervals before it that the course has."""
+    """The line of a course on the axis, smoothed if asked for; `lead`: intervals before it that the course has."""
     x0 = axis.x0 - lead * axis.step_s
     values, per = aligned(course, question.measure, x0, axis.step_s, axis.count + lead)
     width = window_intervals(question)
