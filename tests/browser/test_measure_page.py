@@ -344,7 +344,7 @@ def test_two_selections_are_compared_by_forms_and_the_ratio_is_told(page: Page, 
 def test_menus_smooth_and_split_and_the_address_stays_short(page: Page, server: Server) -> None:
     show(page, server)
     page.get_by_label("Smooth", exact=True).select_option("3h")
-    expect(page.locator("figcaption").first).to_contain_text("smoothed over 3h")
+    expect(page.locator("figcaption").first).to_contain_text("smoothed over 3 h")
     assert parameters(page) == {"smooth": ["3h"]}
     page.get_by_label("Smooth", exact=True).select_option("off")
     expect(page.locator("figcaption").first).not_to_contain_text("smoothed")

@@ -117,9 +117,9 @@ def test_smoothing_reads_before_the_range_and_says_so(show: Show) -> None:
     view = show(range_ + "&smooth=3h")
     # 08:00, 09:00: 40 crashes in 60 hours each; the gap before them is none of the window.
     assert shown(view) == [pytest.approx(1000 * 80 / 120)] + [pytest.approx(1000 * 120 / 180)] * 2
-    assert view.chart.smooth == "3h" and not view.chart.counted
+    assert view.chart.smooth == "3 h" and not view.chart.counted
     assert any(
-        note.startswith("Smoothed: each point is the ratio of the sums over the 3h") for note in view.notes
+        note.startswith("Smoothed: each point is the ratio of the sums over the 3 h") for note in view.notes
     )
     assert show(range_).notes == []
     same = show(range_ + "&smooth=3h&interval=day")

@@ -183,11 +183,16 @@ def _chart(
         open_x=filling if is_open else None,
         rate=question.shows_rate,
         counted=question.shows_rate and counts_events(measure) and not smooths,
-        smooth=state.smooth if smooths else "",
+        smooth=_words(state.smooth) if smooths else "",
         series=series,
         band=band,
         marks=marks,
     )
+
+
+def _words(window: str) -> str:
+    """`3h` as `3 h`."""
+    return f"{window[:-1]} {window[-1]}"
 
 
 def _smoothing_note(question: Question) -> list[str]:
@@ -195,11 +200,11 @@ def _smoothing_note(question: Question) -> list[str]:
     if state.smooth == "off":
         return []
     if window_intervals(question) == 1:
-        return [f"Not smoothed: {state.smooth} is no longer than an interval."]
+        return [f"Not smoothed: {_words(state.smooth)} is no longer than an interval."]
     what = "the ratio of the sums" if question.shows_rate else "the mean of an interval"
     return [
-        f"Smoothed: each point is {what} over the {state.smooth} that end with it. The table, the chart below and the"
-        " CSV as shown are smoothed alike; sums over the range are not."
+        f"Smoothed: each point is {what} over the {_words(state.smooth)} that end with it. Usage, table"
+        " and CSV as shown are smoothed alike; sums over the range are not."
     ]
 
 
