@@ -106,6 +106,16 @@ def test_the_bad_release_is_the_first_verdict_and_a_mark_on_the_axis(server: Run
     assert server.get("/api/v1/grafana/annotations", kind="release", channel="beta").json() == []
 
 
+def test_what_people_note_is_a_mark_in_its_channel(server: RunningServer) -> None:
+    body = b'{"at": "2026-01-05T10:00:00Z", "text": "Study <b>began</b>", "application": "Firefox", "channel": "beta"}'
+    added = server.post("/api/v1/annotations", body, content_type="application/json")
+    assert added.status_code in (200, 201), added.text
+    span = {"kind": "note", "from": "2026-01-05", "to": "2026-01-06"}
+    [mark] = server.get("/api/v1/grafana/annotations", **span, channel="beta").json()
+    assert (mark["title"], mark["tags"]) == ("Study &lt;b&gt;began&lt;/b&gt;", "note,Firefox,beta")
+    assert server.get("/api/v1/grafana/annotations", **span, channel="release").json() == []
+
+
 def test_rates_are_those_of_the_aggregates(server: RunningServer) -> None:
     options = server.get("/api/v1/grafana/options", of="version", channel="release").json()
     newest = options[0]["value"]

@@ -269,6 +269,19 @@ saved_queries = sa.Table(
     sa.Column("saved_at", sa.DateTime(timezone=True), nullable=False),
     sqlite_autoincrement=True,
 )
+chart_annotations = sa.Table(
+    "annotations",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("application", sa.Text),
+    sa.Column("channel", sa.Text),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Index("annotations_at", "at"),
+    sqlite_autoincrement=True,
+)
 query_history = sa.Table(
     "query_history",
     metadata,

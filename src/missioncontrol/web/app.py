@@ -18,6 +18,8 @@ from missioncontrol import __version__
 from missioncontrol.web.alerts.api import build_alerts_api
 from missioncontrol.web.alerts.pages import build_alerts_pages
 from missioncontrol.web.alerts.view import AlertDesk
+from missioncontrol.web.annotations.api import build_annotations_api
+from missioncontrol.web.annotations.pages import annotations_of, build_annotation_forms
 from missioncontrol.web.assets import STATIC, load_assets
 from missioncontrol.web.auth.gate import Gate, Surroundings
 from missioncontrol.web.auth.guard import guard_every_route
@@ -45,6 +47,7 @@ from missioncontrol.web.headers import SecureHeaders
 from missioncontrol.web.history.api import build_history_api
 from missioncontrol.web.history.pages import build_history_pages
 from missioncontrol.web.home.pages import build_home_pages
+from missioncontrol.web.measure.pages import build_measure_pages
 from missioncontrol.web.pages import PageSources, build_pages
 from missioncontrol.web.pipeline.pages import build_pipeline_api, build_pipeline_pages
 from missioncontrol.web.pipeline.view import Takes
@@ -66,6 +69,7 @@ if TYPE_CHECKING:
     from missioncontrol.ingest.crash.collector import Collector
     from missioncontrol.ingest.edge import Edge
     from missioncontrol.services import Services
+    from missioncontrol.state.annotations import Annotations
     from missioncontrol.state.releases import Release, Releases
     from missioncontrol.web.builds.source import BuildSource
     from missioncontrol.web.carried.source import CarriedSource
@@ -171,6 +175,7 @@ def create_app(
             build_signature_bugs(bugs),
             build_symbols(services),
             build_releases_api(lambda: services.releases, sources.now),
+            build_annotations_api(lambda: services.annotations, sources.now),
             build_verdicts_api(
                 lambda: services.verdict_records, lambda: services.courses, lambda: services.releases
             ),
@@ -187,6 +192,7 @@ def create_app(
         (sql, SqlKept(lambda: services.saved_queries, lambda: services.query_history)),
         RegistryDesk(services, sources.now),
         (LakeBuilds(services.engine), LakeExperiments(services.engine)),
+        lambda: services.annotations,
     )
 
 
@@ -239,6 +245,7 @@ def compose(
     sql: tuple[SqlDesk, SqlKept],
     declared: RegistryDesk,
     compared: tuple[BuildSource, ExperimentSource],
+    annotations: Callable[[], Annotations],
 ) -> FastAPI:
     """An application of the pages over `sources` and any further routers.
 
@@ -265,6 +272,8 @@ def compose(
     app.include_router(build_channel_pages(sources, channel, renderer))
     app.include_router(build_pages(sources, renderer))
     app.include_router(build_pipeline_pages(sources, renderer))
+    app.include_router(build_measure_pages(sources, annotations_of(annotations), renderer))
+    app.include_router(build_annotation_forms(annotations, sources.now))
     app.include_router(build_release_pages(sources, releases, renderer))
     app.include_router(build_history_pages(sources, renderer))
     app.include_router(build_verdict_pages(sources, verdicts, renderer))

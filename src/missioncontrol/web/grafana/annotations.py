@@ -1,4 +1,4 @@
-"""Marks on a time axis: releases, changes of verdicts, and alerts that were sent.
+"""Marks on a time axis: releases, changes of verdicts, alerts that were sent, and what people noted.
 
     sources -> annotations of a span of time, oldest first
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,6 +20,8 @@ from missioncontrol.web.verdicts.words import mark_of
 
 if TYPE_CHECKING:
     from missioncontrol.state.alert_log import AlertLog, Delivery, Event
+    from missioncontrol.state.annotations import Annotation as Note
+    from missioncontrol.state.annotations import Annotations
 
 MOST = 1000
 """Annotations of one source, the newest; more are no help to anybody."""
@@ -88,6 +90,22 @@ def of_alerts(log: Callable[[], AlertLog], base_url: str) -> Source:
         return [_alert(delivery, event, base_url) for delivery, event in wanted.values()]
 
     return Source("alert", read)
+
+
+def of_people(annotations: Callable[[], Annotations]) -> Source:
+    """A mark for each annotation that somebody added to a chart."""
+
+    def read(asked: Asked) -> list[Annotation]:
+        end = asked.last + timedelta(microseconds=1)
+        found = annotations().list(asked.first, end, asked.application, asked.channel, MOST)
+        return [
+            mark(note.at, note.text, "Noted.", tags_of(note)) for note in found
+        ]  # not by whom: see the API
+
+    def tags_of(note: Note) -> tuple[str, ...]:
+        return ("note", note.application or "", note.channel or "")
+
+    return Source("note", read)
 
 
 def _change(event: Event, base_url: str) -> Annotation:

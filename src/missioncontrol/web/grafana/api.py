@@ -18,7 +18,14 @@ from missioncontrol.errors import BadRequest
 from missioncontrol.health.records import Filter, Record
 from missioncontrol.state.release_model import group
 from missioncontrol.web.api_route import StrictRoute, as_json
-from missioncontrol.web.grafana.annotations import Source, collect, of_alerts, of_releases, of_verdicts
+from missioncontrol.web.grafana.annotations import (
+    Source,
+    collect,
+    of_alerts,
+    of_people,
+    of_releases,
+    of_verdicts,
+)
 from missioncontrol.web.grafana.asked import milliseconds, read_asked
 from missioncontrol.web.grafana.rates import MOST_VERSIONS, USUAL_VERSIONS, newest_versions, rates
 from missioncontrol.web.verdicts.kept import of_releases as known_ones
@@ -71,6 +78,7 @@ def usual_sources(services: Services) -> list[Source]:
         of_releases(lambda: services.releases.list(), base_url),
         of_verdicts(lambda: services.alert_log, base_url),
         of_alerts(lambda: services.alert_log, base_url),
+        of_people(lambda: services.annotations),
     ]
 
 
@@ -100,7 +108,7 @@ def _add_annotations(router: APIRouter, sources: Sequence[Source], now: Callable
         kind: Annotated[str, Query(description="Some of the kinds, separated by commas; empty: all.")] = "",
     ) -> Response:
         """`time`, `timeEnd` (milliseconds since the epoch), `title`, `text` (HTML) and `tags` (separated by commas),
-        oldest first. Kinds: release, verdict, alert.
+        oldest first. Kinds: release, verdict, alert, note.
         """
         kinds = [one.strip() for one in kind.split(",") if one.strip()]
         for one in kinds:

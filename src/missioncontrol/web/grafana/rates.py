@@ -17,7 +17,7 @@ from missioncontrol.query.filters import TextFilter, WindowFilter, parse_instant
 from missioncontrol.registry.model import Measure, Registry
 from missioncontrol.state.release_model import Release, group
 from missioncontrol.web.grafana.asked import Asked, milliseconds
-from missioncontrol.web.measure.charts import observed
+from missioncontrol.web.measure.sums import observed
 
 MOST_VERSIONS = 20
 USUAL_VERSIONS = 6
