@@ -30,7 +30,7 @@ from missioncontrol.web.channel.kept import Channel, ChannelSums
 from missioncontrol.web.channel.sums import DAY_H, Days, Sheets, Span, systems_of, version_sums
 from missioncontrol.web.channel.table import Facts, Shown, Users, before_of
 from missioncontrol.web.home.numbers import builds_of
-from missioncontrol.web.measure.charts import counts_events
+from missioncontrol.web.measure.sums import counts_events
 
 if TYPE_CHECKING:
     from missioncontrol.query.engine import Engine

@@ -18,7 +18,7 @@ from missioncontrol.web.channel.address import ChannelState
 from missioncontrol.web.channel.columns import Column
 from missioncontrol.web.channel.sums import Floats
 from missioncontrol.web.home.said import compared, said_of
-from missioncontrol.web.measure.charts import counts_events
+from missioncontrol.web.measure.sums import counts_events
 from missioncontrol.web.verdicts.bars import guilty_of
 from missioncontrol.web.verdicts.view import verdict_path
 from missioncontrol.web.verdicts.words import Mark, mark_of
