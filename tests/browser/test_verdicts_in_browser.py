@@ -97,7 +97,7 @@ def test_the_overview_leads_to_what_needs_attention(page: Page, judged: Server) 
     expect(page.locator("[data-verdicts] tbody tr")).to_have_count(3)
     assert "verdict=too-early" in page.url
     page.locator(".tally a", has_text="Worse").click()
-    page.locator("[data-verdicts] tbody tr", has_text="61.0").locator("th a").click()
+    page.locator("[data-verdicts] tbody tr", has_text="61.0").locator("th > a").click()
     expect(page.locator("[data-verdict]")).to_have_attribute("data-verdict", "worse")
     expect(page.locator(".said-mark")).to_contain_text("Linux (system)")
     expect(page).to_have_title("Worse: 61.0 Main crashes – Mission Control")
@@ -174,7 +174,7 @@ def test_what_is_too_early_says_when_it_will_be_known(page: Page, judged: Server
 def test_verdicts_need_no_script_and_print_well(open_page: Callable[..., Page], judged: Server) -> None:
     page = open_page(java_script_enabled=False)
     page.goto(judged.url + "/verdicts")
-    page.locator("[data-verdicts] tbody tr", has_text="60.0").locator("th a").click()
+    page.locator("[data-verdicts] tbody tr", has_text="60.0").locator("th > a").click()
     expect(page.locator("svg.vplot").first).to_be_visible()
     page.emulate_media(media="print")
     expect(page.locator("#as-of")).to_be_hidden()
