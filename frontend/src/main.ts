@@ -1,16 +1,24 @@
-// Entry of every page. Pages are complete without it; it draws charts, keeps them live and saves page loads.
+// Entry of every page. Pages are complete without it; it draws charts, keeps them live, saves page loads, and adds what
+// makes daily use quick: search, keys, sorting, downloads, local times.
 
 import "uplot/dist/uPlot.min.css";
 import "./style.css";
 import "./verdicts.css";
 import "./home.css";
-import { addCopyButtons } from "./copy";
+import "./everywhere.css";
+import { startFind } from "./find";
+import { startKeys } from "./keys";
 import { startMakeForm } from "./make";
 import { startTheme } from "./theme";
+import { startUpkeep } from "./upkeep";
 import { startViews } from "./view";
+import { startZone } from "./zone";
 
 document.documentElement.classList.add("scripted");
 startTheme();
-addCopyButtons(document);
+startZone();
+startFind();
+startKeys();
 startMakeForm();
+startUpkeep();
 startViews();

@@ -1,6 +1,7 @@
 // The two linked charts of a measure: same time axis, same cursor, same zoom.
 
 import uPlot from "uplot";
+import { zoneId } from "./zone";
 import { ageLabel, clockLabel, dayLabel, numberLabel, type ChartData, type Values } from "./data";
 
 export interface Watcher {
@@ -150,7 +151,7 @@ export class Plots {
       width: box.clientWidth,
       height: box.clientHeight,
       padding: [10, this.labelWidth(), 0, 0],
-      tzDate: (at) => uPlot.tzDate(new Date(at * 1e3), "Etc/UTC"),
+      tzDate: (at) => uPlot.tzDate(new Date(at * 1e3), zoneId()),
       legend: { show: false },
       focus: { alpha: 0.25 },
       cursor: {

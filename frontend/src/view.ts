@@ -1,10 +1,11 @@
 // The page of a measure: the address is the state. Every change fetches the page of the new address and swaps it in;
 // the page of the same address is fetched again every few seconds, so that it stays live.
 
-import { addCopyButtons } from "./copy";
 import { numberLabel, placeLabel, readChartData, type ChartData } from "./data";
 import type { Plots } from "./plots";
 import { THEME_CHANGED } from "./theme";
+import { keepUp } from "./upkeep";
+import { ZONE_CHANGED } from "./zone";
 
 const LIVE_EVERY_MS = 5000;
 const WAITING_EVERY_MS = 1000;
@@ -24,6 +25,7 @@ export function startViews(): void {
   document.addEventListener("keydown", onKey);
   document.addEventListener("focusin", offerValues);
   document.addEventListener(THEME_CHANGED, () => plots?.recolour());
+  document.addEventListener(ZONE_CHANGED, () => plots?.recolour());
   document.addEventListener("mouseover", onHover);
   window.addEventListener("popstate", () => void go(location.href, false));
   void draw();
@@ -221,6 +223,7 @@ async function refresh(): Promise<void> {
   if (answer.status !== 304 && answer.ok) {
     tag = answer.headers.get("etag") ?? "";
     swap("[data-history]", page);
+    swap("[data-trouble]", page);
     if (find("[data-live-page]")) takePage(page);
     else takeNumbers(page);
   }
@@ -235,15 +238,10 @@ function takePage(page: Document): void {
     for (const part of parts) takePart(part, page);
     return;
   }
-  const open = [...document.querySelectorAll<HTMLDetailsElement>("details[open][data-sample]")];
   const focus = focusPath();
   document.title = page.title;
   swap("main", page);
   swap(".selectors", page);
-  for (const { dataset } of open) {
-    find(`details[data-sample="${CSS.escape(dataset.sample ?? "")}"]`)?.setAttribute("open", "");
-  }
-  addCopyButtons(document);
   restoreFocus(focus);
 }
 
@@ -255,13 +253,7 @@ function takePart(name: string, page: Document): void {
   const selector = `[data-live-part="${CSS.escape(name)}"]`;
   const now = find(selector);
   const focus = now?.contains(document.activeElement) ? focusPath() : "";
-  const open = [...(now?.querySelectorAll<HTMLDetailsElement>("details[open][data-sample]") ?? [])];
   swap(selector, page);
-  for (const { dataset } of open) {
-    find(`details[data-sample="${CSS.escape(dataset.sample ?? "")}"]`)?.setAttribute("open", "");
-  }
-  const then = find(selector);
-  if (then) addCopyButtons(then);
   restoreFocus(focus);
 }
 
@@ -282,15 +274,29 @@ function takeNumbers(page: Document): void {
   showValues(null);
 }
 
+/** What the server sent of a part; scripts have changed what stands there. */
+const served = new Map<string, string>();
+
 function swap(selector: string, page: Document): void {
   const now = document.querySelector(selector);
   const then = page.querySelector(selector);
-  if (!now || !then || now.isEqualNode(then)) return;
+  if (!now || !then || now.isEqualNode(then) || served.get(selector) === then.outerHTML) return;
+  served.set(selector, then.outerHTML);
   const scrolled = [...now.querySelectorAll(".scroll")].map((box) => [box.scrollLeft, box.scrollTop] as const);
+  const open = [...now.querySelectorAll<HTMLDetailsElement>("details[open]")].map(detailsKey);
+  for (const one of then.querySelectorAll<HTMLDetailsElement>("details")) {
+    if (open.includes(detailsKey(one))) one.open = true;
+  }
   now.replaceWith(then);
+  keepUp(then);
   then.querySelectorAll(".scroll").forEach((box, i) => {
     [box.scrollLeft, box.scrollTop] = scrolled[i] ?? [0, 0];
   });
+}
+
+/** What opens is known by its name, or by what its summary says. */
+function detailsKey(one: HTMLDetailsElement): string {
+  return one.dataset.sample ?? (one.id || `says ${one.querySelector("summary")?.textContent?.trim() ?? ""}`);
 }
 
 function focusPath(): string {

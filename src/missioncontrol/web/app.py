@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Depends, FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from missioncontrol import __version__
@@ -33,6 +34,8 @@ from missioncontrol.web.crashes.route import CrashAccess
 from missioncontrol.web.crashes.signature_bugs_api import build_signature_bugs
 from missioncontrol.web.crashes.signature_pages import build_signature_pages
 from missioncontrol.web.crashes.store import CrashSources, CrashStore
+from missioncontrol.web.find.pages import build_find_api, build_find_pages
+from missioncontrol.web.find.source import Finder
 from missioncontrol.web.guide import build_guide
 from missioncontrol.web.headers import SecureHeaders
 from missioncontrol.web.history.api import build_history_api
@@ -247,7 +250,11 @@ def compose(
 
         app.include_router(build_provider_login(accounts, Provider(oidc)))
     app.include_router(build_guide(sources, renderer))
-    app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
+    finder = Finder(home, sources.registry, crashes.store, crashes.reports, sources.now)
+    app.include_router(build_find_pages(finder, sources, renderer))
+    app.include_router(build_find_api(finder))
+    # A browser keeps what has a hashed name, so that each file is compressed once a reader and version.
+    app.mount("/static", GZipMiddleware(StaticFiles(directory=STATIC, check_dir=False)), name="static")
     app.add_middleware(Gate, accounts=accounts, surroundings=surroundings)
     app.add_middleware(SecureHeaders)
     return app
