@@ -21,7 +21,7 @@ PATIENCE_S = 60.0
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running_server(tmp_path_factory.mktemp("line")) as server:
+    with running_server(tmp_path_factory.mktemp("line"), MC_STACKWALK__MISSING_TTL_S="2") as server:
         yield server
 
 

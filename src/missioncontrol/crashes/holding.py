@@ -16,7 +16,7 @@ import structlog
 
 from missioncontrol.state.crash_queue import CrashQueue
 
-LEASE_S = 180.0
+LEASE_S = 60.0
 """How long a crash is held by a worker that is gone."""
 _LONGEST_S = 3600.0
 

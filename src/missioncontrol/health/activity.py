@@ -77,7 +77,7 @@ def _first(asked: Asked) -> int:
 
 def _where(asked: Asked) -> Condition:
     mine, values = of_channel(asked.application, asked.channel)
-    wanted, more = of_versions(asked.ranges, "arrival")
+    wanted, more = of_versions(asked.ranges)
     return f"{mine} AND arrival >= ? AND ({wanted})", [*values, moment_of(_first(asked)), *more]
 
 

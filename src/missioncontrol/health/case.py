@@ -98,7 +98,7 @@ def _unfit(sums: ChannelSums, each: Version, measure: Measure, published: int) -
         return f"comparable only since {measure.comparable_since}"
     if measure.name not in sums.cells.measured.get(each.version, frozenset()):
         return "not measured"
-    if not sums.by_tick(each, measure.per or "usage_hours", each.published, published).any():
+    if not sums.has(each, measure.per or "usage_hours", each.published, published):
         return f"no {measure.per or 'usage_hours'} before this release"
     return ""
 

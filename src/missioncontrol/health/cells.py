@@ -66,7 +66,7 @@ class Asked:
         """Condition of its rows in error_aggregates."""
         first, end = min(each.first for each in self.ranges), max(each.end for each in self.ranges)
         mine, values = of_channel(self.application, self.channel)
-        wanted, more = of_versions(self.ranges, "window_start")
+        wanted, more = of_versions(self.ranges)
         where = f"{mine} AND window_start >= ? AND window_start < ? AND ({wanted})"
         return where, [*values, moment_of(first), moment_of(end), *more]
 
@@ -124,19 +124,14 @@ def any_of(conditions: Iterable[Condition]) -> tuple[str, tuple[Parameter, ...]]
     return " OR ".join(f"({part})" for part in parts), tuple(chain.from_iterable(values))
 
 
-def of_versions(ranges: Sequence[Range], moment: str) -> Condition:
-    """Condition of the rows of these versions, by name or by build, `moment` (a column) before each one's end."""
-    parts: list[str] = []
-    values: list[Parameter] = []
-    for each in ranges:
-        names = ["version = ?"]
-        values.append(each.version.version)
-        if each.version.builds:
-            names.append(f"build_id IN ({', '.join('?' * len(each.version.builds))})")
-            values += each.version.builds
-        values.append(moment_of(each.end))
-        parts.append(f"(({' OR '.join(names)}) AND {moment} < ?)")
-    return " OR ".join(parts), values
+def of_versions(ranges: Sequence[Range]) -> Condition:
+    """Condition of the rows of these versions, by name or by build. Times of each would cost as much as the rows."""
+    names: list[Parameter] = [each.version.version for each in ranges]
+    builds: list[Parameter] = [build for each in ranges for build in each.version.builds]
+    where = f"version IN ({', '.join('?' * len(names))})"
+    if builds:
+        where += f" OR build_id IN ({', '.join('?' * len(builds))})"
+    return where, [*names, *builds]
 
 
 def read_cells(engine: Engine, asked: Sequence[Asked], measures: Sequence[Measure]) -> list[Cells]:

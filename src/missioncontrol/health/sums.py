@@ -121,6 +121,11 @@ class ChannelSums:
             return 0.0
         return float(rows.units[rows.tick < version.published].sum()) / self.scales[per]
 
+    def has(self, version: Version, name: str, start: int, end: int) -> bool:
+        """Whether a version has any of a quantity in the ticks [start, end), however many these are."""
+        rows = self.cells.rows.get((name, version.version))
+        return rows is not None and bool((rows.units[(rows.tick >= start) & (rows.tick < end)] > 0).any())
+
     def by_tick(self, version: Version, name: str, start: int, end: int) -> Floats:
         """[end - start] sums of a quantity of a version, all strata together."""
         rows = self.cells.rows.get((name, version.version))

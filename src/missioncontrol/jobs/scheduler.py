@@ -90,8 +90,16 @@ class Scheduler:
     def _make(self, plan: Plan, origin: str, stop: threading.Event) -> None:
         """Make a plan in a process of its own; one that is stopped with the server goes on when it is started again."""
         code, said = run_command([*self._command, *_arguments(plan), "--origin", origin], stop)
-        if code and not stop.is_set():
+        if code and stop.is_set():
+            self._put_back(plan)
+        elif code:
             self._note_failure(plan, code, said)
+
+    def _put_back(self, plan: Plan) -> None:
+        """Else the next server would take it for running until it was not seen for a while."""
+        run = self._services.runs.of(JOB, arguments(plan), utc(system_clock()))
+        if run is not None and run.status == "running":
+            self._services.runs.put_back(run)
 
     def _note_failure(self, plan: Plan, code: int, said: str) -> None:
         """A process that could not say itself how it went: refused before it began, or killed."""

@@ -141,6 +141,10 @@ class Runs:
         """Say how it went."""
         self._update(run.id, status=status, message=message[:2000], seen_at=now, finished_at=now)
 
+    def put_back(self, run: Run) -> None:
+        """It is no longer running and waits for whoever runs jobs next."""
+        self._update(run.id, status="waiting")
+
     def get(self, run_id: int, now: datetime) -> Run:
         """One run; raises `NotFound` (`unknown_run`)."""
         with self._database.engine().connect() as connection:

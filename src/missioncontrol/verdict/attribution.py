@@ -14,6 +14,9 @@ from missioncontrol.verdict.tables import Floats, Strata
 
 _THETAS = np.arange(0, 2.4001, 0.05)
 _ETAS = np.arange(-0.3, 0.3001, 0.025)
+_ETA = np.tile(_ETAS, len(_THETAS))
+_INSIDE = np.repeat(_THETAS, len(_ETAS)) + _ETA
+"""[pairs] eta, and theta + eta, of all pairs."""
 _AGAINST_SYSTEM, _AGAINST_ALONE, _AGAINST_EACH_MORE = 2.0, 3.0, 0.5
 _USUAL = ("os_name", "os_version", "country", "architecture")
 _USUAL_RIVALS = 8
@@ -78,25 +81,24 @@ def attribute(
     ratio e^theta inside and a common harmless shift e^eta everywhere (eta ~ N(0, tau^2)), in bursts of phi.
     """
     m = expected * total_expected / max(expected.sum(), 1e-12)
-    theta, eta = np.meshgrid(_THETAS, _ETAS, indexing="ij")
-    told = []
-    for part in possible:
-        o1, m1 = counts[part.members].sum(), m[part.members].sum()
-        o2, m2 = counts.sum() - o1, m.sum() - m1
-        score = (
-            o1 * (theta + eta) - m1 * np.expm1(theta + eta) + o2 * eta - m2 * np.expm1(eta)
-        ) / phi - eta**2 / (2 * tau**2)
-        excess = max(float((counts - m).sum()), 1e-9)
-        told.append(
-            Explanation(
-                part.where,
-                part.level,
-                float(score.max()),
-                float(o1 / max(m1, 1e-9)),
-                float(o2 / m2) if m2 > 0 else 1.0,
-                float(min(max((o1 - m1) / excess, 0.0), 1.0)),
-            )
+    members = np.stack([part.members for part in possible])
+    o1, m1 = (members * counts).sum(axis=1), (members * m).sum(axis=1)
+    o2, m2 = counts.sum() - o1, m.sum() - m1
+    inside = o1[:, None] * _INSIDE - m1[:, None] * np.expm1(_INSIDE)
+    rest = o2[:, None] * _ETA - m2[:, None] * np.expm1(_ETA)
+    score = ((inside + rest) / phi - _ETA**2 / (2 * tau**2)).max(axis=1)
+    excess = max(float((counts - m).sum()), 1e-9)
+    told = [
+        Explanation(
+            part.where,
+            part.level,
+            float(score[i]),
+            float(o1[i] / max(m1[i], 1e-9)),
+            float(o2[i] / m2[i]) if m2[i] > 0 else 1.0,
+            float(min(max((o1[i] - m1[i]) / excess, 0.0), 1.0)),
         )
+        for i, part in enumerate(possible)
+    ]
     rivals = Counter(_names(part.where) for part in possible)
     return sorted(told, key=lambda each: (_against(_names(each.where), rivals) - each.score, each.level))
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.ndimage import minimum_filter1d
 
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Floats, running
 
@@ -197,7 +196,7 @@ def _least(series: _Series, time: _Time, kind: _Kind) -> Floats:
     held = series.windows(since, width)[0 if of_hours else 1]
     if len(held) < width + few:
         return out
-    trailing = minimum_filter1d(held, reach, mode="constant", cval=np.inf, origin=(reach - 1) // 2)
+    trailing = _least_of_last(held, reach)
     # held[i] ends with tick since + width - 1 + i; windows that do not touch it end `width` ticks earlier.
     first = since + 2 * width + few - 2
     known = trailing[few - 1 : len(held) - width]
@@ -206,6 +205,16 @@ def _least(series: _Series, time: _Time, kind: _Kind) -> Floats:
     else:
         out[:] = known[time.until - first :]
     return out
+
+
+def _least_of_last(values: Floats, width: int) -> Floats:
+    """[n] the least of the last `width` values up to each of `values` [n]; a library's filter takes longer to load."""
+    least, reached = np.concatenate([np.full(width - 1, np.inf), values]), 1
+    while reached < width:
+        step = min(reached, width - reached)
+        least = np.minimum(least[step:], least[: len(least) - step])
+        reached += step
+    return least
 
 
 def _first(

@@ -88,6 +88,7 @@ def judge(
     silent = _silent(looks)
     told: list[Verdict] = []
     first, explained = before.first, before.explanations
+    possible: list[Slice] = []
     for i, tick in enumerate(int(tick) for tick in looks.ticks):
         if tick <= before.age_ticks:
             continue
@@ -110,7 +111,8 @@ def judge(
             first = tick
         withdrawn = first is not None and accepted is not None and bool(accepted[i] > first)
         if first is not None and tick <= first + REFRESH_TICKS:
-            explained = _explain(baseline, looks, i, hypotheses(baseline.strata, baseline.hours))
+            possible = possible or hypotheses(baseline.strata, baseline.hours)
+            explained = _explain(baseline, looks, i, possible)
         if first is not None and not withdrawn:
             verdict = WORSE
         elif disturbed:

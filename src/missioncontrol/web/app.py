@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Depends, FastAPI
-from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from missioncontrol import __version__
@@ -64,6 +64,14 @@ if TYPE_CHECKING:
     from missioncontrol.state.releases import Release, Releases
     from missioncontrol.web.home.source import HomeSource
     from missioncontrol.web.verdicts.source import VerdictSource
+
+_COMPACT = (
+    *DEFAULT_EXCLUDED_CONTENT_TYPES,
+    "application/vnd.apache.arrow.stream",
+    "application/vnd.apache.parquet",
+    "application/octet-stream",
+)
+"""Kinds of answers that would hardly shrink."""
 
 
 def create_app(
@@ -253,8 +261,8 @@ def compose(
     finder = Finder(home, sources.registry, crashes.store, crashes.reports, sources.now)
     app.include_router(build_find_pages(finder, sources, renderer))
     app.include_router(build_find_api(finder))
-    # A browser keeps what has a hashed name, so that each file is compressed once a reader and version.
-    app.mount("/static", GZipMiddleware(StaticFiles(directory=STATIC, check_dir=False)), name="static")
+    app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
+    app.add_middleware(GZipMiddleware, 1024, compresslevel=4, exclude_content_types=_COMPACT)
     app.add_middleware(Gate, accounts=accounts, surroundings=surroundings)
     app.add_middleware(SecureHeaders)
     return app
