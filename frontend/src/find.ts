@@ -82,8 +82,9 @@ export function startFind(): void {
   box.addEventListener("blur", close);
   box.addEventListener("keydown", (event) => {
     if (event.key === "Escape") {
-      if (list.hidden) box.blur();
-      else close();
+      if (list.hidden) return box.blur();
+      event.preventDefault(); // it would empty the box as well
+      close();
     } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
       if (list.hidden) void ask();

@@ -261,7 +261,8 @@ def compose(
     finder = Finder(home, sources.registry, crashes.store, crashes.reports, sources.now)
     app.include_router(build_find_pages(finder, sources, renderer))
     app.include_router(build_find_api(finder))
-    app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
+    # Small rather than quick: a browser keeps what has a hashed name, so each is compressed once a reader and version.
+    app.mount("/static", GZipMiddleware(StaticFiles(directory=STATIC, check_dir=False)), name="static")
     app.add_middleware(GZipMiddleware, 1024, compresslevel=4, exclude_content_types=_COMPACT)
     app.add_middleware(Gate, accounts=accounts, surroundings=surroundings)
     app.add_middleware(SecureHeaders)
