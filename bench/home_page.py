@@ -26,7 +26,7 @@ from missioncontrol.health.records import Record, append
 from missioncontrol.services import Services
 from missioncontrol.state.releases import Release
 from processes import cpu_s, free_port, server
-from workspace import FULL, QUICK, product, scratch
+from workspace import FULL, QUICK, Sizes, product, scratch
 
 BAR_MS = 100.0
 MEASURES = (
@@ -49,16 +49,10 @@ def main() -> None:
     arguments.add_argument("--quick", action="store_true")
     arguments.add_argument("--commits", type=int, default=12)
     asked = arguments.parse_args()
-    lake = aggregate_lake.make(QUICK if asked.quick else FULL)
     with scratch() as folder:
-        data = folder / "data"
-        shutil.copytree(lake, data, copy_function=lambda one, other: Path(other).hardlink_to(one))
-        # What is changed in place must be a file of its own.
-        shutil.rmtree(data / "state", ignore_errors=True)
+        data = installation(folder, QUICK if asked.quick else FULL)
         services = Services(load_config(data, environ={}))
         end = datetime.now(UTC).replace(second=0, microsecond=0)
-        services.releases.put(releases())
-        assert append(services.writer, services.registry(), records(end, LOOKS), 0)
         port = free_port()
         with server(product(data, "serve", "--port", str(port), "--only", "web"), port) as pid:
             print(f"first request        {ask(port):8.0f} ms")
@@ -86,6 +80,21 @@ def main() -> None:
                 both.append(ask(port))
             told("new rows, new turn", both, cpu_s(pid) - used)
         services.close()
+
+
+def installation(folder: Path, sizes: Sizes) -> Path:
+    """A data folder in `folder` with the lake, releases, and verdicts of three days."""
+    data = folder / "data"
+    lake = aggregate_lake.make(sizes)
+    shutil.copytree(lake, data, copy_function=lambda one, other: Path(other).hardlink_to(one))
+    # What is changed in place must be a file of its own.
+    shutil.rmtree(data / "state", ignore_errors=True)
+    services = Services(load_config(data, environ={}))
+    end = datetime.now(UTC).replace(second=0, microsecond=0)
+    services.releases.put(releases())
+    assert append(services.writer, services.registry(), records(end, LOOKS), 0)
+    services.close()
+    return data
 
 
 def told(name: str, milliseconds: list[float], used_s: float) -> None:

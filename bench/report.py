@@ -44,6 +44,8 @@ CRASHES = Page(
     "Benchmarks: crash reports",
     ("crash_collector", "crash_line", "stackwalk", "crash_search"),
 )
+DASHBOARD = Page("benchmarks-pages.md", "Benchmarks: pages", ("pages",))
+ALL = (PINGS, CRASHES, DASHBOARD)
 LIBRARIES = ("msgspec", "pyarrow", "deltalake", "duckdb", "uvicorn", "uvloop", "isal")
 
 HEAD = """# {title}
@@ -85,7 +87,7 @@ def write_pages(results: Results) -> list[str]:
     """Write the pages whose parts were all measured, and their tables into the README; which parts others lack."""
     parts = {part.name: part for part in results.parts}
     lacking = []
-    for page in (PINGS, CRASHES):
+    for page in ALL:
         missing = [name for name in page.parts if name not in parts]
         lacking += missing
         if not missing:

@@ -14,10 +14,10 @@ import time
 import msgspec
 
 from figures import Part
-from report import CRASHES, PINGS, read_results, write_pages, write_results
+from report import ALL, read_results, write_pages, write_results
 from workspace import BENCH, BenchError, answer_of, corpus, java, sizes_from, spark_python
 
-PARTS = (*PINGS.parts, *CRASHES.parts)
+PARTS = tuple(part for page in ALL for part in page.parts)
 WITH_SPARK = ("whole_job", "backfill", "query_48h")
 
 

@@ -46,7 +46,9 @@ def main() -> None:
     arguments.add_argument("--channels", type=int, default=10)
     arguments.add_argument("--measures", type=int, default=20)
     arguments.add_argument("--turns", type=int, default=12)
-    arguments.add_argument("--clients", type=int, default=3000)
+    arguments.add_argument(
+        "--clients", type=int, default=12_000, help="of 600,000; few come in lumps, as gaps do"
+    )
     asked = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="verdict-turn-") as folder:
         services = Services(load_config(Path(folder), environ={}))

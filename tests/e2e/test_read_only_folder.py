@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
-from tests.support import judged_train
+from tests.support import batch_oracle, judged_train
 from tests.support.server import SOURCES
 from tests.support.verdict_flow import Installation
 
 _PR_CAPBSET_DROP, _DAC_OVERRIDE, _DAC_READ_SEARCH = 24, 1, 2
+DAY = date(2026, 3, 2)
 OF = ("--application", "Firefox", "--channel", "release")
 COMMANDS = (
     ("verdict", *OF),
@@ -112,3 +115,16 @@ def test_a_lake_that_may_not_even_be_read_is_told(installed: Path) -> None:
             assert done.stderr.startswith("Error: No permission for the lake"), done.stderr
     finally:
         log.parent.chmod(0o700)
+
+
+def test_a_lake_that_only_may_not_be_written_is_told_by_imports_too(installed: Path, tmp_path: Path) -> None:
+    allow(installed, True)
+    file = tmp_path / "pings.ndjson"
+    file.write_text("\n".join(json.dumps(ping) for ping in batch_oracle.make_pings(5, seed=1, day=DAY)))
+    allow(installed / "lake", False)
+    done = run(installed, "import", "pings", str(file))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Traceback" not in done.stderr and "No permission for the lake" in done.stderr
+    assert "mounted for writing" in done.stderr
+    allow(installed, True)
+    assert run(installed, "import", "pings", str(file)).returncode == 0

@@ -10,9 +10,31 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
-from missioncontrol.errors import StorageError
+import msgspec
+
+from missioncontrol.errors import MissionControlError, StorageError
 
 T = TypeVar("T")
+
+
+class _Refused(msgspec.Struct, frozen=True):
+    """Why a process ended, in words: the error with which it did."""
+
+    kind: type[MissionControlError]
+    code: str
+    message: str
+    hint: str
+
+    def error(self) -> MissionControlError:
+        return self.kind(self.code, self.message, self.hint)
+
+
+def _run(target: Callable[..., None], connection: Connection, *arguments: Any) -> None:
+    """Run `target` in the process; an error of ours is told to whoever asks, and is no traceback."""
+    try:
+        target(connection, *arguments)
+    except MissionControlError as error:
+        connection.send(_Refused(type(error), error.code, error.message, error.hint))
 
 
 @contextmanager
@@ -29,7 +51,7 @@ def _without_interrupts() -> Iterator[None]:
 class WorkerProcess:
     """A process that runs `target(connection, *arguments)` until the connection is closed.
 
-    When it dies, whoever asks gets a `StorageError` with `code` and `hint`.
+    When it ends with an error of ours, whoever asks gets that; when it dies, a `StorageError` with `code` and `hint`.
     """
 
     def __init__(self, target: Callable[..., None], *arguments: Any, code: str, hint: str) -> None:
@@ -37,24 +59,26 @@ class WorkerProcess:
         context = multiprocessing.get_context("spawn")
         self._connection: Connection
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
+        self._process = context.Process(target=_run, args=(target, theirs, *arguments), daemon=True)
         with _without_interrupts():
             self._process.start()
         theirs.close()
 
     def send(self, message: object) -> None:
-        """Ask; raises `StorageError` when the process has died."""
+        """Ask; raises the process's error when it has ended, `StorageError` when it has died."""
         try:
             self._connection.send(message)
         except OSError:
-            raise self._died() from None
+            raise self._ended() from None
 
     def receive(self, kind: type[T]) -> T:
-        """Wait for an answer of this kind; raises `StorageError` when the process has died."""
+        """Wait for an answer of this kind; raises the process's error when it ends, `StorageError` when it dies."""
         try:
             answer = self._connection.recv()
         except (EOFError, OSError):
             raise self._died() from None
+        if isinstance(answer, _Refused):
+            raise answer.error()
         assert isinstance(answer, kind)
         return answer
 
@@ -70,6 +94,17 @@ class WorkerProcess:
         self._process.terminate()
         self._process.join()
         self._connection.close()
+
+    def _ended(self) -> MissionControlError:
+        """Why it takes no question any more."""
+        try:
+            while self._connection.poll():
+                answer = self._connection.recv()
+                if isinstance(answer, _Refused):
+                    return answer.error()
+        except (EOFError, OSError):
+            pass
+        return self._died()
 
     def _died(self) -> StorageError:
         self._process.join(5)
