@@ -176,6 +176,7 @@ def test_a_table_sorts_by_its_heads(page: Page, otter: Server) -> None:
     page.goto(otter.url + "/topcrashers?product=Otter")
     head = page.locator("[data-top] thead th", has_text="Count")
     came = column(page, 4)
+    assert page.evaluate("getComputedStyle(document.querySelector('[data-top] .spark path')).fill") != "none"
     head.get_by_role("button").focus()
     page.keyboard.press("Enter")
     expect(head).to_have_attribute("aria-sort", "ascending")

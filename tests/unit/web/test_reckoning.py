@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,6 +12,7 @@ import pytest
 from missioncontrol.query.crash_selection import Condition, Selection, where, written
 from missioncontrol.query.summary_scope import platform_of
 from missioncontrol.web.reckoning import Reckoning, Rows, platform_sql, rate_query, share_query
+from missioncontrol.web.rendering import TEMPLATES
 
 START = datetime(2026, 1, 31, 14, tzinfo=UTC)
 END = START + timedelta(hours=2)
@@ -85,6 +87,13 @@ def test_a_query_that_no_address_can_hold_has_no_link() -> None:
     assert long.query and long.href == "" and Reckoning("rate", "", []).href == ""
     short = Reckoning("rate", "", [], "SELECT 1")
     assert parse_qs(urlsplit(short.href).query)["query"] == ["SELECT 1"]
+
+
+def test_no_template_puts_a_reckoning_into_a_paragraph() -> None:
+    """A browser ends a paragraph where something that opens begins."""
+    inside = re.compile(r"<p\b[^>]*>(?:(?!</p>).)*computed\(", re.S)
+    for template in TEMPLATES.glob("*.html"):
+        assert not inside.search(template.read_text(encoding="utf-8")), template.name
 
 
 def test_a_selection_is_written_with_what_it_is_bound_to() -> None:
