@@ -132,7 +132,7 @@ function offerDownload(table: HTMLTableElement): void {
   button.name = `csv ${keyOf(table)}`;
   button.textContent = "CSV";
   const label = table.closest("[role=region]")?.getAttribute("aria-label") ?? table.closest("section")?.querySelector("h2")?.textContent;
-  button.setAttribute("aria-label", `CSV of ${label?.trim() || "this table"}, as shown`);
+  button.setAttribute("aria-label", `CSV of ${label?.trim() || "this table"}`);
   button.addEventListener("click", () => download(table));
   tools.append(button);
   box.after(tools);
