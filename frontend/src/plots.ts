@@ -1,8 +1,18 @@
 // The two linked charts of a measure: same time axis, same cursor, same zoom.
 
 import uPlot from "uplot";
+import {
+  ageLabel,
+  clockLabel,
+  countOf,
+  dayLabel,
+  intervalOf,
+  numberLabel,
+  type ChartData,
+  type Values,
+} from "./data";
+import { drawMarks, shadeBand, shadeBetween } from "./layers";
 import { zoneId } from "./zone";
-import { ageLabel, clockLabel, dayLabel, numberLabel, type ChartData, type Values } from "./data";
 
 export interface Watcher {
   /** The cursor is at this interval; null: it left the charts. */
@@ -13,15 +23,15 @@ export interface Watcher {
 
 type Field = "shown" | "per";
 // Colour is never the only sign: every line has its own dash pattern too, and its name at its end.
-const DASHES: (number[] | undefined)[] = [undefined, [7, 3], [2, 3], [9, 3, 2, 3], [14, 4], [4, 2, 1, 2, 1, 2]];
+export const DASHES: (number[] | undefined)[] = [undefined, [7, 3], [2, 3], [9, 3, 2, 3], [14, 4], [4, 2, 1, 2, 1, 2]];
 const AXIS_WIDTH = 58;
 const AGES = [300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 2 * 86400, 7 * 86400];
 
-function css(name: string): string {
+export function css(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-function colour(index: number): string {
+export function colour(index: number): string {
   return css(`--line-${index % 8}`);
 }
 
@@ -37,6 +47,11 @@ function timeLabels(data: ChartData, splits: number[], step: number): string[] {
   });
 }
 
+/** The name of a line at its end: of a side of a comparison its letter, the rest stands in the legend. */
+function shortName(label: string): string {
+  return /^[AB]: /.test(label) ? label.slice(0, 1) : label;
+}
+
 /** A point between two gaps has no line to show it: give it a dot. */
 function lonePoints(plot: uPlot, series: number): number[] {
   const values = plot.data[series] as Values;
@@ -47,10 +62,17 @@ function lonePoints(plot: uPlot, series: number): number[] {
   return found;
 }
 
+/** Fewer than so many counted: the interval of the rate is wider than the rate. */
+const FEW = 16;
+/** With more points in view rings would hide the line. */
+const ROOM_FOR_RINGS = 250;
+
 export class Plots {
   private plots: uPlot[] = [];
   private readonly observer: ResizeObserver;
   private full = true;
+  /** The line that is pointed at. */
+  private pointed: number | null = null;
 
   constructor(
     private readonly boxes: Map<Field, HTMLElement>,
@@ -95,6 +117,8 @@ export class Plots {
 
   /** Make one line stand out; null: none. */
   highlight(line: number | null): void {
+    if (line === this.pointed) return;
+    this.pointed = line;
     for (const plot of this.plots) plot.setSeries(line === null ? null : this.column(line), { focus: true });
   }
 
@@ -108,6 +132,11 @@ export class Plots {
     const from = plot.cursor.idx ?? (by > 0 ? first - 1 : last + 1);
     const to = Math.min(last, Math.max(first, from + by));
     for (const each of this.plots) each.setCursor({ left: each.valToPos(x[to]!, "x"), top: 10 });
+  }
+
+  /** The canvases as they are now, the upper one first. */
+  canvases(): HTMLCanvasElement[] {
+    return this.plots.map((plot) => plot.ctx.canvas);
   }
 
   private range(): [number, number] | null {
@@ -150,7 +179,7 @@ export class Plots {
     return {
       width: box.clientWidth,
       height: box.clientHeight,
-      padding: [10, this.labelWidth(), 0, 0],
+      padding: [first && this.data.marks.length ? 22 : 10, this.labelWidth(), 0, 0],
       tzDate: (at) => uPlot.tzDate(new Date(at * 1e3), zoneId()),
       legend: { show: false },
       focus: { alpha: 0.25 },
@@ -163,7 +192,7 @@ export class Plots {
       scales: {
         x: { time: this.data.time === "clock" },
         // Rates and counts start at zero: otherwise small changes look like large ones.
-        y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.06 : 1] },
+        y: { range: (_plot, _min, max) => this.heights(first, max) },
       },
       axes: [
         {
@@ -175,17 +204,48 @@ export class Plots {
         },
         { ...axis, size: AXIS_WIDTH, space: 32, values: (_plot, splits) => splits.map(numberLabel) },
       ],
-      series: [{}, ...this.data.series.map((series, i) => this.line(series.label, i)).reverse()],
+      series: [{}, ...this.data.series.map((series, i) => this.line(series.label, i, first)).reverse()],
       hooks: {
-        drawClear: [(plot) => this.shadeOpenInterval(plot)],
-        draw: [(plot) => this.nameLines(plot)],
+        drawClear: [(plot) => this.drawBelow(plot, first)],
+        draw: [(plot) => this.nameLines(plot), (plot) => drawMarks(plot, this.data, first)],
         setCursor: first ? [(plot) => this.watcher.moved(plot.cursor.left! >= 0 ? (plot.cursor.idx ?? null) : null)] : [],
         setScale: first ? [(_plot, key) => key === "x" && this.noteZoom()] : [],
       },
     };
   }
 
-  private line(label: string, index: number): uPlot.Series {
+  /** Zero is always there, and the band of predecessors too. */
+  private heights(first: boolean, max: number): [number, number] {
+    const band = first && this.data.band ? Math.max(0, ...this.data.band.mid.map((value) => value ?? 0)) : 0;
+    const top = Math.max(max ?? 0, band * 1.2);
+    return [0, top > 0 ? top * 1.06 : 1];
+  }
+
+  private drawBelow(plot: uPlot, first: boolean): void {
+    this.shadeOpenInterval(plot);
+    if (!first) return;
+    if (this.data.band) shadeBand(plot, this.data.band, css("--weak"));
+    const line = this.pointed ?? (this.data.series.length === 1 ? 0 : null);
+    if (line === null || !this.data.counted) return;
+    const ends = this.data.x.map((_, i) => intervalOf(this.data, line, i));
+    const side = (n: 0 | 1): Values => ends.map((one) => one?.[n] ?? null);
+    shadeBetween(plot, side(0), side(1), colour(line), 0.16);
+  }
+
+  /** Points without a line, and those that little is known of. */
+  private points(plot: uPlot, column: number, first: boolean): number[] {
+    const [from, to] = plot.series[0]!.idxs ?? [0, 0];
+    if (!first || !this.data.counted || to - from > ROOM_FOR_RINGS) return lonePoints(plot, column);
+    const line = this.data.series.length - column;
+    const found = new Set(lonePoints(plot, column));
+    for (let i = from; i <= to; i++) {
+      const count = countOf(this.data, line, i);
+      if (count !== null && count < FEW) found.add(i);
+    }
+    return [...found].sort((a, b) => a - b);
+  }
+
+  private line(label: string, index: number, first: boolean): uPlot.Series {
     const stroke = colour(index);
     return {
       label,
@@ -193,12 +253,17 @@ export class Plots {
       width: index === 0 ? 2 : 1.4,
       ...(DASHES[index % DASHES.length] ? { dash: DASHES[index % DASHES.length] } : {}),
       spanGaps: false,
-      points: { show: true, size: 4, fill: stroke, filter: lonePoints },
+      points: {
+        show: true,
+        size: 4,
+        fill: first && this.data.counted ? css("--paper") : stroke,
+        filter: (plot, column) => this.points(plot, column, first),
+      },
     };
   }
 
   private labelWidth(): number {
-    const longest = Math.max(0, ...this.data.series.map((series) => series.label.length));
+    const longest = Math.max(0, ...this.data.series.map((series) => shortName(series.label).length));
     return Math.min(104, 14 + longest * 6.6);
   }
 
@@ -229,7 +294,7 @@ export class Plots {
     const gap = 12 * ratio;
     const labels = this.data.series.flatMap((series, i) => {
       const y = this.lastHeight(plot, this.column(i));
-      return y === null ? [] : [{ text: series.label, y: Math.min(top + height, Math.max(top, y)), i }];
+      return y === null ? [] : [{ text: shortName(series.label), y: Math.min(top + height, Math.max(top, y)), i }];
     });
     labels.sort((a, b) => a.y - b.y);
     for (let i = 1; i < labels.length; i++) labels[i]!.y = Math.max(labels[i]!.y, labels[i - 1]!.y + gap);

@@ -1,22 +1,26 @@
 // The page of a measure: the address is the state. Every change fetches the page of the new address and swaps it in;
 // the page of the same address is fetched again every few seconds, so that it stays live.
 
-import { numberLabel, placeLabel, readChartData, type ChartData } from "./data";
+import "./measure.css";
+import { intervalOf, numberLabel, placeLabel, readChartData, roughLabel, type ChartData } from "./data";
 import type { Plots } from "./plots";
+import { find, focusPath, live, NOT_REACHED, restoreFocus, swap, troubleOf } from "./swap";
 import { THEME_CHANGED } from "./theme";
-import { keepUp } from "./upkeep";
+import { offerValues } from "./values";
 import { ZONE_CHANGED } from "./zone";
 
 const LIVE_EVERY_MS = 5000;
 const WAITING_EVERY_MS = 1000;
 const SLOW_EVERY_MS = 60_000;
+/** What of a page follows the data; the forms do not, so that nothing is lost that is being typed. */
+const LIVE_PARTS = [
+  "[data-notes]", ".small-charts", ".share", "[data-lines]", "[data-marks]", "section.numbers", "#chart-data",
+]; // prettier-ignore
 let plots: Plots | null = null;
 let data: ChartData | null = null;
 let fetching: AbortController | null = null;
 let tag = "";
 let zoomTimer = 0;
-
-const find = <T extends Element = HTMLElement>(selector: string): T | null => document.querySelector<T>(selector);
 
 export function startViews(): void {
   document.addEventListener("change", onChange);
@@ -59,6 +63,16 @@ async function draw(): Promise<void> {
   if (data !== drawn) return; // another view was chosen meanwhile
   plots = new Plots(boxes, data, { moved: showValues, zoomed: noteZoom }, zoomOf(location.href));
   showValues(null);
+  const button = find<HTMLButtonElement>("[data-png]");
+  if (button) button.hidden = false;
+}
+
+async function keepPicture(): Promise<void> {
+  if (!plots || !data) return;
+  const { savePicture } = await import("./picture");
+  const title = document.title.split(" – ")[0] ?? data.title;
+  const address = document.getElementById("permalink")?.textContent ?? location.href;
+  savePicture(plots.canvases(), data, { title, address });
 }
 
 function zoomOf(address: string): [number, number] | null {
@@ -97,7 +111,9 @@ function showValues(index: number | null): void {
     for (const field of ["shown", "per"] as const) {
       const cell = row.querySelector(`[data-cursor="${field}"]`);
       const i = index ?? lastIndex(field, line);
-      if (cell) cell.textContent = numberLabel(data.series[line]?.[field][i]);
+      if (!cell) continue;
+      const ends = field === "shown" && index !== null ? intervalOf(data, line, i) : null;
+      cell.textContent = numberLabel(data.series[line]?.[field][i]) + (ends ? ` (${ends.map(roughLabel).join("–")})` : "");
     }
   }
 }
@@ -131,9 +147,8 @@ function onChange(event: Event): void {
   } else if (form?.matches("[data-selectors]")) {
     void go(formAddress(form), true);
   } else if (input.name === "filter") {
-    const box = find<HTMLInputElement>("[data-add-filter] input[name=value]");
+    const box = form?.querySelector<HTMLInputElement>("input[name=value]");
     if (box) box.value = "";
-    find("#values")?.replaceChildren();
   }
 }
 
@@ -144,21 +159,30 @@ function formAddress(form: HTMLFormElement): string {
 
 /** The shortest address of what the form says: what is the default is left out, so that it can follow new data. */
 function viewAddress(form: HTMLFormElement): string {
-  const custom = new FormData(form).get("range") === "custom";
+  const said = new FormData(form);
+  const [time, range] = [said.get("time") ?? "clock", said.get("range")];
+  if (range === (time === "release" ? "custom" : "newest")) said.delete("range"); // the other axis has no such range
+  const custom = said.get("range") === "custom";
   const boxes = [...document.querySelectorAll<HTMLInputElement>('input[type="checkbox"][name="series"]')];
   const usual = boxes.every((box) => box.checked === "default" in box.dataset) || !boxes.some((box) => box.checked);
   const pairs = new URLSearchParams();
-  for (const [name, value] of new FormData(form)) {
-    const input = form.querySelector<HTMLInputElement>(`input[name="${CSS.escape(name)}"]:checked`);
+  for (const [name, value] of said) {
     const skipped =
       !value ||
-      (input?.type === "radio" && "default" in input.dataset) ||
+      isDefault(form, name) ||
       (!custom && (name === "start" || name === "end")) ||
+      (time === "release" && name === "split") ||
       (name === "series" && usual);
     if (!skipped) pairs.append(name, String(value));
   }
   const text = pairs.toString();
   return text ? `${form.action}?${text}` : form.action;
+}
+
+function isDefault(form: HTMLFormElement, name: string): boolean {
+  const of = `[name="${CSS.escape(name)}"]`;
+  const chosen = form.querySelector<HTMLElement>(`input[type="radio"]${of}:checked, select${of} option:checked`);
+  return chosen !== null && "default" in chosen.dataset;
 }
 
 function onSubmit(event: SubmitEvent): void {
@@ -171,6 +195,7 @@ function onSubmit(event: SubmitEvent): void {
 function onClick(event: MouseEvent): void {
   const target = event.target as Element;
   if (target.closest("[data-reset-zoom]")) plots?.zoom(null);
+  if (target.closest("[data-png]")) void keepPicture();
   const link = target.closest<HTMLAnchorElement>("a[data-swap]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
@@ -191,7 +216,7 @@ async function fetchPage(address: string, headers: Record<string, string> = {}):
     if (answer.status === 304) return [answer, document];
     return [answer, new DOMParser().parseFromString(await answer.text(), "text/html")];
   } catch (error) {
-    if ((error as Error).name !== "AbortError") live(false);
+    if ((error as Error).name !== "AbortError") live(NOT_REACHED);
     return null;
   }
 }
@@ -211,7 +236,7 @@ async function go(address: string, push: boolean): Promise<void> {
   tag = answer.headers.get("etag") ?? "";
   restoreFocus(focus);
   void draw();
-  live(answer.ok);
+  live(troubleOf(answer));
 }
 
 /** The same page with newer numbers; what the reader is doing (zoom, focus, scrolling) stays. */
@@ -227,7 +252,7 @@ async function refresh(): Promise<void> {
     if (find("[data-live-page]")) takePage(page);
     else takeNumbers(page);
   }
-  live(answer.ok || answer.status === 304);
+  live(troubleOf(answer));
 }
 
 /** A page is replaced whole or, where it has a form, in its live parts; not while the reader is selecting text. */
@@ -267,91 +292,9 @@ function takeNumbers(page: Document): void {
     void draw();
     return;
   }
-  for (const part of ["[data-lines]", "section.numbers", "#chart-data"]) swap(part, page);
+  for (const part of LIVE_PARTS) swap(part, page);
   restoreFocus(focus);
   data = next;
   plots.update(next);
   showValues(null);
-}
-
-/** What the server sent of a part; scripts have changed what stands there. */
-const served = new Map<string, string>();
-
-function swap(selector: string, page: Document): void {
-  const now = document.querySelector(selector);
-  const then = page.querySelector(selector);
-  if (!now || !then || now.isEqualNode(then) || served.get(selector) === then.outerHTML) return;
-  served.set(selector, then.outerHTML);
-  const scrolled = [...now.querySelectorAll(".scroll")].map((box) => [box.scrollLeft, box.scrollTop] as const);
-  const open = [...now.querySelectorAll<HTMLDetailsElement>("details[open]")].map(detailsKey);
-  for (const one of then.querySelectorAll<HTMLDetailsElement>("details")) {
-    if (open.includes(detailsKey(one))) one.open = true;
-  }
-  now.replaceWith(then);
-  keepUp(then);
-  then.querySelectorAll(".scroll").forEach((box, i) => {
-    [box.scrollLeft, box.scrollTop] = scrolled[i] ?? [0, 0];
-  });
-}
-
-/** What opens is known by its name, or by what its summary says. */
-function detailsKey(one: HTMLDetailsElement): string {
-  return one.dataset.sample ?? (one.id || `says ${one.querySelector("summary")?.textContent?.trim() ?? ""}`);
-}
-
-function focusPath(): string {
-  const element = document.activeElement;
-  if (!element || element === document.body) return "";
-  const name = element.getAttribute("name");
-  const value = element.getAttribute("value");
-  if (element instanceof HTMLInputElement && (element.type === "radio" || element.type === "checkbox")) {
-    return `[type="${element.type}"][name="${CSS.escape(name ?? "")}"][value="${CSS.escape(value ?? "")}"]`;
-  }
-  if (name) return `${element.tagName.toLowerCase()}[name="${CSS.escape(name)}"]`;
-  const href = element.getAttribute("href");
-  if (href) return `a[href="${CSS.escape(href)}"]`;
-  const sample = element.closest<HTMLElement>("details[data-sample]")?.dataset.sample;
-  if (sample) return `details[data-sample="${CSS.escape(sample)}"] summary`;
-  const plot = (element as HTMLElement).dataset.plot;
-  return plot ? `[data-plot="${plot}"]` : "";
-}
-
-function restoreFocus(path: string): void {
-  if (path && !(document.activeElement as HTMLElement | null)?.matches(path)) {
-    find(path)?.focus({ preventScroll: true });
-  }
-}
-
-function live(fine: boolean): void {
-  const sign = find("[data-live]");
-  if (!sign) return;
-  sign.textContent = fine ? "live" : "server not reached, trying again";
-  sign.classList.toggle("lost", !fine);
-}
-
-// ---- values of a dimension, for the filter
-
-async function offerValues(event: FocusEvent): Promise<void> {
-  const box = event.target as HTMLInputElement;
-  const form = box.form;
-  const list = find<HTMLDataListElement>("#values");
-  if (box.name !== "value" || !form?.matches("[data-add-filter]") || !list || list.childElementCount) return;
-  const dimension = String(new FormData(form).get("filter"));
-  const query = new URLSearchParams([["dimension", dimension], ...scope(form)]);
-  try {
-    const answer = await fetch(`/api/v1/values?${query.toString()}`);
-    const found = (await answer.json()) as { values?: string[]; has_null?: boolean };
-    const options = (found.values ?? []).map((value) => new Option(value, value));
-    list.append(...options, ...(found.has_null ? [new Option("unknown", "~")] : []));
-  } catch {
-    live(false); // the box still takes any text
-  }
-}
-
-function scope(form: HTMLFormElement): [string, string][] {
-  const { application, channel } = form.dataset;
-  const pairs: [string, string][] = [];
-  if (application) pairs.push(["application", application]);
-  if (channel) pairs.push(["channel", channel]);
-  return pairs;
 }

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from missioncontrol.state.access_log import AccessLog
     from missioncontrol.state.alert_channels import AlertChannels
     from missioncontrol.state.alert_log import AlertLog
+    from missioncontrol.state.annotations import Annotations
     from missioncontrol.state.crash_deletions import CrashDeletions
     from missioncontrol.state.crash_queue import CrashQueue
     from missioncontrol.state.crash_recounts import CrashRecounts
@@ -135,6 +136,10 @@ class Services:
             config.lake_path, config.cache_path, config.registry_files, config.query, self.releases.list,
             self.reader,
         )  # fmt: skip
+
+    def state_schema(self) -> str:
+        """The newest migration of the state database. Raises `StorageError`."""
+        return self._database.schema()
 
     @cached_property
     def runs(self) -> Runs:
@@ -442,6 +447,13 @@ class Services:
         from missioncontrol.state.access_log import AccessLog
 
         return AccessLog(self._database, self.config.access.log_days)
+
+    @cached_property
+    def annotations(self) -> Annotations:
+        """What people noted at a time."""
+        from missioncontrol.state.annotations import Annotations
+
+        return Annotations(self._database)
 
     @cached_property
     def saved_queries(self) -> SavedQueries:

@@ -13,7 +13,9 @@ pytestmark = pytest.mark.apt
 PAGES = [
     "/",
     MEASURE,
-    f"{MEASURE}?time=release&range=7d",
+    f"{MEASURE}?time=release&range=7d&band=on&smooth=3h",
+    f"{MEASURE}?split=country",
+    f"{MEASURE}?a.version=61.0&b.version=60.0",
     "/measure/Firefox/beta/usage_hours",
     "/verdicts",
     "/calibration",

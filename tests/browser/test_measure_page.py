@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import fleet
 import pytest
 from conftest import MEASURE, Server
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.apt
 
@@ -31,8 +31,16 @@ def choose(page: Page, label: str) -> None:
 
 
 def chart(page: Page) -> dict[str, Any]:
-    found: dict[str, Any] = page.evaluate("JSON.parse(document.querySelector('#chart-data').textContent)")
-    return found
+    """The data of the charts, with what is drawn of it."""
+    sent: dict[str, Any] = page.evaluate("JSON.parse(document.querySelector('#chart-data').textContent)")
+    for series in sent["series"]:
+        pairs = zip(series["value"], series["per"], strict=True)
+        series["shown"] = [
+            (None if value is None or not per else 1000 * value / per) if sent["rate"] else value
+            for value, per in pairs
+        ]
+    sent["x"] = [sent["x0"] + n * sent["interval_s"] for n in range(sent["count"])]
+    return sent
 
 
 def legend(page: Page) -> dict[str, list[str]]:
@@ -108,7 +116,7 @@ def test_a_live_update_keeps_the_zoom_and_the_focus(page: Page, server: Server) 
     drag(page, 0.3, 0.6)
     page.wait_for_url(re.compile("zoom="))
     before = page.url
-    page.locator("input[name=value]").fill("half a wo")
+    page.locator("#value-all").fill("half a wo")
     server.post(
         fleet.address("main", "61.0"),
         fleet.line(fleet.main_ping("61.0"), "main", "61.0", "release", fleet.NOW),
@@ -116,8 +124,8 @@ def test_a_live_update_keeps_the_zoom_and_the_focus(page: Page, server: Server) 
     expect(page.locator("[data-numbers] tbody tr").first).to_contain_text("so far", timeout=20_000)
     assert page.url == before
     expect(page.locator("[data-reset-zoom]")).to_be_visible()
-    expect(page.locator("input[name=value]")).to_be_focused()
-    expect(page.locator("input[name=value]")).to_have_value("half a wo")
+    expect(page.locator("#value-all")).to_be_focused()
+    expect(page.locator("#value-all")).to_have_value("half a wo")
 
 
 def test_the_toggle_shows_counts_and_the_address_keeps_it(page: Page, server: Server) -> None:
@@ -196,10 +204,10 @@ def test_time_since_release_starts_at_the_known_release_or_else_at_the_first_dat
 
 def test_a_filter_narrows_the_numbers_and_can_be_taken_off(page: Page, server: Server) -> None:
     show(page, server, "show=count")
-    page.locator("select[name=filter]").select_option("os_name")
-    page.locator("input[name=value]").focus()
+    page.locator("#dimension-all").select_option("os_name")
+    page.locator("#value-all").focus()
     expect(page.locator("#values option")).to_have_count(2)
-    page.locator("input[name=value]").fill("Windows_NT")
+    page.locator("#value-all").fill("Windows_NT")
     page.get_by_role("button", name="Filter", exact=True).click()
     expect(page.locator(".chip")).to_contain_text("Windows_NT")
     assert parameters(page) == {"show": ["count"], "os_name": ["Windows_NT"]}
@@ -245,8 +253,9 @@ def test_hovering_shows_the_values_of_that_hour(page: Page, server: Server) -> N
     hover(page, 0.25)
     expect(page.locator("[data-cursor-head]")).to_have_text("At cursor")
     expect(page.locator("[data-at]")).to_have_text(re.compile(r"^\d{4} \w{3} \d+ \d\d:00 UTC$"))
-    assert legend(page)["61.0"][1:3] == [PER_61, "10"]
-    assert legend(page)["60.0"][1:3] == [PER_60, "10"]
+    # The interval of 2 crashes in 10 hours, by the count alone.
+    assert legend(page)["61.0"][1:3] == [f"{PER_61} (22–720)", "10"]
+    assert legend(page)["60.0"][1:3] == [f"{PER_60} (1.30–560)", "10"]
 
 
 def test_arrow_keys_move_the_cursor(page: Page, server: Server) -> None:
@@ -306,3 +315,90 @@ def test_the_selectors_lead_to_another_measure_and_keep_the_view(page: Page, ser
     expect(page.locator("h1")).to_contain_text("Startup crashes")
     page.locator("select[name=channel]").select_option("beta")
     expect(page.locator("h1")).to_contain_text("Firefox beta")
+
+
+def add_to(page: Page, side: str, dimension: str, value: str) -> None:
+    form = page.get_by_role("form", name=f"Narrow {side}")
+    form.get_by_role("combobox", name="dimension").select_option(dimension)
+    form.get_by_label("value").fill(value)
+    form.get_by_role("button").click()
+    expect(page.locator(".compare .chip")).to_contain_text([value])
+
+
+def test_two_selections_are_compared_by_forms_and_the_ratio_is_told(page: Page, server: Server) -> None:
+    show(page, server)
+    page.get_by_text("Compare two selections").click()
+    add_to(page, "A", "version", "61.0")
+    form = page.get_by_role("form", name="Narrow B")
+    form.get_by_role("combobox", name="dimension").select_option("version")
+    form.get_by_label("value").fill("60.0")
+    form.get_by_role("button").click()
+    expect(page.locator(".ratio")).to_contain_text("Rate of A is 2.00 times that of B")
+    assert parameters(page) == {"a.version": ["61.0"], "b.version": ["60.0"]}
+    assert [series["label"] for series in chart(page)["series"]] == ["A: version 61.0", "B: version 60.0"]
+    page.get_by_role("link", name="End the comparison").click()
+    expect(page.locator(".ratio")).to_have_count(0)
+    assert parameters(page) == {}
+
+
+def test_menus_smooth_and_split_and_the_address_stays_short(page: Page, server: Server) -> None:
+    show(page, server)
+    page.get_by_label("Smooth", exact=True).select_option("3h")
+    expect(page.locator("figcaption").first).to_contain_text("smoothed over 3 h")
+    assert parameters(page) == {"smooth": ["3h"]}
+    page.get_by_label("Smooth", exact=True).select_option("off")
+    expect(page.locator("figcaption").first).not_to_contain_text("smoothed")
+    page.get_by_label("Small charts by", exact=True).select_option("country")
+    expect(page.locator(".small-charts li").first).to_be_visible()
+    assert parameters(page) == {"split": ["country"]}
+    assert page.locator(".small-charts path").first.bounding_box()
+
+
+def test_an_annotation_is_added_drawn_and_removed_where_the_reader_is(page: Page, server: Server) -> None:
+    query = "show=count&range=24h"
+    show(page, server, query)
+    before = ink(page, "shown")
+    page.get_by_text("Add an annotation").click()
+    page.get_by_label("Time (UTC)").fill(f"{fleet.THIS_HOUR - timedelta(hours=5):%Y-%m-%dT%H:%M}")
+    page.get_by_label("Text", exact=True).fill("<i>Outage</i> & more")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.locator(".marks li")).to_contain_text(["<i>Outage</i> & more"])
+    assert page.url.endswith(f"{MEASURE}?{query}")
+    page.wait_for_function("document.querySelector('[data-plot=shown] canvas')")
+    assert ink(page, "shown") != before
+    page.get_by_role("button", name="Remove the annotation").click()
+    expect(page.locator(".marks li", has_text="Outage")).to_have_count(0)
+
+
+def test_the_picture_has_both_charts_and_their_names(page: Page, server: Server) -> None:
+    show(page, server)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="PNG").click()
+    picture = download.value.path().read_bytes()
+    width, height = (int.from_bytes(picture[at : at + 4], "big") for at in (16, 20))
+    charts = page.evaluate(
+        "[...document.querySelectorAll('.plot canvas')].map(one => [one.width, one.height])"
+    )
+    assert picture.startswith(b"\x89PNG") and download.value.suggested_filename.endswith(".png")
+    assert width > charts[0][0] and height > charts[0][1] + charts[1][1] + 60
+
+
+def test_the_permalink_is_copied_and_shows_the_same_dates(open_page: Any, server: Server) -> None:
+    page = open_page(permissions=["clipboard-read", "clipboard-write"])
+    show(page, server)
+    page.locator(".share button").click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    before = chart(page)
+    page.goto(copied)
+    after = chart(page)
+    assert (after["x0"], after["count"]) == (before["x0"], before["count"])
+    assert [one["key"] for one in after["series"]] == [one["key"] for one in before["series"]]
+
+
+def test_a_measure_that_is_gone_is_told_under_the_open_page(browser: Browser, server: Server) -> None:
+    page = browser.new_context().new_page()  # the browser itself notes the 404 in its console
+    show(page, server)
+    page.evaluate("history.replaceState(null, '', location.pathname.replace('main_crashes', 'gone'))")
+    expect(page.locator("[data-live]")).to_contain_text("reload to see why", timeout=20_000)
+    assert ink(page, "shown") > 5000
+    page.context.close()

@@ -73,8 +73,10 @@ def serve(settings: Settings, host: str | None, port: int | None, chosen: Chosen
     import os
     import signal
 
+    from missioncontrol import __version__
     from missioncontrol.ingest.http_protocol import make_server_config
     from missioncontrol.jobs.due import daily_time
+    from missioncontrol.presence import Beats
     from missioncontrol.processes import Child, end_with_parent
     from missioncontrol.web.server import Root
 
@@ -92,7 +94,10 @@ def serve(settings: Settings, host: str | None, port: int | None, chosen: Chosen
         port = listener.getsockname()[1]
         child = Child(_arguments(settings, services.config, port, behind)) if behind else None
         try:
-            _run(make_server_config(root, services.config, root.refused), listener, services.config, chosen)
+            with Beats(services.config.data, [p for p in parts if p not in behind], __version__):
+                _run(
+                    make_server_config(root, services.config, root.refused), listener, services.config, chosen
+                )
         finally:
             if child is not None:
                 child.stop()

@@ -54,7 +54,9 @@ def run_forever(
     """
     import threading
 
+    from missioncontrol import __version__
     from missioncontrol.jobs.due import daily_time
+    from missioncontrol.presence import Beats
     from missioncontrol.processes import call_on_end, end_with_parent
 
     stop = threading.Event()
@@ -83,10 +85,13 @@ def run_forever(
         ]
         for thread in keeping:
             thread.start()
-        if with_stream:
-            _stream(services, stop)
-        else:
-            stop.wait()
+        named = (("stream", with_stream), ("crashes", with_crashes), ("jobs", with_jobs))
+        services.config.data.mkdir(parents=True, exist_ok=True)
+        with Beats(services.config.data, [part for part, runs in named if runs], __version__):
+            if with_stream:
+                _stream(services, stop)
+            else:
+                stop.wait()
         if with_jobs:
             jobs.join(20)
             alerts.join(20)

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 
 from missioncontrol.health.case import Case, baseline_hash
+from missioncontrol.health.exposure import exposure_of
 from missioncontrol.health.looking import bounds, digits, maybe
 from missioncontrol.health.model import (
     Account,
@@ -52,6 +53,7 @@ def account_of(
         predecessors=_predecessors(sums, case, full),
         data=data,
         baseline=baseline_hash(baseline),
+        exposure=exposure_of(sums, case, look) if full and not subject.signature else None,
     )
     return _with_sentence(account, case)
 

@@ -147,6 +147,32 @@ class SignatureBasis(msgspec.Struct, frozen=True):
     where: Where | None = None
 
 
+class Due(msgspec.Struct, frozen=True):
+    """Events to be expected of a predecessor.
+
+    curve: at each of `Account.ages`, as far as the look's age; systems: at the age to which its crash reports are
+    counted, by system, "": of everyone.
+    """
+
+    version: str
+    curve: list[float]
+    systems: dict[str, float]
+
+
+class Exposure(msgspec.Struct, frozen=True):
+    """What the crash reports of a release are weighed by: reports are counted by whole hours, events by windows.
+
+    as_of, age_hours: of the look that it belongs to; whole: part of the usage so far that is of whole hours; usage:
+    that much of the measure's denominator; due: of the predecessors that are used.
+    """
+
+    as_of: datetime
+    age_hours: float
+    whole: float
+    usage: float
+    due: list[Due]
+
+
 class Predecessor(msgspec.Struct, frozen=True):
     """One earlier release: `used` for the baseline, or why not. ratios: observed over expected at `Account.ages`."""
 
@@ -195,6 +221,8 @@ class Account(msgspec.Struct, frozen=True):
     """Those that carry the excess, the largest first; only of what is worse."""
     reports: SignatureBasis | None = None
     """null: signatures were not looked for."""
+    exposure: Exposure | None = None
+    """Of measures that count crashes, where there is something to compare with."""
 
 
 class Course(msgspec.Struct, frozen=True):

@@ -17,9 +17,10 @@ from msgspec.structs import replace as replace_fields
 
 from missioncontrol.errors import BadRequest
 from missioncontrol.health.cells import Cells, Rows
+from missioncontrol.health.exposure import counts_crashes
 from missioncontrol.health.picking import is_shared, only
 from missioncontrol.health.published import Version, moment_of, owner_of
-from missioncontrol.health.signatures import counts_crashes, processes_of
+from missioncontrol.health.signatures import processes_of
 from missioncontrol.health.sums import ChannelSums, ends
 from missioncontrol.lake.tables import CRASHES
 from missioncontrol.query import dialect

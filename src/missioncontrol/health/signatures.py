@@ -6,30 +6,27 @@ Reports are counted by the hour: an hour that has not ended is on neither side.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 import msgspec
 import numpy as np
 
 from missioncontrol.health.case import Case
+from missioncontrol.health.exposure import SYSTEM, Asked, asked_before, asked_of, counts_crashes, curve_at
 from missioncontrol.health.looking import bounds, digits, maybe
-from missioncontrol.health.model import Account, SignatureBasis, SignatureShare, Where
-from missioncontrol.health.published import Version, owner_of, tick_of
+from missioncontrol.health.model import Account, Due, SignatureBasis, SignatureShare, Where
+from missioncontrol.health.published import Version, owner_of
 from missioncontrol.health.sentence import sentence
-from missioncontrol.health.sums import ChannelSums
+from missioncontrol.health.sums import ChannelSums, find_version
 from missioncontrol.query.engine import Engine
-from missioncontrol.query.signature_counts import SignatureCount, Stretch, signature_counts, whole_hour
-from missioncontrol.registry.model import Measure
-from missioncontrol.verdict.baseline import Baseline
+from missioncontrol.query.signature_counts import SignatureCount, signature_counts
 from missioncontrol.verdict.carriers import Carriers, Counts, carriers
-from missioncontrol.verdict.grid import at
-from missioncontrol.verdict.tables import TICKS_PER_HOUR, Floats
+from missioncontrol.verdict.tables import Floats
 
 _MOST = 8
 _KNOWN_PART = 0.5
 """Of what was to be expected of a predecessor, whose reports must be known for it to count."""
-_CRASHES = ("crash", "crash_report")
 _MAIN = ("parent", "browser", "main", None)
 _PROCESSES: dict[str, tuple[str | None, ...]] = {
     "main": _MAIN,
@@ -40,13 +37,6 @@ _PROCESSES: dict[str, tuple[str | None, ...]] = {
     "gmplugin": ("gmplugin",),
 }
 """First word of a measure's name -> what its processes are called in crash reports; others: all of them."""
-_SAID_BY_REPORTS = ("os_name",)
-"""Dimensions of users that crash_signature_counts has."""
-
-
-def counts_crashes(measure: Measure) -> bool:
-    """Whether crash reports have a share in what the measure counts."""
-    return measure.group in _CRASHES
 
 
 def processes_of(measure: str) -> tuple[str | None, ...]:
@@ -55,11 +45,31 @@ def processes_of(measure: str) -> tuple[str | None, ...]:
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """A version's stretch, and the version's age at its end."""
+class Weighed:
+    """The crashes of a release by signature, and what of them was to be expected.
 
-    stretch: Stretch
-    age_hours: float
+    names: [signatures]; counts: in the same order, of the predecessors whose reports are known; found: None where there
+    are none of these; basis: what it rests on.
+    """
+
+    names: list[str | None]
+    counts: Counts
+    found: Carriers | None
+    basis: SignatureBasis
+
+    def shares(self) -> list[SignatureShare]:
+        """Each signature as it is told, in the order of `names`; without predecessors only what was seen."""
+        found, counts = self.found, self.counts
+        if found is None:
+            seen = zip(self.names, counts.crashes, strict=True)
+            return [SignatureShare(name, round(float(crashes), 3), 0.0) for name, crashes in seen]
+        excess = counts.crashes - found.expected
+        whole = float(excess.sum())
+        return [_share(self.names[n], n, counts, found, float(excess[n]), whole) for n in range(len(excess))]
+
+    def named(self) -> list[bool]:
+        """Whether each signature carries the excess, in the order of `names`."""
+        return [bool(one) for one in self.found.named] if self.found else [False] * len(self.names)
 
 
 def with_signatures(engine: Engine, sums: ChannelSums, case: Case, account: Account) -> Account:
@@ -75,43 +85,49 @@ def with_signatures(engine: Engine, sums: ChannelSums, case: Case, account: Acco
         or case.baseline is None
     ):
         return account
-    where = {name: value for name, value in (look.slice or {}).items() if name in _SAID_BY_REPORTS}
-    asked = [_asked(case.version, look.as_of)]
-    asked += [
-        _asked(each, min(each.published_at + timedelta(hours=look.age_hours), case.version.published_at))
-        for each in map(sums.version, case.baseline.used)
-    ]
-    stretches = [each.stretch for each in asked]
-    processes = processes_of(subject.measure)
-    rows = signature_counts(engine, subject.application, subject.channel, stretches, processes, where)
-    owner = owner_of(sums.versions)
-    rows = [row for row in rows if owner(row.version, row.build_id) == stretches[row.stretch].version]
-    names, crashes, reports = _tables(rows, len(stretches))
-    since = min((row.first_us for row in rows), default=0) / 1e6
-    events = _events(case.baseline, where, asked[1:], since)
-    used = (events > 0) & (reports[1:].sum(axis=1) > 0)
-    told: list[SignatureShare] = []
-    looked_at = 0
-    if used.any() and reports[0].any():
-        counts = Counts(
-            crashes[0],
-            reports[0],
-            crashes[1:][used],
-            reports[1:][used],
-            _due(sums, case, account, where, since),
-            events[used],
-        )
-        found = carriers(counts, account.data.dispersion)
-        told, looked_at = _named(names, counts, found), found.looked_at
-    basis = SignatureBasis(int(reports[0].sum()), int(used.sum()), looked_at, where or None)
-    account = msgspec.structs.replace(account, signatures=told, reports=basis)
+    where = {name: value for name, value in (look.slice or {}).items() if name == SYSTEM}
+    weighed = weigh(engine, sums.versions, account, where)
+    told = _named(weighed)
+    account = msgspec.structs.replace(account, signatures=told, reports=weighed.basis)
     return msgspec.structs.replace(account, sentence=sentence(account, case.measure.title))
 
 
-def _asked(version: Version, until: datetime) -> _Asked:
-    end = max(whole_hour(until), version.published_at)
-    age_hours = (end - version.published_at).total_seconds() / 3600
-    return _Asked(Stretch(version.version, version.builds, version.published_at, end), age_hours)
+def weigh(engine: Engine, versions: Sequence[Version], account: Account, where: Where) -> Weighed:
+    """The signatures of a release, weighed by its account's exposure; of the users of one system, or of all.
+
+    versions: of its channel. Raises `NotFound` (`no_release`), `TooSlow`, `BadRequest` (`query_memory`) and
+    `StorageError`.
+    """
+    subject, exposure = account.subject, account.exposure
+    by_name = {each.version: each for each in versions}
+    version = find_version(versions, subject.version, subject.application, subject.channel)
+    due = [each for each in (exposure.due if exposure else ()) if each.version in by_name]
+    asked = [asked_of(version, exposure.as_of if exposure else account.look.as_of)]
+    if exposure is not None:
+        asked += [asked_before(by_name[each.version], exposure.age_hours, version) for each in due]
+    stretches = [each.stretch for each in asked]
+    processes = processes_of(subject.measure)
+    rows = signature_counts(engine, subject.application, subject.channel, stretches, processes, where)
+    owner = owner_of(versions)
+    rows = [row for row in rows if owner(row.version, row.build_id) == stretches[row.stretch].version]
+    names, crashes, reports = _tables(rows, len(stretches))
+    since = min((row.first_us for row in rows), default=0) / 1e6
+    events = np.array(
+        [_events(one, each, where, since) for one, each in zip(due, asked[1:], strict=True)], float
+    )
+    used = (events > 0) & (reports[1:].sum(axis=1) > 0)
+    counts = Counts(
+        crashes[0],
+        reports[0],
+        crashes[1:][used],
+        reports[1:][used],
+        _due_now(account, where),
+        events[used],
+    )
+    found = carriers(counts, account.data.dispersion) if used.any() and reports[0].any() else None
+    looked_at = found.looked_at if found else 0
+    basis = SignatureBasis(int(reports[0].sum()), int(used.sum()), looked_at, where or None)
+    return Weighed(names, counts, found, basis)
 
 
 def _tables(rows: list[SignatureCount], stretches: int) -> tuple[list[str | None], Floats, Floats]:
@@ -125,68 +141,50 @@ def _tables(rows: list[SignatureCount], stretches: int) -> tuple[list[str | None
     return names, crashes, reports
 
 
-def _slice(baseline: Baseline, where: Where) -> int:
-    """Place of the users in the baseline's slices; those of the whole where they are none of their own."""
-    return next((v for v, part in enumerate(baseline.slices) if dict(part.where) == where), 0)
+def _events(due: Due, asked: Asked, where: Where, since: float) -> float:
+    """Events that were to be expected at that age, since reports are known (seconds since the epoch).
 
-
-def _events(baseline: Baseline, where: Where, asked: list[_Asked], since: float) -> Floats:
-    """[predecessors] events that were to be expected at that age, since reports are known (seconds since the epoch).
-
-    0: those of less than half of them are known.
+    0: those of less than half of them are known. Users that are no slice of their own have those of all.
     """
-    v = _slice(baseline, where)
-    events = np.zeros(len(asked))
-    for j, each in enumerate(asked):
-        curve = baseline.by_slice[j, :, v]
-        before = (since - each.stretch.start.timestamp()) / 3600
-        whole = _at(curve, each.age_hours)
-        known = whole - _at(curve, before)
-        events[j] = known if known >= _KNOWN_PART * whole else 0.0
-    return events
+    curve = np.array(due.curve)
+    whole = curve_at(curve, asked.age_hours)
+    known = whole - curve_at(curve, (since - asked.stretch.start.timestamp()) / 3600)
+    if whole <= 0 or known < _KNOWN_PART * whole:
+        return 0.0
+    return due.systems.get(where.get(SYSTEM, ""), due.systems.get("", whole)) * known / whole
 
 
-def _at(curve: Floats, age_hours: float) -> float:
-    """A cumulative curve; before the first knot it grows evenly."""
-    first = 1 / TICKS_PER_HOUR
-    if age_hours <= first:
-        return float(curve[0]) * max(age_hours, 0.0) / first
-    return float(at(np.array([age_hours]), curve)[0])
+def _due_now(account: Account, where: Where) -> float:
+    """Events to be expected of the release in the whole hours."""
+    everyone = account.look.expected
+    expected = next((s.expected for s in account.slices if s.where == where), everyone)
+    return expected * (account.exposure.whole if account.exposure else 1.0)
 
 
-def _due(sums: ChannelSums, case: Case, account: Account, where: Where, since: float) -> float:
-    """Events to be expected of the release in the whole hours of which reports are known."""
-    look, version = account.look, case.version
-    expected = next((s.expected for s in account.slices if s.where == where), look.expected)
-    per, end = case.measure.per or "usage_hours", tick_of(look.as_of)
-    hours = sums.by_tick(version, per, version.published, end)
-    known = slice(
-        max(int(since // 300) - version.published, 0), tick_of(whole_hour(look.as_of)) - version.published
+def _share(
+    name: str | None, n: int, counts: Counts, found: Carriers, excess: float, whole: float
+) -> SignatureShare:
+    new = not counts.before_crashes[:, n].any()
+    ratio = None if new else float(counts.crashes[n] / found.expected[n])
+    low, high = (None, None) if new else bounds(ratio, float(found.low[n]), float(found.high[n]))
+    return SignatureShare(
+        name,
+        round(float(counts.crashes[n]), 3),
+        digits(float(found.expected[n]), 4),
+        share=digits(min(excess / whole, 1.0), 3) if whole > 0 else None,
+        ratio=maybe(ratio),
+        low=low,
+        high=high,
+        new=new,
     )
-    total = float(hours.sum())
-    return expected * float(hours[known].sum()) / total if total > 0 else expected
 
 
-def _named(names: list[str | None], counts: Counts, found: Carriers) -> list[SignatureShare]:
+def _named(weighed: Weighed) -> list[SignatureShare]:
     """The largest excess first."""
-    excess = counts.crashes - found.expected
-    whole = float(excess.sum())
+    found, counts = weighed.found, weighed.counts
+    if found is None:
+        return []
+    excess, names = counts.crashes - found.expected, weighed.names
     order = sorted(np.flatnonzero(found.named), key=lambda n: (-excess[n], names[n] or ""))[:_MOST]
-    told = []
-    for n in order:
-        new = not counts.before_crashes[:, n].any()
-        ratio = None if new else float(counts.crashes[n] / found.expected[n])
-        low, high = (None, None) if new else bounds(ratio, float(found.low[n]), float(found.high[n]))
-        told.append(
-            SignatureShare(
-                names[n],
-                round(float(counts.crashes[n]), 3),
-                digits(float(found.expected[n]), 4),
-                share=digits(min(float(excess[n]) / whole, 1.0), 3) if whole > 0 else None,
-                ratio=maybe(ratio),
-                low=low,
-                high=high,
-                new=new,
-            )
-        )
-    return told
+    whole = float(excess.sum())
+    return [_share(names[n], int(n), counts, found, float(excess[n]), whole) for n in order]

@@ -217,6 +217,29 @@ class AlertLog:
         with self._database.engine().connect() as connection:
             return [_event(row) for row in connection.execute(query)]
 
+    def events_between(self, first: datetime, last: datetime, limit: int) -> list[Event]:
+        """Changes that somebody may be told, of looks from `first` to `last`: at most `limit`, the newest first."""
+        e = alert_events.c
+        query = sa.select(alert_events).where(e.severity != "", e.as_of >= first, e.as_of <= last)
+        with self._database.engine().connect() as connection:
+            return [
+                _event(row) for row in connection.execute(query.order_by(e.as_of.desc(), e.id).limit(limit))
+            ]
+
+    def told_between(self, first: datetime, last: datetime, limit: int) -> list[tuple[Delivery, Event]]:
+        """Messages that were tried from `first` to `last` with each change that they tell; the newest first."""
+        t, d, e = alert_tellings.c, alert_deliveries.c, alert_events.c
+        pairs = sa.select(d.id.label("message"), e.id.label("event")).where(
+            t.delivery == d.id, t.event_id == e.id, d.tried_at >= first, d.tried_at <= last
+        )
+        with self._database.engine().connect() as connection:
+            found = connection.execute(pairs.order_by(d.tried_at.desc(), e.id).limit(limit)).all()
+            messages = sa.select(alert_deliveries).where(d.id.in_({row.message for row in found}))
+            deliveries = {row.id: _delivery(row) for row in connection.execute(messages)}
+            changes = sa.select(alert_events).where(e.id.in_({row.event for row in found}))
+            events = {row.id: _event(row) for row in connection.execute(changes)}
+        return [(deliveries[row.message], events[row.event]) for row in found]
+
     def counts(self) -> dict[str, int]:
         """How many deliveries the log holds, by status."""
         query = sa.select(alert_deliveries.c.status, sa.func.count()).group_by(alert_deliveries.c.status)

@@ -269,6 +269,16 @@ class CrashQueue:
         with self._database.engine().connect() as connection:
             return int(connection.execute(query).scalar_one())
 
+    def received_by(self, step_s: int, since: datetime) -> dict[int, int]:
+        """How many of these uploads came in each `step_s` seconds, counted from the epoch; none: left out."""
+        kept = ~sa.exists().where(crash_deletions.c.crash_id == crash_uploads.c.crash_id)
+        seconds = sa.extract("epoch", crash_uploads.c.received_at)
+        with self._database.engine().connect() as connection:
+            step = sa.cast(seconds, sa.BigInteger) // step_s
+            query = sa.select(step.label("step"), sa.func.count())
+            query = query.where(crash_uploads.c.received_at >= since, kept).group_by("step")
+            return {int(at): int(n) for at, n in connection.execute(query)}
+
     def forget_uploads(self, before: datetime) -> int:
         """Forget identities of uploads received before; a resend of those is a crash of its own."""
         with self._database.engine().begin() as connection:

@@ -269,6 +269,19 @@ saved_queries = sa.Table(
     sa.Column("saved_at", sa.DateTime(timezone=True), nullable=False),
     sqlite_autoincrement=True,
 )
+chart_annotations = sa.Table(
+    "annotations",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("application", sa.Text),
+    sa.Column("channel", sa.Text),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Index("annotations_at", "at"),
+    sqlite_autoincrement=True,
+)
 query_history = sa.Table(
     "query_history",
     metadata,
@@ -306,6 +319,12 @@ class Database:
             if self._engine is None:
                 self._engine = self._open()
             return self._engine
+
+    def schema(self) -> str:
+        """The newest migration that was made, as in `0013`."""
+        with self.engine().connect() as connection:
+            made = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all()
+        return ", ".join(sorted(made))
 
     def _open(self) -> sa.Engine:
         url = sa.make_url(self._url)

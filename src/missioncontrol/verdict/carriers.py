@@ -49,7 +49,7 @@ class Counts:
 class Carriers:
     """By signature [signatures]: crashes to be expected, probability of as many, 95 % interval of the ratio.
 
-    low, high: factors that hold at every look, nan where nothing is expected or no more was seen; named: those that
+    low, high: factors that hold at every look, nan where nothing is expected; named: those that
     carry the excess; looked_at: how many signatures could have been named.
     """
 
@@ -72,7 +72,7 @@ def carriers(counts: Counts, phi: float) -> Carriers:
     looked_at = known | (seen > 0)
     tried = int(looked_at.sum())
     above = (seen > due) & (seen > 0)
-    had = above & (due > 0)
+    had = due > 0
     size, variation = _appearing(counts)
     chance = np.ones(len(seen))
     # Given that it appeared: others that could have did not.

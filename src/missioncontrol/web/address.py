@@ -19,10 +19,13 @@ from missioncontrol.errors import BadRequest
 from missioncontrol.registry.model import Registry
 
 Interval = Literal["5min", "hour", "day"]
-Span = Literal["24h", "48h", "7d", "14d", "custom"]
+Span = Literal["24h", "48h", "7d", "14d", "30d", "newest", "custom"]
 Group = Literal["version", "build_id"]
 Show = Literal["rate", "count"]
 TimeAxis = Literal["clock", "release"]
+Smooth = Literal["off", "3h", "24h", "7d"]
+Skip = Literal["0", "24h"]
+Switch = Literal["off", "on"]
 
 INTERVALS: dict[Interval, timedelta] = {
     "5min": timedelta(minutes=5),
@@ -34,22 +37,36 @@ SPANS: dict[Span, timedelta] = {
     "48h": timedelta(hours=48),
     "7d": timedelta(days=7),
     "14d": timedelta(days=14),
+    "30d": timedelta(days=30),
+}
+SMOOTHING: dict[Smooth, timedelta] = {
+    "3h": timedelta(hours=3),
+    "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
 }
 CHOICES: dict[str, tuple[str, ...]] = {
     "group": ("version", "build_id"),
     "interval": tuple(INTERVALS),
-    "range": (*SPANS, "custom"),
+    "range": (*SPANS, "newest", "custom"),
     "show": ("rate", "count"),
     "time": ("clock", "release"),
+    "smooth": ("off", *SMOOTHING),
+    "skip": ("0", "24h"),
+    "band": ("off", "on"),
 }
-MAX_POINTS = 6000
+SIDES = ("a", "b")
+EXPERIMENT = ("experiment_id", "experiment_branch")
+"""What a side of a comparison can be told by besides the dimensions of the page."""
+MAX_POINTS = 9000
 """Most intervals on the time axis of one view."""
 MAX_SERIES = 12
 """Most lines in one chart: more cannot be told apart."""
+_FIRST_YEAR, _LAST_YEAR = 1971, 2199
 NULL = "~"
 """How a null stands in an address, where it cannot be an absent parameter."""
 _NULL_SUFFIX = "__isnull"
-_OWN = (*CHOICES, "start", "end", "series", "zoom")
+_ONCE = (*CHOICES, "start", "end", "zoom", "split", *(f"{side}.start" for side in SIDES))
+_OWN = (*_ONCE, "series")
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -75,6 +92,27 @@ class Filter(msgspec.Struct, frozen=True):
         return [(self.dimension, value) for value in self.values]
 
 
+class Side(msgspec.Struct, frozen=True):
+    """One of two selections that are compared: what narrows it further than the filters of the page."""
+
+    filters: tuple[Filter, ...] = ()
+    start: datetime | None = None
+    """Its range begins here, and is as long as that of the page; None: it is that of the page."""
+
+    @property
+    def text(self) -> str:
+        """The selection in words."""
+        words = [f"{one.dimension} {one.text}" for one in self.filters]
+        if self.start:
+            words.append(f"from {_instant_text(self.start).replace('T', ' ')}")
+        return ", ".join(words) or "all"
+
+    def pairs(self, side: str) -> list[tuple[str, str]]:
+        """The parameters that stand for it."""
+        found = [(f"{side}.{name}", value) for one in self.filters for name, value in one.pairs]
+        return [*found, (f"{side}.start", _instant_text(self.start))] if self.start else found
+
+
 class MeasureState(msgspec.Struct, frozen=True):
     """All that can be chosen on the page of a measure. Instants are aware and UTC."""
 
@@ -88,11 +126,26 @@ class MeasureState(msgspec.Struct, frozen=True):
     end: datetime | None = None
     show: Show = "rate"
     time: TimeAxis = "clock"
+    smooth: Smooth = "off"
+    skip: Skip = "0"
+    """So much after each release is left out; only where time counts from the release."""
+    band: Switch = "off"
+    """Whether the releases before are drawn as a band; only where time counts from the release."""
+    split: str = ""
+    """The dimension that small charts are made by; empty: none."""
+    a: Side = Side()
+    b: Side = Side()
+    """What is compared; nothing is, when both are empty."""
     series: tuple[str | None, ...] = ()
     """The groups that are drawn; empty: the newest, and up to four more that are in use."""
     filters: tuple[Filter, ...] = ()
     zoom: str = ""
     """`<from>_<to>` on the time axis, in seconds as the chart counts them; only the browser uses it."""
+
+    @property
+    def compares(self) -> bool:
+        """Whether two selections are compared."""
+        return self.a != Side() or self.b != Side()
 
     @property
     def path(self) -> str:
@@ -110,6 +163,8 @@ class MeasureState(msgspec.Struct, frozen=True):
         pairs = [(n, str(getattr(self, n))) for n in CHOICES if getattr(self, n) != DEFAULTS[n]]
         if self.range == "custom":
             pairs += [(n, _instant_text(getattr(self, n))) for n in ("start", "end") if getattr(self, n)]
+        pairs += [("split", self.split)] if self.split else []
+        pairs += [*self.a.pairs("a"), *self.b.pairs("b")]
         pairs += [("series", encode_part(value)) for value in self.series]
         pairs += [pair for one in self.filters for pair in one.pairs]
         return [*pairs, ("zoom", self.zoom)] if self.zoom else pairs
@@ -143,6 +198,11 @@ def measure_path(application: str | None, channel: str | None, measure: str) -> 
     return "/measure/" + "/".join(quote(part, safe="~") for part in parts)
 
 
+def builds_path(application: str | None, channel: str | None) -> str:
+    """`/builds/<application>/<channel>`."""
+    return "/builds/" + "/".join(quote(encode_part(part), safe="~") for part in (application, channel))
+
+
 def read_state(
     application: str, channel: str, measure: str, query: Pairs, registry: Registry
 ) -> MeasureState:
@@ -152,10 +212,13 @@ def read_state(
     """
     dimensions = filterable(registry)
     _refuse_unknown(query, dimensions)
+    _refuse_doubled(query)
     values: dict[str, object] = {name: _choice(name, query) for name in CHOICES if _has(name, query)}
     dated = _has("start", query) or _has("end", query)
     if values.get("range", "custom" if dated else "") == "custom":
         values |= {"range": "custom", "start": _instant("start", query), "end": _instant("end", query)}
+    if values.get("time") != "release":  # they mean nothing by the clock, and are kept in a form that is sent
+        values = {name: value for name, value in values.items() if name not in ("skip", "band")}
     state = MeasureState(
         decode_part(application),
         decode_part(channel),
@@ -165,6 +228,9 @@ def read_state(
         ),
         filters=_filters(query, dimensions),
         zoom=_zoom(query),
+        split=_split(query, dimensions),
+        a=_side("a", query, dimensions),
+        b=_side("b", query, dimensions),
         **values,  # type: ignore[arg-type]
     )
     _refuse_unreasonable(state)
@@ -196,12 +262,35 @@ def _choice(name: str, query: Pairs) -> str:
 
 
 def _refuse_unknown(query: Pairs, dimensions: Iterable[str]) -> None:
-    known = [*_OWN, *dimensions, *(d + _NULL_SUFFIX for d in dimensions)]
+    of_rows = [*dimensions, *(d + _NULL_SUFFIX for d in dimensions)]
+    of_sides = [*of_rows, *EXPERIMENT, *(d + _NULL_SUFFIX for d in EXPERIMENT)]
+    known = [*_OWN, *of_rows, *(f"{side}.{name}" for side in SIDES for name in of_sides)]
     for name, _ in query:
         if name not in known:
             close = difflib.get_close_matches(name, known, 1)
             hint = f"Did you mean `{close[0]}`?" if close else f"Known: {', '.join([*_OWN, *dimensions])}."
             raise BadRequest("unknown_parameter", f"This page has no parameter `{name[:60]}`.", hint)
+
+
+def _refuse_doubled(query: Pairs) -> None:
+    for name in _ONCE:
+        if len([value for key, value in query if key == name and value]) > 1:
+            raise BadRequest("repeated_parameter", f"The parameter `{name}` is there twice.", "Say it once.")
+
+
+def _split(query: Pairs, dimensions: Iterable[str]) -> str:
+    name = _last("split", query)
+    names = [one for one in dimensions if one != "build_id"]
+    if name and name not in names:
+        close = difflib.get_close_matches(name, names, 1)
+        hint = f"Did you mean `{close[0]}`?" if close else f"Choose one of: {', '.join(names)}."
+        raise BadRequest("bad_parameter", f"`split` cannot be `{name[:60]}`.", hint)
+    return name
+
+
+def _side(side: str, query: Pairs, dimensions: Iterable[str]) -> Side:
+    own = [(key.removeprefix(f"{side}."), value) for key, value in query if key.startswith(f"{side}.")]
+    return Side(_filters(own, [*dimensions, *EXPERIMENT], f"{side}."), _instant("start", own))
 
 
 def _instant(name: str, query: Pairs) -> datetime | None:
@@ -210,7 +299,10 @@ def _instant(name: str, query: Pairs) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(text)
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+        found = (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+        if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+            raise ValueError
+        return found
     except (ValueError, OverflowError):
         raise BadRequest(
             "bad_time",
@@ -233,17 +325,19 @@ def _zoom(query: Pairs) -> str:
     return text
 
 
-def _filters(query: Pairs, dimensions: Iterable[str]) -> tuple[Filter, ...]:
+def _filters(query: Pairs, dimensions: Iterable[str], prefix: str = "") -> tuple[Filter, ...]:
     found = []
     for name in dimensions:
         values = tuple(dict.fromkeys(value for key, value in query if key == name and value))
         null = _last(name + _NULL_SUFFIX, query)
         if null and null not in ("true", "false"):
             raise BadRequest(
-                "bad_parameter", f"`{name}{_NULL_SUFFIX}` must be true or false, not `{null[:60]}`."
+                "bad_parameter", f"`{prefix}{name}{_NULL_SUFFIX}` must be true or false, not `{null[:60]}`."
             )
         if null and values:
-            raise BadRequest("bad_parameter", f"`{name}` cannot both have a value and be asked for null.")
+            raise BadRequest(
+                "bad_parameter", f"`{prefix}{name}` cannot both have a value and be asked for null."
+            )
         if values or null:
             found.append(Filter(name, values, null == "true" if null else None))
     return tuple(found)
@@ -254,6 +348,7 @@ def _refuse_unreasonable(state: MeasureState) -> None:
         raise BadRequest(
             "too_many_series", f"At most {MAX_SERIES} lines fit one chart.", "Choose fewer `series`."
         )
+    _refuse_mixed(state)
     if state.range != "custom":
         return
     if state.time == "release":
@@ -268,3 +363,30 @@ def _refuse_unreasonable(state: MeasureState) -> None:
         )
     if state.end is not None and state.end <= state.start:
         raise BadRequest("bad_time", "The range ends before it starts.", "Swap `start` and `end`.")
+
+
+def _refuse_mixed(state: MeasureState) -> None:
+    """Refuse what is two pages in one."""
+    since = state.time == "release"
+    mixed = {
+        "`range=newest` is an age of a release.": (
+            state.range == "newest" and not since,
+            "Add `time=release`.",
+        ),
+        "Small charts are drawn by the clock.": (
+            bool(state.split) and since,
+            "Drop `split` or `time=release`.",
+        ),
+        "Two selections are compared by the clock.": (
+            state.compares and since,
+            "Give each side a `start`, as in a.start=2026-01-31&b.start=2026-01-01.",
+        ),
+        f"The lines are by {state.group} already.": (state.split == state.group, "Choose another `split`."),
+        "Small charts and a comparison are two pages.": (
+            bool(state.split) and state.compares,
+            "Drop `split`, or what begins with `a.` and `b.`.",
+        ),
+    }
+    for message, (wrong, hint) in mixed.items():
+        if wrong:
+            raise BadRequest("bad_parameter", message, hint)

@@ -18,12 +18,17 @@ from missioncontrol import __version__
 from missioncontrol.web.alerts.api import build_alerts_api
 from missioncontrol.web.alerts.pages import build_alerts_pages
 from missioncontrol.web.alerts.view import AlertDesk
+from missioncontrol.web.annotations.api import build_annotations_api
+from missioncontrol.web.annotations.pages import annotations_of, build_annotation_forms
 from missioncontrol.web.assets import STATIC, load_assets
 from missioncontrol.web.auth.gate import Gate, Surroundings
 from missioncontrol.web.auth.guard import guard_every_route
 from missioncontrol.web.auth.login_pages import build_login
 from missioncontrol.web.auth.profile_pages import build_profile
 from missioncontrol.web.auth.visit import Record, reader_of
+from missioncontrol.web.builds.pages import build_builds_page
+from missioncontrol.web.carried.pages import build_carried_pages
+from missioncontrol.web.carried.source import LakeCarried
 from missioncontrol.web.crashes.api import build_crash_api
 from missioncontrol.web.crashes.bugs import CrashBugs
 from missioncontrol.web.crashes.bugs_api import build_crash_bugs_api
@@ -34,6 +39,8 @@ from missioncontrol.web.crashes.route import CrashAccess
 from missioncontrol.web.crashes.signature_bugs_api import build_signature_bugs
 from missioncontrol.web.crashes.signature_pages import build_signature_pages
 from missioncontrol.web.crashes.store import CrashSources, CrashStore
+from missioncontrol.web.crashes.woven import WovenCrashes
+from missioncontrol.web.experiments.pages import build_experiment_pages
 from missioncontrol.web.find.pages import build_find_api, build_find_pages
 from missioncontrol.web.find.source import Finder
 from missioncontrol.web.guide import build_guide
@@ -41,7 +48,9 @@ from missioncontrol.web.headers import SecureHeaders
 from missioncontrol.web.history.api import build_history_api
 from missioncontrol.web.history.pages import build_history_pages
 from missioncontrol.web.home.pages import build_home_pages
-from missioncontrol.web.pages import PageSources, build_pages, build_pipeline_api
+from missioncontrol.web.measure.pages import build_measure_pages
+from missioncontrol.web.pages import PageSources, build_pages
+from missioncontrol.web.pipeline.pages import build_pipeline_api, build_pipeline_pages
 from missioncontrol.web.pipeline.view import Takes
 from missioncontrol.web.refusals import install_refusals
 from missioncontrol.web.registry.desk import RegistryDesk
@@ -61,7 +70,11 @@ if TYPE_CHECKING:
     from missioncontrol.ingest.crash.collector import Collector
     from missioncontrol.ingest.edge import Edge
     from missioncontrol.services import Services
+    from missioncontrol.state.annotations import Annotations
     from missioncontrol.state.releases import Release, Releases
+    from missioncontrol.web.builds.source import BuildSource
+    from missioncontrol.web.carried.source import CarriedSource
+    from missioncontrol.web.experiments.source import ExperimentSource
     from missioncontrol.web.home.source import HomeSource
     from missioncontrol.web.verdicts.source import VerdictSource
 
@@ -89,6 +102,9 @@ def create_app(
     from missioncontrol.query.crash_reports import CrashReports
     from missioncontrol.web.aggregates.api import build_api
     from missioncontrol.web.aggregates.summary_api import build_summary_api
+    from missioncontrol.web.builds.source import LakeBuilds
+    from missioncontrol.web.experiments.source import LakeExperiments
+    from missioncontrol.web.grafana.api import build_grafana_api, usual_sources
     from missioncontrol.web.history.source import LakeHistory
     from missioncontrol.web.home.source import LakeHome
     from missioncontrol.web.measure.engine_lookup import EngineLookup
@@ -121,6 +137,7 @@ def create_app(
         services.blobs, lambda: services.crash_queue, lambda: services.crash_fields(), sources.now
     )
     bugs = CrashBugs(lambda: services.signature_bugs, services.bug_trackers)
+    shown = verdicts or kept_verdicts(services)
     crashes = CrashSources(
         store,
         CrashReports(services.engine),
@@ -134,6 +151,7 @@ def create_app(
         sources.now,
         lambda: services.symbol_folders,
         services.missing_symbols,
+        WovenCrashes(lambda: services.engine, lambda: services.releases, shown, services.registry),
         takes,
     )
     access = CrashAccess(
@@ -141,18 +159,22 @@ def create_app(
         lambda request: reader_of(request).may("reprocess"),
         sources.record.note,
     )
-    shown = verdicts or kept_verdicts(services)
+    carried = LakeCarried(
+        lambda: services.engine, shown, lambda: services.courses, lambda: services.releases, crashes.reports
+    )
     return compose(
         sources,
         [
             api,
             build_summary_api(services.engine, said, sources.now, services.config),
-            build_metrics(services, edge, collector),
+            build_metrics(services, edge, collector, pipeline),
+            build_grafana_api(services, usual_sources(services), sources.now),
             *build_crash_routers(services, access),
             build_deleted_crashes(lambda: services.crash_deletions),
             build_signature_bugs(bugs),
             build_symbols(services),
             build_releases_api(lambda: services.releases, sources.now),
+            build_annotations_api(lambda: services.annotations, sources.now),
             build_verdicts_api(
                 lambda: services.verdict_records, lambda: services.courses, lambda: services.releases
             ),
@@ -161,11 +183,14 @@ def create_app(
         services.config,
         crashes,
         shown,
+        carried,
         lambda: services.releases,
         AlertDesk(services, sources.now),
         LakeHome(services.engine, lambda: releases(None, None), shown),
         (sql, SqlKept(lambda: services.saved_queries, lambda: services.query_history)),
         RegistryDesk(services, sources.now),
+        (LakeBuilds(services.engine), LakeExperiments(services.engine)),
+        lambda: services.annotations,
     )
 
 
@@ -210,11 +235,14 @@ def compose(
     config: Config,
     crashes: CrashSources,
     verdicts: VerdictSource,
+    carried: CarriedSource,
     releases: Callable[[], Releases],
     alerts: AlertDesk,
     home: HomeSource,
     sql: tuple[SqlDesk, SqlKept],
     declared: RegistryDesk,
+    compared: tuple[BuildSource, ExperimentSource],
+    annotations: Callable[[], Annotations],
 ) -> FastAPI:
     """An application of the pages over `sources` and any further routers.
 
@@ -235,13 +263,17 @@ def compose(
     install_refusals(app, renderer)
     for router in routers:
         app.include_router(router)
-    app.include_router(build_pipeline_api(sources.pipeline, sources.record))
+    app.include_router(build_pipeline_api(sources))
     app.include_router(build_history_api(sources.history, sources.now))
     app.include_router(build_home_pages(sources, home, renderer))
     app.include_router(build_pages(sources, renderer))
+    app.include_router(build_pipeline_pages(sources, renderer))
+    app.include_router(build_measure_pages(sources, annotations_of(annotations), renderer))
+    app.include_router(build_annotation_forms(annotations, sources.now))
     app.include_router(build_release_pages(sources, releases, renderer))
     app.include_router(build_history_pages(sources, renderer))
     app.include_router(build_verdict_pages(sources, verdicts, renderer))
+    app.include_router(build_carried_pages(sources, carried, crashes.bugs, renderer))
     app.include_router(build_crash_pages(crashes, renderer))
     app.include_router(build_signature_pages(crashes, renderer))
     app.include_router(build_report_pages(crashes, renderer))
@@ -250,6 +282,8 @@ def compose(
     app.include_router(build_alerts_pages(alerts, sources, renderer))
     app.include_router(build_sql_pages(sources, *sql, renderer))
     app.include_router(build_registry_pages(declared, sources, renderer))
+    app.include_router(build_builds_page(sources, compared[0], renderer))
+    app.include_router(build_experiment_pages(sources, compared[1], renderer))
     app.include_router(build_login(accounts, renderer))
     app.include_router(build_profile(accounts, renderer))
     if oidc.issuer:

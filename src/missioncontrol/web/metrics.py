@@ -1,30 +1,38 @@
-"""`/metrics` for Prometheus: what this process took from clients, and how far the stream is."""
+"""`/metrics` for Prometheus: what this process took from clients, how far the stream is, and what /pipeline shows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import structlog
 from fastapi import APIRouter
 from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from missioncontrol.errors import MissionControlError
 from missioncontrol.health.turn_status import TurnStatus
 from missioncontrol.health.turn_status import read_status as read_turn_status
 from missioncontrol.telemetry.status import read_status
+from missioncontrol.web.pipeline.metrics import pipeline_metrics
+from missioncontrol.web.pipeline.view import Pipeline
 
 if TYPE_CHECKING:
     from missioncontrol.ingest.crash.collector import Collector
     from missioncontrol.ingest.edge import Edge
     from missioncontrol.services import Services
 
+_logger = structlog.get_logger()
+
 
 class _Metrics:
     """Reads the counts at each scrape."""
 
-    def __init__(self, services: Services, edge: Edge | None, collector: Collector | None) -> None:
-        self._services = services
+    def __init__(
+        self, services: Services, edge: Edge | None, collector: Collector | None, pipeline: Pipeline
+    ) -> None:
+        self._services, self._pipeline = services, pipeline
         self._edge, self._collector = edge, collector
 
     def collect(self) -> Iterator[Metric]:
@@ -41,6 +49,16 @@ class _Metrics:
         yield from self._alerts()
         yield from self._stream()
         yield from _verdicts(read_turn_status(self._services.config.data))
+        yield from self._page()
+
+    def _page(self) -> Iterator[Metric]:
+        """What needs the lake is left out while that cannot be read: the rest is wanted then more than ever."""
+        try:
+            status = self._pipeline.status(False)
+        except MissionControlError as error:
+            _logger.warning("pipeline_unread", code=error.code, message=error.message)
+            return
+        yield from pipeline_metrics(status)
 
     def _alerts(self) -> Iterator[Metric]:
         """Of what the log holds, so that all processes say the same."""
@@ -135,11 +153,13 @@ def _by(name: str, says: str, label: str, counts: dict[str, int]) -> Metric:
     return family
 
 
-def build_metrics(services: Services, edge: Edge | None, collector: Collector | None) -> APIRouter:
+def build_metrics(
+    services: Services, edge: Edge | None, collector: Collector | None, pipeline: Pipeline
+) -> APIRouter:
     """The route /metrics."""
     router = APIRouter(include_in_schema=False)
     registry = CollectorRegistry()
-    registry.register(_Metrics(services, edge, collector))
+    registry.register(_Metrics(services, edge, collector, pipeline))
 
     @router.get("/metrics")
     def metrics() -> Response:

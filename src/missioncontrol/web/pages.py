@@ -6,33 +6,20 @@ never changes anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 import msgspec
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import Response
 
-from missioncontrol.errors import NotFound
 from missioncontrol.registry.model import Registry
-from missioncontrol.web.address import (
-    CHOICES,
-    DEFAULTS,
-    NULL,
-    MeasureState,
-    decode_part,
-    encode_part,
-    filterable,
-    read_state,
-)
-from missioncontrol.web.auth.guard import require
-from missioncontrol.web.auth.visit import Record, reader_of
+from missioncontrol.web.address import MeasureState, encode_part
+from missioncontrol.web.auth.visit import Record
 from missioncontrol.web.history.model import HistorySource
-from missioncontrol.web.measure.charts import Releases, build_view
+from missioncontrol.web.measure.lines import Releases
 from missioncontrol.web.measure.lookup import ChannelRef, Lookup
-from missioncontrol.web.measure.question import find_measure
-from missioncontrol.web.pipeline.view import Accepted, Pipeline, PipelineStatus, SampleBody, Takes
+from missioncontrol.web.pipeline.view import Accepted, Pipeline, Takes
 from missioncontrol.web.rendering import Renderer
 
 CHANNEL_LOOKBACK = timedelta(days=30)
@@ -71,60 +58,6 @@ def build_pages(sources: PageSources, renderer: Renderer) -> APIRouter:
     """The routes of all pages."""
     router = APIRouter(include_in_schema=False)
 
-    @router.get("/measure")
-    def choose(request: Request) -> Response:
-        return RedirectResponse(_chosen(request, sources), 303)
-
-    @router.get("/measure/{application}/{channel}/{measure}")
-    def measure(request: Request, application: str, channel: str, measure: str) -> Response:
-        registry = sources.registry()
-        find_measure(measure, registry)
-        pairs = request.query_params.multi_items()
-        added = _added_filter(pairs)
-        state = read_state(
-            application, channel, measure, [p for p in pairs if p[0] not in _FILTER_FORM], registry
-        )
-        if added is not None:
-            extended = [*state.pairs(), *([added] if added[1] else [])]
-            return RedirectResponse(read_state(application, channel, measure, extended, registry).url(), 303)
-        view = build_view(state, registry, sources.lookup, sources.releases, sources.now())
-        return renderer.page(
-            request,
-            "measure.html",
-            view=view,
-            state=state,
-            choices=_choice_labels(state),
-            dimensions=[registry.dimensions[name] for name in filterable(registry)],
-            titles={d.name: d.title for d in registry.keys},
-            navigation=top_bar(sources, registry, state),
-        )
-
-    @router.get("/pipeline")
-    def pipeline(request: Request) -> Response:
-        navigation = top_bar(sources, sources.registry())
-        status = seen_status(sources.pipeline, sources.record, request)
-        return renderer.page(request, "pipeline.html", status_=status, navigation=navigation)
-
-    @router.get("/pipeline/samples/{log_offset}", dependencies=[require("protected")])
-    def sample(request: Request, log_offset: int) -> Response:
-        found = sources.pipeline.sample(log_offset) if 0 <= log_offset < 2**63 else None
-        if found is None:
-            raise NotFound(
-                "unknown_sample", f"No discarded body {str(log_offset)[:20]} is kept.", "See /pipeline."
-            )
-        sources.record.note(request, "sample", str(log_offset))
-        return _sample_file(found)
-
-    @router.get("/pipeline/refused/{day}/{name}", dependencies=[require("protected")])
-    def refused(request: Request, day: str, name: str) -> Response:
-        found = sources.pipeline.refused(day, name)
-        if found is None:
-            raise NotFound(
-                "unknown_sample", f"No refused report {name[:60]!r} of that day is kept.", "See /pipeline."
-            )
-        sources.record.note(request, "sample", f"{day}/{name}")
-        return _sample_file(found)
-
     @router.get("/docs/api")
     def api(request: Request) -> Response:
         application: FastAPI = request.app
@@ -134,71 +67,8 @@ def build_pages(sources: PageSources, renderer: Renderer) -> APIRouter:
     return router
 
 
-def build_pipeline_api(pipeline: Pipeline, record: Record) -> APIRouter:
-    """`/api/v1/pipeline`: the JSON twin of the pipeline page."""
-    router = APIRouter()
-
-    @router.get("/api/v1/pipeline", summary="State of the pipeline", tags=["pipeline"])
-    def status(request: Request) -> Response:
-        """Accepted, duplicate and discarded submissions, lag, backlog, tables and samples.
-
-        Samples hold what clients sent: without the scope `protected` there are none, and `samples_withheld` is true.
-        """
-        found = seen_status(pipeline, record, request)
-        return JSONResponse(msgspec.to_builtins(found), headers={"access-control-allow-origin": "*"})
-
-    return router
-
-
-def seen_status(pipeline: Pipeline, record: Record, request: Request) -> PipelineStatus:
-    """The state as the reader may see it; that somebody looks at samples is recorded, once a minute."""
-    found = pipeline.status(reader_of(request).may("protected"))
-    if found.samples:
-        record.note(request, "samples", "pipeline", every=_RENEWED)
-    return found
-
-
-def _sample_file(found: SampleBody) -> Response:
-    """What a client sent, in a way in which no browser makes more of it than bytes."""
-    file = f"discarded-{found.name}.{'gz' if 'gzip' in found.encoding else 'bin'}"
-    headers = {
-        "content-disposition": f'attachment; filename="{file}"',
-        "content-security-policy": "sandbox",
-    }
-    return Response(found.body, media_type="application/octet-stream", headers=headers)
-
-
-_RENEWED = timedelta(minutes=1)
-_FILTER_FORM = ("filter", "value")
-
-
-def _added_filter(pairs: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
-    """What the form "add a filter" asks for; None when it was not used."""
-    form = dict(p for p in pairs if p[0] in _FILTER_FORM)
-    if "filter" not in form:
-        return None
-    name, value = form["filter"], form.get("value", "").strip()
-    return (f"{name}__isnull", "true") if value == NULL else (name, value)
-
-
-def _chosen(request: Request, sources: PageSources) -> str:
-    """The page of the application, channel and measure that the selectors ask for, or the nearest."""
-    registry = sources.registry()
-    pairs = request.query_params.multi_items()
-    asked = dict(pairs)
-    known = _channels(sources)
-    application, channel = decode_part(asked.get("application", "")), decode_part(asked.get("channel", ""))
-    of_application = [ref for ref in known if ref.application == application] or known
-    if not of_application:
-        return "/"
-    ref = next((ref for ref in of_application if ref.channel == channel), of_application[0])
-    measure = asked.get("measure") or _usual_measure(registry)
-    find_measure(measure, registry)
-    kept = [p for p in pairs if p[0] not in ("application", "channel", "measure")]
-    return read_state(encode_part(ref.application), encode_part(ref.channel), measure, kept, registry).url()
-
-
-def _channels(sources: PageSources) -> list[ChannelRef]:
+def channels_of(sources: PageSources) -> list[ChannelRef]:
+    """The channels with data in the last 30 days, the busiest first."""
     now = sources.now()
     return sources.lookup.channels(now - CHANNEL_LOOKBACK, now + timedelta(minutes=5))
 
@@ -210,7 +80,7 @@ def top_bar(
     known: list[ChannelRef] | None = None,
 ) -> Navigation:
     """The selectors of a page: what there is now (`known`, where the page knows it), and what `state` selects."""
-    known = _channels(sources) if known is None else known
+    known = channels_of(sources) if known is None else known
     if state is None and not known:
         return Navigation([], [], _measure_groups(registry))
     here = ChannelRef(state.application, state.channel) if state else known[0]
@@ -221,12 +91,12 @@ def top_bar(
         groups=_measure_groups(registry),
         application=encode_part(here.application),
         channel=encode_part(here.channel),
-        measure=state.measure if state else _usual_measure(registry),
+        measure=state.measure if state else usual_measure(registry),
         kept=_kept(state) if state else [],
     )
 
 
-def _usual_measure(registry: Registry) -> str:
+def usual_measure(registry: Registry) -> str:
     """The first measure of crashes that is declared."""
     return next(m.name for m in registry.measures.values() if m.group == "crash")
 
@@ -245,46 +115,3 @@ def _measure_groups(registry: Registry) -> list[tuple[str, list[tuple[str, str]]
         heading = _HEADINGS.get(measure.group, measure.group.replace("_", " ").capitalize())
         groups.setdefault(heading, []).append((measure.name, measure.title))
     return list(groups.items())
-
-
-_LABELS = {
-    "version": "Version",
-    "build_id": "Build id",
-    "5min": "5 min",
-    "hour": "Hour",
-    "day": "Day",
-    "24h": "24 h",
-    "48h": "48 h",
-    "7d": "7 d",
-    "14d": "14 d",
-    "custom": "Dates",
-    "rate": "Rate",
-    "count": "Count",
-    "clock": "Clock time",
-    "release": "Since release",
-}
-_LEGENDS = {"show": "Show", "interval": "Every", "range": "Range", "time": "Time", "group": "Lines by"}
-
-
-class Choice(NamedTuple):
-    """One button of a group."""
-
-    value: str
-    label: str
-    chosen: bool
-    usual: bool
-
-
-def _choice_labels(state: MeasureState) -> list[tuple[str, str, list[Choice]]]:
-    """For each group of buttons: parameter, legend and choices."""
-    return [
-        (
-            name,
-            legend,
-            [
-                Choice(value, _LABELS[value], getattr(state, name) == value, DEFAULTS[name] == value)
-                for value in CHOICES[name]
-            ],
-        )
-        for name, legend in _LEGENDS.items()
-    ]

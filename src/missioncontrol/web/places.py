@@ -28,13 +28,14 @@ class PagePlace(msgspec.Struct, frozen=True):
 
 
 PLACES = (
-    PagePlace("/verdicts", "Verdicts", "v", ("/verdict",), True, "worse better judged"),
+    PagePlace("/verdicts", "Verdicts", "v", ("/verdict", "/carried"), True, "worse better judged"),
     PagePlace(
         "/crashes", "Crashes", "c", ("/crash", "/report", "/topcrashers", "/signature", "/search", "/symbols"), True,
         "reports products queue",
     ),
     PagePlace("/sql", "SQL", "s", ("/sql",), True, "query queries tables"),
     PagePlace("/pipeline", "Pipeline", "p", ("/pipeline",), True, "discards lag backlog received"),
+    PagePlace("/experiments", "Experiments", "e", ("/experiments",), words="branches"),
     PagePlace("/releases", "Releases", "r", ("/releases",), words="versions published"),
     PagePlace("/alerts", "Alerts", "a", ("/alerts",), words="notifications rules channels"),
     PagePlace("/history", "History", "i", ("/history",), words="backfill days runs"),

@@ -2,63 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
 
-import pyarrow as pa
+from tests.support.signature_counts import NEWEST, either, newest_is, report
 from tests.support.small_channel import SmallChannel, published, release, rows_of
 
 from missioncontrol.health.model import Account
-
-Crashes = Mapping[str | None, float]
-NEWEST = 8
-"""The version that is judged; eight came before it."""
-
-
-def report(channel: SmallChannel, crashes: Callable[[int], Crashes], **fixed: Any) -> None:
-    """Crash reports of an hour of each version, by signature."""
-    rows = [
-        {
-            "window_start": published(nth) + timedelta(hours=2),
-            "submission_date": published(nth).date(),
-            "application": "Firefox",
-            "channel": "release",
-            "version": f"{nth + 1}.0",
-            "build_id": f"b{nth}",
-            "os_name": "Linux",
-            "process_type": "parent",
-            "signature": signature,
-            "reports": int(number),
-            "crashes": number,
-            **fixed,
-        }
-        for nth in range(NEWEST + 1)
-        for signature, number in crashes(nth).items()
-    ]
-    data = pa.Table.from_pylist(rows)
-    times = data.schema.get_field_index("window_start")
-    data = data.set_column(times, "window_start", data["window_start"].cast(pa.timestamp("us", "UTC")))
-    channel.services.writer.append("crash_signature_counts", data, str(fixed), 1)
-
-
-def worse(channel: SmallChannel, ratio: float = 3.0, **fixed: Any) -> None:
-    """Eight ordinary versions, and one with more crashes."""
-    channel.history()
-    channel.take(row for row in rows_of(NEWEST, ratio=ratio, **fixed))
-    channel.releases.append(release(NEWEST))
 
 
 def account(channel: SmallChannel) -> Account:
     return channel.course("9.0").account
 
 
-def either(nth: int, before: Crashes, now: Crashes) -> Crashes:
-    return now if nth == NEWEST else before
-
-
 def test_a_release_that_is_worse_names_them(channel: SmallChannel) -> None:
-    worse(channel)
+    newest_is(channel)
     report(channel, lambda nth: either(nth, {"old": 10}, {"old": 11, "new": 40}))
     (found,) = account(channel).signatures
     assert (found.signature, found.observed, found.expected, found.new) == ("new", 40, 0, True)
@@ -67,7 +24,7 @@ def test_a_release_that_is_worse_names_them(channel: SmallChannel) -> None:
 
 
 def test_one_that_earlier_releases_had_is_told_with_its_ratio(channel: SmallChannel) -> None:
-    worse(channel)
+    newest_is(channel)
     report(channel, lambda nth: either(nth, {"old": 10, "other": 30}, {"old": 60, "other": 31}))
     told = account(channel)
     (found,) = told.signatures
@@ -79,20 +36,20 @@ def test_one_that_earlier_releases_had_is_told_with_its_ratio(channel: SmallChan
 
 
 def test_any_other_release_names_none(channel: SmallChannel) -> None:
-    worse(channel, ratio=1.0)
+    newest_is(channel, ratio=1.0)
     report(channel, lambda nth: either(nth, {"old": 10}, {"old": 11, "new": 40}))
     assert account(channel).signatures == []
 
 
 def test_without_crash_reports_there_are_none(channel: SmallChannel) -> None:
-    worse(channel)
+    newest_is(channel)
     told = account(channel)
     assert (told.look.verdict, told.signatures) == ("worse", [])
     assert told.reports is not None and (told.reports.reports, told.reports.predecessors) == (0, 0)
 
 
 def test_predecessors_without_crash_reports_do_not_dilute_what_is_expected(channel: SmallChannel) -> None:
-    worse(channel)
+    newest_is(channel)
     report(channel, lambda nth: {} if nth < 5 else either(nth, {"old": 20}, {"old": 100}))
     told = account(channel)
     assert abs(told.signatures[0].expected - 20) < 2
@@ -100,7 +57,7 @@ def test_predecessors_without_crash_reports_do_not_dilute_what_is_expected(chann
 
 
 def test_one_predecessor_of_which_no_report_was_kept_does_not_dilute_either(channel: SmallChannel) -> None:
-    worse(channel)
+    newest_is(channel)
     report(channel, lambda nth: {} if nth in (3, 6) else either(nth, {"old": 20}, {"old": 100}))
     told = account(channel)
     assert abs(told.signatures[0].expected - 20) < 2
@@ -109,7 +66,7 @@ def test_one_predecessor_of_which_no_report_was_kept_does_not_dilute_either(chan
 
 def test_reports_that_begin_later_than_a_predecessor_leave_it_out(channel: SmallChannel) -> None:
     """Of 5.0 only the last day is known: at most a third of its crashes."""
-    worse(channel)
+    newest_is(channel)
     report(channel, lambda nth: {} if nth < 5 else either(nth, {"old": 20}, {"old": 100}))
     late = published(4) + timedelta(hours=60)
     report(
@@ -121,7 +78,7 @@ def test_reports_that_begin_later_than_a_predecessor_leave_it_out(channel: Small
 
 
 def test_without_any_predecessor_with_reports_none_is_named(channel: SmallChannel) -> None:
-    worse(channel)
+    newest_is(channel)
     report(channel, lambda nth: either(nth, {}, {"old": 100}))
     told = account(channel)
     assert told.signatures == []
@@ -129,7 +86,7 @@ def test_without_any_predecessor_with_reports_none_is_named(channel: SmallChanne
 
 
 def test_a_few_reports_are_no_excess(channel: SmallChannel) -> None:
-    worse(channel)
+    newest_is(channel)
     report(channel, lambda nth: either(nth, {"old": 10, "rare": 1}, {"old": 12, "rare": 3, "new": 4}))
     told = account(channel)
     assert told.signatures == []
@@ -137,7 +94,7 @@ def test_a_few_reports_are_no_excess(channel: SmallChannel) -> None:
 
 
 def test_new_signatures_are_measured_by_those_that_earlier_releases_brought(channel: SmallChannel) -> None:
-    worse(channel)
+    newest_is(channel)
     each = {f"new of {n}": 30 for n in range(NEWEST + 1)}
     report(channel, lambda nth: either(nth, {"old": 10, f"new of {nth}": 30}, {"old": 10, "new": 40}))
     assert len(each) == NEWEST + 1 and account(channel).signatures == []
@@ -145,7 +102,7 @@ def test_new_signatures_are_measured_by_those_that_earlier_releases_brought(chan
 
 def test_sampled_reports_are_weighed_on_both_sides(channel: SmallChannel) -> None:
     """Of predecessors a tenth was kept; of this release all, which is no excess; few kept reports prove little."""
-    worse(channel)
+    newest_is(channel)
     report(channel, lambda nth: {} if nth == NEWEST else {"old": 100, "burst": 10}, reports=10)
     report(channel, lambda nth: {"old": 110, "burst": 40} if nth == NEWEST else {})
     (found,) = account(channel).signatures
@@ -155,7 +112,7 @@ def test_sampled_reports_are_weighed_on_both_sides(channel: SmallChannel) -> Non
 
 def test_the_noise_of_sampled_reports_counts(channel: SmallChannel) -> None:
     """Forty crashes of which four reports were kept."""
-    worse(channel)
+    newest_is(channel)
     report(channel, lambda nth: either(nth, {"old": 100, "burst": 10}, {"old": 110, "burst": 40}), reports=4)
     assert account(channel).signatures == []
 
@@ -202,7 +159,7 @@ def test_hours_that_have_not_ended_are_expected_on_neither_side(channel: SmallCh
 
 
 def test_reports_belong_to_the_version_that_their_build_was_published_as(channel: SmallChannel) -> None:
-    worse(channel)
+    newest_is(channel)
     report(channel, lambda nth: either(nth, {"old": 20}, {"old": 100}), version="nightly")
     (found,) = account(channel).signatures
     assert found.observed == 100

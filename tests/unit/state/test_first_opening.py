@@ -86,6 +86,7 @@ def test_only_a_database_with_migrations_to_make_loads_alembic(tmp_path: Path) -
     assert [loads_alembic(), loads_alembic()] == [True, False]
     with sqlite3.connect(tmp_path / "state.sqlite") as connection:
         connection.executescript(
-            "UPDATE alembic_version SET version_num = '0012'; DROP TABLE saved_queries; DROP TABLE query_history"
+            "UPDATE alembic_version SET version_num = '0012'; DROP TABLE saved_queries; DROP TABLE query_history; "
+            "DROP TABLE annotations"
         )
     assert [loads_alembic(), loads_alembic()] == [True, False], "one of an earlier version is migrated"

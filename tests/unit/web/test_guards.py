@@ -22,6 +22,7 @@ REPROCESS = {"/report/{crash_id}/reprocess", "/signature/bugs", "/signature/bugs
     "/api/v1/signature-bugs", "/api/v1/signature-bugs/{link_id}",
     "/history/runs", "/history/runs/{run_id}/retry", "/history/runs/{run_id}/leave", "/api/v1/history/runs",
     "/releases", "/releases/remove", "/api/v1/releases",
+    "/annotations", "/annotations/{annotation_id}/remove", "/api/v1/annotations",
 }  # fmt: skip
 ONLY_FOR_READING = {
     "/api/v1/sql", "/api/CrashSignature", "/api/CrashSignature/",

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from missioncontrol.errors import BadRequest
 from missioncontrol.registry.load import load_registry
 from missioncontrol.web.address import (
+    EXPERIMENT,
     MAX_SERIES,
     Filter,
     MeasureState,
+    Side,
     decode_part,
     encode_part,
     filterable,
@@ -30,30 +32,52 @@ minute = st.datetimes(datetime(2000, 1, 1), datetime(2090, 1, 1)).map(  # noqa: 
 )
 
 
+def filters(dimensions: list[str]) -> st.SearchStrategy[tuple[Filter, ...]]:
+    def of(dimension: str) -> st.SearchStrategy[Filter | None]:
+        values = st.lists(value, min_size=1, max_size=3, unique=True)
+        return st.one_of(
+            st.none(),
+            st.none(),
+            values.map(lambda found: Filter(dimension, tuple(found))),
+            st.booleans().map(lambda null: Filter(dimension, (), null)),
+        )
+
+    return st.tuples(*map(of, dimensions)).map(lambda found: tuple(one for one in found if one))
+
+
+def sides() -> st.SearchStrategy[Side]:
+    return st.builds(Side, filters([*filterable(REGISTRY), *EXPERIMENT]), st.one_of(st.none(), minute))
+
+
 @st.composite
 def states(draw: st.DrawFn) -> MeasureState:
-    custom = draw(st.booleans())
+    time = draw(st.sampled_from(["clock", "release"]))
+    spans = ["24h", "48h", "7d", "14d", "30d", "newest" if time == "release" else "custom"]
+    span = draw(st.sampled_from(spans))
+    custom, since = span == "custom", time == "release"
     ends = sorted(draw(st.lists(minute, min_size=2, max_size=2, unique=True)))
-    filters = [
-        Filter(dimension, tuple(draw(st.lists(value, min_size=1, max_size=3, unique=True))))
-        if draw(st.booleans())
-        else Filter(dimension, (), draw(st.booleans()))
-        for dimension in filterable(REGISTRY)
-        if draw(st.integers(0, 4)) == 0
-    ]
+    group = draw(st.sampled_from(["version", "build_id"]))
+    split = "" if since else draw(st.sampled_from(["", "country", "os_name"]))
+    none = st.just(Side())
     return MeasureState(
         application=draw(name),
         channel=draw(name),
         measure="main_crashes",
-        group=draw(st.sampled_from(["version", "build_id"])),
+        group=group,
         interval=draw(st.sampled_from(["5min", "hour", "day"])),
-        range="custom" if custom else draw(st.sampled_from(["24h", "48h", "7d", "14d"])),
+        range=span,
         start=ends[0] if custom else None,
         end=ends[1] if custom else None,
         show=draw(st.sampled_from(["rate", "count"])),
-        time="clock" if custom else draw(st.sampled_from(["clock", "release"])),
+        time=time,
+        smooth=draw(st.sampled_from(["off", "3h", "24h", "7d"])),
+        skip=draw(st.sampled_from(["0", "24h"])) if since else "0",
+        band=draw(st.sampled_from(["off", "on"])) if since else "off",
+        split=split,
+        a=draw(none if since or split else sides()),
+        b=draw(none if since or split else sides()),
         series=tuple(draw(st.lists(name, max_size=MAX_SERIES, unique=True))),
-        filters=tuple(filters),
+        filters=draw(filters(filterable(REGISTRY))),
         zoom=draw(st.sampled_from(["", "1800000000_1800003600"])),
     )
 
@@ -92,6 +116,19 @@ def test_dates_alone_mean_a_custom_range() -> None:
     )
 
 
+def test_what_means_nothing_by_the_clock_is_dropped_with_it() -> None:
+    state = read("/measure/Firefox/release/main_crashes?band=on&skip=24h")
+    assert state == MeasureState("Firefox", "release", "main_crashes")
+
+
+def test_a_side_of_a_comparison_is_told_in_words() -> None:
+    state = read(
+        "/measure/Firefox/release/main_crashes?a.version=61.0&a.country=DE&b.experiment_branch__isnull=true"
+    )
+    assert (state.a.text, state.b.text) == ("version 61.0, country DE", "experiment_branch unknown")
+    assert state.compares and not read("/measure/Firefox/release/main_crashes").compares
+
+
 def test_taking_off_a_filter_leaves_the_others() -> None:
     state = read("/measure/Firefox/release/main_crashes?os_name=Linux&os_version__isnull=true&show=count")
     assert state.url(without="os_version") == "/measure/Firefox/release/main_crashes?show=count&os_name=Linux"
@@ -110,6 +147,19 @@ def test_taking_off_a_filter_leaves_the_others() -> None:
         ("os_name=Linux&os_name__isnull=true", "bad_parameter"),
         ("os_name__isnull=1", "bad_parameter"),
         ("zoom=5", "bad_parameter"),
+        ("show=rate&show=count", "repeated_parameter"),
+        ("a.start=2026-01-01&a.start=2026-01-02", "repeated_parameter"),
+        ("start=0001-01-01", "bad_time"),
+        ("a.start=9999-01-01", "bad_time"),
+        ("split=moon", "bad_parameter"),
+        ("split=version", "bad_parameter"),
+        ("split=country&time=release", "bad_parameter"),
+        ("split=country&a.os_name=Linux", "bad_parameter"),
+        ("a.os_name=Linux&time=release", "bad_parameter"),
+        ("range=newest", "bad_parameter"),
+        ("c.os_name=Linux", "unknown_parameter"),
+        ("a.moon=full", "unknown_parameter"),
+        ("a.os_name__isnull=2", "bad_parameter"),
         ("&".join(f"series={n}" for n in range(MAX_SERIES + 1)), "too_many_series"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 
 from missioncontrol.registry.load import load_registry
 from missioncontrol.web import numerals
-from missioncontrol.web.measure.charts import observed
+from missioncontrol.web.measure.sums import observed
 
 MEASURES = load_registry().measures
 

@@ -55,9 +55,9 @@ def build_crash_pages(sources: CrashSources, renderer: Renderer) -> APIRouter:
         if untidy(request):
             return RedirectResponse(state.url(page=state.page), 303)
         limit = {"limit": MOST_IN_A_FILE} if format != "html" else {}
-        view = build_top(
-            state if format == "html" else _first_page(state), sources.reports, sources.bugs, now, **limit
-        )
+        asked = state if format == "html" else _first_page(state)
+        carrying = sources.woven.carrying(state.product)
+        view = build_top(asked, sources.reports, sources.bugs, now, carrying=carrying, **limit)
         if format == "json":
             return JSONResponse(msgspec.to_builtins(view))
         if format == "csv":

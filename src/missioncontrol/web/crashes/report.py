@@ -60,6 +60,8 @@ class ReportView(msgspec.Struct, frozen=True):
     signature: str | None
     signature_href: str
     product: str
+    channel: str
+    version: str
     title: str
     """Product and version."""
     facts: list[Fact]
@@ -95,6 +97,8 @@ def build_report(
         signature=signature,
         signature_href=signature_href(signature, product),
         product=product,
+        channel=text_at(document, "release_channel"),
+        version=text_at(document, "version"),
         title=" ".join(t for t in (product, text_at(document, "version")) if t) or "Unknown product",
         facts=_facts(document, links),
         notes=_notes(document),

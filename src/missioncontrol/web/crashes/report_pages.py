@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlencode
 
 import msgspec
 from fastapi import APIRouter, Query, Request
@@ -21,10 +22,26 @@ from missioncontrol.web.auth.visit import reader_of, visit_of
 from missioncontrol.web.crashes.address import signature_href
 from missioncontrol.web.crashes.bugs import BugLink
 from missioncontrol.web.crashes.store import CrashSources, StoredCrash
+from missioncontrol.web.crashes.woven import Carrying
 from missioncontrol.web.rendering import Renderer
+from missioncontrol.web.verdicts.view import verdict_path
+
+if TYPE_CHECKING:
+    from missioncontrol.web.crashes.report import ReportView
 
 _NOTED_EVERY = timedelta(minutes=1)
 Format = Annotated[Literal["html", "json"], Query()]
+
+
+class ReleaseSaid(msgspec.Struct, frozen=True):
+    """The version that a crash is of, as verdicts have it now."""
+
+    version: str
+    carrying: list[Carrying]
+    """What the crash's signature carries of what is worse."""
+    worse: list[str]
+    """Verdicts that are worse and that other signatures carry."""
+    href: str
 
 
 def build_report_pages(sources: CrashSources, renderer: Renderer) -> APIRouter:
@@ -120,9 +137,28 @@ def _page(sources: CrashSources, renderer: Renderer, request: Request, crash: St
     # Whatever this reader may see: a new bug is told what everybody may.
     public = sources.fields().processed_public(crash.processed)
     return renderer.page(
-        request, "crash_report.html", view=view, bugs=sources.bugs.of_signature(view.signature, crash.protected),
+        request, "crash_report.html", view=view, release=_release(sources, view),
+        bugs=sources.bugs.of_signature(view.signature, crash.protected),
         new_bugs=sources.bugs.new_bugs(view.signature, public, visit_of(request).base_url),
     )  # fmt: skip
+
+
+def _release(sources: CrashSources, view: ReportView) -> ReleaseSaid | None:
+    """What verdicts say of the crash's version; None where it does not say which."""
+    if not (view.product and view.channel and view.version):
+        return None
+    of = view.product, view.channel, view.version
+    carrying = [
+        one
+        for one in sources.woven.carrying(view.product)
+        if one.signature == view.signature and (one.application, one.channel, one.version) == of
+    ]
+    worse = sources.woven.worse(*of)
+    others = [one for one in worse if one.subject.measure not in {each.measure for each in carrying}]
+    query = urlencode({"application": view.product, "channel": view.channel})
+    return ReleaseSaid(
+        view.version, carrying, [verdict_path(one.subject) for one in others], f"/verdicts?{query}"
+    )
 
 
 def _twin(crash: StoredCrash, bugs: list[BugLink]) -> dict[str, Any]:

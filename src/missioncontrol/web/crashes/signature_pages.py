@@ -7,10 +7,10 @@ Every state of the page is in its address, which the forms carry along. Only the
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from missioncontrol.access.reader import Reader
@@ -29,7 +29,11 @@ from missioncontrol.web.rendering import Renderer
 from missioncontrol.web.request_body import form_fields
 from missioncontrol.web.verdicts.view import verdict_address
 
+if TYPE_CHECKING:
+    from missioncontrol.web.crashes.moved import Moved
+
 PATH = "/signature"
+PartFormat = Annotated[Literal["html", "part", "json"], Query()]
 _NOTED_EVERY = timedelta(minutes=1)
 _KEPT_CHARACTERS = 300
 _MEASURES: dict[str | None, str] = {
@@ -64,6 +68,15 @@ def build_signature_pages(sources: CrashSources, renderer: Renderer) -> APIRoute
         if format == "json":
             return JSONResponse(_twin(sources, request, state))
         return _page(sources, renderer, request, state)
+
+    @router.get(f"{PATH}/differences")
+    def differences(request: Request, format: PartFormat = "html") -> Response:
+        state = _state(request)
+        found = sources.woven.differences(state, sources.now())
+        if format == "json":
+            return JSONResponse(msgspec.to_builtins(found))
+        template = "signature_differs.html" if format == "part" else "signature_differences.html"
+        return renderer.page(request, template, differences=found, state=state)
 
     @router.get(f"{PATH}/bugs")
     def back(request: Request) -> Response:
@@ -121,8 +134,10 @@ def _view(sources: CrashSources, request: Request, state: CrashState) -> Crashes
 
 def _twin(sources: CrashSources, request: Request, state: CrashState) -> dict[str, Any]:
     bugs = sources.bugs.of_signature(state.signature, reader_of(request).may("protected"))
-    found: dict[str, Any] = msgspec.to_builtins(_view(sources, request, state))
-    return {**found, "bugs": msgspec.to_builtins(bugs)}
+    view = _view(sources, request, state)
+    found: dict[str, Any] = msgspec.to_builtins(view)
+    more = {"bugs": bugs, "moved": _moved(sources, state, view)}
+    return {**found, **{name: msgspec.to_builtins(value) for name, value in more.items()}}
 
 
 def _page(
@@ -134,6 +149,7 @@ def _page(
         "signature.html",
         status=form.error.status if form.error else 200,
         view=view,
+        moved=_moved(sources, state, view),
         state=state,
         menus=read_menus(sources.reports, state, sources.now()),
         days=DAYS,
@@ -152,13 +168,22 @@ def _page(
     )
 
 
+def _moved(sources: CrashSources, state: CrashState, view: CrashesView) -> Moved | None:
+    """The versions that it moves; None of crashes that are not there."""
+    return sources.woven.moved(state, _measure(view), sources.now()) if view.totals.reports else None
+
+
+def _measure(view: CrashesView) -> str:
+    """The measure that counts crashes like the newest one."""
+    return _MEASURES.get(view.reports[0].process_type if view.reports else "", "crash_reports")
+
+
 def _verdict_url(state: CrashState, view: CrashesView) -> str:
     """The verdict on the signature in the version of its newest report; empty where none says which."""
     newest = view.reports[0] if view.reports else None
     if not state.signature or newest is None or not (newest.product and newest.channel and newest.version):
         return ""
-    measure = _MEASURES.get(newest.process_type, "crash_reports")
-    subject = Subject(newest.product, newest.channel, newest.version, measure, state.signature)
+    subject = Subject(newest.product, newest.channel, newest.version, _measure(view), state.signature)
     return verdict_address(subject)
 
 

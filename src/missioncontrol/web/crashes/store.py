@@ -25,6 +25,7 @@ from missioncontrol.errors import NotFound
 from missioncontrol.query.crash_reports import CrashReports
 from missioncontrol.web.auth.visit import Record
 from missioncontrol.web.crashes.bugs import CrashBugs
+from missioncontrol.web.crashes.woven import WovenCrashes
 from missioncontrol.web.pipeline.view import Takes
 
 if TYPE_CHECKING:
@@ -209,4 +210,5 @@ class CrashSources(msgspec.Struct, frozen=True):
     symbols: Callable[[], SymbolFolders]
     missing: Callable[[int, int], list[MissingModule]]
     """Modules that crashes of so many days met without symbols, and how many of them at most."""
+    woven: WovenCrashes
     takes: Takes = "all"

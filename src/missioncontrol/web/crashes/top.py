@@ -15,6 +15,7 @@ from missioncontrol.query.crash_selection import EMPTY, Selection
 from missioncontrol.web.crashes.address import CrashState
 from missioncontrol.web.crashes.bugs import BugLink, CrashBugs
 from missioncontrol.web.crashes.charts import Spark, filled, intervals_of, spark
+from missioncontrol.web.crashes.woven import Carrying
 
 ON_A_PAGE = 50
 MOST_IN_A_FILE = 10_000
@@ -45,6 +46,8 @@ class TopRow(msgspec.Struct, frozen=True):
     """Its first report that is kept came in this span."""
     spark: Spark
     bugs: list[BugLink]
+    carrying: list[Carrying] = []
+    """What it carries of what is worse now."""
 
     @property
     def unnamed(self) -> bool:
@@ -97,9 +100,14 @@ class Menus(msgspec.Struct, frozen=True):
 
 
 def build_top(
-    state: CrashState, reports: CrashReports, bugs: CrashBugs, now: datetime, limit: int = ON_A_PAGE
+    state: CrashState,
+    reports: CrashReports,
+    bugs: CrashBugs,
+    now: datetime,
+    limit: int = ON_A_PAGE,
+    carrying: Sequence[Carrying] = (),
 ) -> TopView:
-    """The ranking that the address asks for."""
+    """The ranking that the address asks for; `carrying`: the signatures that carry what is worse now."""
     selection = state.selection(now)
     ranking = reports.ranking(selection, limit, (state.page - 1) * limit)
     names = [row.signature for row in ranking.rows]
@@ -125,6 +133,7 @@ def build_top(
         )
         for row in ranking.rows
     ]
+    rows = [msgspec.structs.replace(row, carrying=_carried(row.signature, state, carrying)) for row in rows]
     return TopView(
         rows, [_SHORT.get(name, name) for name in columns], ranking.signatures, ranking.count,
         ranking.count_before, ranking.reports, ranking.sampled, ranking.empty, ranking.null,
@@ -149,6 +158,17 @@ def _row(
         first is not None and first >= selection.start and row.count_before == 0,
         spark(courses.get(row.signature, [0.0] * number)), linked.get(row.signature or "", []),
     )  # fmt: skip
+
+
+def _carried(signature: str | None, state: CrashState, carrying: Sequence[Carrying]) -> list[Carrying]:
+    """Those of the signature that are of the products and channels that the page is about."""
+    return [
+        one
+        for one in carrying
+        if one.signature == signature
+        and state.product in ("", one.application)
+        and state.channel in ("", one.channel)
+    ]
 
 
 def _columns(systems: Iterable[list[Part]]) -> list[str]:
@@ -180,7 +200,7 @@ def _offered(parts: Sequence[Part], chosen: str) -> list[str]:
 
 CSV_HEAD = (
     "rank", "rank_change", "signature", "count", "share", "share_change", "startup", "garbage_collection", "installs",
-    "first_seen", "new", "bugs",
+    "first_seen", "new", "bugs", "carries",
 )  # fmt: skip
 
 
@@ -194,7 +214,8 @@ def csv_rows(view: TopView) -> list[list[object]]:
         rows.append(
             [r.rank, change, r.signature or "", _plain(r.count), round(r.share, 6), moved, _plain(r.startup),
              _plain(r.garbage), r.installs or "", seen, "true" if r.new else "false",
-             " ".join(bug.url or bug.label for bug in r.bugs), *map(_plain, r.systems)]
+             " ".join(bug.url or bug.label for bug in r.bugs),
+             " ".join(f"{one.channel}/{one.version}/{one.measure}" for one in r.carrying), *map(_plain, r.systems)]
         )  # fmt: skip
     return rows
 

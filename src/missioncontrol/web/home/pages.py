@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 
 from missioncontrol.errors import BadRequest
-from missioncontrol.web.address import decode_part, encode_part
+from missioncontrol.web.address import builds_path, decode_part, encode_part
 from missioncontrol.web.home.cards import Card, Facts
 from missioncontrol.web.home.plots import adoption_spark, course_spark
 from missioncontrol.web.home.reckoned import crash_free_of, rate_of, share_of
@@ -86,6 +86,7 @@ def build_home_pages(sources: PageSources, source: HomeSource, renderer: Rendere
             adoption_of=adoption_spark,
             course_of=course_spark,
             version_title=version_title,
+            builds_path=builds_path,
             crash_reports=sources.crash_reports(now).last_day if nothing else 0,
             navigation=top_bar(sources, registry, known=_channels(whole.sections_cards)),
             base_url=base,

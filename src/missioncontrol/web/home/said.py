@@ -12,6 +12,8 @@ import msgspec
 
 from missioncontrol.health.model import Account, SliceLook
 from missioncontrol.query.summary_scope import KEY_MEASURES, platform_of
+from missioncontrol.web.carried.view import account_address
+from missioncontrol.web.crashes.address import signature_href
 from missioncontrol.web.verdicts.bars import guilty_of
 from missioncontrol.web.verdicts.view import verdict_path
 from missioncontrol.web.verdicts.words import (
@@ -38,7 +40,17 @@ ELSEWHERE = Mark(
 )
 _PRESSING = ("worse", "data-problem", "environment")
 """Verdicts that are shown of every measure, and named at the top of the page."""
+_MOST_CARRIED = 2
 Title = Callable[[str], str]
+
+
+class CarriedBy(msgspec.Struct, frozen=True):
+    """A crash signature, its share of the excess, and its page."""
+
+    signature: str | None
+    share: float | None
+    new: bool
+    href: str
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -58,6 +70,9 @@ class Said(msgspec.Struct, frozen=True):
     """Since when it is worse."""
     sentence: str
     """The whole verdict."""
+    carried: list[CarriedBy] = []
+    """The signatures that carry most of what is worse here."""
+    carried_href: str = ""
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -122,7 +137,22 @@ def said_of(account: Account, platform: str, title: Title, now: datetime) -> Sai
         high=high,
         since=look.since if look.verdict == "worse" else None,
         sentence=account.sentence,
+        carried=_carried(account) if mark.verdict == "worse" else [],
+        carried_href=account_address(account),
     )
+
+
+def _carried(account: Account) -> list[CarriedBy]:
+    of = account.subject
+    return [
+        CarriedBy(
+            one.signature,
+            one.share,
+            one.new,
+            signature_href(one.signature, of.application, version=of.version, channel=of.channel),
+        )
+        for one in account.signatures[:_MOST_CARRIED]
+    ]
 
 
 def points_of(accounts: Iterable[Account], title: Title, now: datetime) -> list[Point]:

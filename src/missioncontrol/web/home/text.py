@@ -6,6 +6,7 @@ Names come from clients: signs that are not printable are replaced, so that a na
 from __future__ import annotations
 
 from missioncontrol.web.home.cards import Card, age_words
+from missioncontrol.web.home.said import Said
 from missioncontrol.web.home.view import Home
 from missioncontrol.web.numerals import amount, percent, rate
 
@@ -33,8 +34,14 @@ def _card(card: Card) -> list[str]:
         else ""
     )
     lines = [f"  {card.platform_title}: {version_title(card.version)}{age}{share}"]
-    lines += [f"    {one.mark.sign} {one.title}: {one.mark.word.lower()}, {one.words}" for one in card.said]
-    lines += [f"    {one.mark.sign} {one.version} {one.title}: worse, {one.words}" for one in card.earlier]
+    lines += [
+        f"    {one.mark.sign} {one.title}: {one.mark.word.lower()}, {one.words}{carried_words(one)}"
+        for one in card.said
+    ]
+    lines += [
+        f"    {one.mark.sign} {one.version} {one.title}: worse, {one.words}{carried_words(one)}"
+        for one in card.earlier
+    ]
     if card.rate is not None:
         before = f" ({card.before}: {rate(card.rate_before)})" if card.before else ""
         lines.append(f"    {card.measure_title}: {rate(card.rate)} per 1,000 usage hours{before}")
@@ -43,6 +50,15 @@ def _card(card: Card) -> list[str]:
     if card.reports_day:
         lines.append(f"    Crash reports of the last day: {amount(card.reports_day)}")
     return lines
+
+
+def carried_words(said: Said) -> str:
+    """`; carried by signature a::b (98 %)`; empty where it is not known."""
+    told = [
+        (one.signature or "(no signature)") + (f" ({one.share:.0%})" if one.share is not None else "")
+        for one in said.carried
+    ]
+    return f"; carried by signature {' and '.join(told)}" if told else ""
 
 
 def version_title(version: str | None) -> str:

@@ -7,61 +7,98 @@ charts and the legend are made of the same numbers. An interval without rows is 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 import msgspec
 
-from missioncontrol.query.versions import version_key
-from missioncontrol.registry.model import Measure, Registry
-from missioncontrol.web.address import (
-    MAX_SERIES,
-    SPANS,
-    MeasureState,
-    decode_part,
-    encode_part,
+from missioncontrol.registry.model import Registry
+from missioncontrol.web.address import MeasureState
+from missioncontrol.web.measure.band import LEAST_PREDECESSORS, band_of, predecessors
+from missioncontrol.web.measure.compare import compare
+from missioncontrol.web.measure.lines import (
+    Releases,
+    group_of,
+    lines_of,
+    with_starts,
+    without_per,
 )
-from missioncontrol.web.measure.lookup import GroupTotal, Lookup, Point, Selection
-from missioncontrol.web.measure.question import WINDOW, Question, ask, ceil, floor
-from missioncontrol.web.measure.view import ChartData, Line, MeasureView, Row, Series
+from missioncontrol.web.measure.lookup import Lookup
+from missioncontrol.web.measure.marks import marks_of
+from missioncontrol.web.measure.question import Question, ask, floor
+from missioncontrol.web.measure.series import (
+    Axis,
+    by_clock,
+    series_of,
+    since_release,
+    summed,
+    window_intervals,
+)
+from missioncontrol.web.measure.split import small_charts
+from missioncontrol.web.measure.sums import counts_events
+from missioncontrol.web.measure.table import api_url, page_rows
+from missioncontrol.web.measure.view import Band, ChartData, Line, Mark, MeasureView, Series
 
 if TYPE_CHECKING:
-    from missioncontrol.state.releases import Release
+    from missioncontrol.state.annotations import Annotation
 
-DEFAULT_SERIES = 5
-SMALL_SHARE = 0.02
-"""A group with less than this share of the usage in the range is not drawn unless asked for."""
-RELEASE_LOOKBACK = timedelta(days=180)
-"""How old the data of a version may be for it to be offered when time counts from the release."""
-MAX_TABLE_ROWS = 200
-Releases = Callable[[str | None, str | None], "Sequence[Release]"]
+Annotations = Callable[[datetime, datetime, str | None, str | None], "Sequence[Annotation]"]
+"""Of a time, an application and a channel."""
+
+
+class Sources(msgspec.Struct, frozen=True):
+    """Where the numbers of the page come from."""
+
+    lookup: Lookup
+    releases: Releases
+    annotations: Annotations
 
 
 def build_view(
-    state: MeasureState, registry: Registry, lookup: Lookup, releases: Releases, now: datetime
+    state: MeasureState, registry: Registry, sources: Sources, now: datetime, protected: bool = False
 ) -> MeasureView:
     """Look up and lay out the view that `state` asks for at the instant `now` (UTC).
 
-    Raises `NotFound` for a measure that is not declared, `BadRequest` for a range of too many intervals.
+    `protected`: the reader may see who noted something. Raises `NotFound` for a measure that is not declared,
+    `BadRequest` for a range of too many intervals or a comparison that cannot be made.
     """
     question = ask(state, registry, now)
-    lines = _lines(question, lookup)
-    no_per = _without(question, registry, lines)
+    if state.compares:
+        return _comparison(question, registry, sources, protected)
+    lookup = sources.lookup
+    lines = lines_of(question, lookup)
+    no_per = without_per(question, registry, lines)
     if no_per:
         question = msgspec.structs.replace(question, shows_rate=False)
     if state.time == "release":
-        lines = _with_starts(lines, question, lookup, releases)
+        lines = with_starts(lines, question, lookup, sources.releases)
     drawn = sorted((line for line in lines if line.drawn), key=lambda line: line.index)
     if state.time == "release":
-        found, x = _since_release(question, lookup, drawn)
-        lines = [_summed(line, question, found) for line in lines]
+        courses, axis, lead = since_release(question, lookup, drawn)
+        lines = [summed(line, question, courses, axis) for line in lines]
+        marks: list[Mark] = []
     else:
-        found, x = _by_clock(question, lookup, drawn)
-    chart = _chart(question, registry, drawn, found, x)
+        courses, axis, lead = by_clock(question, lookup, drawn)
+        marks = _marks(question, drawn, sources, protected)
+    series = [
+        series_of(line.key, line.label, courses.get(group_of(line)), question, axis, lead) for line in drawn
+    ]
+    band, notes = _band(question, sources, drawn, axis, lead)
+    chart = _chart(question, registry, axis, series, band, marks)
     if no_per:
         chart = msgspec.structs.replace(chart, per_title="")
-    rows = _rows(question, chart)
+    view = _view(question, lines, chart, no_per, notes)
+    if state.split:
+        small = small_charts(question, registry, lookup, drawn)
+        return msgspec.structs.replace(view, small=small)
+    return view
+
+
+def _view(
+    question: Question, lines: list[Line], chart: ChartData, no_per: str, notes: list[str]
+) -> MeasureView:
+    rows, cut_rows = page_rows(chart, question.state)
+    drawn = [line for line in lines if line.drawn]
     return MeasureView(
         measure=question.measure,
         shows_rate=question.shows_rate,
@@ -71,261 +108,152 @@ def build_view(
         end=question.end,
         lines=lines,
         chart=chart,
-        rows=rows[:MAX_TABLE_ROWS],
-        cut_rows=max(0, len(rows) - MAX_TABLE_ROWS),
+        rows=rows,
+        cut_rows=cut_rows,
         no_per=no_per,
-        csv_url=_api_url(question, drawn, "csv"),
-        json_url=_api_url(question, drawn, "json"),
+        csv_url=api_url(question, drawn, "csv"),
+        json_url=api_url(question, drawn, "json"),
+        permalink=_permalink(question, drawn),
+        notes=[*_smoothing_note(question), *notes],
     )
 
 
-def _lines(question: Question, lookup: Lookup) -> list[Line]:
-    """Every group with data, newest first; the asked-for or else the usual of them drawn."""
+def _permalink(question: Question, drawn: Sequence[Line]) -> str:
+    """The address of these lines in these dates; by age the lines alone, whose ages new data may lengthen."""
     state = question.state
-    start = question.now - RELEASE_LOOKBACK if state.time == "release" else question.start
-    end = ceil(question.now, WINDOW) if state.time == "release" else question.end
-    totals = lookup.totals(question.of, question.measure.name, question.per, state.group, start, end)
-    totals = [total for total in totals if total.value or total.per]
-    if question.measure.of_reports and not any(total.value for total in totals):
-        return []  # usage without any report is no rate of 0: reports may not be sent here, or not say what is filtered
-    totals.sort(key=lambda total: (total.group is not None, version_key(total.group or "")), reverse=True)
-    wanted = [total.group for total in totals if total.group in state.series][:MAX_SERIES]
-    usual = _usual(totals)
-    return [_line(total, question, wanted or usual, total.group in usual) for total in totals]
+    series = () if state.compares else tuple(line.key for line in sorted(drawn, key=lambda line: line.index))
+    keys = tuple(dict.fromkeys(group_of(line) for line in drawn)) if series else ()
+    if state.time == "release":
+        return state.url(series=keys)
+    return state.url(series=keys, range="custom", start=question.start, end=question.end)
 
 
-def _without(question: Question, registry: Registry, lines: Sequence[Line]) -> str:
-    """The title of what rates are per, if none of the lines has any; else the empty text."""
-    per = registry.measures.get(question.measure.per)
-    return per.title if per and lines and not any(line.per for line in lines) else ""
-
-
-def _usual(totals: Sequence[GroupTotal]) -> list[str | None]:
-    """The newest groups, but of those with hardly any usage only the very newest: their rates are noise."""
-    enough = SMALL_SHARE * sum(total.per or 0 for total in totals)
-    busy = [total.group for total in totals[1:] if (total.per or 0) >= enough]
-    return [total.group for total in totals[:1]] + busy[: DEFAULT_SERIES - 1]
-
-
-def _line(total: GroupTotal, question: Question, wanted: Sequence[str | None], usual: bool) -> Line:
-    drawn = total.group in wanted
-    value = observed(total.value, total.per, question.measure)
-    return Line(
-        key=encode_part(total.group),
-        label="unknown" if total.group is None else total.group or "(empty)",
-        value=value,
-        per=total.per,
-        rate=_rate(value, total.per) if question.measure.per else None,
-        first=total.first,
-        last=total.last,
-        drawn=drawn,
-        usual=usual,
-        index=wanted.index(total.group) if drawn else -1,
-    )
-
-
-def _with_starts(lines: Sequence[Line], question: Question, lookup: Lookup, releases: Releases) -> list[Line]:
-    """The lines with their time of release or else of their first data, filters aside."""
+def _band(
+    question: Question, sources: Sources, drawn: Sequence[Line], axis: Axis, lead: int
+) -> tuple[Band | None, list[str]]:
     state = question.state
-    published = releases(state.application, state.channel)
-    drawn = [_group_of(line) for line in lines if line.drawn]
-    of = Selection(state.application, state.channel)
-    first = {found.group: found.start for found in lookup.first_data(of, state.group, drawn)} if drawn else {}
-    return [_started(line, state.group, published, first.get(_group_of(line))) for line in lines]
+    if state.band == "off" or not drawn:
+        return None, []
+    if state.group != "version":
+        return None, ["No band: the releases before are versions, and the lines are builds."]
+    before = predecessors(drawn, sources.releases(state.application, state.channel), question)
+    of = f"accepted releases before {drawn[0].label}"
+    if len(before) < LEAST_PREDECESSORS:
+        return None, [f"No band: {len(before)} {of} are known, and {LEAST_PREDECESSORS} are needed."]
+    band = band_of(question, sources.lookup, before, axis.x0, axis.count, window_intervals(question))
+    if band is None:
+        return None, [f"No band: of the {len(before)} {of}, too few have data at these ages."]
+    return band, [
+        f"Band: 10 % to 90 % of the {len(band.names)} {of} at the same age, interval by interval, and their median"
+        f" as a thin line: {', '.join(band.names)}."
+    ]
 
 
-def _started(line: Line, group: str, published: Sequence[Release], first: datetime | None) -> Line:
-    if not line.drawn:
-        return line
-    of_line = [r for r in published if (r.version if group == "version" else r.build_id) == line.label]
-    said = [r.published_at for r in of_line if r.origin != "inferred"]
-    # An inferred one that is excluded has a time that nobody could see.
-    inferred = [r.published_at for r in of_line if r.origin == "inferred" and r.status == "accepted"]
-    if said or inferred:
-        started = floor(min(said or inferred), WINDOW)
-        by = "release" if said else "inferred release"
-        return msgspec.structs.replace(line, started=started, started_by=by)
-    return msgspec.structs.replace(line, started=first, started_by="first data" if first else "")
-
-
-def _group_of(line: Line) -> str | None:
-    return decode_part(line.key)
-
-
-Found = dict[tuple[str, int], Point]
-"""(key of a line, place on the time axis in seconds) -> sums."""
-
-
-def _by_clock(question: Question, lookup: Lookup, drawn: Sequence[Line]) -> tuple[Found, list[int]]:
-    step = int(question.step.total_seconds())
-    x = list(range(int(question.start.timestamp()), int(question.end.timestamp()), step))
-    if not drawn:
-        return {}, x
-    points = lookup.points(
-        question.of,
-        question.measure.name,
-        question.per,
-        question.state.group,
-        [_group_of(line) for line in drawn],
-        question.start,
-        question.end,
-        question.state.interval,
-    )
-    return {(encode_part(p.group), int(p.start.timestamp())): p for p in points}, x
-
-
-def _since_release(question: Question, lookup: Lookup, drawn: Sequence[Line]) -> tuple[Found, list[int]]:
-    """Each line from its own start on: 5-minute sums, added up by age.
-
-    Lines are compared at equal ages, so an interval that has not ended is left out, unless it is the first.
-    """
-    step = int(question.step.total_seconds())
-    found: Found = {}
-    for line in drawn:
-        if line.started is None:
-            continue
-        age_now = int((question.now - line.started).total_seconds())
-        ended_s = max(age_now // step * step, step)
-        span = min(SPANS[question.state.range], timedelta(seconds=ended_s))
-        for point in _five_minutes(question, lookup, line, line.started, line.started + span):
-            age = int((point.start - line.started).total_seconds()) // step * step
-            found[line.key, age] = _plus(found.get((line.key, age)), point)
-    last = max((age for _, age in found), default=0)
-    return found, list(range(0, last + step, step))
-
-
-def _summed(line: Line, question: Question, found: Found) -> Line:
-    """The line with the sums of what is drawn: the same ages for all lines, as far as each has come."""
-    value: float | None = None
-    per: float | None = None
-    for (key, _), point in found.items():
-        if key == line.key:
-            value, per = _add(value, point.value), _add(per, point.per)
-    value = observed(value, per, question.measure)
-    rate = _rate(value, per) if question.measure.per else None
-    return msgspec.structs.replace(line, value=value, per=per, rate=rate)
-
-
-def _five_minutes(
-    question: Question, lookup: Lookup, line: Line, start: datetime, end: datetime
-) -> list[Point]:
-    if end <= start:
-        return []
-    measure, per, group = question.measure.name, question.per, question.state.group
-    return lookup.points(question.of, measure, per, group, [_group_of(line)], start, end, "5min")
-
-
-def _plus(one: Point | None, other: Point) -> Point:
-    if one is None:
-        return other
-    return Point(one.start, one.group, _add(one.value, other.value), _add(one.per, other.per))
-
-
-def _add(one: float | None, other: float | None) -> float | None:
-    return other if one is None else one if other is None else one + other
-
-
-def _rate(value: float | None, per: float | None) -> float | None:
-    return None if value is None or not per else 1000 * value / per
-
-
-def counts_events(measure: Measure) -> bool:
-    """Whether it counts pings of a kind, such as crashes: then no ping at all means 0, not unknown."""
-    return all(source.kind == "predicate" and source.absent is None for source in measure.sources)
-
-
-def observed(value: float | None, per: float | None, measure: Measure) -> float | None:
-    """The sum, with 0 for an event that did not happen while there was usage; otherwise null stays null.
-
-    Leaving those intervals out would draw a line only through the bad ones.
-    """
-    return 0.0 if value is None and per and measure.per and counts_events(measure) else value
+def _marks(question: Question, drawn: Sequence[Line], sources: Sources, protected: bool) -> list[Mark]:
+    state = question.state
+    releases = sources.releases(state.application, state.channel)
+    notes = sources.annotations(question.start, question.end, state.application, state.channel)
+    return marks_of(question, drawn, releases, notes, protected)
 
 
 def _chart(
-    question: Question, registry: Registry, drawn: Sequence[Line], found: Found, x: list[int]
+    question: Question,
+    registry: Registry,
+    axis: Axis,
+    series: list[Series],
+    band: Band | None,
+    marks: list[Mark],
 ) -> ChartData:
-    measure = question.measure
+    measure, state = question.measure, question.state
     per = registry.measures.get(question.per)
     title = per.title if per and per.name != measure.name else ""
     unit = f"{measure.unit} per 1,000 {per.title.lower()}" if question.shows_rate and per else measure.unit
-    by_clock = question.state.time == "clock"
-    filling = int(floor(question.now, question.step).timestamp()) if by_clock else None
+    filling = int(floor(question.now, question.step).timestamp())
+    end = axis.x0 + axis.count * axis.step_s
+    is_open = state.time == "clock" and end - 2 * axis.step_s <= filling < end
+    smooths = window_intervals(question) > 1
     return ChartData(
-        time=question.state.time,
-        interval_s=int(question.step.total_seconds()),
+        time=state.time,
+        interval_s=axis.step_s,
         title=measure.title,
         unit=unit,
         per_title=title,
-        x=x,
-        open_x=filling if filling is not None and filling in x[-2:] else None,
-        series=[_series(line, question, found, x) for line in drawn],
+        x0=axis.x0,
+        count=axis.count,
+        open_x=filling if is_open else None,
+        rate=question.shows_rate,
+        counted=question.shows_rate and counts_events(measure) and not smooths,
+        smooth=_words(state.smooth) if smooths else "",
+        series=series,
+        band=band,
+        marks=marks,
     )
 
 
-def _series(line: Line, question: Question, found: Found, x: Sequence[int]) -> Series:
-    shown: list[float | None] = []
-    per: list[float | None] = []
-    for place in x:
-        point = found.get((line.key, place))
-        value = observed(point.value, point.per, question.measure) if point else None
-        shown.append(_short(_rate(value, point.per) if point and question.shows_rate else value))
-        per.append(_short(point.per if point else None))
-    return Series(line.key, line.label, shown, per)
+def _words(window: str) -> str:
+    """`3h` as `3 h`."""
+    return f"{window[:-1]} {window[-1]}"
 
 
-def _short(value: float | None) -> float | None:
-    """Nine significant digits: less to send, more than anyone reads."""
-    return None if value is None else float(f"{value:.9g}")
-
-
-def _rows(question: Question, chart: ChartData) -> list[Row]:
-    """The intervals with any data; newest first by the clock, youngest first by age."""
-    rows = []
-    for i, place in enumerate(chart.x):
-        cells = [(series.shown[i], series.per[i]) for series in chart.series]
-        if any(cell != (None, None) for cell in cells):
-            rows.append(Row(*_time_labels(place, question.state), place == chart.open_x, cells))
-    return rows if question.state.time == "release" else rows[::-1]
-
-
-def _time_labels(place: int, state: MeasureState) -> tuple[str, str]:
-    if state.time == "release":
-        days, seconds = divmod(place, 86400)
-        clock = f"{seconds // 3600:02d}:{seconds % 3600 // 60:02d}"
-        return (f"+{days} d {clock}" if days else f"+{clock}"), ""
-    instant = datetime.fromtimestamp(place, UTC)
-    pattern = "%Y-%m-%d" if state.interval == "day" else "%Y-%m-%d %H:%M"
-    return instant.strftime(pattern), instant.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _api_url(question: Question, drawn: Sequence[Line], form: str) -> str:
-    """The same rows from the API: same filters, groups and interval."""
-    state, of = question.state, question.of
-    measurements = dict.fromkeys((question.measure.name, question.per))
-    pairs = [("measurements", name) for name in measurements]
-    pairs += [("dimensions", "window_start"), ("dimensions", state.group)]
-    for name, value in (("application", of.application), ("channel", of.channel)):
-        pairs.append((f"{name}__isnull", "true") if value is None else (name, value))
-    pairs += [pair for one in of.filters for pair in one.pairs]
-    pairs += _group_pairs(question, drawn)
-    start, end = _covered(question, drawn)
-    pairs += [("window_start", f"{t:%Y-%m-%dT%H:%M:%SZ}") for t in (start, end - WINDOW)]
-    pairs += [
-        ("interval", "5min" if state.time == "release" else state.interval),
-        ("per", question.measure.per),
+def _smoothing_note(question: Question) -> list[str]:
+    state = question.state
+    if state.smooth == "off":
+        return []
+    if window_intervals(question) == 1:
+        return [f"Not smoothed: {_words(state.smooth)} is no longer than an interval."]
+    what = "the ratio of the sums" if question.shows_rate else "the mean of an interval"
+    return [
+        f"Smoothed: each point is {what} over the {_words(state.smooth)} that end with it. Usage, table"
+        " and CSV as shown are smoothed alike; sums over the range are not."
     ]
-    return "/api/v1/aggregates?" + urlencode([*pairs, ("format", form)])
 
 
-def _group_pairs(question: Question, drawn: Sequence[Line]) -> list[tuple[str, str]]:
-    """The groups in the charts. Two values would be a range: one said twice makes three, which are a list."""
-    groups = [group for group in map(_group_of, drawn) if group]
-    return [(question.state.group, group) for group in (groups + groups[:1] if len(groups) == 2 else groups)]
-
-
-def _covered(question: Question, drawn: Sequence[Line]) -> tuple[datetime, datetime]:
-    starts = [line.started for line in drawn if line.started]
-    if question.state.time == "clock" or not starts:
-        return question.start, question.end
-    return min(starts), max(starts) + SPANS[question.state.range]
+def _comparison(question: Question, registry: Registry, sources: Sources, protected: bool) -> MeasureView:
+    """The view of two selections."""
+    found = compare(question, sources.lookup, window_intervals(question) - 1)
+    shifted = found.time == "release"
+    if found.no_per:
+        question = msgspec.structs.replace(question, shows_rate=False)
+    axis = Axis(
+        0 if shifted else int(found.starts[0].timestamp()), int(question.step.total_seconds()), found.count
+    )
+    seen = question
+    if shifted:
+        seen = msgspec.structs.replace(
+            question, state=msgspec.structs.replace(question.state, time="release", range="14d")
+        )
+    else:
+        end = found.starts[0] + found.count * question.step
+        seen = msgspec.structs.replace(question, start=found.starts[0], end=end)
+    lead = window_intervals(question) - 1
+    series = [
+        series_of(line.key, line.label, course, seen, axis, lead)
+        for line, course in zip(found.lines, found.courses, strict=True)
+    ]
+    marks = [] if shifted else _marks(seen, found.lines, sources, protected)
+    chart = _chart(seen, registry, axis, series, None, marks)
+    if found.no_per:
+        per = registry.measures.get(question.measure.per)
+        chart = msgspec.structs.replace(chart, per_title="")
+        no_per = per.title if per else ""
+    else:
+        no_per = ""
+    rows, cut_rows = page_rows(chart, seen.state)
+    return MeasureView(
+        measure=question.measure,
+        shows_rate=question.shows_rate,
+        unit=chart.unit,
+        per_title=chart.per_title,
+        start=seen.start,
+        end=seen.end,
+        lines=found.lines if any(line.value or line.per for line in found.lines) else [],
+        chart=chart,
+        rows=rows,
+        cut_rows=cut_rows,
+        no_per=no_per,
+        csv_url="",
+        json_url="",
+        permalink=_permalink(question, found.lines),
+        notes=[*_smoothing_note(question), *found.notes],
+        ratio=found.ratio,
+    )

@@ -1,5 +1,4 @@
-"""The pages' questions, answered by the query engine: each is one aggregate query, the first data of groups
-two.
+"""The pages' questions, answered by the query engine: each is one query.
 
 Never reads the lake itself and keeps nothing, so that an answer is as new as the tables are.
 """
@@ -7,24 +6,32 @@ Never reads the lake itself and keeps nothing, so that an answer is as new as th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 from missioncontrol.query import filters
-from missioncontrol.query.aggregates import AggregateQuery
+from missioncontrol.query.aggregates import EXPERIMENT_COLUMNS, AggregateQuery
+from missioncontrol.query.day_sums import DaySums
 from missioncontrol.query.engine import Engine
+from missioncontrol.query.relation import Span
 from missioncontrol.web.address import INTERVALS, Filter, Group, Interval
+from missioncontrol.web.measure.courses import CourseReader
 from missioncontrol.web.measure.lookup import (
     ChannelRef,
+    Course,
     FirstData,
     GroupTotal,
-    Point,
+    Life,
     Selection,
     VersionTotal,
 )
+from missioncontrol.web.measure.question import ceil, floor
+from missioncontrol.web.measure.sums import add
 
 _LIMIT = 500_000
 _WINDOW = timedelta(minutes=5)
+_DAY = timedelta(days=1)
+_EVER_S = 400 * 366 * 86_400
 Conditions = tuple[filters.Filter, ...]
 
 
@@ -33,12 +40,22 @@ class EngineLookup:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._days = DaySums(engine)
+        self._courses = CourseReader(engine)
 
     def channels(self, start: datetime, end: datetime) -> list[ChannelRef]:
-        """The channels with rows in [start, end), the busiest first."""
-        rows = self._rows(("count",), ("application", "channel"), _within(start, end))
-        rows.sort(key=lambda row: row[2] or 0, reverse=True)
-        return [ChannelRef(application, channel) for application, channel, _ in rows]
+        """The channels with rows on the days of [start, end), the busiest first."""
+        days = self._days.days(_days_within(start, end), "", ("count",))
+        if days is None:
+            rows = self._rows(("count",), ("application", "channel"), _within(start, end), _EVER_S)
+            counts = {(row[1], row[2]): row[3] or 0 for row in rows}
+        else:
+            counts = {}
+            for parts in days.values():
+                for sums in parts:
+                    for place, ((_, (count,)),) in sums.items():
+                        counts[place] = counts.get(place, 0) + (count or 0)
+        return [ChannelRef(*place) for place in sorted(counts, key=lambda place: counts[place], reverse=True)]
 
     def versions(self, measures: Sequence[str], start: datetime, end: datetime) -> list[VersionTotal]:
         """Sums for each application, channel and version with rows in [start, end)."""
@@ -49,13 +66,41 @@ class EngineLookup:
         self, of: Selection, measure: str, per: str, group: Group, start: datetime, end: datetime
     ) -> list[GroupTotal]:
         """Sums of two measures for each group with rows in [start, end)."""
+        found: dict[str | None, GroupTotal] = {}
+        whole = self._whole_days(of, measure, per, group, start, end)
+        for one in whole or []:
+            found[one.group] = joined(found[one.group], one) if one.group in found else one
+        for first, last in _edges(start, end) if whole is not None else [(start, end)]:
+            for one in self._read_totals(of, measure, per, group, first, last):
+                found[one.group] = joined(found[one.group], one) if one.group in found else one
+        return list(found.values())
+
+    def _read_totals(
+        self, of: Selection, measure: str, per: str, group: Group, start: datetime, end: datetime
+    ) -> list[GroupTotal]:
         names = tuple(dict.fromkeys((measure, per)))
         rows = self._rows(names, ("submission_date", group), (*_selected(of), *_within(start, end)))
-        totals: dict[str | None, GroupTotal] = {}
-        for day, name, *sums in rows:
-            one = GroupTotal(name, sums[0], sums[-1], date.fromisoformat(day), date.fromisoformat(day))
-            totals[name] = _joined(totals[name], one) if name in totals else one
-        return list(totals.values())
+        return [
+            GroupTotal(name, sums[0], sums[-1], date.fromisoformat(day), date.fromisoformat(day))
+            for day, name, *sums in rows
+        ]
+
+    def _whole_days(
+        self, of: Selection, measure: str, per: str, group: Group, start: datetime, end: datetime
+    ) -> list[GroupTotal] | None:
+        """Sums of the days that lie within [start, end), from those that are kept; None where none are."""
+        if of.filters:
+            return None
+        days = self._days.days(_whole(start, end), group, (measure, per))
+        if days is None:
+            return None
+        place = (of.application, of.channel)
+        return [
+            GroupTotal(name, value, of_per, day, day)
+            for day, parts in days.items()
+            for sums in parts
+            for name, (value, of_per) in sums.get(place, [])
+        ]
 
     def points(
         self,
@@ -67,28 +112,58 @@ class EngineLookup:
         start: datetime,
         end: datetime,
         interval: Interval,
-    ) -> list[Point]:
+    ) -> list[Course]:
         """Sums of two measures for each interval and each of the groups `only`, in [start, end)."""
-        names = tuple(dict.fromkeys((measure, per)))
-        conditions = (*_selected(of), *_within(start, end))
-        width_s = int(INTERVALS[interval].total_seconds())
-        found = []
-        for chosen in _memberships(group, only):
-            rows = self._rows(names, ("window_start", group), (*conditions, chosen), width_s)
-            found += [Point(datetime.fromisoformat(at), name, sums[0], sums[-1]) for at, name, *sums in rows]
-        return found
+        if interval == "day":
+            whole = self._whole_days(of, measure, per, group, start, end)
+            if whole is not None:
+                return _by_day(whole, only)
+        rows = self._courses.rows_of(_selected(of), {group: only}, Span(start, end - _WINDOW))
+        return self._courses.read(rows, (measure, per), (group,), INTERVALS[interval])
+
+    def course(
+        self, of: Selection, measure: str, per: str, start: datetime, end: datetime, interval: Interval
+    ) -> Course:
+        """Sums of two measures for each interval in [start, end), all groups together."""
+        rows = self._courses.rows_of(_selected(of), {}, Span(start, end - _WINDOW))
+        found = self._courses.read(rows, (measure, per), (), INTERVALS[interval])
+        return found[0] if found else Course(None, [], [], [])
+
+    def parts(
+        self,
+        of: Selection,
+        measure: str,
+        per: str,
+        dimension: str,
+        group: Group,
+        groups: Sequence[str | None],
+        start: datetime,
+        end: datetime,
+        interval: Interval,
+    ) -> list[Course]:
+        """Sums for each interval, of each of the groups by value of a dimension, in [start, end)."""
+        rows = self._courses.rows_of(_selected(of), {group: groups}, Span(start, end - _WINDOW))
+        return self._courses.read(rows, (measure, per), (group, dimension), INTERVALS[interval])
+
+    def ages(
+        self, of: Selection, measure: str, per: str, group: Group, lives: Sequence[Life], interval: Interval
+    ) -> list[Course]:
+        """Sums of two measures for each interval of the age of each life; no two are of one group."""
+        if not lives:
+            return []
+        span = Span(min(one.start for one in lives), max(one.end for one in lives) - _WINDOW)
+        rows = self._courses.rows_of(_selected(of), {group: [one.group for one in lives]}, span)
+        return self._courses.read(rows, (measure, per), (group,), INTERVALS[interval], lives)
 
     def first_data(self, of: Selection, group: Group, only: Sequence[str | None]) -> list[FirstData]:
         """The first window of each of the groups; one without rows is left out."""
-        days: dict[str | None, date] = {}
-        for chosen in _memberships(group, only):
-            for day, name in self._rows((), ("submission_date", group), (*_selected(of), chosen)):
-                days[name] = min(days.get(name, date.max), date.fromisoformat(day))
-        return [FirstData(name, self._first_window(of, group, name, day)) for name, day in days.items()]
-
-    def _first_window(self, of: Selection, group: Group, name: str | None, day: date) -> datetime:
-        conditions = (*_selected(of), *_memberships(group, [name]), filters.DateFilter("in", (day,)))
-        return datetime.fromisoformat(self._rows((), ("window_start",), conditions)[0][0])
+        if not only:
+            return []
+        rows = self._courses.rows_of(_selected(of), {group: only}, Span())
+        sql = f"SELECT {group}, min(epoch_us(window_start)) FROM {{relation}} WHERE {rows.where} GROUP BY 1"
+        columns = dict.fromkeys((group, "window_start", *rows.columns))
+        found = self._engine.over_sums(tuple(columns), sql, rows.parameters)
+        return [FirstData(name, datetime.fromtimestamp(us // 1_000_000, UTC)) for name, us in found]
 
     def _rows(
         self,
@@ -108,8 +183,10 @@ def _within(start: datetime, end: datetime) -> Conditions:
     return (filters.WindowFilter("range", (start, end - _WINDOW)),)
 
 
-def _selected(of: Selection) -> Conditions:
-    fixed = (_equals("application", of.application), _equals("channel", of.channel))
+def _selected(of: Selection) -> tuple[filters.TextFilter, ...]:
+    fixed = [_equals("application", of.application), _equals("channel", of.channel)]
+    if any(one.dimension in EXPERIMENT_COLUMNS for one in of.filters):
+        fixed = fixed[1:]  # rows of experiments have no application
     return (*fixed, *(_condition(one) for one in of.filters))
 
 
@@ -127,22 +204,48 @@ def _condition(one: Filter) -> filters.TextFilter:
     return filters.TextFilter(one.dimension, how)
 
 
-def _memberships(group: Group, only: Sequence[str | None]) -> list[filters.TextFilter]:
-    """One condition for all groups with a name, and one for null if it is among them."""
-    named = tuple(name for name in only if name is not None)
-    found = [filters.TextFilter(group, "in", named)] if named else []
-    return [*found, *([filters.TextFilter(group, "null")] if None in only else [])]
-
-
-def _joined(one: GroupTotal, other: GroupTotal) -> GroupTotal:
+def joined(one: GroupTotal, other: GroupTotal) -> GroupTotal:
+    """The sums of both."""
     return GroupTotal(
         one.group,
-        _add(one.value, other.value),
-        _add(one.per, other.per),
+        add(one.value, other.value),
+        add(one.per, other.per),
         min(one.first, other.first),
         max(one.last, other.last),
     )
 
 
-def _add(one: float | None, other: float | None) -> float | None:
-    return other if one is None else one if other is None else one + other
+def _whole(start: datetime, end: datetime) -> list[date]:
+    """The days that lie within [start, end)."""
+    first, last = ceil(start, _DAY), floor(end, _DAY)
+    return [(first + n * _DAY).date() for n in range(max(0, (last - first) // _DAY))]
+
+
+def _edges(start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
+    """What of [start, end) is no whole day."""
+    first, last = ceil(start, _DAY), floor(end, _DAY)
+    if first >= last:
+        return [(start, end)]
+    return [(one, other) for one, other in ((start, first), (last, end)) if one < other]
+
+
+def _days_within(start: datetime, end: datetime) -> list[date]:
+    return [(floor(start, _DAY) + n * _DAY).date() for n in range((end - floor(start, _DAY)) // _DAY + 1)]
+
+
+def _by_day(totals: Sequence[GroupTotal], only: Sequence[str | None]) -> list[Course]:
+    """A course of each group, from its sums day by day; those of one day are added up."""
+    sums: dict[str | None, dict[date, GroupTotal]] = {}
+    for one in totals:
+        if one.group in only:
+            own = sums.setdefault(one.group, {})
+            own[one.first] = joined(own[one.first], one) if one.first in own else one
+    return [
+        Course(
+            group,
+            [int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) for day in days],
+            [one.value for one in days.values()],
+            [one.per for one in days.values()],
+        )
+        for group, days in sums.items()
+    ]

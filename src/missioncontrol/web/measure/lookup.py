@@ -14,6 +14,9 @@ import msgspec
 
 from missioncontrol.web.address import Filter, Group, Interval
 
+MOST_PARTS = 5000
+"""Courses that are read at once by a dimension."""
+
 
 class Selection(msgspec.Struct, frozen=True):
     """The rows that a page is about."""
@@ -33,13 +36,17 @@ class GroupTotal(msgspec.Struct, frozen=True):
     last: date
 
 
-class Point(msgspec.Struct, frozen=True):
-    """Sums of one group in one interval, which starts at `start` (UTC)."""
+class Course(msgspec.Struct, frozen=True):
+    """Sums of two measures over time: at each of `places` (seconds; since the epoch, or since a life began) one of
+    each. Places without rows are left out, in no order.
+    """
 
-    start: datetime
     group: str | None
-    value: float | None
-    per: float | None
+    places: list[int]
+    values: list[float | None]
+    per: list[float | None]
+    part: str | None = None
+    """Value of the dimension that the sums are split by."""
 
 
 class VersionTotal(msgspec.Struct, frozen=True):
@@ -56,6 +63,14 @@ class ChannelRef(msgspec.Struct, frozen=True):
 
     application: str | None
     channel: str | None
+
+
+class Life(msgspec.Struct, frozen=True):
+    """A group from an instant on, which is its age 0, until before another."""
+
+    group: str | None
+    start: datetime
+    end: datetime
 
 
 class FirstData(msgspec.Struct, frozen=True):
@@ -89,8 +104,39 @@ class Lookup(Protocol):
         start: datetime,
         end: datetime,
         interval: Interval,
-    ) -> list[Point]:
+    ) -> list[Course]:
         """Sums of two measures for each interval and each of the groups `only`, in [start, end)."""
+
+    def course(
+        self, of: Selection, measure: str, per: str, start: datetime, end: datetime, interval: Interval
+    ) -> Course:
+        """Sums of two measures for each interval in [start, end), all groups together.
+
+        Rows of experiments have no application: where `of` names an experiment, its application is not looked at.
+        Raises `BadRequest` (`not_kept_for_experiments`).
+        """
+
+    def parts(
+        self,
+        of: Selection,
+        measure: str,
+        per: str,
+        dimension: str,
+        group: Group,
+        groups: Sequence[str | None],
+        start: datetime,
+        end: datetime,
+        interval: Interval,
+    ) -> list[Course]:
+        """Sums for each interval, of each of the groups by value of a dimension, in [start, end).
+
+        Of more than `MOST_PARTS` courses those with the most usage.
+        """
+
+    def ages(
+        self, of: Selection, measure: str, per: str, group: Group, lives: Sequence[Life], interval: Interval
+    ) -> list[Course]:
+        """Sums of two measures for each interval of the age of each life; no two are of one group."""
 
     def first_data(self, of: Selection, group: Group, only: Sequence[str | None]) -> list[FirstData]:
         """The first window of each of the groups; one without rows is left out."""

@@ -62,13 +62,18 @@ def _range(state: MeasureState, now: datetime) -> tuple[datetime, datetime]:
     end = ceil(state.end or now, step) if state.range == "custom" else ceil(now, step)
     start = floor(state.start, step) if state.range == "custom" and state.start else floor(now - length, step)
     end = max(end, start + step)
-    if (end - start) / step > MAX_POINTS:
+    refuse_too_many((end - start) / step, state)
+    return start, end
+
+
+def refuse_too_many(intervals: float, state: MeasureState) -> None:
+    """Raises `BadRequest` (`range_too_long`) for more intervals than a view may have."""
+    if intervals > MAX_POINTS:
         raise BadRequest(
             "range_too_long",
             f"The range holds more than {MAX_POINTS:,} intervals of {state.interval}.",
             "Choose a longer interval or a shorter range.",
         )
-    return start, end
 
 
 def floor(instant: datetime, step: timedelta) -> datetime:

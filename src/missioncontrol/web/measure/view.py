@@ -1,11 +1,12 @@
-"""What the page of a measure shows: lines, the data of the two charts, table rows.
+"""What the page of a measure shows: lines, the data of the two charts, marks, table rows.
 
-Types only; `charts` makes them and the template prints them. None is a gap, never 0.
+Types only; `charts` and its neighbours make them and the template prints them. None is a gap, never 0.
 """
 
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Literal
 
 import msgspec
 
@@ -16,7 +17,7 @@ MAX_LISTED = 40
 
 
 class Line(msgspec.Struct, frozen=True):
-    """A version or build: its sums in the range, and where it is drawn."""
+    """A version, a build or a side of a comparison: its sums in the range, and where it is drawn."""
 
     key: str
     label: str
@@ -36,26 +37,65 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Series(msgspec.Struct, frozen=True):
-    """One line of both charts, aligned with `ChartData.x`."""
+    """One line of both charts: the sums of each interval, from the first on.
+
+    Smoothed: the sums over the window that ends with the interval, divided by its intervals that have data.
+    """
 
     key: str
     label: str
-    shown: list[float | None]
+    value: list[float | None]
     per: list[float | None]
 
 
+class Band(msgspec.Struct, frozen=True):
+    """What the releases before had at the same age: quantiles of their rates (or counts), interval by interval."""
+
+    names: tuple[str, ...]
+    """The newest first."""
+    low: list[float | None]
+    mid: list[float | None]
+    high: list[float | None]
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """A vertical line in the charts: something that happened at an instant."""
+
+    x: int
+    label: str
+    """What stands at the line."""
+    kind: Literal["release", "annotation"]
+    instant: datetime
+    text: str
+    who: str | None = None
+    id: int = 0
+    """Of an annotation."""
+    everywhere: str = ""
+    """Of what else the annotation is, in words."""
+
+
 class ChartData(msgspec.Struct, frozen=True):
-    """What the browser draws. `x` is seconds since the epoch (UTC), or since the release."""
+    """What the browser draws. Interval i begins at `x0 + i * interval_s` seconds: since the epoch (UTC), or since the
+    release. A rate is 1,000 times value by per: it is divided where it is shown, so that less is sent.
+    """
 
     time: str
     interval_s: int
     title: str
     unit: str
     per_title: str
-    x: list[int]
+    x0: int
+    count: int
     open_x: int | None
     """Start of the interval that is still filling."""
+    rate: bool
+    counted: bool
+    """The values are counts of events, so that an interval can be told from the count alone."""
+    smooth: str
+    """Length of the window; empty: not smoothed."""
     series: list[Series]
+    band: Band | None = None
+    marks: list[Mark] = []
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -65,6 +105,48 @@ class Row(msgspec.Struct, frozen=True):
     instant: str
     still_filling: bool
     cells: list[tuple[float | None, float | None]]
+
+
+class Ratio(msgspec.Struct, frozen=True):
+    """How many times the rate of A is that of B, over the whole range."""
+
+    ratio: float | None
+    low: float | None
+    high: float | None
+    """The 95 % interval; None: there is none, for the reason in `note`."""
+    note: str
+
+
+class SmallChart(msgspec.Struct, frozen=True):
+    """One of the small charts. Their paths are in the coordinates of `plots`."""
+
+    key: str
+    label: str
+    href: str
+    """The page with this part alone; empty where the rest is pooled."""
+    paths: list[tuple[int, str]]
+    """(index of the line, path)"""
+    cells: list[tuple[float | None, float | None]]
+    """(shown, per) of each line over the range"""
+    per: float
+    """Usage of all lines."""
+
+
+class SmallCharts(msgspec.Struct, frozen=True):
+    """All of them, on the same axes."""
+
+    dimension: str
+    title: str
+    charts: list[SmallChart]
+    ticks: list[tuple[float, str]]
+    """(height, label) on the vertical axis"""
+    times: tuple[str, str]
+    """First and last instant."""
+    pooled: int
+    """How many values the last chart pools."""
+    interval: str
+    cut: bool
+    """Values above the axis are marked at its end."""
 
 
 class MeasureView(msgspec.Struct, frozen=True):
@@ -84,7 +166,14 @@ class MeasureView(msgspec.Struct, frozen=True):
     no_per: str
     """Title of the measure that rates are per, when there is none of it to divide by: only counts are shown then."""
     csv_url: str
+    """The rows as the API has them; empty where one question to it does not give them."""
     json_url: str
+    permalink: str
+    """The address of exactly what is shown, which new data do not move."""
+    notes: list[str]
+    """What is to be known of what is drawn."""
+    ratio: Ratio | None = None
+    small: SmallCharts | None = None
 
     @property
     def drawn(self) -> list[Line]:

@@ -26,6 +26,8 @@ from missioncontrol.telemetry.discards import NOTES, REASONS, Discard
 from missioncontrol.telemetry.inflate import content
 from missioncontrol.telemetry.status import read_status, stream_runs
 from missioncontrol.web.pipeline import view as pipeline
+from missioncontrol.web.pipeline.arrivals import accepted
+from missioncontrol.web.pipeline.gauges import GaugeReader
 
 SAMPLES = 20
 PREVIEW_CHARACTERS = 2000
@@ -36,10 +38,6 @@ _DISCARDS = """
 SELECT reason, coalesce(sum("count") FILTER (window_start >= ?), 0)::BIGINT, sum("count")::BIGINT,
        max(epoch_us(window_start))
 FROM {relation} WHERE window_start >= ? GROUP BY reason ORDER BY 3 DESC, 1"""
-_ACCEPTED = """
-SELECT CASE WHEN doc_type = 'other' THEN document_type ELSE doc_type END,
-       count(*) FILTER (window_start >= ?), count(*)
-FROM {relation} WHERE discarded IS NULL AND window_start >= ? GROUP BY 1 ORDER BY 3 DESC, 1 LIMIT 100"""
 _SAMPLES = """
 SELECT discarded, log_offset, received_ns, namespace, document_type, document_version, document_id, application,
        version, channel, build_id, headers, encoding, coalesce(sent_bytes, octet_length(body)), body,
@@ -56,6 +54,7 @@ class LakePipeline:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._gauges = GaugeReader(services)
 
     def status(self, with_samples: bool) -> pipeline.PipelineStatus:
         """The state now; costs a few small queries."""
@@ -64,6 +63,7 @@ class LakePipeline:
         stream = read_status(config.data)
         committed = stream.through if stream else 0
         discards = self._reasons("discards", now)
+        arrived = self._gauges.arrivals(now)
         duplicates = next((d for d in discards if d.reason == "duplicate"), None)
         return pipeline.PipelineStatus(
             last_offset=log.last_offset(),
@@ -78,7 +78,7 @@ class LakePipeline:
             stream_runs=stream_runs(config.data),
             duplicates_last_hour=duplicates.last_hour if duplicates else 0,
             duplicates_last_day=duplicates.last_day if duplicates else 0,
-            accepted=self._accepted(now),
+            accepted=accepted(arrived, now),
             crash_reports=self.crash_reports(now),
             discards=tuple(d for d in discards if d.reason != "duplicate"),
             notes=tuple(self._reasons("notes", now)),
@@ -86,6 +86,7 @@ class LakePipeline:
             crashes=self._crashes(now),
             samples=(*self._samples(now), *self._refused(now)) if with_samples else (),
             samples_withheld=not with_samples,
+            gauges=self._gauges.read(arrived, committed, now),
         )
 
     def sample(self, log_offset: int) -> pipeline.SampleBody | None:
@@ -112,11 +113,6 @@ class LakePipeline:
         return [
             pipeline.Discard(r, h, d, utc(last * 1000), texts.get(r) or _of_rule(r)) for r, h, d, last in rows
         ]
-
-    def _accepted(self, now: datetime) -> tuple[pipeline.Accepted, ...]:
-        hour, day = now - timedelta(hours=1), now - timedelta(days=1)
-        rows = self._services.engine.over("pings", _ACCEPTED, (hour, day), Span(first=day))
-        return tuple(pipeline.Accepted(*row) for row in rows)
 
     def _samples(self, now: datetime) -> tuple[pipeline.Sample, ...]:
         day = now - timedelta(days=1)

@@ -1,6 +1,6 @@
 """The state of the pipeline, as the page and `/api/v1/pipeline` show it.
 
-Only types; `pipeline_source` fills them. Every number comes with its unit in its
+Only types; `source.py` fills them. Every number comes with its unit in its
 name, and None stands for what is not known (yet), never 0. Bodies of discarded submissions are only ever
 handed out as they came, bounded, and for download.
 """
@@ -11,6 +11,8 @@ from datetime import date, datetime
 from typing import Literal, Protocol
 
 import msgspec
+
+from missioncontrol.web.pipeline.facts import Gauges
 
 Takes = Literal["all", "crashes", "nothing"]
 """What a server takes from clients: pings and crash reports, crash reports alone, or nothing."""
@@ -118,6 +120,8 @@ class PipelineStatus(msgspec.Struct, frozen=True):
     samples: tuple[Sample, ...] = ()
     samples_withheld: bool = False
     """The samples need the scope `protected`, which the reader does not have."""
+    gauges: Gauges | None = None
+    """What the picture is drawn from; None: it was not asked for."""
 
 
 class SampleBody(msgspec.Struct, frozen=True):

@@ -118,6 +118,8 @@ class VerdictView(msgspec.Struct, frozen=True):
     """The verdict on the measure, where this one is on a signature."""
     signature_url: str
     """The page of its signature; empty: it is on all of them."""
+    carried_url: str
+    """All signatures of the version; empty where the measure has none, or this is of a time before."""
 
 
 def verdict_path(subject: Subject) -> str:
@@ -184,6 +186,7 @@ def build_verdict(
         withdrawal=_withdrawal(look, release) if as_of is None else "",
         whole_url=verdict_address(replace(subject, signature=""), as_of),
         signature_url=_signature_url(subject) if subject.signature else "",
+        carried_url=_carried_url(account) if as_of is None else "",
     )
 
 
@@ -263,6 +266,15 @@ def _signatures(account: Account, as_of: datetime | None) -> list[SignatureRow]:
 
 def _signature_url(subject: Subject) -> str:
     return signature_href(subject.signature, subject.application, version=subject.version)
+
+
+def _carried_url(account: Account) -> str:
+    """Of the users on whose system it is worse."""
+    from missioncontrol.web.carried.view import account_address  # which knows the addresses of this module
+
+    if account.subject.signature or (account.exposure is None and account.reports is None):
+        return ""
+    return account_address(account)
 
 
 def _moments(course: Course, subject: Subject, as_of: datetime | None) -> Moments:

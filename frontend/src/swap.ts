@@ -1,0 +1,70 @@
+// Parts of a page that take the place of those that are shown, without losing focus or scroll position.
+
+import { keepUp } from "./upkeep";
+
+export const find = <T extends Element = HTMLElement>(selector: string): T | null => document.querySelector<T>(selector);
+
+/** What the server sent of a part; scripts have changed what stands there. */
+const served = new Map<string, string>();
+
+export function swap(selector: string, page: Document): void {
+  const now = document.querySelector(selector);
+  const then = page.querySelector(selector);
+  if (!now || !then || now.isEqualNode(then) || served.get(selector) === then.outerHTML) return;
+  served.set(selector, then.outerHTML);
+  const scrolled = [...now.querySelectorAll(".scroll")].map((box) => [box.scrollLeft, box.scrollTop] as const);
+  const open = [...now.querySelectorAll<HTMLDetailsElement>("details[open]")].map(detailsKey);
+  for (const one of then.querySelectorAll<HTMLDetailsElement>("details")) {
+    if (open.includes(detailsKey(one))) one.open = true;
+  }
+  now.replaceWith(then);
+  keepUp(then);
+  then.querySelectorAll(".scroll").forEach((box, i) => {
+    [box.scrollLeft, box.scrollTop] = scrolled[i] ?? [0, 0];
+  });
+}
+
+/** What opens is known by its name, or by what its summary says. */
+function detailsKey(one: HTMLDetailsElement): string {
+  return one.dataset.sample ?? (one.id || `says ${one.querySelector("summary")?.textContent?.trim() ?? ""}`);
+}
+
+export function focusPath(): string {
+  const element = document.activeElement;
+  if (!element || element === document.body) return "";
+  const name = element.getAttribute("name");
+  const value = element.getAttribute("value");
+  if (element instanceof HTMLInputElement && (element.type === "radio" || element.type === "checkbox")) {
+    return `[type="${element.type}"][name="${CSS.escape(name ?? "")}"][value="${CSS.escape(value ?? "")}"]`;
+  }
+  if (element.id) return `#${CSS.escape(element.id)}`;
+  if (name) return `${element.tagName.toLowerCase()}[name="${CSS.escape(name)}"]`;
+  const href = element.getAttribute("href");
+  if (href) return `a[href="${CSS.escape(href)}"]`;
+  const sample = element.closest<HTMLElement>("details[data-sample]")?.dataset.sample;
+  if (sample) return `details[data-sample="${CSS.escape(sample)}"] summary`;
+  const plot = (element as HTMLElement).dataset.plot;
+  return plot ? `[data-plot="${plot}"]` : "";
+}
+
+export function restoreFocus(path: string): void {
+  if (path && !(document.activeElement as HTMLElement | null)?.matches(path)) {
+    find(path)?.focus({ preventScroll: true });
+  }
+}
+
+/** How the page stands to the server: null is fine, else what is wrong. */
+export function live(trouble: string | null): void {
+  const sign = find("[data-live]");
+  if (!sign) return;
+  sign.textContent = trouble ?? "live";
+  sign.classList.toggle("lost", trouble !== null);
+}
+
+export const NOT_REACHED = "server not reached, trying again";
+
+/** What an answer says of it: a measure can be removed while its page is open. */
+export function troubleOf(answer: Response): string | null {
+  if (answer.ok || answer.status === 304) return null;
+  return answer.status >= 500 ? NOT_REACHED : "the server refuses this view now: reload to see why";
+}

@@ -1,0 +1,117 @@
+"""Sums of one channel by build and hour, for the page that follows builds day by day.
+
+What was read of a day is kept for as long as the day's files are the same, so that only today is read again. Builds are
+those whose id begins with a date of the last weeks; a build's hours are those of its first week.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from missioncontrol.query import dialect
+from missioncontrol.query.relation import Span
+
+if TYPE_CHECKING:
+    from missioncontrol.query.engine import Engine
+
+TABLE = "error_aggregates"
+LIFE = timedelta(days=7)
+"""So long a build is followed."""
+MOST_ROWS = 200_000
+"""Of what is read at once, the most used first: clients can make up any number of builds."""
+_MOST_KEPT = 1000
+_COLUMNS = ("application", "channel", "build_id", "version", "os_name", "window_start")
+_HOUR_S = 3600
+
+
+class BuildHour(msgspec.Struct, frozen=True, gc=False):
+    """One hour of a build on one system. `hour` counts from the epoch."""
+
+    build_id: str
+    version: str | None
+    os_name: str | None
+    hour: int
+    events: float | None
+    """None where nobody reported the measure."""
+    per: float | None
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """A measure of a channel, and what its rate is per."""
+
+    application: str | None
+    channel: str | None
+    measure: str
+    per: str
+
+
+class BuildHours:
+    """Reads hours of builds. Thread-safe; blocks."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[Wanted, date], tuple[frozenset[str], list[BuildHour]]] = {}
+
+    def newest(self) -> datetime | None:
+        """Start of the newest window of all data."""
+        snapshot = self._engine.reader.snapshot(TABLE)
+        ends = [f.last_window for f in snapshot.files if f.last_window] if snapshot else []
+        return max(ends, default=None)
+
+    def read(self, wanted: Wanted, days: Iterable[date]) -> list[BuildHour]:
+        """What arrived on these days of builds that were made in the week before. Raises as `Engine.over()`."""
+        files = self.files()
+        asked = sorted(set(days) & files.keys())
+        with self._lock:
+            held = {day: self._kept.get((wanted, day)) for day in asked}
+        found = {day: one[1] for day, one in held.items() if one and one[0] == files[day]}
+        missing = [day for day in asked if day not in found]
+        if missing:
+            found |= self._read(wanted, missing, files)
+            with self._lock:
+                if len(self._kept) > _MOST_KEPT:
+                    self._kept.clear()
+                self._kept |= {(wanted, day): (files[day], found[day]) for day in missing}
+        return [row for day in asked for row in found[day]]
+
+    def files(self) -> dict[date, frozenset[str]]:
+        """The files of each day as they are now: the revision of what `read()` answers. Raises `StorageError`."""
+        snapshot = self._engine.reader.snapshot(TABLE)
+        found: dict[date, set[str]] = {}
+        for file in snapshot.files if snapshot else ():
+            day = dict(file.partition).get("submission_date")
+            if day:
+                found.setdefault(date.fromisoformat(day), set()).add(file.path)
+        return {day: frozenset(paths) for day, paths in found.items()}
+
+    def _read(
+        self, wanted: Wanted, days: Sequence[date], files: dict[date, frozenset[str]]
+    ) -> dict[date, list[BuildHour]]:
+        events, per = (f"CAST(sum({dialect.name(n)}) AS DOUBLE)" for n in (wanted.measure, wanted.per))
+        sql = (
+            f"SELECT build_id, max(version), os_name, epoch_us(window_start) // {_HOUR_S * 1_000_000} AS hour, "
+            f"{events}, {per} FROM {{relation}} WHERE {_is('application', wanted.application)} "
+            f"AND {_is('channel', wanted.channel)} AND build_id >= ? AND build_id < ? "
+            f"GROUP BY build_id, os_name, hour ORDER BY {per} DESC NULLS LAST LIMIT {MOST_ROWS}"
+        )
+        first, last = days[0] - LIFE - timedelta(days=1), days[-1] + timedelta(days=2)
+        parameters = (f"{first:%Y%m%d}", f"{last:%Y%m%d}")
+        columns = dict.fromkeys((*_COLUMNS, wanted.measure, wanted.per))
+        span = Span(dates=tuple(days), files=frozenset().union(*(files[day] for day in days)))
+        rows = self._engine.over_sums(tuple(columns), sql, parameters, span)
+        found: dict[date, list[BuildHour]] = {day: [] for day in days}
+        for row in rows:
+            # A file of a day can hold a window of another only where it was written by other hands.
+            day = datetime.fromtimestamp(row[3] * _HOUR_S, UTC).date()
+            found.get(day, found[days[0]]).append(BuildHour(*row))
+        return found
+
+
+def _is(column: str, value: str | None) -> str:
+    return f"{column} IS NULL" if value is None else f"{column} = {dialect.text(value)}"

@@ -1,0 +1,1 @@
+"""Annotations: notes of people at a time, by API and by the forms on charts."""

@@ -1,0 +1,1 @@
+"""From a rate to the crash signatures that carry it."""

@@ -1,0 +1,1 @@
+"""What Grafana reads: flat lists of rates, verdicts and annotations."""

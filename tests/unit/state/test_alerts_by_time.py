@@ -1,0 +1,34 @@
+"""Changes of verdicts and what was told of them, by time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from missioncontrol.state.alert_log import AlertLog, Delivery, Event
+from missioncontrol.state.database import Database
+
+NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def event(version: str, hours_ago: float, severity: str = "critical") -> Event:
+    at = NOW - timedelta(hours=hours_ago)
+    return Event(0, "Firefox", "release", version, "main_crashes", at, "worse", "", severity, at, "{}")  # type: ignore[arg-type]
+
+
+def test_changes_and_messages_of_a_span_are_given_newest_first(tmp_path: Path) -> None:
+    log = AlertLog(Database(f"sqlite:///{tmp_path / 'state.sqlite'}"))
+    for one in (event("1.0", 5), event("2.0", 3), event("3.0", 1), event("4.0", 2, "")):
+        assert log.take(one, None, {7: NOW} if one.severity else {})
+    found = log.events_between(NOW - 4 * HOUR, NOW, 10)
+    assert [e.version for e in found] == ["3.0", "2.0"], "neither those before nor those that nobody is told"
+    assert [e.version for e in log.events_between(NOW - 9 * HOUR, NOW, 2)] == ["3.0", "2.0"]
+
+    message = Delivery("a", 7, "ops", "alerts", "", "two", "waiting", 0, NOW, NOW, None, "")
+    log.add(message, [e.id for e in found])
+    assert log.told_between(NOW - HOUR, NOW + HOUR, 10) == [], "nobody tried to send it yet"
+    log.tried(message, "sent", "200", NOW, NOW)
+    told = log.told_between(NOW - HOUR, NOW + HOUR, 10)
+    assert [(d.id, d.status, e.version) for d, e in told] == [("a", "sent", "2.0"), ("a", "sent", "3.0")]
+    assert log.told_between(NOW - 3 * HOUR, NOW - 2 * HOUR, 10) == []

@@ -1,0 +1,83 @@
+"""What Grafana's requests mean, and how releases become annotations."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from missioncontrol.errors import BadRequest
+from missioncontrol.state.release_model import Release
+from missioncontrol.web.grafana.annotations import collect, mark, of_releases
+from missioncontrol.web.grafana.asked import read_asked
+from missioncontrol.web.grafana.rates import newest_versions
+
+NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
+
+
+def release(version: str, days: float, channel: str = "release", application: str = "Firefox") -> Release:
+    return Release(application, channel, version, f"build-{version}", NOW - timedelta(days=days))
+
+
+def test_times_are_milliseconds_or_iso_and_without_them_a_week() -> None:
+    asked = read_asked("1795000000000", "2026-11-27T00:00:00Z", "", "beta", NOW)
+    assert asked.first == datetime(2026, 11, 18, 11, 6, 40, tzinfo=UTC)
+    assert (asked.last, asked.application, asked.channel) == (
+        datetime(2026, 11, 27, tzinfo=UTC),
+        None,
+        "beta",
+    )
+    assert read_asked("20261120", "", "", "", NOW).first == datetime(2026, 11, 20, tzinfo=UTC)
+    usual = read_asked("", "", "", "", NOW)
+    assert (usual.first, usual.last) == (NOW - timedelta(days=7), NOW)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "code"),
+    [
+        ("yesterday", "", "bad_time"),
+        ("999999999999999", "", "bad_time"),
+        ("2026-11-28", "", "bad_range"),
+        ("1", "", "bad_range"),
+        ("${__from}", "${__to}", "bad_time"),
+    ],
+)
+def test_times_that_are_none_are_refused(first: str, last: str, code: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        read_asked(first, last, "", "", NOW)
+    assert caught.value.code == code
+
+
+def test_a_version_is_one_mark_whatever_its_builds_and_only_in_its_channel_and_time() -> None:
+    known = [
+        release("1.0", 3),
+        Release("Firefox", "release", "1.0", "another", NOW - timedelta(days=2)),
+        release("0.9", 30),
+        release("1.1b1", 1, "beta"),
+    ]
+    source = of_releases(lambda: known, "https://mc.example")
+    [one] = collect([source], [], read_asked("", "", "Firefox", "release", NOW))
+    assert one.time == one.time_end == round((NOW - timedelta(days=3)).timestamp() * 1000)
+    assert one.title == "Firefox 1.0 on release"
+    assert one.tags == "release,Firefox,release,1.0"
+    assert collect([source], ["verdict"], read_asked("", "", "", "", NOW)) == []
+
+
+def test_what_clients_sent_is_no_markup_and_no_tag_of_its_own() -> None:
+    one = mark(NOW, "<b>1</b>", "<script>", ("release", "1,2"), "https://mc.example/?a=1&b=2")
+    assert one.title == "&lt;b&gt;1&lt;/b&gt;"
+    assert one.text.startswith('&lt;script&gt; <a href="https://mc.example/?a=1&amp;b=2">')
+    assert one.tags == "release,1 2"
+
+
+def test_the_newest_versions_are_those_published_last_before_the_end() -> None:
+    known = [
+        release("2.0", 1),
+        release("1.9.1", 0.5),
+        release("1.0", 40),
+        release("3.0", -2),
+        release("9", 1, "beta"),
+    ]
+    asked = read_asked("", "", "Firefox", "release", NOW)
+    assert newest_versions(known, asked, 2) == ("1.9.1", "2.0")
+    assert newest_versions(known, asked, 9) == ("1.9.1", "2.0", "1.0")
