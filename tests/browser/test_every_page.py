@@ -94,7 +94,7 @@ NO_PAGES = {
     "/measure", "/docs", "/crash/{crash_id}", "/report",  # lead elsewhere
     "/releases/remove", "/history/runs", "/signature/bugs", "/report/{crash_id}/reprocess", "/alerts/channels",
     "/alerts/channels/{name}/{what}", "/sql/stop", "/sql/saved", "/sql/download", "/registry/{name}/{what}",
-    "/profile/tokens",  # after a form, or signing in
+    "/profile/tokens", "/annotations", "/annotations/{annotation_id}/remove",  # after a form, or signing in
     "/pipeline/samples/{log_offset}", "/pipeline/refused/{day}/{name}", "/report/{crash_id}/files/{name}",
     "/{debug_file}/{debug_id:debug_id}/{file:sym_file}", "/symbols/{debug_file}/{debug_id:debug_id}/{file:sym_file}",
 }  # fmt: skip
