@@ -5,6 +5,7 @@ import "uplot/dist/uPlot.min.css";
 import "./style.css";
 import "./verdicts.css";
 import "./home.css";
+import "./channel.css";
 import "./pipeline.css";
 import "./compare.css";
 import "./everywhere.css";

@@ -154,7 +154,9 @@ function onChange(event: Event): void {
 
 function formAddress(form: HTMLFormElement): string {
   const pairs = [...new FormData(form)].map(([name, value]) => [name, String(value)]);
-  return `${form.action}?${new URLSearchParams(pairs).toString()}`;
+  const address = new URL(form.action);
+  address.search = new URLSearchParams(pairs).toString();
+  return address.href;
 }
 
 /** The shortest address of what the form says: what is the default is left out, so that it can follow new data. */
@@ -228,13 +230,15 @@ async function go(address: string, push: boolean): Promise<void> {
   if (!found) return;
   const [answer, page] = found;
   document.body.removeAttribute("aria-busy");
-  if (push) history.pushState(null, "", answer.url);
+  const place = new URL(address, location.href).hash;
+  if (push) history.pushState(null, "", answer.url.replace(/#.*/, "") + place);
   const focus = focusPath();
   swap("main", page);
   swap(".selectors", page);
   document.title = page.title;
   tag = answer.headers.get("etag") ?? "";
   restoreFocus(focus);
+  if (place) document.getElementById(place.slice(1))?.scrollIntoView();
   void draw();
   live(troubleOf(answer));
 }

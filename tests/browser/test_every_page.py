@@ -52,6 +52,7 @@ PAGES: dict[str, list[str]] = {
         MEASURE, f"{MEASURE}?time=release&range=7d", "/measure/Firefox/beta/usage_hours?show=count",
         f"{MEASURE}?os_name=Nothing", f"/measure/Firefox/nobody/main_crashes?series={LONG}",
     ],
+    "/channel/{application}/{channel}": ["/channel/Firefox/release", "/channel/Firefox/nobody"],
     "/builds/{application}/{channel}": ["/builds/Firefox/release"],
     "/experiments": ["/experiments"],
     "/experiments/{experiment}": ["/experiments/unknown"],

@@ -47,3 +47,8 @@ def instant(value: datetime) -> str:
 def null(kind: str) -> str:
     """A typed null of a lake column type."""
     return f"CAST(NULL AS {SQL_TYPES[kind]})"
+
+
+def same(column: str, value: str | None) -> tuple[str, list[str]]:
+    """The condition that a column has this value, or is null; and its parameters."""
+    return (f"{name(column)} IS NULL", []) if value is None else (f"{name(column)} = ?", [value])

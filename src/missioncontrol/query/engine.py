@@ -98,6 +98,13 @@ class Engine:
         """All rows of SQL of our own, in which `{relation}` stands for what `relation()` says."""
         return self._all(sql.replace("{relation}", self.relation(table, span, columns)), parameters)
 
+    def over_people(
+        self, table: str, sql: str, parameters: Sequence[Parameter] = (), span: Span = Span()
+    ) -> list[tuple[Any, ...]]:
+        """As `over()`, of SQL that counts people by sketches."""
+        self._learn_sketches()
+        return self.over(table, sql, parameters, span)
+
     def arrow(self, sql: str, parameters: Sequence[Parameter] = ()) -> Iterator[pa.RecordBatch]:
         """The answer to SQL of our own in Arrow batches, for millions of rows; see `relation()` for what it reads.
 

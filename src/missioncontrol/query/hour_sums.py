@@ -37,7 +37,10 @@ T = TypeVar("T")
 
 
 class HourSum(msgspec.Struct, frozen=True, gc=False):
-    """One hour of one version on one system. `hour` counts from the epoch; `last_s` is the end of its newest window."""
+    """One hour or day of one version on one system, from its first hour; hours count from the epoch.
+
+    last_s: end of its newest window.
+    """
 
     key: Key
     hour: int
@@ -55,10 +58,21 @@ class Part(msgspec.Struct, Generic[T], frozen=True):
 
 
 class HourSums(Generic[T]):
-    """Reads days, and keeps what `fold` makes of their rows. Thread-safe; blocks."""
+    """Reads days, and keeps what `fold` makes of their rows. Thread-safe; blocks.
 
-    def __init__(self, engine: Engine, fold: Callable[[list[HourSum]], T]) -> None:
-        self._engine, self._fold = engine, fold
+    of: the one application and channel whose rows these are, else of all. step_hours: 24 for sums of whole days.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        fold: Callable[[list[HourSum]], T],
+        of: tuple[str | None, str | None] | None = None,
+        step_hours: int = 1,
+        most_days: int = _MOST_DAYS,
+    ) -> None:
+        self._engine, self._fold, self._of = engine, fold, of
+        self._step_hours, self._most_days = step_hours, most_days
         self._lock = threading.Lock()
         self._days: dict[tuple[date, tuple[str, ...]], tuple[Part[T], ...]] = {}
         self._builds: Builds = {}
@@ -103,7 +117,7 @@ class HourSums(Generic[T]):
                 part = Part(day, missing, self._fold(self._read(day, missing, names, builds)))
                 held = (*kept, part)
                 with self._lock:
-                    if len(self._days) >= _MOST_DAYS:
+                    if len(self._days) >= self._most_days:
                         self._days.clear()
                     self._days[day, names] = held
             found += held
@@ -118,20 +132,22 @@ class HourSums(Generic[T]):
             for name in measures
         )
         known = ", ".join(f"unnest(?::VARCHAR[]) AS {name}" for name in (*_BUILD, "published"))
+        conditions = [dialect.same(*pair) for pair in zip(_KEYS[:2], self._of or (), strict=False)]
+        where = " AND ".join(condition for condition, _ in conditions) or "true"
         # The names of builds are looked up for sums, not for rows.
         sql = (
             f"SELECT application, channel, os_name, coalesce(b.published, version) AS named, hour, max(ends), {sums} "
-            f"FROM (SELECT {', '.join((*_KEYS, 'build_id'))}, epoch_us(window_start) // {HOUR_S * 1_000_000} AS hour, "
+            f"FROM (SELECT {', '.join((*_KEYS, 'build_id'))}, "
+            f"epoch_us(window_start) // {self._step_hours * HOUR_S * 1_000_000} * {self._step_hours} AS hour, "
             f"epoch_us(max(window_start)) // 1000000 + {WINDOW_S} AS ends, "
             f"{', '.join(f'sum({n}) AS {n}' for n in map(dialect.name, dict.fromkeys(names)))} FROM {{relation}} "
-            f"GROUP BY {', '.join((*_KEYS, 'build_id'))}, hour) LEFT JOIN (SELECT {known}) AS b "
+            f"WHERE {where} GROUP BY {', '.join((*_KEYS, 'build_id'))}, hour) LEFT JOIN (SELECT {known}) AS b "
             f"USING ({', '.join(_BUILD)}) GROUP BY application, channel, os_name, named, hour "
             f"ORDER BY sum({dialect.name(names[0])}) DESC NULLS LAST LIMIT {MOST_ROWS}"
         )
         listed = [*zip(*builds, strict=True)] if builds else [(), (), ()]
-        parameters: list[Parameter] = [
-            [str(name) for name in column] for column in (*listed, builds.values())
-        ]
+        parameters: list[Parameter] = [value for _, values in conditions for value in values]
+        parameters += [[str(name) for name in column] for column in (*listed, builds.values())]
         span = Span(dates=(day,), files=files)
         rows = self._engine.over_sums((*_KEYS, "build_id", "window_start", *names), sql, parameters, span)
         return [HourSum(row[:4], row[4], row[5], row[6:]) for row in rows]

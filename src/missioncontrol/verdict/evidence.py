@@ -35,14 +35,23 @@ def scales(tau: Floats, releases: int) -> Floats:
     return tau[..., None] * factors
 
 
-def log_likelihood(counts: Floats, expected: Floats, tau: Floats, phi: float, releases: int) -> Floats:
+def log_likelihood(
+    counts: Floats,
+    expected: Floats,
+    tau: Floats,
+    phi: float,
+    releases: int,
+    noise: Floats | None = None,
+) -> Floats:
     """[n, thetas] log likelihood of log ratio theta, up to a constant of each row.
 
     counts, expected, tau: [n]; counts and expectations are divided by phi (a burst counts once).
+    noise: [n] variance of the logarithm of `expected`, where that was itself counted.
     """
     o, m = counts / phi, np.maximum(expected, _TINY) / phi
     rates = np.exp(THETAS)[None, :] * m[:, None]
-    kappa = 1 / scales(tau, releases) ** 2
+    squares = scales(tau, releases) ** 2
+    kappa = 1 / (squares if noise is None else squares + noise[:, None])
     parts = np.empty((len(SCALES), *rates.shape))
     for i, weight in enumerate(SCALES):
         k = kappa[:, i]

@@ -29,6 +29,7 @@ from missioncontrol.web.auth.visit import Record, reader_of
 from missioncontrol.web.builds.pages import build_builds_page
 from missioncontrol.web.carried.pages import build_carried_pages
 from missioncontrol.web.carried.source import LakeCarried
+from missioncontrol.web.channel.pages import build_channel_pages
 from missioncontrol.web.crashes.api import build_crash_api
 from missioncontrol.web.crashes.bugs import CrashBugs
 from missioncontrol.web.crashes.bugs_api import build_crash_bugs_api
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from missioncontrol.state.releases import Release, Releases
     from missioncontrol.web.builds.source import BuildSource
     from missioncontrol.web.carried.source import CarriedSource
+    from missioncontrol.web.channel.source import ChannelSource
     from missioncontrol.web.experiments.source import ExperimentSource
     from missioncontrol.web.home.source import HomeSource
     from missioncontrol.web.verdicts.source import VerdictSource
@@ -103,6 +105,7 @@ def create_app(
     from missioncontrol.web.aggregates.api import build_api
     from missioncontrol.web.aggregates.summary_api import build_summary_api
     from missioncontrol.web.builds.source import LakeBuilds
+    from missioncontrol.web.channel.source import LakeChannel
     from missioncontrol.web.experiments.source import LakeExperiments
     from missioncontrol.web.grafana.api import build_grafana_api, usual_sources
     from missioncontrol.web.history.source import LakeHistory
@@ -187,6 +190,7 @@ def create_app(
         lambda: services.releases,
         AlertDesk(services, sources.now),
         LakeHome(services.engine, lambda: releases(None, None), shown),
+        LakeChannel(services.engine, lambda: releases(None, None), shown),
         (sql, SqlKept(lambda: services.saved_queries, lambda: services.query_history)),
         RegistryDesk(services, sources.now),
         (LakeBuilds(services.engine), LakeExperiments(services.engine)),
@@ -239,6 +243,7 @@ def compose(
     releases: Callable[[], Releases],
     alerts: AlertDesk,
     home: HomeSource,
+    channel: ChannelSource,
     sql: tuple[SqlDesk, SqlKept],
     declared: RegistryDesk,
     compared: tuple[BuildSource, ExperimentSource],
@@ -266,6 +271,7 @@ def compose(
     app.include_router(build_pipeline_api(sources))
     app.include_router(build_history_api(sources.history, sources.now))
     app.include_router(build_home_pages(sources, home, renderer))
+    app.include_router(build_channel_pages(sources, channel, renderer))
     app.include_router(build_pages(sources, renderer))
     app.include_router(build_pipeline_pages(sources, renderer))
     app.include_router(build_measure_pages(sources, annotations_of(annotations), renderer))

@@ -22,6 +22,7 @@ from missioncontrol import __version__
 from missioncontrol.web import numerals, times
 from missioncontrol.web.assets import Assets
 from missioncontrol.web.auth.visit import reader_of
+from missioncontrol.web.channel.address import channel_href
 from missioncontrol.web.crashes.address import process_title, signature_href, system_version
 from missioncontrol.web.places import PLACES
 from missioncontrol.web.verdicts import words
@@ -48,7 +49,12 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._environment.globals.update(
-            assets=assets, product_version=__version__, trouble=trouble, provider=provider, places=PLACES
+            assets=assets,
+            product_version=__version__,
+            trouble=trouble,
+            provider=provider,
+            channel_href=channel_href,
+            places=PLACES,
         )
         self._environment.filters.update(
             amount=numerals.amount,

@@ -85,3 +85,17 @@ def test_days_between_are_all_that_a_time_touches() -> None:
 def test_an_empty_lake_has_no_days(channel: SmallChannel) -> None:
     sums = sums_of(channel)
     assert sums.newest() is None and sums.files() == {} and sums.days(DAYS, MEASURES, {}) == []
+
+
+def test_sums_of_days_and_of_one_channel(channel: SmallChannel) -> None:
+    channel.take([*rows_of(0, hours=30), *rows_of(0, hours=1, channel="beta")])
+    of: HourSums[list[HourSum]] = HourSums(
+        channel.services.engine, list, ("Firefox", "release"), step_hours=24
+    )
+    parts = of.days(DAYS, MEASURES, {})
+    assert {row.key[1] for part in parts for row in part.content} == {"release"}
+    midnight = int(published(0).timestamp()) // 86400 * 24
+    first, second = ({(row.hour, row.values[0]) for row in part.content} for part in parts)
+    assert first == {(midnight, 1200.0)} and second == {(midnight + 24, 1800.0)}
+    nobody: HourSums[list[HourSum]] = HourSums(channel.services.engine, list, (None, "release"))
+    assert [part.content for part in nobody.days(DAYS, MEASURES, {})] == [[], []]

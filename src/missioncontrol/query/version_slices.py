@@ -1,0 +1,128 @@
+"""Sums of one measure by the values of dimensions, of a version and of the one before it, each over a part of its life.
+
+One query for both. A build counts for the version that it was published as, whatever its pings call it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from missioncontrol.query import dialect
+from missioncontrol.query.relation import Span
+
+if TYPE_CHECKING:
+    from missioncontrol.query.engine import Engine
+    from missioncontrol.query.statement import Parameter
+
+MOST_ROWS = 60_000
+"""The most used come first: clients can make up any number of values."""
+
+
+class Era(msgspec.Struct, frozen=True):
+    """Versions that count as one, from `start` to before `end`."""
+
+    versions: tuple[str, ...]
+    start: datetime
+    end: datetime
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Whose rows these are; `systems` None: of all systems, and None among them: rows that do not say."""
+
+    application: str | None
+    channel: str | None
+    systems: tuple[str | None, ...] | None = None
+
+
+class SliceSum(msgspec.Struct, frozen=True):
+    """Users with these values of the dimensions, in one stretch of an era's life; None: nobody reported it."""
+
+    era: int
+    values: tuple[str | None, ...]
+    stretch: int
+    count: float | None
+    per: float | None
+
+
+def slice_sums(
+    engine: Engine,
+    place: Place,
+    dimensions: Sequence[str],
+    measures: tuple[str, str],
+    eras: Sequence[Era],
+    stretch: timedelta,
+    builds: Mapping[str, str],
+) -> list[SliceSum]:
+    """Sums of two measures, those of the largest second sum first. builds: build id -> version, of this channel.
+
+    Raises `TooSlow` (`query_timeout`), `BadRequest` (`query_memory`) and `StorageError`.
+    """
+    measure, per = (dialect.name(name) for name in measures)
+    dims = [dialect.name(name) for name in dimensions]
+    first, last = min(era.start for era in eras), max(era.end for era in eras)
+    where, wanted = _rows_of(place)
+    held = ", ".join(dict.fromkeys(["version", "build_id", "window_start", *dims, measure, per]))
+    sql = (
+        f"SELECT e.era, {''.join(f'r.{name}, ' for name in dims)}"
+        f"(epoch_us(r.window_start) - e.first_us) // {int(stretch.total_seconds() * 1_000_000)} AS stretch, "
+        f"CAST(sum(r.{measure}) AS DOUBLE), CAST(sum(r.{per}) AS DOUBLE) AS used FROM ("
+        f"SELECT {held}, coalesce(b.published, version) AS named FROM (SELECT * FROM {{relation}} "
+        f"WHERE {where} AND (list_contains(?::VARCHAR[], version) OR list_contains(?::VARCHAR[], build_id)) "
+        f"AND ({' OR '.join('window_start >= ? AND window_start < ?' for _ in eras)})) LEFT JOIN "
+        "(SELECT unnest(?::VARCHAR[]) AS build_id, unnest(?::VARCHAR[]) AS published) AS b USING (build_id)) AS r JOIN "
+        "(SELECT unnest(?::VARCHAR[]) AS named, unnest(?::BIGINT[]) AS era, unnest(?::BIGINT[]) AS first_us, "
+        "unnest(?::BIGINT[]) AS last_us) AS e USING (named) "
+        "WHERE epoch_us(r.window_start) >= e.first_us AND epoch_us(r.window_start) < e.last_us "
+        f"GROUP BY ALL ORDER BY used DESC NULLS LAST LIMIT {MOST_ROWS}"
+    )
+    versions = [version for era in eras for version in era.versions]
+    parameters: list[Parameter] = [
+        *wanted,
+        versions,
+        [b for b, version in builds.items() if version in versions],
+    ]
+    parameters += [
+        *(instant for era in eras for instant in (era.start, era.end)),
+        list(builds),
+        list(builds.values()),
+    ]
+    parameters += [
+        versions,
+        [number for number, era in enumerate(eras) for _ in era.versions],
+        [_us(era.start) for era in eras for _ in era.versions],
+        [_us(era.end) for era in eras for _ in era.versions],
+    ]
+    columns = (
+        "application",
+        "channel",
+        "os_name",
+        "version",
+        "build_id",
+        "window_start",
+        *measures,
+        *dimensions,
+    )
+    rows = engine.over_sums(tuple(dict.fromkeys(columns)), sql, parameters, Span(first, last))
+    width = len(dims)
+    return [
+        SliceSum(row[0], tuple(row[1 : 1 + width]), row[1 + width], row[2 + width], row[3 + width])
+        for row in rows
+    ]
+
+
+def _rows_of(place: Place) -> tuple[str, list[str]]:
+    """The condition on the rows, and its parameters."""
+    parts = [dialect.same("application", place.application), dialect.same("channel", place.channel)]
+    if place.systems is not None:
+        systems = [dialect.same("os_name", one) for one in place.systems]
+        any_of = " OR ".join(condition for condition, _ in systems) or "false"
+        parts.append((f"({any_of})", [value for _, values in systems for value in values]))
+    return " AND ".join(condition for condition, _ in parts), [v for _, values in parts for v in values]
+
+
+def _us(instant: datetime) -> int:
+    return int(instant.timestamp()) * 1_000_000

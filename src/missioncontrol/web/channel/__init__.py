@@ -1,0 +1,1 @@
+"""The page of a channel: measures by version, and what differs among its users."""
