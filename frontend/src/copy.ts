@@ -3,6 +3,7 @@
 export function addCopyButtons(root: ParentNode): void {
   if (!navigator.clipboard) return; // only over https and on localhost
   for (const block of root.querySelectorAll<HTMLElement>("pre[data-copy]")) {
+    if (block.querySelector("button.copy")) continue;
     const button = document.createElement("button");
     button.type = "button";
     button.className = "copy";
@@ -15,7 +16,8 @@ export function addCopyButtons(root: ParentNode): void {
       });
     });
     block.append(button);
-  }  for (const button of root.querySelectorAll<HTMLButtonElement>("button[data-copy-text]")) {
+  }
+  for (const button of root.querySelectorAll<HTMLButtonElement>("button[data-copy-text]")) {
     if (!button.hidden) continue;
     button.hidden = false;
     const usual = button.textContent;

@@ -1,5 +1,7 @@
 // What the server puts into the page for the charts. Null is a gap, never 0.
 
+import { clockOf, zoneName } from "./zone";
+
 export type Values = (number | null)[];
 
 export interface Series {
@@ -83,15 +85,15 @@ export function intervalOf(data: ChartData, line: number, index: number): [numbe
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const two = (n: number): string => String(n).padStart(2, "0");
 
-/** `Nov 22`, in UTC. */
+/** `Nov 22`, in the chosen zone. */
 export function dayLabel(seconds: number): string {
-  const at = new Date(seconds * 1000);
+  const at = clockOf(seconds);
   return `${MONTHS[at.getUTCMonth()]} ${at.getUTCDate()}`;
 }
 
-/** `14:05`, in UTC. */
+/** `14:05`, in the chosen zone. */
 export function clockLabel(seconds: number): string {
-  const at = new Date(seconds * 1000);
+  const at = clockOf(seconds);
   return `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}`;
 }
 
@@ -106,10 +108,11 @@ export function ageLabel(seconds: number, day = false): string {
 export function placeLabel(data: ChartData, seconds: number): string {
   if (data.time === "release") {
     const days = Math.floor(seconds / 86400);
-    return days ? `+${days} d ${clockLabel(seconds % 86400)}` : ageLabel(seconds);
+    const at = new Date(seconds * 1000); // a length, which has no zone
+    return days ? `+${days} d ${two(at.getUTCHours())}:${two(at.getUTCMinutes())}` : ageLabel(seconds);
   }
-  const day = `${new Date(seconds * 1000).getUTCFullYear()} ${dayLabel(seconds)}`;
-  return data.interval_s >= 86400 ? day : `${day} ${clockLabel(seconds)} UTC`;
+  const day = `${clockOf(seconds).getUTCFullYear()} ${dayLabel(seconds)}`;
+  return data.interval_s >= 86400 ? day : `${day} ${clockLabel(seconds)} ${zoneName(seconds)}`;
 }
 
 /** As the tables print: two decimals below 100, whole numbers above. */

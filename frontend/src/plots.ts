@@ -12,6 +12,7 @@ import {
   type Values,
 } from "./data";
 import { drawMarks, shadeBand, shadeBetween } from "./layers";
+import { zoneId } from "./zone";
 
 export interface Watcher {
   /** The cursor is at this interval; null: it left the charts. */
@@ -179,7 +180,7 @@ export class Plots {
       width: box.clientWidth,
       height: box.clientHeight,
       padding: [first && this.data.marks.length ? 22 : 10, this.labelWidth(), 0, 0],
-      tzDate: (at) => uPlot.tzDate(new Date(at * 1e3), "Etc/UTC"),
+      tzDate: (at) => uPlot.tzDate(new Date(at * 1e3), zoneId()),
       legend: { show: false },
       focus: { alpha: 0.25 },
       cursor: {

@@ -1,16 +1,32 @@
 // Parts of a page that take the place of those that are shown, without losing focus or scroll position.
 
+import { keepUp } from "./upkeep";
+
 export const find = <T extends Element = HTMLElement>(selector: string): T | null => document.querySelector<T>(selector);
+
+/** What the server sent of a part; scripts have changed what stands there. */
+const served = new Map<string, string>();
 
 export function swap(selector: string, page: Document): void {
   const now = document.querySelector(selector);
   const then = page.querySelector(selector);
-  if (!now || !then || now.isEqualNode(then)) return;
+  if (!now || !then || now.isEqualNode(then) || served.get(selector) === then.outerHTML) return;
+  served.set(selector, then.outerHTML);
   const scrolled = [...now.querySelectorAll(".scroll")].map((box) => [box.scrollLeft, box.scrollTop] as const);
+  const open = [...now.querySelectorAll<HTMLDetailsElement>("details[open]")].map(detailsKey);
+  for (const one of then.querySelectorAll<HTMLDetailsElement>("details")) {
+    if (open.includes(detailsKey(one))) one.open = true;
+  }
   now.replaceWith(then);
+  keepUp(then);
   then.querySelectorAll(".scroll").forEach((box, i) => {
     [box.scrollLeft, box.scrollTop] = scrolled[i] ?? [0, 0];
   });
+}
+
+/** What opens is known by its name, or by what its summary says. */
+function detailsKey(one: HTMLDetailsElement): string {
+  return one.dataset.sample ?? (one.id || `says ${one.querySelector("summary")?.textContent?.trim() ?? ""}`);
 }
 
 export function focusPath(): string {

@@ -2,12 +2,12 @@
 // the page of the same address is fetched again every few seconds, so that it stays live.
 
 import "./measure.css";
-import { addCopyButtons } from "./copy";
 import { intervalOf, numberLabel, placeLabel, readChartData, roughLabel, type ChartData } from "./data";
 import type { Plots } from "./plots";
 import { find, focusPath, live, NOT_REACHED, restoreFocus, swap, troubleOf } from "./swap";
 import { THEME_CHANGED } from "./theme";
 import { offerValues } from "./values";
+import { ZONE_CHANGED } from "./zone";
 
 const LIVE_EVERY_MS = 5000;
 const WAITING_EVERY_MS = 1000;
@@ -29,6 +29,7 @@ export function startViews(): void {
   document.addEventListener("keydown", onKey);
   document.addEventListener("focusin", offerValues);
   document.addEventListener(THEME_CHANGED, () => plots?.recolour());
+  document.addEventListener(ZONE_CHANGED, () => plots?.recolour());
   document.addEventListener("mouseover", onHover);
   window.addEventListener("popstate", () => void go(location.href, false));
   void draw();
@@ -236,7 +237,6 @@ async function go(address: string, push: boolean): Promise<void> {
   swap(".selectors", page);
   document.title = page.title;
   tag = answer.headers.get("etag") ?? "";
-  addCopyButtons(document);
   restoreFocus(focus);
   if (place) document.getElementById(place.slice(1))?.scrollIntoView();
   void draw();
@@ -252,6 +252,7 @@ async function refresh(): Promise<void> {
   if (answer.status !== 304 && answer.ok) {
     tag = answer.headers.get("etag") ?? "";
     swap("[data-history]", page);
+    swap("[data-trouble]", page);
     if (find("[data-live-page]")) takePage(page);
     else takeNumbers(page);
   }
@@ -266,15 +267,10 @@ function takePage(page: Document): void {
     for (const part of parts) takePart(part, page);
     return;
   }
-  const open = [...document.querySelectorAll<HTMLDetailsElement>("details[open][data-sample]")];
   const focus = focusPath();
   document.title = page.title;
   swap("main", page);
   swap(".selectors", page);
-  for (const { dataset } of open) {
-    find(`details[data-sample="${CSS.escape(dataset.sample ?? "")}"]`)?.setAttribute("open", "");
-  }
-  addCopyButtons(document);
   restoreFocus(focus);
 }
 
@@ -286,13 +282,7 @@ function takePart(name: string, page: Document): void {
   const selector = `[data-live-part="${CSS.escape(name)}"]`;
   const now = find(selector);
   const focus = now?.contains(document.activeElement) ? focusPath() : "";
-  const open = [...(now?.querySelectorAll<HTMLDetailsElement>("details[open][data-sample]") ?? [])];
   swap(selector, page);
-  for (const { dataset } of open) {
-    find(`details[data-sample="${CSS.escape(dataset.sample ?? "")}"]`)?.setAttribute("open", "");
-  }
-  const then = find(selector);
-  if (then) addCopyButtons(then);
   restoreFocus(focus);
 }
 
@@ -302,13 +292,11 @@ function takeNumbers(page: Document): void {
   const focus = focusPath();
   if (!next || !data || !plots || labels(next) !== labels(data) || next.per_title !== data.per_title) {
     swap("main", page);
-    addCopyButtons(document);
     restoreFocus(focus);
     void draw();
     return;
   }
   for (const part of LIVE_PARTS) swap(part, page);
-  addCopyButtons(document);
   restoreFocus(focus);
   data = next;
   plots.update(next);

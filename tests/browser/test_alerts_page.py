@@ -63,6 +63,7 @@ def test_a_channel_from_the_empty_page_to_its_end(
 ) -> None:
     page = open_page(java_script_enabled=scripts)
     page.goto(own_server.url)
+    page.locator(".more summary").click()
     page.get_by_role("link", name="Alerts").click()
     expect(page.locator(".nothing")).to_contain_text("Nobody is told yet")
     make(page, own_server, "ops", "webhook", receiver.url)

@@ -88,7 +88,7 @@ def test_a_release_is_added_and_forgotten(page: Page, known: Server) -> None:
     row = page.locator("[data-version='121.0b1']")
     expect(row).to_contain_text("20270101000000")
     row.get_by_text("Change").click()
-    row.get_by_role("button", name="Forget 121.0b1").click()
+    row.get_by_role("button", name="Forget this version: 121.0b1").click()
     expect(page.locator("section[data-channel='Firefox/beta']")).to_contain_text("30 versions")
 
 

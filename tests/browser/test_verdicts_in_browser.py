@@ -92,7 +92,7 @@ def test_the_overview_leads_to_what_needs_attention(page: Page, judged: Server) 
     rows = page.locator("[data-verdicts] tbody tr")
     expect(rows).to_have_count(5)
     expect(rows.first).to_contain_text("▲ Worse")
-    expect(page.locator("nav[aria-label=Pages] [aria-current]")).to_have_text("Verdicts")
+    expect(page.locator("nav[aria-label=Pages] .often [aria-current]")).to_have_text("Verdicts")
     page.locator(".tally a", has_text="Too early").click()
     expect(page.locator("[data-verdicts] tbody tr")).to_have_count(3)
     assert "verdict=too-early" in page.url

@@ -2,7 +2,6 @@
 
 import "./page.css";
 import { startEditor, type Editor } from "./editor";
-import { makeSortable } from "./sort";
 
 const PARAMETER = /\{\{\s*([A-Za-z_]\w{0,39})\s*(?::\s*(text|number|date)\s*)?\}\}/g;
 const find = <T extends Element = HTMLElement>(selector: string): T | null => document.querySelector<T>(selector);
@@ -103,7 +102,6 @@ function toggle(runs: boolean): void {
 }
 
 function showResult(): void {
-  for (const table of document.querySelectorAll<HTMLTableElement>("table[data-sortable]")) makeSortable(table);
   const { line, column } = find("#sql-error")?.dataset ?? {};
   if (line && column) editor?.mark(Number(line), Number(column));
 }

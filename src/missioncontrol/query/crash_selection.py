@@ -105,6 +105,21 @@ def where(selection: Selection) -> tuple[str, list[str | datetime | list[str]]]:
     return " AND ".join(parts), parameters
 
 
+def written(selection: Selection) -> str:
+    """The condition with literals in place of its parameters, for somebody to read and run."""
+    condition, parameters = where(selection)
+    pieces = condition.split("?")
+    values = [
+        dialect.text(p)
+        if isinstance(p, str)
+        else dialect.texts(p)
+        if isinstance(p, list)
+        else dialect.instant(p)
+        for p in parameters
+    ]
+    return "".join(piece + value for piece, value in zip(pieces, [*values, ""], strict=True))
+
+
 def _versions(versions: tuple[str, ...]) -> list[Condition]:
     return [Condition("version", versions, "starts")] if versions else []
 

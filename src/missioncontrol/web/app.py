@@ -42,6 +42,8 @@ from missioncontrol.web.crashes.signature_pages import build_signature_pages
 from missioncontrol.web.crashes.store import CrashSources, CrashStore
 from missioncontrol.web.crashes.woven import WovenCrashes
 from missioncontrol.web.experiments.pages import build_experiment_pages
+from missioncontrol.web.find.pages import build_find_api, build_find_pages
+from missioncontrol.web.find.source import Finder
 from missioncontrol.web.guide import build_guide
 from missioncontrol.web.headers import SecureHeaders
 from missioncontrol.web.history.api import build_history_api
@@ -296,7 +298,11 @@ def compose(
 
         app.include_router(build_provider_login(accounts, Provider(oidc)))
     app.include_router(build_guide(sources, renderer))
-    app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
+    finder = Finder(home, sources.registry, crashes.store, crashes.reports, sources.now)
+    app.include_router(build_find_pages(finder, sources, renderer))
+    app.include_router(build_find_api(finder))
+    # Small rather than quick: a browser keeps what has a hashed name, so each is compressed once a reader and version.
+    app.mount("/static", GZipMiddleware(StaticFiles(directory=STATIC, check_dir=False)), name="static")
     app.add_middleware(GZipMiddleware, 1024, compresslevel=4, exclude_content_types=_COMPACT)
     app.add_middleware(Gate, accounts=accounts, surroundings=surroundings)
     app.add_middleware(SecureHeaders)

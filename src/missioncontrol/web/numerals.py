@@ -18,17 +18,28 @@ def amount(value: float | None) -> str:
 
 
 def rate(value: float | None) -> str:
-    """Two decimals below 100, so that a column of rates lines up."""
+    """Two decimals below 100, so that a column of rates lines up; what is not 0 never looks so."""
     if value is None or not math.isfinite(value):
         return NOTHING
+    if 0 < value < 0.005:
+        return f"{value:.2g}" if value >= 0.001 else "< 0.001"
     return f"{value:,.2f}" if abs(value) < 100 else f"{value:,.0f}"
 
 
 def percent(share: float | None, signed: bool = False) -> str:
-    """A share of 1 as `12.3 %`; signed as `+1.2`, in points."""
-    if share is None:
+    """A share of 1 as `12.3 %`; signed as `+1.2`, in points. What is not none or not all never looks so: `0.04 %`,
+    `99.97 %`, `> 99.99 %`.
+    """
+    if share is None or not math.isfinite(share):
         return NOTHING
-    return f"{share * 100:+.1f}" if signed else f"{share * 100:.1f} %"
+    value = share * 100
+    if signed:
+        return f"{value:+.1f}"
+    if 0 < value < 0.05:
+        return f"{value:.2f} %" if value >= 0.005 else "< 0.01 %"
+    if 99.95 <= value < 100:
+        return f"{math.floor(value * 100) / 100:.2f} %" if value < 99.99 else "> 99.99 %"
+    return f"{value:.1f} %"
 
 
 def size(size_bytes: int | None) -> str:

@@ -19,11 +19,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from missioncontrol import __version__
-from missioncontrol.web import numerals
+from missioncontrol.web import numerals, times
 from missioncontrol.web.assets import Assets
 from missioncontrol.web.auth.visit import reader_of
 from missioncontrol.web.channel.address import channel_href
 from missioncontrol.web.crashes.address import process_title, signature_href, system_version
+from missioncontrol.web.places import PLACES
 from missioncontrol.web.verdicts import words
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -53,14 +54,18 @@ class Renderer:
             trouble=trouble,
             provider=provider,
             channel_href=channel_href,
+            places=PLACES,
         )
         self._environment.filters.update(
             amount=numerals.amount,
             rate=numerals.rate,
             size=numerals.size,
             seconds=numerals.seconds,
-            moment=numerals.moment,
-            ago=numerals.ago,
+            moment=times.moment,
+            moment_text=numerals.moment,
+            ago=times.ago,
+            ago_text=numerals.ago,
+            timed=times.timed,
             data_block=data_block,
             percent=numerals.percent,
             signature_href=signature_href,

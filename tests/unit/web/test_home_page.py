@@ -121,7 +121,8 @@ def test_the_worst_comes_first_and_is_named_at_the_top(registry: Registry, bad: 
     ]
     (point,) = view.attention
     assert (
-        point.text == "Firefox release 57.0: main crashes worse on Linux since 12:35: 3.10× (2.10× to 4.40×)."
+        point.text
+        == "Firefox release 57.0: main crashes worse on Linux since 12:35 UTC: 3.10× (2.10× to 4.40×)."
     )
     assert view.heading == "1 release needs attention" and view.calm == ""
 
@@ -139,7 +140,7 @@ def test_a_verdict_of_one_system_is_told_of_the_others_as_their_own_slice(bad: C
         said_of(on_linux(bad.account), platform, title, NOW) for platform in ("linux", "windows", "mac")
     )
     assert (linux.mark.verdict, linux.ratio, linux.low) == ("worse", 3.1, 2.1)
-    assert linux.words.endswith("on Linux since 12:35")
+    assert linux.words.endswith("on Linux since 12:35 UTC")
     assert (windows.mark.verdict, windows.ratio) == ("elsewhere", 1.0)
     assert windows.words == "worse on Linux; here 1.00× (0.90× to 1.10×)"
     assert mac.words == "worse on Linux; here not known" and mac.ratio is None
@@ -154,7 +155,7 @@ def test_a_verdict_of_one_system_is_told_of_the_others_as_their_own_slice(bad: C
         ("too-early", {"ratio": None, "reasons": ["no_history"]}, r"no accepted predecessor"),
         ("data-problem", {"reasons": ["pings_lost"]}, r"Pings were lost"),
         ("data-problem", {}, r"cannot be judged now"),
-        ("worse", {"since": NOW - timedelta(days=2)}, r"since 18 November 14:30$"),
+        ("worse", {"since": NOW - timedelta(days=2)}, r"since 18 November 14:30 UTC$"),
         ("better", {"ratio": float("nan")}, r"–"),
     ],
 )  # fmt: skip
@@ -272,7 +273,7 @@ def test_the_text_says_what_the_page_says(registry: Registry, bad: Course) -> No
     )
     assert text.splitlines()[:2] == [
         "Mission Control, 2026-11-20 14:30 UTC",
-        "▲ Firefox release 57.0: main crashes worse on Linux since 12:35: 3.10× (2.10× to 4.40×).",
+        "▲ Firefox release 57.0: main crashes worse on Linux since 12:35 UTC: 3.10× (2.10× to 4.40×).",
     ]
     assert "  Linux: 57.0, out 2 days, 100.0 % of the usage" in text
     assert "    Crash-free users of the last day: 98.7 %" in text
@@ -328,7 +329,7 @@ def test_crash_free_users_of_several_systems_of_a_platform_are_joined_by_their_c
     )
     assert found == {
         (Place("Firefox", "release", "windows"), "57.0"): CrashFree(
-            0.8, pytest.approx(0.7), pytest.approx(0.9)
+            0.8, pytest.approx(0.7), pytest.approx(0.9), 400
         )
     }
 

@@ -28,6 +28,25 @@ def test_amounts_have_three_digits_or_are_whole(value: float | None, text: str) 
 
 
 @pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (None, "–"), (0, "0.0 %"), (1, "100.0 %"), (0.1234, "12.3 %"), (0.0004, "0.04 %"), (0.00001, "< 0.01 %"),
+        (0.9994, "99.9 %"), (0.9997, "99.97 %"), (0.99999, "> 99.99 %"), (float("nan"), "–"),
+    ],
+)  # fmt: skip
+def test_a_share_that_is_not_all_or_nothing_does_not_look_so(share: float | None, text: str) -> None:
+    assert numerals.percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0.00"), (0.0034, "0.0034"), (0.00002, "< 0.001"), (0.5, "0.50"), (1234.5, "1,234"), (None, "–")],
+)
+def test_a_rate_that_is_not_0_does_not_look_so(value: float | None, text: str) -> None:
+    assert numerals.rate(value) == text
+
+
+@pytest.mark.parametrize(
     ("size_bytes", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (45_000_000, "45 MB"), (None, "–")]
 )
 def test_sizes_carry_their_unit(size_bytes: int | None, text: str) -> None:

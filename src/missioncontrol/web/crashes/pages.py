@@ -15,9 +15,10 @@ from missioncontrol.errors import BadRequest
 from missioncontrol.web.auth.visit import visit_of
 from missioncontrol.web.crashes.address import DAYS, TEXT_FIELDS, CrashState
 from missioncontrol.web.crashes.answers import Format, csv_answer, reports_csv, state_of, untidy
+from missioncontrol.web.crashes.reckoned import count_of, ranking_of
 from missioncontrol.web.crashes.signature import FACETS, build_search
 from missioncontrol.web.crashes.store import CrashSources
-from missioncontrol.web.crashes.top import MOST_IN_A_FILE, build_top, csv_rows, read_menus
+from missioncontrol.web.crashes.top import MOST_IN_A_FILE, ON_A_PAGE, build_top, csv_rows, read_menus
 from missioncontrol.web.rendering import Renderer
 
 WEEK = timedelta(days=7)
@@ -68,6 +69,9 @@ def build_crash_pages(sources: CrashSources, renderer: Renderer) -> APIRouter:
             state=state,
             menus=read_menus(sources.reports, state, now),
             days=DAYS,
+            how=ranking_of(
+                state.selection(now), view.count, view.signatures, ON_A_PAGE, (state.page - 1) * ON_A_PAGE
+            ),
             none_yet=not view.rows and not sources.reports.any(),
         )
 
@@ -93,6 +97,7 @@ def build_crash_pages(sources: CrashSources, renderer: Renderer) -> APIRouter:
             days=DAYS,
             fields=TEXT_FIELDS,
             facets=FACETS,
+            how=count_of(state.selection(now), view.totals.count, view.totals.reports),
             none_yet=not view.totals.reports and not sources.reports.any(),
         )
 

@@ -7,7 +7,7 @@ have arrived since.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -34,6 +34,8 @@ class Fact(msgspec.Struct, frozen=True):
     note: str = ""
     href: str = ""
     protected: bool = False
+    at: datetime | None = None
+    """The value, where it is a time."""
 
 
 class Annotation(msgspec.Struct, frozen=True):
@@ -155,8 +157,8 @@ def _facts(document: Mapping[str, Any], links: SourceLinks) -> list[Fact]:
         _top_source(document, links),
         Fact("System", _system(document)),
         Fact("Processor", _processor(document)),
-        Fact("Received", _moment(text_at(document, "date_processed"))),
-        Fact("Crashed", _moment(text_at(document, "client_crash_date")), "by the client's clock"),
+        _moment("Received", text_at(document, "date_processed")),
+        _moment("Crashed", text_at(document, "client_crash_date"), "by the client's clock"),
         Fact("Uptime", _span(document.get("uptime")), "from the start of the program to the crash"),
         Fact("Installed before", _span(document.get("install_age"))),
         Fact("Crash before", _span(document.get("last_crash")), "since this installation crashed last"),
@@ -167,7 +169,7 @@ def _facts(document: Mapping[str, Any], links: SourceLinks) -> list[Fact]:
         Fact("While collecting garbage", _yes(document.get("is_garbage_collecting"))),
         *(Fact(label, _plain(document.get(name)), protected=True) for label, name in _PRIVATE),
         Fact("Kept by rule", _throttle(document)),
-        Fact("Processed", _moment(text_at(document, "completed_datetime"))),
+        _moment("Processed", text_at(document, "completed_datetime")),
     ]
     return [fact for fact in facts if fact.value]
 
@@ -217,11 +219,13 @@ def _yes(value: Any) -> str:
     return "yes" if value is True else ""
 
 
-def _moment(text: str) -> str:
+def _moment(label: str, text: str, note: str = "") -> Fact:
     try:
-        return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S} UTC"
+        at = datetime.fromisoformat(text)
     except ValueError:
-        return ""
+        return Fact(label, "")
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return Fact(label, f"{at:%Y-%m-%d %H:%M:%S} UTC", note, at=at)
 
 
 def _span(value: Any) -> str:
@@ -275,7 +279,7 @@ def waiting_facts(raw: Mapping[str, Any], now: datetime) -> list[Fact]:
         Fact("Version", text_at(raw, "Version")),
         Fact("Channel", text_at(raw, "ReleaseChannel")),
         Fact("Build", text_at(raw, "BuildID")),
-        Fact("Received", _moment(sent), _age(sent, now)),
+        _moment("Received", sent, _age(sent, now)),
         Fact("Size as sent", f"{size:,} bytes" if size else ""),
     ]
     return [fact for fact in facts if fact.value]

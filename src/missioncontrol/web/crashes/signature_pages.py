@@ -20,6 +20,7 @@ from missioncontrol.web.auth.guard import require
 from missioncontrol.web.auth.visit import reader_of, visit_of
 from missioncontrol.web.crashes.address import DAYS, CrashState
 from missioncontrol.web.crashes.answers import Format, reports_csv, state_of, untidy
+from missioncontrol.web.crashes.reckoned import count_of
 from missioncontrol.web.crashes.signature import CrashesView, build_signature
 from missioncontrol.web.crashes.store import CrashSources
 from missioncontrol.web.crashes.top import read_menus
@@ -158,6 +159,11 @@ def _page(
         trackers=sources.bugs.trackers.names,
         form=form,
         verdict_url=_verdict_url(state, view),
+        how=count_of(
+            msgspec.structs.replace(state.selection(sources.now()), start=view.start, end=view.end),
+            view.totals.count,
+            view.totals.reports,
+        ),
         none_yet=not view.totals.reports and not sources.reports.any(),
     )
 

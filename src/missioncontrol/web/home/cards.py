@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from missioncontrol.health.model import Account
+from missioncontrol.query.hour_sums import HOUR_S
 from missioncontrol.registry.model import Registry
 from missioncontrol.state.release_model import Version
 from missioncontrol.web.address import measure_path
@@ -32,6 +33,9 @@ class CrashFree(msgspec.Struct, frozen=True):
     share: float
     low: float | None
     high: float | None
+    clients: float = 0.0
+    end: datetime | None = None
+    """End of that day."""
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -69,6 +73,11 @@ class Card(msgspec.Struct, frozen=True):
     measure_title: str
     rate: float | None
     """Per 1,000 usage hours, over the course."""
+    crashes: float
+    hours: float
+    """What the rate is of."""
+    counted: tuple[datetime, datetime]
+    """Start and end of what the rate is of, whole hours."""
     rate_before: float | None
     before: str | None
     """The version whose course is `course_before`, at the same ages."""
@@ -136,7 +145,10 @@ def card_of(
         crash_free=facts.crash_free.get((place, version)),
         measure=measure,
         measure_title=title(measure),
-        rate=drawn.rate,
+        rate=drawn.sums.rate,
+        crashes=drawn.sums.crashes,
+        hours=drawn.sums.hours,
+        counted=(_time_of(drawn.first), _time_of(drawn.last)),
         rate_before=drawn.rate_before,
         before=drawn.before,
         course=drawn.course,
@@ -154,7 +166,10 @@ def card_of(
 
 class _Drawn(msgspec.Struct, frozen=True):
     course: Points
-    rate: float | None
+    sums: numbers.Sums
+    first: int
+    last: int
+    """Hours that are summed, from the first to before the last."""
     course_before: Points = []
     rate_before: float | None = None
     before: str | None = None
@@ -173,20 +188,27 @@ def _course(
     draw = numbers.reports_course if reports else numbers.course
     if published is None:
         first = end - _SHOWN_H
-        return _Drawn(draw(line, first, _SHOWN_H, numbers.bin_hours(_SHOWN_H)), line.total(first, end).rate)
+        drawn = draw(line, first, _SHOWN_H, numbers.bin_hours(_SHOWN_H))
+        return _Drawn(drawn, line.total(first, end), first, end)
     start = hour_of(published.published_at)
     length = max(1, min(end - start, _SHOWN_H))
     wide = numbers.bin_hours(length)
     own = draw(line, start, length, wide)
-    rate = line.total(start, start + length).rate
+    alone = _Drawn(own, line.total(start, start + length), start, start + length)
     before = predecessor(known, published)
     if before is None:
-        return _Drawn(own, rate)
+        return alone
     other, began = field.line(before.version), hour_of(before.published_at)
     sums = other.total(began, began + length)
     if not (sums.hours or sums.reports):
-        return _Drawn(own, rate)
-    return _Drawn(own, rate, draw(other, began, length, wide), sums.rate, before.version)
+        return alone
+    return msgspec.structs.replace(
+        alone, course_before=draw(other, began, length, wide), rate_before=sums.rate, before=before.version
+    )
+
+
+def _time_of(hour: int) -> datetime:
+    return datetime.fromtimestamp(hour * HOUR_S, UTC)
 
 
 def predecessor(known: Sequence[Version], of: Version) -> Version | None:

@@ -14,6 +14,7 @@ from missioncontrol.errors import BadRequest
 from missioncontrol.web.address import builds_path, decode_part, encode_part
 from missioncontrol.web.home.cards import Card, Facts
 from missioncontrol.web.home.plots import adoption_spark, course_spark
+from missioncontrol.web.home.reckoned import crash_free_of, rate_of, share_of
 from missioncontrol.web.home.source import HomeSource
 from missioncontrol.web.home.text import home_text, version_title
 from missioncontrol.web.home.view import Home, assembled, channel_title
@@ -77,6 +78,9 @@ def build_home_pages(sources: PageSources, source: HomeSource, renderer: Rendere
             nothing=nothing,
             wanted=wanted,
             choices=_choices(whole),
+            computed_rate=lambda card: rate_of(card, facts.versions),
+            computed_share=lambda card: share_of(card, facts.versions),
+            computed_crash_free=crash_free_of,
             text=text,
             most_points=_MOST_POINTS,
             adoption_of=adoption_spark,

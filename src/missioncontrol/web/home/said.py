@@ -189,10 +189,10 @@ def where_phrase(where: Mapping[str, str]) -> str:
 
 
 def since_words(since: datetime, now: datetime) -> str:
-    """`14:35`, or with the day where that is not today."""
+    """`14:35 UTC`, or with the day where that is not today."""
     if since.date() == now.date():
-        return f"{since:%H:%M}"
-    return f"{since.day} {since:%B %H:%M}" if since.year == now.year else f"{since:%Y-%m-%d %H:%M}"
+        return f"{since:%H:%M} UTC"
+    return f"{since.day} {since:%B %H:%M} UTC" if since.year == now.year else f"{since:%Y-%m-%d %H:%M} UTC"
 
 
 def compared(ratio: float | None, low: float | None, high: float | None) -> str:

@@ -169,14 +169,16 @@ class LakeHome:
         )
         try:
             with self._engine.aggregate(query) as rows:
-                found = people_of([row for batch in rows.batches() for row in batch])
+                found = people_of([row for batch in rows.batches() for row in batch], end)
         except MissionControlError:
             return {}  # the page is worth showing without it
         self._people = (time.monotonic(), found)
         return found
 
 
-def people_of(rows: Iterable[tuple[object, ...]]) -> dict[tuple[Place, str | None], CrashFree]:
+def people_of(
+    rows: Iterable[tuple[object, ...]], end: datetime | None = None
+) -> dict[tuple[Place, str | None], CrashFree]:
     """Rows of (application, channel, version, system, share, low, high, clients), by platform.
 
     A client is on one system, so shares of several systems of a platform are joined by their clients.
@@ -190,7 +192,7 @@ def people_of(rows: Iterable[tuple[object, ...]]) -> dict[tuple[Place, str | Non
     for key, own in parts.items():
         clients = sum(part[3] for part in own)
         share, low, high = (sum(part[n] * part[3] for part in own) / clients for n in range(3))
-        found[key] = CrashFree(share, low, high)
+        found[key] = CrashFree(share, low, high, clients, end)
     return found
 
 

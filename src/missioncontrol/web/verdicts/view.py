@@ -28,9 +28,11 @@ from missioncontrol.query.uncounted import Uncounted
 from missioncontrol.state.release_model import StatusSince, Version
 from missioncontrol.web.address import encode_part, measure_path
 from missioncontrol.web.crashes.address import signature_href
+from missioncontrol.web.reckoning import Reckoning
 from missioncontrol.web.verdicts.bars import Forest, Waterfall, forest, guilty_of, waterfall
 from missioncontrol.web.verdicts.figures import Figure, figures
 from missioncontrol.web.verdicts.plots import Plot, plots_of
+from missioncontrol.web.verdicts.reckoned import ratio_of, seen_of
 from missioncontrol.web.verdicts.source import Found
 from missioncontrol.web.verdicts.words import Mark, instant_text, length, mark_of, reason_words
 
@@ -96,6 +98,8 @@ class VerdictView(msgspec.Struct, frozen=True):
     worked_out: int
     """Looks that nobody made at their time."""
     moments: Moments
+    how_ratio: Reckoning | None
+    how_seen: Reckoning | None
     path: str
     json_url: str
     csv_url: str
@@ -168,6 +172,8 @@ def build_verdict(
         looks=len(course.looks),
         worked_out=found.worked_out,
         moments=_moments(course, subject, as_of),
+        how_ratio=ratio_of(account),
+        how_seen=seen_of(account, measure_title, release),
         path=verdict_path(subject),
         json_url=verdict_address(subject, as_of, format="json"),
         csv_url=verdict_address(subject, as_of, format="csv"),

@@ -1,0 +1,44 @@
+"""How the counts of the pages of crashes were made.
+
+Takes what a page asked for and its sums; asks nothing.
+"""
+
+from __future__ import annotations
+
+from missioncontrol.query.crash_selection import Selection, weight_of, written
+from missioncontrol.web.numerals import amount
+from missioncontrol.web.reckoning import Reckoning, span_words
+
+
+def count_of(selection: Selection, count: float, reports: int) -> Reckoning:
+    """Of the number of crashes or reports of a page."""
+    rows = ("Rows", f"reports, {span_words(selection.start, selection.end)}")
+    query = f"SELECT sum({weight_of(selection)}) AS crashes, count(*) AS reports\n{_from(selection)}"
+    if selection.weighted:
+        formula = f"Sum of 1 ÷ the share that the collector kept, over all reports = {amount(count)}"
+    else:
+        formula = f"Reports that fit the filters, a crash once = {amount(count)}"
+    return Reckoning("count of crashes", formula, [("Reports", amount(reports)), rows], query)
+
+
+def ranking_of(selection: Selection, count: float, signatures: int, shown: int, skipped: int) -> Reckoning:
+    """Of the counts and shares of signatures."""
+    weight = weight_of(selection)
+    query = (
+        f"SELECT signature, sum({weight}) AS crashes, sum({weight}) / sum(sum({weight})) OVER () AS share\n"
+        f"{_from(selection)}\nGROUP BY signature ORDER BY crashes DESC, signature LIMIT {shown}"
+    ) + (f" OFFSET {skipped}" if skipped else "")
+    return Reckoning(
+        "counts and shares of signatures",
+        f"Count: reports of the signature that fit the filters. Share: count ÷ {amount(count)} of all signatures",
+        [
+            ("Signatures", amount(signatures)),
+            ("Rows", f"reports, {span_words(selection.start, selection.end)}"),
+        ],
+        query,
+        "Reports are weighted by the share that the collector kept." if selection.weighted else "",
+    )
+
+
+def _from(selection: Selection) -> str:
+    return f"FROM crashes\nWHERE {written(selection)}"

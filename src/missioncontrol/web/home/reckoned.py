@@ -1,0 +1,90 @@
+"""How the numbers of a card were computed.
+
+Takes the card and what is known of the versions of its channel; knows no HTML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from missioncontrol.state.release_model import Version
+from missioncontrol.web.home.cards import Card
+from missioncontrol.web.numerals import amount, percent, rate
+from missioncontrol.web.reckoning import (
+    Reckoning,
+    Rows,
+    crash_free_query,
+    rate_query,
+    share_query,
+    span_words,
+)
+
+_MOST_OTHERS = 60
+"""Builds of other versions that are named; more would not fit an address, and only betas need them."""
+
+
+def rate_of(card: Card, versions: Sequence[Version]) -> Reckoning | None:
+    """Of the rate under the picture; None where there is none."""
+    if card.rate is None or card.reports:
+        return None
+    rows = _rows(card, versions, card.counted)
+    return Reckoning(
+        f"{_name(card)}: {card.measure_title} per 1,000 usage hours",
+        f"1,000 × {card.measure_title.lower()} ÷ usage hours = {rate(card.rate)}",
+        [
+            (card.measure_title, amount(card.crashes)),
+            ("Usage hours", amount(round(card.hours))),
+            ("Rows", f"sums of 5 minutes, {span_words(rows.start, rows.end)}"),
+        ],
+        rate_query(card.measure, "usage_hours", rows),
+    )
+
+
+def share_of(card: Card, versions: Sequence[Version]) -> Reckoning | None:
+    """Of the share of the usage; None where there is none."""
+    if card.share is None or card.reports:
+        return None
+    end = card.counted[1]
+    rows = _rows(card, versions, (end - timedelta(hours=24), end))
+    return Reckoning(
+        f"{_name(card)}: share of the usage",
+        f"Usage hours of the version ÷ usage hours of all versions on this platform = {percent(card.share)}",
+        [
+            ("All versions", f"{amount(round(card.usage_hours_day))} h"),
+            ("Rows", f"sums of 5 minutes, {span_words(rows.start, rows.end)}"),
+        ],
+        share_query("usage_hours", rows),
+    )
+
+
+def crash_free_of(card: Card) -> Reckoning | None:
+    """Of the crash-free users; None where nothing tells of clients."""
+    free = card.crash_free
+    if free is None or free.end is None:
+        return None
+    rows = _rows(card, (), (free.end - timedelta(hours=24), free.end))
+    bounds = f"{percent(free.low)} to {percent(free.high)}" if free.low is not None else "–"
+    return Reckoning(
+        f"{_name(card)}: crash-free users",
+        f"1 − clients with a main crash ÷ all clients = {percent(free.share)}",
+        [
+            ("Clients", f"about {amount(round(free.clients))}"),
+            ("Bounds of the estimate", bounds),
+            ("Rows", f"sketches of an hour, {span_words(rows.start, rows.end)}"),
+        ],
+        crash_free_query(rows),
+        "Clients are counted by sketches, so the number is an estimate.",
+    )
+
+
+def _name(card: Card) -> str:
+    return f"{card.platform_title} {card.version or 'unknown'} {card.channel or ''}".strip()
+
+
+def _rows(card: Card, versions: Sequence[Version], span: tuple[datetime, datetime]) -> Rows:
+    own = [one for one in versions if (one.application, one.channel) == (card.application, card.channel)]
+    builds = tuple(b for one in own if one.version == card.version for b in one.build_ids if b)
+    others = tuple(b for one in own if one.version != card.version for b in one.build_ids if b)
+    named = (card.application, card.channel, card.version)
+    return Rows(*named, *span, card.platform, builds, others[-_MOST_OTHERS:])

@@ -1,0 +1,49 @@
+"""Times as the pages print them: `<time>` elements in UTC, which a script may show in the browser's zone.
+
+The text is what somebody without scripts reads, and is complete in itself. A time of null is an en dash.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from markupsafe import Markup
+
+from missioncontrol.web import numerals
+
+Form = Literal["minute", "second", "clock", "short", "day"]
+FORMS: dict[Form, str] = {
+    "minute": "%Y-%m-%d %H:%M",
+    "second": "%Y-%m-%d %H:%M:%S",
+    "clock": "%H:%M",
+    "short": "%m-%d %H:%M",
+    "day": "%Y-%m-%d",
+}
+_ELEMENT = Markup('<time datetime="{}" data-form="{}">{}</time>')
+_AGO = Markup('<time datetime="{}" data-form="ago" title="{}">{}</time>')
+
+
+def moment(instant: datetime | None) -> Markup | str:
+    """`2026-01-31 14:05 UTC` as an element; never for an attribute."""
+    if instant is None:
+        return numerals.NOTHING
+    return _ELEMENT.format(_machine(instant), "zoned", numerals.moment(instant))
+
+
+def timed(instant: datetime | None, form: Form = "minute") -> Markup | str:
+    """A time without its zone, where a head or the page says which; a day is that of UTC."""
+    if instant is None:
+        return numerals.NOTHING
+    return _ELEMENT.format(_machine(instant), form, instant.astimezone(UTC).strftime(FORMS[form]))
+
+
+def ago(instant: datetime | None, now: datetime) -> Markup | str:
+    """`5 min ago`, with the time at the pointer."""
+    if instant is None:
+        return numerals.NOTHING
+    return _AGO.format(_machine(instant), numerals.moment(instant), numerals.ago(instant, now))
+
+
+def _machine(instant: datetime) -> str:
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
