@@ -17,6 +17,8 @@ from missioncontrol.registry.model import Measure
 from missioncontrol.verdict.baseline import Baseline, learn
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Release
 
+_UNSEEN_TICKS = 12 * TICKS_PER_HOUR
+"""Of the life of a predecessor from before the channel's first row: an installation begins to see at some time."""
 _DAY = 24 * TICKS_PER_HOUR
 
 
@@ -98,6 +100,10 @@ def _unfit(sums: ChannelSums, each: Version, measure: Measure, published: int) -
         return f"comparable only since {measure.comparable_since}"
     if measure.name not in sums.cells.measured.get(each.version, frozenset()):
         return "not measured"
+    unseen = sums.pings.first - each.published
+    if len(sums.pings.counts) and unseen > _UNSEEN_TICKS:
+        # Its first ages would count as ages at which nothing happens.
+        return f"nothing is known of its first {unseen // TICKS_PER_HOUR} hours"
     if not sums.has(each, measure.per or "usage_hours", each.published, published):
         return f"no {measure.per or 'usage_hours'} before this release"
     return ""

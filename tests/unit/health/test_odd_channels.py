@@ -316,6 +316,24 @@ def test_values_that_cannot_be_break_nothing(channel: SmallChannel) -> None:
     assert channel.course("8.0").looks
 
 
+def test_versions_from_before_the_installation_are_no_predecessors(channel: SmallChannel) -> None:
+    began = published(7) + timedelta(hours=20)
+    late = [
+        {**row, "window_start": row["window_start"] + timedelta(days=2)}
+        for nth in range(6, 8)
+        for row in rows_of(nth)
+    ]
+    channel.take(row for row in [*late, *rows_of(8), *rows_of(9)] if row["window_start"] >= began)
+    channel.releases += [release(nth) for nth in range(10)]
+    found = channel.course("9.0")
+    assert kinds(found) == {"too-early"} and "no_history" in reasons(found)
+    left = {each.version: each.why for each in found.account.predecessors}
+    assert left["8.0"] == "nothing is known of its first 20 hours"
+    following = channel.course("10.0")
+    assert [each.version for each in following.account.predecessors if not each.why] == ["9.0"]
+    assert "worse" not in kinds(following)
+
+
 def test_a_question_from_before_the_epoch_or_after_the_end_of_time(channel: SmallChannel) -> None:
     channel.history()
     for year in (1, 1969, 9999):
