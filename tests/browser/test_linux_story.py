@@ -1,0 +1,74 @@
+"""Two stories: "why is Linux worse", from the first page to the graph of Linux alone; "give me last week as CSV"."""
+
+from __future__ import annotations
+
+import csv
+import re
+import subprocess
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from conftest import COMMAND, ENVIRONMENT, Server
+from playwright.sync_api import Page, expect
+from tests.support import judged_train
+
+pytestmark = pytest.mark.apt
+AGE_TICKS = 48 * 12
+
+
+@pytest.fixture(scope="module")
+def linux(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A train of which the last release crashes six times as often on Linux, judged at the age of two days."""
+    folder = tmp_path_factory.mktemp("linux")
+    written = judged_train.write(judged_train.story(6.0, "Linux"), folder / "train", AGE_TICKS)
+    assert written.activity is not None
+    data = str(folder / "data")
+    for what in (
+        ("import", "aggregates", str(written.aggregates)),
+        ("import", "aggregates", "--table", "usage_by_activity", str(written.activity)),
+        ("import", "releases", str(written.releases)),
+        ("jobs", "verdicts"),
+    ):
+        subprocess.run([*COMMAND, *what, "--data", data], env=ENVIRONMENT, check=True, capture_output=True)
+    running = Server(folder / "data", "--only", "web")
+    yield running
+    running.stop()
+
+
+def test_why_linux_is_worse_in_five_clicks(page: Page, linux: Server) -> None:
+    page.goto(linux.url)
+    worst = page.locator("[data-card]").first
+    expect(worst).to_have_attribute("data-need", "worse")
+    expect(worst.locator("h3")).to_contain_text("Linux")
+    expect(page.locator("[data-card]", has_text="Windows")).to_contain_text("Not here")
+    worst.get_by_role("link", name="Main crashes").first.click()
+    expect(page.locator("[data-verdict]")).to_have_attribute("data-verdict", "worse")
+    expect(page.locator(".said-mark ~ p").first).to_contain_text("Linux")
+    page.get_by_role("link", name="Firefox release").click()
+    expect(page).to_have_url(re.compile("/channel/Firefox/release"))
+    page.locator("select[name=by]").select_option("os_name")
+    page.get_by_role("button", name="Break down").click()
+    moved = page.locator("tr[data-value]", has_text="Linux")
+    expect(moved).to_be_visible()
+    moved.get_by_role("link").first.click()
+    expect(page).to_have_url(re.compile("/measure/Firefox/release/main_crashes.*os_name=Linux"))
+
+
+def test_last_week_as_csv(page: Page, server: Server, tmp_path: Path) -> None:
+    page.goto(server.url)
+    page.locator("[data-card]").first.get_by_role("link", name="Main crashes").first.click()
+    if "/verdict/" in page.url:
+        page.get_by_role("link", name="Over time").click()
+    page.locator("label", has_text=re.compile("^7 d$")).click()
+    expect(page).to_have_url(re.compile("range=7d"))
+    with page.expect_download() as download:
+        page.locator("section.numbers").get_by_role("link", name="CSV").first.click()
+    file = tmp_path / "week.csv"
+    download.value.save_as(file)
+    rows = list(csv.DictReader(file.open()))
+    hours = sorted({row[next(iter(row))] for row in rows})
+    assert len(hours) >= 48  # the fleet reports for two days
+    assert (datetime.fromisoformat(hours[-1]) - datetime.fromisoformat(hours[0])) < timedelta(days=7)
+    assert "61.0" in file.read_text()
