@@ -6,7 +6,7 @@ server hands them to the ingestion edge before.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -66,18 +66,10 @@ from missioncontrol.web.verdicts.api import build_verdicts_api
 from missioncontrol.web.verdicts.pages import build_verdict_pages
 
 if TYPE_CHECKING:
-    from missioncontrol.access.accounts import Accounts
-    from missioncontrol.config import Config
     from missioncontrol.ingest.crash.collector import Collector
     from missioncontrol.ingest.edge import Edge
     from missioncontrol.services import Services
-    from missioncontrol.state.annotations import Annotations
-    from missioncontrol.state.releases import Release, Releases
-    from missioncontrol.web.builds.source import BuildSource
-    from missioncontrol.web.carried.source import CarriedSource
-    from missioncontrol.web.channel.source import ChannelSource
-    from missioncontrol.web.experiments.source import ExperimentSource
-    from missioncontrol.web.home.source import HomeSource
+    from missioncontrol.state.releases import Release
     from missioncontrol.web.verdicts.source import VerdictSource
 
 _COMPACT = (
@@ -96,37 +88,32 @@ def create_app(
     collector: Collector | None = None,
     verdicts: VerdictSource | None = None,
 ) -> FastAPI:
-    """The web application of one installation.
+    """The web application of one installation. A route that demands nothing of its readers demands the scope `read`.
 
     `edge` and `collector` count what this process takes, which is `takes`. `verdicts`: shown in place of those that
     the installation keeps.
     """
-    from missioncontrol.query.crash_reports import CrashReports
-    from missioncontrol.web.aggregates.api import build_api
-    from missioncontrol.web.aggregates.summary_api import build_summary_api
-    from missioncontrol.web.builds.source import LakeBuilds
-    from missioncontrol.web.channel.source import LakeChannel
-    from missioncontrol.web.experiments.source import LakeExperiments
-    from missioncontrol.web.grafana.api import build_grafana_api, usual_sources
     from missioncontrol.web.history.source import LakeHistory
-    from missioncontrol.web.home.source import LakeHome
     from missioncontrol.web.measure.engine_lookup import EngineLookup
     from missioncontrol.web.metrics import build_metrics
     from missioncontrol.web.pipeline.source import LakePipeline
-    from missioncontrol.web.symbols.api import build_symbols
 
-    def releases(application: str | None, channel: str | None) -> list[Release]:
-        return services.releases.list(application, channel)
-
-    def said() -> list[Release]:
-        """Without those that were inferred: summaries see themselves when builds began, and what betas are called."""
-        return [release for release in releases(None, None) if release.origin != "inferred"]
-
-    lookup, pipeline = EngineLookup(services.engine), LakePipeline(services)
+    config = services.config
+    surroundings = Surroundings(config)  # wrong settings are told before anything listens
+    app = FastAPI(
+        title="Mission Control",
+        version=__version__,
+        description="Aggregates of telemetry and crash reports, minutes after a release.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+        dependencies=[Depends(guard_every_route)],
+    )
+    pipeline = LakePipeline(services)
     sources = PageSources(
         services.registry,
-        lookup,
-        releases,
+        EngineLookup(services.engine),
+        lambda application, channel: services.releases.list(application, channel),
         pipeline,
         LakeHistory(services),
         Record(lambda seen: services.access_log.add(seen)),
@@ -134,67 +121,144 @@ def create_app(
         pipeline.crash_reports,
         takes,
     )
-    sql = SqlDesk(services.config, services.sql, sources.record)
-    api = build_api(services.engine, sql, services.registry, services.config)
-    store = CrashStore(
-        services.blobs, lambda: services.crash_queue, lambda: services.crash_fields(), sources.now
-    )
-    bugs = CrashBugs(lambda: services.signature_bugs, services.bug_trackers)
+    oidc = config.access.oidc
+    renderer = Renderer(load_assets(), sources.history.trouble, oidc.title if oidc.issuer else "")
+    install_refusals(app, renderer)
+    sql = SqlDesk(config, services.sql, sources.record)
     shown = verdicts or kept_verdicts(services)
-    crashes = CrashSources(
-        store,
-        CrashReports(services.engine),
-        lambda: services.crash_queue,
-        lambda: services.crash_fields(),
-        services.crash_settings,
-        services.config.crashes.sources,
-        bugs,
-        services.config.ingest.crash_backlog_max,
-        sources.record,
-        sources.now,
-        lambda: services.symbol_folders,
-        services.missing_symbols,
-        WovenCrashes(lambda: services.engine, lambda: services.releases, shown, services.registry),
-        takes,
-    )
+    crashes = crash_sources(services, sources, shown)
+    for router in (
+        *build_apis(services, sources, sql, crashes.bugs),
+        build_metrics(services, edge, collector, pipeline),
+        *build_every_page(services, sources, sql, shown, crashes, renderer),
+        *build_accounts(services, renderer),
+    ):
+        app.include_router(router)
+    # Small rather than quick: a browser keeps what has a hashed name, so each is compressed once a reader and version.
+    app.mount("/static", GZipMiddleware(StaticFiles(directory=STATIC, check_dir=False)), name="static")
+    app.add_middleware(GZipMiddleware, 1024, compresslevel=4, exclude_content_types=_COMPACT)
+    app.add_middleware(Gate, accounts=lambda: services.accounts, surroundings=surroundings)
+    app.add_middleware(SecureHeaders)
+    return app
+
+
+def build_apis(
+    services: Services, sources: PageSources, sql: SqlDesk, bugs: CrashBugs
+) -> Iterator[APIRouter]:
+    """What programs ask."""
+    from missioncontrol.web.aggregates.api import build_api
+    from missioncontrol.web.aggregates.summary_api import build_summary_api
+    from missioncontrol.web.grafana.api import build_grafana_api, usual_sources
+    from missioncontrol.web.symbols.api import build_symbols
+
+    def said() -> list[Release]:
+        """Without those that were inferred: summaries see themselves when builds began, and what betas are called."""
+        return [release for release in services.releases.list() if release.origin != "inferred"]
+
     access = CrashAccess(
         lambda request: reader_of(request).may("protected"),
         lambda request: reader_of(request).may("reprocess"),
         sources.record.note,
     )
-    carried = LakeCarried(
-        lambda: services.engine, shown, lambda: services.courses, lambda: services.releases, crashes.reports
+    yield build_api(services.engine, sql, services.registry, services.config)
+    yield build_summary_api(services.engine, said, sources.now, services.config)
+    yield build_grafana_api(services, usual_sources(services), sources.now)
+    yield from build_crash_routers(services, access)
+    yield build_deleted_crashes(lambda: services.crash_deletions)
+    yield build_signature_bugs(bugs)
+    yield build_symbols(services)
+    yield build_releases_api(lambda: services.releases, sources.now)
+    yield build_annotations_api(lambda: services.annotations, sources.now)
+    yield build_verdicts_api(
+        lambda: services.verdict_records, lambda: services.courses, lambda: services.releases
     )
-    return compose(
-        sources,
-        [
-            api,
-            build_summary_api(services.engine, said, sources.now, services.config),
-            build_metrics(services, edge, collector, pipeline),
-            build_grafana_api(services, usual_sources(services), sources.now),
-            *build_crash_routers(services, access),
-            build_deleted_crashes(lambda: services.crash_deletions),
-            build_signature_bugs(bugs),
-            build_symbols(services),
-            build_releases_api(lambda: services.releases, sources.now),
-            build_annotations_api(lambda: services.annotations, sources.now),
-            build_verdicts_api(
-                lambda: services.verdict_records, lambda: services.courses, lambda: services.releases
-            ),
-        ],
-        lambda: services.accounts,
-        services.config,
-        crashes,
-        shown,
-        carried,
-        lambda: services.releases,
-        AlertDesk(services, sources.now),
-        LakeHome(services.engine, lambda: releases(None, None), shown),
-        LakeChannel(services.engine, lambda: releases(None, None), shown),
-        (sql, SqlKept(lambda: services.saved_queries, lambda: services.query_history)),
-        RegistryDesk(services, sources.now),
-        (LakeBuilds(services.engine), LakeExperiments(services.engine)),
-        lambda: services.annotations,
+    yield build_pipeline_api(sources)
+    yield build_history_api(sources.history, sources.now)
+    yield build_alerts_api(AlertDesk(services, sources.now))
+
+
+def build_every_page(
+    services: Services,
+    sources: PageSources,
+    sql: SqlDesk,
+    verdicts: VerdictSource,
+    crashes: CrashSources,
+    renderer: Renderer,
+) -> Iterator[APIRouter]:
+    """What people look at."""
+    from missioncontrol.web.builds.source import LakeBuilds
+    from missioncontrol.web.channel.source import LakeChannel
+    from missioncontrol.web.experiments.source import LakeExperiments
+    from missioncontrol.web.home.source import LakeHome
+
+    engine = services.engine
+
+    def releases() -> list[Release]:
+        return services.releases.list()
+
+    home = LakeHome(engine, releases, verdicts)
+    carried = LakeCarried(
+        lambda: engine, verdicts, lambda: services.courses, lambda: services.releases, crashes.reports
+    )
+    yield build_home_pages(sources, home, renderer)
+    yield build_channel_pages(sources, LakeChannel(engine, releases, verdicts), renderer)
+    yield build_pages(sources, renderer)
+    yield build_pipeline_pages(sources, renderer)
+    yield build_measure_pages(sources, annotations_of(lambda: services.annotations), renderer)
+    yield build_annotation_forms(lambda: services.annotations, sources.now)
+    yield build_release_pages(sources, lambda: services.releases, renderer)
+    yield build_history_pages(sources, renderer)
+    yield build_verdict_pages(sources, verdicts, renderer)
+    yield build_carried_pages(sources, carried, crashes.bugs, renderer)
+    yield build_crash_pages(crashes, renderer)
+    yield build_signature_pages(crashes, renderer)
+    yield build_report_pages(crashes, renderer)
+    yield build_symbols_page(crashes, renderer)
+    yield build_alerts_pages(AlertDesk(services, sources.now), sources, renderer)
+    kept = SqlKept(lambda: services.saved_queries, lambda: services.query_history)
+    yield build_sql_pages(sources, sql, kept, renderer)
+    yield build_registry_pages(RegistryDesk(services, sources.now), sources, renderer)
+    yield build_builds_page(sources, LakeBuilds(engine), renderer)
+    yield build_experiment_pages(sources, LakeExperiments(engine), renderer)
+    yield build_guide(sources, renderer)
+    finder = Finder(home, sources.registry, crashes.store, crashes.reports, sources.now)
+    yield build_find_pages(finder, sources, renderer)
+    yield build_find_api(finder)
+
+
+def build_accounts(services: Services, renderer: Renderer) -> Iterator[APIRouter]:
+    """Signing in and out, and who one is."""
+    yield build_login(lambda: services.accounts, renderer)
+    yield build_profile(lambda: services.accounts, renderer)
+    oidc = services.config.access.oidc
+    if oidc.issuer:
+        from missioncontrol.web.auth.provider import Provider
+        from missioncontrol.web.auth.provider_pages import build_provider_login
+
+        yield build_provider_login(lambda: services.accounts, Provider(oidc))
+
+
+def crash_sources(services: Services, sources: PageSources, verdicts: VerdictSource) -> CrashSources:
+    """Where the pages of crashes get what they show."""
+    from missioncontrol.query.crash_reports import CrashReports
+
+    return CrashSources(
+        CrashStore(
+            services.blobs, lambda: services.crash_queue, lambda: services.crash_fields(), sources.now
+        ),
+        CrashReports(services.engine),
+        lambda: services.crash_queue,
+        lambda: services.crash_fields(),
+        services.crash_settings,
+        services.config.crashes.sources,
+        CrashBugs(lambda: services.signature_bugs, services.bug_trackers),
+        services.config.ingest.crash_backlog_max,
+        sources.record,
+        sources.now,
+        lambda: services.symbol_folders,
+        services.missing_symbols,
+        WovenCrashes(lambda: services.engine, lambda: services.releases, verdicts, services.registry),
+        sources.takes,
     )
 
 
@@ -230,80 +294,3 @@ def build_crash_routers(services: Services, access: CrashAccess = CrashAccess())
             access,
         ),
     ]
-
-
-def compose(
-    sources: PageSources,
-    routers: list[APIRouter],
-    accounts: Callable[[], Accounts],
-    config: Config,
-    crashes: CrashSources,
-    verdicts: VerdictSource,
-    carried: CarriedSource,
-    releases: Callable[[], Releases],
-    alerts: AlertDesk,
-    home: HomeSource,
-    channel: ChannelSource,
-    sql: tuple[SqlDesk, SqlKept],
-    declared: RegistryDesk,
-    compared: tuple[BuildSource, ExperimentSource],
-    annotations: Callable[[], Annotations],
-) -> FastAPI:
-    """An application of the pages over `sources` and any further routers.
-
-    A route that demands nothing of its readers demands the scope `read`.
-    """
-    surroundings = Surroundings(config)  # wrong settings are told before anything listens
-    app = FastAPI(
-        title="Mission Control",
-        version=__version__,
-        description="Aggregates of telemetry and crash reports, minutes after a release.",
-        docs_url=None,
-        redoc_url=None,
-        openapi_url="/api/v1/openapi.json",
-        dependencies=[Depends(guard_every_route)],
-    )
-    oidc = config.access.oidc
-    renderer = Renderer(load_assets(), sources.history.trouble, oidc.title if oidc.issuer else "")
-    install_refusals(app, renderer)
-    for router in routers:
-        app.include_router(router)
-    app.include_router(build_pipeline_api(sources))
-    app.include_router(build_history_api(sources.history, sources.now))
-    app.include_router(build_home_pages(sources, home, renderer))
-    app.include_router(build_channel_pages(sources, channel, renderer))
-    app.include_router(build_pages(sources, renderer))
-    app.include_router(build_pipeline_pages(sources, renderer))
-    app.include_router(build_measure_pages(sources, annotations_of(annotations), renderer))
-    app.include_router(build_annotation_forms(annotations, sources.now))
-    app.include_router(build_release_pages(sources, releases, renderer))
-    app.include_router(build_history_pages(sources, renderer))
-    app.include_router(build_verdict_pages(sources, verdicts, renderer))
-    app.include_router(build_carried_pages(sources, carried, crashes.bugs, renderer))
-    app.include_router(build_crash_pages(crashes, renderer))
-    app.include_router(build_signature_pages(crashes, renderer))
-    app.include_router(build_report_pages(crashes, renderer))
-    app.include_router(build_symbols_page(crashes, renderer))
-    app.include_router(build_alerts_api(alerts))
-    app.include_router(build_alerts_pages(alerts, sources, renderer))
-    app.include_router(build_sql_pages(sources, *sql, renderer))
-    app.include_router(build_registry_pages(declared, sources, renderer))
-    app.include_router(build_builds_page(sources, compared[0], renderer))
-    app.include_router(build_experiment_pages(sources, compared[1], renderer))
-    app.include_router(build_login(accounts, renderer))
-    app.include_router(build_profile(accounts, renderer))
-    if oidc.issuer:
-        from missioncontrol.web.auth.provider import Provider
-        from missioncontrol.web.auth.provider_pages import build_provider_login
-
-        app.include_router(build_provider_login(accounts, Provider(oidc)))
-    app.include_router(build_guide(sources, renderer))
-    finder = Finder(home, sources.registry, crashes.store, crashes.reports, sources.now)
-    app.include_router(build_find_pages(finder, sources, renderer))
-    app.include_router(build_find_api(finder))
-    # Small rather than quick: a browser keeps what has a hashed name, so each is compressed once a reader and version.
-    app.mount("/static", GZipMiddleware(StaticFiles(directory=STATIC, check_dir=False)), name="static")
-    app.add_middleware(GZipMiddleware, 1024, compresslevel=4, exclude_content_types=_COMPACT)
-    app.add_middleware(Gate, accounts=accounts, surroundings=surroundings)
-    app.add_middleware(SecureHeaders)
-    return app
