@@ -67,7 +67,8 @@ def refused(answer: httpx.Response, status: int = 400) -> str:
 
 
 def test_what_is_declared_and_what_pings_have_of_it(server: RunningServer) -> None:
-    assert "No pings are archived yet" in page(server, "/registry")
+    # On a busy machine the first look takes longer than the page waits for it.
+    server.wait_until(lambda: "No pings are archived yet" in page(server, "/registry"), 30)
     send(server)
     send(server, "133.0", environment__system__os={"name": "Darwin", "version": "23"})
     server.settle()
