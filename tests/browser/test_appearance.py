@@ -95,7 +95,9 @@ def test_dark_follows_the_system_and_the_button_overrides_it(
 def test_tables_and_links_work_without_javascript(open_page: Callable[..., Page], server: Server) -> None:
     page = open_page(java_script_enabled=False)
     page.goto(server.url)
-    page.locator("section", has_text="Firefox for desktop release").locator("figcaption a:not([data-computed-sql])").first.click()
+    page.locator("section", has_text="Firefox for desktop release").locator(
+        "figcaption a:not([data-computed-sql])"
+    ).first.click()
     expect(page.locator("[data-numbers] tbody tr").nth(5)).to_contain_text("200")
     page.locator(".segmented label", has_text="Count").click()
     page.get_by_role("button", name="Apply").click()
