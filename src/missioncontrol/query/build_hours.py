@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from missioncontrol.query import dialect
+from missioncontrol.query.day_files import files_of_days, newest_window
 from missioncontrol.query.relation import Span
 
 if TYPE_CHECKING:
     from missioncontrol.query.engine import Engine
 
-TABLE = "error_aggregates"
 LIFE = timedelta(days=7)
 """So long a build is followed."""
 MOST_ROWS = 200_000
@@ -60,9 +60,7 @@ class BuildHours:
 
     def newest(self) -> datetime | None:
         """Start of the newest window of all data."""
-        snapshot = self._engine.reader.snapshot(TABLE)
-        ends = [f.last_window for f in snapshot.files if f.last_window] if snapshot else []
-        return max(ends, default=None)
+        return newest_window(self._engine)
 
     def read(self, wanted: Wanted, days: Iterable[date]) -> list[BuildHour]:
         """What arrived on these days of builds that were made in the week before. Raises as `Engine.over()`."""
@@ -82,13 +80,7 @@ class BuildHours:
 
     def files(self) -> dict[date, frozenset[str]]:
         """The files of each day as they are now: the revision of what `read()` answers. Raises `StorageError`."""
-        snapshot = self._engine.reader.snapshot(TABLE)
-        found: dict[date, set[str]] = {}
-        for file in snapshot.files if snapshot else ():
-            day = dict(file.partition).get("submission_date")
-            if day:
-                found.setdefault(date.fromisoformat(day), set()).add(file.path)
-        return {day: frozenset(paths) for day, paths in found.items()}
+        return files_of_days(self._engine)
 
     def _read(
         self, wanted: Wanted, days: Sequence[date], files: dict[date, frozenset[str]]

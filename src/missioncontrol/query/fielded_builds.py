@@ -14,6 +14,7 @@ import msgspec
 
 from missioncontrol.clock import WINDOW_S
 from missioncontrol.query import dialect
+from missioncontrol.query.day_files import newest_window
 from missioncontrol.query.engine import Engine
 from missioncontrol.query.relation import Span
 from missioncontrol.query.statement import Parameter
@@ -71,9 +72,7 @@ class FieldedBuilds:
 
     def newest(self) -> datetime | None:
         """Start of the newest window of all data."""
-        snapshot = self._engine.reader.snapshot(TABLE)
-        ends = [f.last_window for f in snapshot.files if f.last_window] if snapshot else []
-        return max(ends, default=None)
+        return newest_window(self._engine)
 
     def find(self, choice: Choice, releases: Iterable[Release], span: Span | None = None) -> list[Build]:
         """The builds of the choice with data in `span` (by default `LOOK_BACK`), whose version is one."""

@@ -15,13 +15,13 @@ import msgspec
 
 from missioncontrol.clock import WINDOW_S
 from missioncontrol.query import dialect
+from missioncontrol.query.day_files import files_of_days, newest_window
 from missioncontrol.query.relation import Span
 
 if TYPE_CHECKING:
     from missioncontrol.query.engine import Engine
     from missioncontrol.query.statement import Parameter
 
-TABLE = "error_aggregates"
 HOUR_S = 3600
 MOST_ROWS = 60_000
 """Rows of a day that are read, the most used first: clients can make up any number of versions."""
@@ -79,20 +79,11 @@ class HourSums(Generic[T]):
 
     def files(self) -> dict[date, frozenset[str]]:
         """The files of each day as they are now: the revision of what `days()` answers. Raises `StorageError`."""
-        snapshot = self._engine.reader.snapshot(TABLE)
-        found: dict[date, set[str]] = {}
-        for file in snapshot.files if snapshot else ():
-            day = dict(file.partition).get("submission_date")
-            if day:
-                found.setdefault(date.fromisoformat(day), set()).add(file.path)
-        return {day: frozenset(paths) for day, paths in found.items()}
+        return files_of_days(self._engine)
 
     def newest(self) -> datetime | None:
         """Start of the newest window of all data."""
-        snapshot = self._engine.reader.snapshot(TABLE)
-        return (
-            max((f.last_window for f in snapshot.files if f.last_window), default=None) if snapshot else None
-        )
+        return newest_window(self._engine)
 
     def days(self, wanted: Iterable[date], measures: Sequence[str], builds: Builds) -> list[Part[T]]:
         """What the wanted days hold, in parts that are the same objects for as long as their files are there.

@@ -14,7 +14,7 @@ from missioncontrol.query.hour_sums import HOUR_S, Builds
 from missioncontrol.query.last_day_users import UserCount, last_day_users
 from missioncontrol.query.summary_scope import platform_of
 from missioncontrol.query.version_slices import Era, Place, SliceSum, slice_sums
-from missioncontrol.state.release_model import Release, Version, group
+from missioncontrol.state.release_model import Release
 from missioncontrol.web.channel.address import ChannelState
 from missioncontrol.web.channel.breakdown import Breakdown, build_breakdown
 from missioncontrol.web.channel.columns import (
@@ -29,7 +29,7 @@ from missioncontrol.web.channel.columns import (
 from missioncontrol.web.channel.kept import Channel, ChannelSums
 from missioncontrol.web.channel.sums import DAY_H, Days, Sheets, Span, systems_of, version_sums
 from missioncontrol.web.channel.table import Facts, Shown, Users, before_of
-from missioncontrol.web.home.numbers import builds_of
+from missioncontrol.web.home.numbers import NamedReleases
 from missioncontrol.web.measure.sums import counts_events
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class LakeChannel:
     ) -> None:
         self._engine, self._releases, self._verdicts = engine, releases, verdicts
         self._sums = ChannelSums(engine)
-        self._versions: tuple[Sequence[Release], list[Version], Builds] = ([], [], {})
+        self._named = NamedReleases()
         self._sliced: dict[tuple[object, ...], tuple[float, list[SliceSum]]] = {}
         self._people: dict[tuple[str | None, str | None], tuple[float, list[UserCount]]] = {}
 
@@ -111,7 +111,7 @@ class LakeChannel:
         """See `ChannelSource`."""
         registry, newest = self._engine.registry(), self._sums.newest()
         names = tuple(registry.measures)
-        versions, builds = self._named(self._releases())
+        versions, builds = self._named.of(self._releases())
         of = (state.application, state.channel)
         own = [one for one in versions if (one.application, one.channel) == of]
         if newest is None:
@@ -141,7 +141,7 @@ class LakeChannel:
         one, before = before_of(read.facts.shown, state.version)
         registry = self._engine.registry()
         measure = registry.measures[state.measure]
-        _, builds = self._named(self._releases())
+        _, builds = self._named.of(self._releases())
         own_builds = {
             build: version
             for (application, channel, build), version in builds.items()
@@ -188,14 +188,6 @@ class LakeChannel:
                 self._sliced.clear()
             held = self._sliced[key] = (time.monotonic(), found)
         return held[1]
-
-    def _named(self, releases: Sequence[Release]) -> tuple[list[Version], Builds]:
-        known, versions, builds = self._versions
-        if known != releases:
-            versions = group(releases)
-            builds = builds_of(versions)
-            self._versions = (releases, versions, builds)
-        return versions, builds
 
     def _shown(
         self, columns: Sequence[Column], state: ChannelState, asked: _Asked

@@ -16,14 +16,14 @@ from missioncontrol.query.aggregates import AggregateQuery
 from missioncontrol.query.client_measures import SHARE, client_measures
 from missioncontrol.query.hour_sums import Builds, HourSums, days_between
 from missioncontrol.query.summary_scope import platform_of
-from missioncontrol.state.release_model import Release, Version, group
+from missioncontrol.state.release_model import Release, Version
 from missioncontrol.web.home.cards import REPORTS, CrashFree, Facts, drawn_measure, predecessor
 from missioncontrol.web.home.numbers import (
     DAYS_SHOWN,
+    NamedReleases,
     Numbers,
     Place,
     add_further,
-    builds_of,
     newest_of,
     numbers_of,
     pieces_of,
@@ -79,7 +79,7 @@ class LakeHome:
         self._reading = threading.Lock()
         self._held: tuple[float, Made] | None = None
         self._revision: tuple[object, ...] = ()
-        self._versions: tuple[Sequence[Release], list[Version], Builds] = ([], [], {})
+        self._named = NamedReleases()
         self._people: tuple[float, dict[tuple[Place, str | None], CrashFree]] | None = None
 
     def made(self, now: datetime) -> Made:
@@ -108,7 +108,7 @@ class LakeHome:
 
     def _renew(self, now: datetime) -> Made:
         """Read what changed and make the page of it. Only one thread is in here."""
-        versions, builds = self._named(self._releases())
+        versions, builds = self._named.of(self._releases())
         registry, accounts = self._engine.registry(), self._verdicts.current()
         revision = (versions, registry, accounts, self._sums.files(), now.date())
         held = self._held
@@ -121,14 +121,6 @@ class LakeHome:
         self._held = (time.monotonic(), made) if facts.numbers or facts.accounts else None
         self._revision = revision
         return made
-
-    def _named(self, releases: Sequence[Release]) -> tuple[list[Version], Builds]:
-        known, versions, builds = self._versions
-        if known != releases:
-            versions = group(releases)
-            builds = builds_of(versions)
-            self._versions = (releases, versions, builds)
-        return versions, builds
 
     def _read(
         self,
