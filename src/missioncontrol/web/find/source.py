@@ -20,6 +20,7 @@ from missioncontrol.web.address import encode_part, measure_path
 from missioncontrol.web.crashes.address import signature_href
 from missioncontrol.web.find.match import Hit, Named, Way, best, fitting, words_of
 from missioncontrol.web.home.cards import Facts, drawn_measure
+from missioncontrol.web.home.said import pressing
 from missioncontrol.web.home.view import application_title, channel_title
 from missioncontrol.web.numerals import amount
 from missioncontrol.web.places import PLACES
@@ -143,11 +144,13 @@ def versions_of(facts: Facts, registry: Registry) -> list[list[Named]]:
             usage[key] = usage.get(key, 0.0) + sums.hours + sums.reports / 1e6
     for one in reversed(facts.versions):
         usage.setdefault((one.application, one.channel, one.version), 0.0)
+    measure = drawn_measure(registry)
+    # Of the verdicts on a version the one that presses, else that on its crashes; the last of a key stays.
+    ordered = sorted(facts.accounts, key=lambda a: (not pressing(a), a.subject.measure != measure))
     judged = {
         (a.subject.application, a.subject.channel, a.subject.version): verdict_path(a.subject)
-        for a in reversed(facts.accounts)
+        for a in reversed(ordered)
     }
-    measure = drawn_measure(registry)
     versions = []
     for key in sorted(usage, key=lambda key: -usage[key]):
         application, channel, version = key
