@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -51,7 +52,8 @@ def test_a_slash_leads_to_the_search_and_arrows_through_what_fits(page: Page, se
     expect(page.locator("#find-list [aria-selected=true]")).to_have_count(0)
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    page.wait_for_url("**/measure/Firefox/release/**series=61.0")
+    # To its verdict, once the server has made one.
+    page.wait_for_url(re.compile("/measure/Firefox/release/.*series=61.0|/verdict/Firefox/release/61.0/"))
 
 
 def test_escape_closes_and_enter_alone_shows_all(page: Page, otter: Server) -> None:
@@ -156,6 +158,7 @@ def test_a_chart_says_the_time_of_the_chosen_zone(open_page: Callable[..., Page]
     page = open_page(timezone_id=ZONE)
     page.goto(server.url + MEASURE)
     plot = page.locator('[data-plot="shown"]')
+    plot.locator("canvas").wait_for()
     plot.focus()
     page.keyboard.press("ArrowLeft")
     expect(page.locator("[data-at]")).to_contain_text(":00 UTC")

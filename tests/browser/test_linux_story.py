@@ -57,10 +57,7 @@ def test_why_linux_is_worse_in_five_clicks(page: Page, linux: Server) -> None:
 
 
 def test_last_week_as_csv(page: Page, server: Server, tmp_path: Path) -> None:
-    page.goto(server.url)
-    page.locator("[data-card]").first.get_by_role("link", name="Main crashes").first.click()
-    if "/verdict/" in page.url:
-        page.get_by_role("link", name="Over time").click()
+    page.goto(f"{server.url}/measure/Firefox/release/main_crashes")
     page.locator("label", has_text=re.compile("^7 d$")).click()
     expect(page).to_have_url(re.compile("range=7d"))
     with page.expect_download() as download:
