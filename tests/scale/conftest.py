@@ -1,0 +1,35 @@
+"""Servers of the scaled form, one of each for a test file that asks for it, in folders that are deleted afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from deploy.local.kafka import KafkaBroker
+from deploy.local.process import free_ports
+from deploy.local.s3 import S3Server
+
+BUCKET = "tests"
+
+
+@pytest.fixture(scope="module")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    broker = KafkaBroker(tmp_path_factory.mktemp("kafka"), *free_ports(2))
+    try:
+        broker.create()
+        broker.start()
+        yield broker
+    finally:
+        broker.stop()
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    server = S3Server(tmp_path_factory.mktemp("s3"), *free_ports(1), "tests", "s3cret-of-the-tests")
+    try:
+        server.create()
+        server.start()
+        server.create_bucket(BUCKET)
+        yield server
+    finally:
+        server.stop()

@@ -1,0 +1,49 @@
+"""Topics of a real broker: made, and read to their ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, Message, Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+
+def make_topic(bootstrap: str, topic: str, partitions: int = 2) -> None:
+    """A new topic; ready when this returns."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    [made] = admin.create_topics([NewTopic(topic, partitions, 1)]).values()
+    made.result(30)
+
+
+def durable_producer(bootstrap: str, **settings: Any) -> Producer:
+    """One that is answered after the broker has written, and whose retries make no second copy."""
+    durable = {"bootstrap.servers": bootstrap, "acks": "all", "enable.idempotence": True}
+    return Producer({**durable, **settings})
+
+
+def read_to_ends(bootstrap: str, topic: str, partitions: int = 2) -> list[Message]:
+    """All messages of a topic that has no open transactions."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": f"reader of {topic}",
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+        }
+    )
+    consumer.subscribe([topic])
+    messages: list[Message] = []
+    ended: set[int | None] = set()
+    while len(ended) < partitions:
+        message = consumer.poll(60)
+        assert message is not None, f"only {len(ended)} of {partitions} partitions could be read to their end"
+        error = message.error()
+        if error is None:
+            messages.append(message)
+        elif error.code() == KafkaError._PARTITION_EOF:
+            ended.add(message.partition())
+        else:
+            assert error.retriable(), error
+    consumer.close()
+    return messages
