@@ -124,7 +124,9 @@ def environment(others: Sequence[Seen], phi: float, spread: Floats) -> Environme
         shock = np.where(taken, sure[place], shock)
     ratios = np.where(m > 0, y, 0.0)
     variances = np.where(m > 0, variance + _NOISE**2, _UNKNOWN_VARIANCE)
-    return Environment(np.exp(log_factor), reach, shock, ratios, variances, m[WINDOWS_HOURS.index(_STEADY_HOURS)])
+    return Environment(
+        np.exp(log_factor), reach, shock, ratios, variances, m[WINDOWS_HOURS.index(_STEADY_HOURS)]
+    )
 
 
 def mean_factor(around: Environment, weights: Floats, ticks: Ints) -> Floats:
