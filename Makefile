@@ -4,6 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 VENV := .venv/.installed
+SCALE := .venv/.scale-installed
 STATIC := src/missioncontrol/web/static/.built
 STACKWALK := .build/stackwalk/.installed
 STACKWALK_SOURCES := $(shell find stackwalk -type f -not -name Cargo.lock)
@@ -11,8 +12,9 @@ CARGO := CARGO_TARGET_DIR=.build/stackwalk cargo
 FRONTEND := $(shell find frontend -type f -not -path '*/node_modules/*' 2>/dev/null)
 
 FUZZ_S ?= 600
+DATA ?= .build/scale/data
 
-.PHONY: help setup demo run test test-all test-rust fuzz lint format bench lock clean
+.PHONY: help setup demo run test test-all test-rust scale-up scale-fetch fuzz lint format bench lock clean
 
 help:
 	@echo "make setup     install everything into .venv; the command is then .venv/bin/missioncontrol"
@@ -20,6 +22,7 @@ help:
 	@echo "make run       set up, then the server on http://127.0.0.1:8000"
 	@echo "make test      set up, then lint, types, layers and all tests that need no Debian package"
 	@echo "make test-all  the tests with real browsers, compilers and servers too (apt: the packages that .ci/run names)"
+	@echo "make scale-up  Kafka, an S3 server and PostgreSQL on this machine until Ctrl-C (needs Java 17, Maven, Go, PostgreSQL)"
 	@echo "make fuzz      fuzz the multipart reader and the walker, FUZZ_S seconds each [600]"
 	@echo "make lint      ruff, mypy --strict, import-linter, cargo fmt and clippy"
 	@echo "make bench     benchmarks against the peers (installs PySpark; needs Java 17)"
@@ -43,6 +46,16 @@ $(STACKWALK): $(VENV) $(STACKWALK_SOURCES)
 	$(BIN)/python -m pip install -q --disable-pip-version-check --force-reinstall --no-deps .build/stackwalk/wheels/*.whl
 	@touch $@
 
+$(SCALE): $(VENV) requirements-scale.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-scale.lock
+	@touch $@
+
+scale-up: setup $(SCALE)
+	$(BIN)/python -m deploy.local --data "$(DATA)"
+
+scale-fetch: setup $(SCALE)
+	$(BIN)/python -m deploy.local --fetch-only
+
 demo: setup
 	$(BIN)/missioncontrol demo $(ARGS)
 
@@ -52,7 +65,7 @@ run: setup
 test: lint test-rust
 	$(BIN)/python -m pytest -m "not apt" $(ARGS)
 
-test-all: lint test-rust
+test-all: lint test-rust scale-fetch
 	$(BIN)/python -m pytest $(ARGS)
 
 test-rust: setup
@@ -67,6 +80,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy -p deploy.local
 	$(BIN)/lint-imports --no-cache
 	cargo fmt --manifest-path stackwalk/Cargo.toml --check
 	$(CARGO) clippy -q --release --all-targets --manifest-path stackwalk/Cargo.toml -- -D warnings
@@ -82,6 +96,7 @@ bench: setup
 lock:
 	$(PYTHON) -m venv .build/lock && .build/lock/bin/pip install -q uv
 	.build/lock/bin/uv pip compile pyproject.toml --group dev --generate-hashes --no-header --no-emit-index-url -q -o requirements.lock
+	.build/lock/bin/uv pip compile pyproject.toml --extra scale -c requirements.lock --generate-hashes --no-header --no-emit-index-url --no-annotate -q -o requirements-scale.lock
 
 clean:
 	rm -rf .venv .build frontend/node_modules src/missioncontrol/web/static

@@ -17,10 +17,16 @@ from .servers import Servers
 def main() -> int:
     """Run until SIGINT or SIGTERM; 1 when a part is missing or does not start."""
     parser = argparse.ArgumentParser(prog="make scale-up", description=__doc__)
-    parser.add_argument("--data", type=Path, default=CACHE / "data", help="folder of all their data [%(default)s]")
+    parser.add_argument(
+        "--data", type=Path, default=CACHE / "data", help="folder of all their data [%(default)s]"
+    )
     parser.add_argument("--fetch-only", action="store_true", help="bring the programs and start nothing")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # SIGINT too: a shell ignores it for what runs in the background
+        signal.signal(number, signal.default_int_handler)
     try:
         kafka_jars()
         spark_jars()
@@ -42,13 +48,18 @@ def _run(data: Path) -> None:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SetupError(f"The servers of {servers.folder} run already. Take another DATA=folder.") from None
+            raise SetupError(
+                f"The servers of {servers.folder} run already. Take another DATA=folder."
+            ) from None
         try:
             for server in servers.all:
                 begun = time.monotonic()
                 servers.start(server)
                 took = time.monotonic() - begun
-                print(f"{server.name:<10}  port {server.port:<5}  process {server.pid}  in {took:.1f} s", file=sys.stderr)
+                print(
+                    f"{server.name:<10}  port {server.port:<5}  process {server.pid}  in {took:.1f} s",
+                    file=sys.stderr,
+                )
             _tell(servers)
             while True:
                 signal.pause()

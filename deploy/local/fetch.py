@@ -48,7 +48,9 @@ def java() -> str:
     said = subprocess.run([program, "-version"], capture_output=True, text=True).stderr
     version = said.split('"')[1].split(".")[0] if '"' in said else ""
     if not version.isdigit() or int(version) < _JAVA:
-        raise SetupError(f"Kafka and Spark need Java {_JAVA}; `java -version` says: {said.strip() or 'nothing'}")
+        raise SetupError(
+            f"Kafka and Spark need Java {_JAVA}; `java -version` says: {said.strip() or 'nothing'}"
+        )
     return program
 
 
@@ -76,7 +78,12 @@ def _jars(name: str, title: str) -> list[Path]:
             maven = _program("mvn", "apt-get install maven", "the jars come by Maven")
             versions = [f"-D{n}={v}" for n, v in used.items()]
             copy = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={partial}"]
-            _run([maven, "-B", "-f", str(pom), *copy, *versions], f"{title}, by Maven", dict(os.environ))
+            # A store of our own: in the user's, a project file whose jar was not wanted hides that jar from Ivy, with
+            # which Spark looks up its packages.
+            store = f"-Dmaven.repo.local={CACHE / 'maven'}"
+            _run(
+                [maven, "-B", store, "-f", str(pom), *copy, *versions], f"{title}, by Maven", dict(os.environ)
+            )
     return sorted(folder.glob("*.jar"))
 
 

@@ -58,7 +58,9 @@ class PostgresServer(Server):
         done = self._as_owner([str(programs() / "initdb"), *arguments])
         secret.unlink()
         if done.returncode:
-            raise SetupError(f"PostgreSQL's data could not be made in {self._data}:\n{done.stdout}{done.stderr}")
+            raise SetupError(
+                f"PostgreSQL's data could not be made in {self._data}:\n{done.stdout}{done.stderr}"
+            )
 
     def command(self) -> list[str]:
         """The server in the foreground."""

@@ -1,4 +1,4 @@
-"""An S3 server over a folder: versitygw. A bucket is a folder in it, an object a file, its metadata extended attributes.
+"""An S3 server over a folder: versitygw. A bucket is a folder, an object a file, its metadata extended attributes.
 
 Two puts with `If-None-Match: *` or the same `If-Match` never both succeed, which commits of Delta tables rest on.
 """

@@ -36,11 +36,12 @@ class Servers:
         self.folder.mkdir(parents=True, exist_ok=True)
         places = _places(self.folder / "places.json")
         self.kafka = KafkaBroker(self.folder / "kafka", places.kafka_port, places.controller_port)
-        self.s3 = S3Server(
-            self.folder / "s3", places.s3_port, places.s3_access_key, places.s3_secret_key
-        )
+        self.s3 = S3Server(self.folder / "s3", places.s3_port, places.s3_access_key, places.s3_secret_key)
         self.postgres = PostgresServer(
-            self.folder / "postgres", places.postgres_port, places.postgres_password, {"max_connections": "50"}
+            self.folder / "postgres",
+            places.postgres_port,
+            places.postgres_password,
+            {"max_connections": "50"},
         )
         self._started: list[Server] = []
 

@@ -8,13 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 from tests.support.server import RunningServer, running_server
 from tests.support.snippets import blocks
-from tests.support.spark import spark_python
 
 from missioncontrol.simulate.corpus import make_corpus
 
@@ -34,13 +32,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         yield running
 
 
-def said(server: RunningServer, heading: str, python: Path | str = sys.executable) -> str:
+def said(server: RunningServer, heading: str) -> str:
     """What the one Python block under a heading prints."""
     [(language, text)] = GUIDE[heading]
     assert language == "python"
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     done = subprocess.run(
-        [str(python), "-c", text], cwd=server.data.parent, env=environment, capture_output=True, text=True
+        [sys.executable, "-c", text], cwd=server.data.parent, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -75,7 +73,7 @@ def test_polars(server: RunningServer) -> None:
 
 @pytest.mark.parametrize("heading", ["DuckDB", pytest.param("PySpark", marks=pytest.mark.apt)])
 def test_sql_over_the_maps(server: RunningServer, heading: str) -> None:
-    printed = said(server, heading, spark_python() if heading == "PySpark" else sys.executable)
+    printed = said(server, heading)
     for channel, rate in rates(server, BY_CHANNEL).items():
         [line] = [line for line in printed.splitlines() if channel in line]
         assert float(re.split(r"[│|]", line)[-2]) == pytest.approx(rate, rel=1e-9)

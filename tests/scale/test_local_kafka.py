@@ -48,7 +48,9 @@ def test_what_was_acknowledged_before_kill_9_is_read_once_and_so_is_what_was_und
         assert of_key == sorted(of_key) and len({m.partition() for m in read if m.key() == key}) == 1
 
 
-def test_the_largest_body_of_the_edge_fits_and_one_over_the_bound_is_refused(kafka: KafkaBroker, topic: str) -> None:
+def test_the_largest_body_of_the_edge_fits_and_one_over_the_bound_is_refused(
+    kafka: KafkaBroker, topic: str
+) -> None:
     producer = durable_producer(kafka.bootstrap)
     with pytest.raises(KafkaException, match="Message size too large"):
         producer.produce(topic, bytes(MESSAGE_BYTES))

@@ -54,7 +54,9 @@ def test_no_change_is_lost_that_names_what_it_changes(s3: S3Server) -> None:
         while done < 10:
             found = store.get("counter")
             try:
-                store.put("counter", b"%d" % (int(bytes(found.bytes())) + 1), mode={"e_tag": found.meta["e_tag"]})
+                store.put(
+                    "counter", b"%d" % (int(bytes(found.bytes())) + 1), mode={"e_tag": found.meta["e_tag"]}
+                )
                 done += 1
             except PreconditionError:
                 pass

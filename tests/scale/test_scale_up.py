@@ -94,7 +94,9 @@ def bucket(facts: dict[str, str]) -> S3Store:
 
 
 @pytest.mark.timeout(600)
-def test_it_starts_all_says_where_they_are_stops_all_and_finds_them_again(data: Path, runs: list[ScaleUp]) -> None:
+def test_it_starts_all_says_where_they_are_stops_all_and_finds_them_again(
+    data: Path, runs: list[ScaleUp]
+) -> None:
     runs.append(first := ScaleUp(data))
     first.wait_until_up()
     facts = first.facts
@@ -132,4 +134,6 @@ def test_it_starts_all_says_where_they_are_stops_all_and_finds_them_again(data: 
 def test_a_folder_that_postgresql_cannot_enter_is_told(tmp_path: Path, runs: list[ScaleUp]) -> None:
     runs.append(run := ScaleUp(tmp_path / "data"))
     assert run.process.wait(60) == 1
-    assert "who cannot enter" in run.talk and "make scale-up DATA=" in run.talk and "Traceback" not in run.talk
+    assert (
+        "who cannot enter" in run.talk and "make scale-up DATA=" in run.talk and "Traceback" not in run.talk
+    )
