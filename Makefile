@@ -50,10 +50,10 @@ $(SCALE): $(VENV) requirements-scale.lock
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-scale.lock
 	@touch $@
 
-scale-up: setup $(SCALE)
+scale-up: $(SCALE)
 	$(BIN)/python -m deploy.local --data "$(DATA)"
 
-scale-fetch: setup $(SCALE)
+scale-fetch: $(SCALE)
 	$(BIN)/python -m deploy.local --fetch-only
 
 demo: setup
