@@ -26,7 +26,7 @@ def program(folder: Path, name: str, script: str) -> None:
 
 
 def test_no_java_and_an_old_java(bare: Path) -> None:
-    with pytest.raises(SetupError, match="no `java` on PATH.*apt-get install openjdk-17"):
+    with pytest.raises(SetupError, match=r"no `java` on PATH.*apt-get install openjdk-17"):
         fetch.java()
     program(bare, "java", """echo 'openjdk version "11.0.2" 2019-01-15' >&2""")
     with pytest.raises(SetupError, match=r"need Java 17.*11\.0\.2"):
@@ -36,7 +36,7 @@ def test_no_java_and_an_old_java(bare: Path) -> None:
 
 
 def test_no_maven(bare: Path) -> None:
-    with pytest.raises(SetupError, match="no `mvn` on PATH.*apt-get install maven"):
+    with pytest.raises(SetupError, match=r"no `mvn` on PATH.*apt-get install maven"):
         fetch.kafka_jars()
 
 
