@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 import msgspec
 
+from missioncontrol.query.relation import Span
+
 if TYPE_CHECKING:
     from missioncontrol.query.engine import Engine
 
@@ -70,13 +72,13 @@ class KeptDays(Generic[T]):
             self._kept.clear()
 
 
-def files_of_days(engine: Engine, table: str = TABLE) -> dict[date, frozenset[str]]:
-    """The files of each day as they are now. Raises `StorageError`."""
+def files_of_days(engine: Engine, table: str = TABLE, span: Span = Span()) -> dict[date, frozenset[str]]:
+    """The files of each day as they are now, of those that `span` wants. Raises `StorageError`."""
     snapshot = engine.reader.snapshot(table)
     found: dict[date, set[str]] = {}
     for file in snapshot.files if snapshot else ():
         day = dict(file.partition).get("submission_date")
-        if day:
+        if day and span.wants(file):
             found.setdefault(date.fromisoformat(day), set()).add(file.path)
     return {day: frozenset(paths) for day, paths in found.items()}
 
