@@ -201,7 +201,8 @@ class CrashReports:
                 SELECT * FROM r WHERE count > 0 ORDER BY rank LIMIT {int(limit)} OFFSET {int(offset)}
             ), i AS (
                 SELECT w.signature, count(DISTINCT {_INSTALLATION}) AS installs
-                FROM w SEMI JOIN shown ON w.signature IS NOT DISTINCT FROM shown.signature WHERE now GROUP BY w.signature
+                FROM w SEMI JOIN shown ON w.signature IS NOT DISTINCT FROM shown.signature
+                WHERE now GROUP BY w.signature
             )
             SELECT shown.signature, rank, CASE WHEN before > 0 THEN rank_before END, count, before, installs, startup,
                 garbage, signatures, all_now, all_before, all_reports, all_sampled, coalesce(all_empty, 0),

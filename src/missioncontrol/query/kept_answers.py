@@ -37,7 +37,10 @@ class KeptAnswers:
 
     def of(self, statement: Statement, read: Callable[[Statement], Answer]) -> Answer:
         """The answer to a statement, which `read` gives if it is not known; the list is the caller's own."""
-        bound = (tuple(p) if isinstance(p, Sequence) and not isinstance(p, str) else p for p in statement.parameters)
+        bound = (
+            tuple(p) if isinstance(p, Sequence) and not isinstance(p, str) else p
+            for p in statement.parameters
+        )
         key = (statement.sql, statement.limit, *bound)
         with self._lock:
             if key in self._kept:

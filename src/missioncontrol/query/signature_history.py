@@ -24,7 +24,15 @@ _HOUR_US = 3_600_000_000
 _COUNT_COLUMNS = (
     "application", "channel", "version", "build_id", "signature", "window_start", "reports", "crashes",
 )  # fmt: skip
-_USAGE_COLUMNS = ("submission_date", "application", "channel", "version", "build_id", "window_start", "usage_hours")
+_USAGE_COLUMNS = (
+    "submission_date",
+    "application",
+    "channel",
+    "version",
+    "build_id",
+    "window_start",
+    "usage_hours",
+)
 
 
 class Beginning(msgspec.Struct, frozen=True):

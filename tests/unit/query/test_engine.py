@@ -374,7 +374,9 @@ def test_columns_that_are_partitions_have_their_values_in_small_files(
     lake: SmallLake, engine: Engine
 ) -> None:
     kinds = ("main", "crash")
-    lake.add([{"submission_date": DAY.date(), "doc_type": kind, "window_start": DAY} for kind in kinds], "pings")
+    lake.add(
+        [{"submission_date": DAY.date(), "doc_type": kind, "window_start": DAY} for kind in kinds], "pings"
+    )
     columns = ("window_start", "doc_type", "submission_date")
     sql = "SELECT doc_type, submission_date, count(*) FROM {relation} GROUP BY ALL ORDER BY 1"
     expected = [("crash", DAY.date(), 1), ("main", DAY.date(), 1)]
@@ -383,7 +385,9 @@ def test_columns_that_are_partitions_have_their_values_in_small_files(
 
 def test_what_is_asked_again_is_answered_by_the_files_of_now(lake: SmallLake, engine: Engine) -> None:
     def crashes() -> list[tuple[Any, ...]]:
-        return engine.over("error_aggregates", "SELECT version, sum(main_crashes) FROM {relation} GROUP BY ALL")
+        return engine.over(
+            "error_aggregates", "SELECT version, sum(main_crashes) FROM {relation} GROUP BY ALL"
+        )
 
     lake.add([row(0, main_crashes=1)])
     first = crashes()
