@@ -70,6 +70,8 @@ class Bucket(msgspec.Struct, frozen=True):
     group: str | None
     number: int
     count: float
+    pooled: int = 0
+    """It is of all the groups that were not asked for, so many; 0: of its group."""
 
 
 class ReportRow(msgspec.Struct, frozen=True):
@@ -159,6 +161,7 @@ BREAKDOWNS = {
 """What crashes can be broken down by -> SQL."""
 _INSTALLATION = "coalesce(client_guid, CAST(install_time AS VARCHAR))"
 """Crashpad's clients have an id, Firefox's a time of installation. The ids are protected: they are only counted."""
+_EVERY = 10_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FLAGGED = "coalesce({}, false)"
 _EMPTY = f"starts_with(signature, '{EMPTY}')"
@@ -239,8 +242,12 @@ class CrashReports:
         by: str,
         intervals: Intervals,
         signatures: Sequence[str | None] | None = None,
+        most: int = _EVERY,
     ) -> list[Bucket]:
-        """Crashes by a name of `BREAKDOWNS`, in intervals that cover the span; of these signatures, or of all."""
+        """Crashes by a name of `BREAKDOWNS`, in intervals that cover the span; of these signatures, or of all.
+
+        Of more than `most` groups those with most crashes; the others are pooled.
+        """
         condition, parameters = where(selection)
         if signatures is not None:
             any_of, named = _any_of(signatures)
@@ -248,9 +255,17 @@ class CrashReports:
         since = f"epoch({moment_of(selection.by)}) - CAST(? AS DOUBLE)"
         number = f"CAST(floor(({since}) / CAST(? AS DOUBLE)) AS INTEGER)"
         sql = f"""
-            SELECT {BREAKDOWNS[by]} AS name, least({number}, {int(intervals.number) - 1}) AS number,
-                sum({weight_of(selection)})
-            FROM {{crashes}} WHERE {condition} GROUP BY ALL ORDER BY ALL"""
+            WITH t AS MATERIALIZED (
+                SELECT {BREAKDOWNS[by]} AS name, least({number}, {int(intervals.number) - 1}) AS number,
+                    sum({weight_of(selection)}) AS n
+                FROM {{crashes}} WHERE {condition} GROUP BY ALL
+            ), g AS (
+                SELECT name, row_number() OVER (ORDER BY sum(n) DESC, coalesce(name, ''), name NULLS LAST) > {int(most)}
+                    AS pooled FROM t GROUP BY name
+            )
+            SELECT CASE WHEN NOT pooled THEN t.name END AS shown, number, sum(n),
+                CASE WHEN pooled THEN (SELECT count(*) FROM g WHERE pooled) ELSE 0 END AS others
+            FROM t JOIN g ON t.name IS NOT DISTINCT FROM g.name GROUP BY ALL ORDER BY ALL"""
         bound = [str(intervals.start.timestamp()), str(intervals.width.total_seconds())]
         return [Bucket(*row) for row in self._rows(selection, sql, [*bound, *parameters])]
 
