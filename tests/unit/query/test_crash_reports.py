@@ -186,6 +186,15 @@ def test_crashes_over_time_fall_into_days_and_only_those_of_the_span_count(lake:
     assert {(b.group, b.number): b.count for b in found} == {("a", 0): 1, ("a", 7): 2, ("b", 3): 1}
 
 
+def test_of_many_groups_over_time_the_small_ones_are_pooled(lake: Lake) -> None:
+    lake.add(*(lake.crash(name, 0.1) for name in ("a", "a", "b", "b", "b", None, "d")), lake.crash("d", 3.6))
+    lake.add(lake.crash("c", 0.1))
+    found = lake.reports.over_time(WEEK, "signature", DAYS, most=2)
+    assert {(b.group, b.number, b.pooled): b.count for b in found} == {
+        ("a", 7, 0): 2, ("b", 7, 0): 3, (None, 3, 3): 1, (None, 7, 3): 3,
+    }  # fmt: skip
+
+
 def test_breakdowns_put_numbers_into_ranges_and_name_what_is_not_known(lake: Lake) -> None:
     lake.add(
         lake.crash("a", uptime=59, install_age=100),

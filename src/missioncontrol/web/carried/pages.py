@@ -74,20 +74,21 @@ def build_carried_pages(
         shown = {"html": ROWS, "part": 0}.get(format, _EVERY)
         facts = source.facts(account, {SYSTEM: system} if system else {}, shown)
         linked = bugs.of_signatures([one.share.signature for one in facts.carriers[:shown]])
-        view = build_carried(facts, declared, system, linked, sources.now())
+        most = {"html": ROWS, "part": _PART_ROWS}.get(format)
+        view = build_carried(facts, declared, system, linked, sources.now(), most)
         if format == "json":
             headers = {"access-control-allow-origin": "*"}
             return Response(msgspec.json.encode(view), headers=headers, media_type="application/json")
         if format == "csv":
             return csv_answer(csv_rows(view.rows), "carried")
         if format == "part":
-            return renderer.page(request, "carried_part.html", view=view, shown=_PART_ROWS)
+            return renderer.page(request, "carried_part.html", view=view)
         navigation = top_bar(sources, registry)
         return renderer.page(
             request,
             "carried.html",
             view=view,
-            shown=ROWS,
+            signatures=len(facts.carriers),
             how_seen=seen_of(facts, view),
             how_expected=expected_of(facts, view),
             navigation=navigation,

@@ -133,9 +133,14 @@ def account_address(account: Account) -> str:
 
 
 def build_carried(
-    facts: CarriedFacts, measure: Measure, system: str, bugs: Mapping[str, list[BugLink]], now: datetime
+    facts: CarriedFacts,
+    measure: Measure,
+    system: str,
+    bugs: Mapping[str, list[BugLink]],
+    now: datetime,
+    most: int | None = None,
 ) -> CarriedView:
-    """Lay the facts out. `bugs`: by signature."""
+    """Lay the facts out. `bugs`: by signature; most: so many rows, None: all."""
     account, subject = facts.account, facts.account.subject
     exposure, where = account.exposure, {SYSTEM: system} if system else {}
     part = next((one for one in account.slices if one.where == where), None)
@@ -144,7 +149,10 @@ def build_carried(
     expected = sum(one.share.expected for one in facts.carriers) if facts.compared else None
     days = min(max(math.ceil((now - account.published_at).total_seconds() / 86_400), 1), MOST_DAYS)
     whole = observed - expected if expected is not None else 0.0
-    rows = [_row(one, subject, facts.compared, observed, whole, usage, days, bugs) for one in facts.carriers]
+    rows = [
+        _row(one, subject, facts.compared, observed, whole, usage, days, bugs)
+        for one in facts.carriers[:most]
+    ]
     return CarriedView(
         subject=subject,
         measure_title=measure.title,
@@ -161,7 +169,7 @@ def build_carried(
         rows=rows,
         observed=observed,
         expected=expected,
-        named=sum(one.named for one in rows),
+        named=sum(one.named for one in facts.carriers),
         counted=part.observed if part else account.look.observed,
         by_pings=measure.group == "crash",
         per=measure.per or "usage_hours",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from missioncontrol.errors import MissionControlError
+from missioncontrol.query.day_files import KeptDays
 from missioncontrol.query.hour_sums import HOUR_S, Builds
 from missioncontrol.query.last_day_users import UserCount, last_day_users
 from missioncontrol.query.summary_scope import platform_of
@@ -43,8 +44,8 @@ FURTHEST = timedelta(days=200)
 _LATELY = 14
 """Days in which versions are looked for where nobody published any."""
 _PEOPLE_HELD_S = 600.0
-_SLICES_HELD_S = 300.0
-_MOST_SLICED = 16
+_MOST_SLICED = 500
+"""Days of breakdowns that are kept."""
 _MOST_CHANNELS = 200
 _BROKEN_DOWN_H = 24 * _LATELY
 """Breakdowns are of so much of a life at most."""
@@ -105,7 +106,7 @@ class LakeChannel:
         self._engine, self._releases, self._verdicts = engine, releases, verdicts
         self._sums = ChannelSums(engine)
         self._named = NamedReleases()
-        self._sliced: dict[tuple[object, ...], tuple[float, list[SliceSum]]] = {}
+        self._sliced: KeptDays[list[SliceSum]] = KeptDays(_MOST_SLICED)
         self._people: dict[tuple[str | None, str | None], tuple[float, list[UserCount]]] = {}
 
     def read(self, state: ChannelState, now: datetime) -> Read:
@@ -161,34 +162,16 @@ class LakeChannel:
         dimensions = ("os_name", "os_version") if state.by == "os_version" else (state.by,)
         place = Place(state.application, state.channel, systems)
         stretch = timedelta(hours=max(1, hours // _STRETCHES))
-        sums = self._slices(place, dimensions, (measure.name, measure.per), tuple(eras), stretch, own_builds)
+        measures = measure.name, measure.per
+        sums = slice_sums(self._engine, place, dimensions, measures, eras, stretch, own_builds, self._sliced)
         return build_breakdown(
             sums,
             dimensions,
-            (measure.name, measure.per),
+            measures,
             (one.column.name, before.column.name if before else None),
             hours,
             counts_events(measure),
         )
-
-    def _slices(
-        self,
-        place: Place,
-        dimensions: tuple[str, ...],
-        measures: tuple[str, str],
-        eras: tuple[Era, ...],
-        stretch: timedelta,
-        builds: dict[str, str],
-    ) -> list[SliceSum]:
-        """As `slice_sums()`, at most five minutes old."""
-        key = (place, dimensions, measures, eras, frozenset(builds.items()))
-        held = self._sliced.get(key)
-        if held is None or time.monotonic() - held[0] > _SLICES_HELD_S:
-            found = slice_sums(self._engine, place, dimensions, measures, eras, stretch, builds)
-            if len(self._sliced) >= _MOST_SLICED:
-                self._sliced.clear()
-            held = self._sliced[key] = (time.monotonic(), found)
-        return held[1]
 
     def _shown(
         self, columns: Sequence[Column], state: ChannelState, asked: _Asked

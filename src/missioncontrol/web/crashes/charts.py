@@ -16,7 +16,8 @@ from missioncontrol.query.crash_selection import Intervals, Selection
 
 SPARK_WIDTH, SPARK_HEIGHT = 96, 20
 WIDTH, HEIGHT = 960, 180
-_MOST_LAYERS = 6
+MOST_LAYERS = 6
+"""Groups with a colour of their own."""
 _MINUTE = timedelta(minutes=1)
 _MOST_BARS = 60
 
@@ -101,13 +102,15 @@ def spark(counts: Sequence[float]) -> Spark:
 
 def time_chart(selection: Selection, buckets: Sequence[Bucket], intervals: Intervals) -> TimeChart:
     """The groups with most crashes, a layer each, and all others in one."""
-    by_group = filled(buckets, intervals.number)
+    by_group = filled([one for one in buckets if not one.pooled], intervals.number)
+    pooled = filled([one for one in buckets if one.pooled], intervals.number)
     ordered = sorted(by_group.items(), key=lambda item: (-sum(item[1]), item[0] or ""))
     named = [(name or "(none)", counts) for name, counts in ordered]
-    shown, rest = named[:_MOST_LAYERS], named[_MOST_LAYERS:]
-    if rest:
-        others = [sum(column) for column in zip(*(counts for _, counts in rest), strict=True)]
-        shown.append((f"{len(rest)} others", others))
+    shown, rest = named[:MOST_LAYERS], named[MOST_LAYERS:]
+    if rest or pooled:
+        small = [*(counts for _, counts in rest), *pooled.values()]
+        number = len(rest) + max((one.pooled for one in buckets), default=0)
+        shown.append((f"{number} others", [sum(column) for column in zip(*small, strict=True)]))
     heights = [sum(column) for column in zip(*(counts for _, counts in shown), strict=True)]
     top = max(heights, default=0.0)
     below = [0.0] * intervals.number
