@@ -173,7 +173,6 @@ function viewAddress(form: HTMLFormElement): string {
       !value ||
       isDefault(form, name) ||
       (!custom && (name === "start" || name === "end")) ||
-      (time === "release" && name === "split") ||
       (name === "series" && usual);
     if (!skipped) pairs.append(name, String(value));
   }
@@ -257,6 +256,17 @@ async function refresh(): Promise<void> {
     else takeNumbers(page);
   }
   live(troubleOf(answer));
+  tellRefusal(answer.status >= 400 && answer.status < 500 ? page : null);
+}
+
+/** Above the charts, which stay: why there are no newer numbers, and what to do. */
+function tellRefusal(page: Document | null): void {
+  const notice = find("[data-view-refused]");
+  if (!notice) return;
+  const said = [".refusal h1", ".refusal .lead"].map((part) => page?.querySelector(part)?.textContent?.trim() ?? "");
+  const text = said[0] ? `No newer numbers: ${said.filter(Boolean).join(" ")} The charts keep what was last known; they go on by themselves once this view is answered again.` : "";
+  notice.hidden = !text;
+  if (notice.textContent !== text) notice.textContent = text;
 }
 
 /** A page is replaced whole or, where it has a form, in its live parts; not while the reader is selecting text. */

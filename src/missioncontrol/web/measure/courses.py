@@ -44,12 +44,16 @@ class CourseReader:
         keys: tuple[str, ...],
         step: timedelta,
         lives: Sequence[Life] = (),
+        since: datetime | None = None,
     ) -> list[Course]:
-        """Sums by keys and place, as one row of lists a course: so tens of thousands of them are read at once."""
+        """Sums by keys and place, as one row of lists a course: so tens of thousands of them are read at once.
+
+        Places count from the start of the life of the first key, else from `since`, else from the epoch.
+        """
         width_s = int(step.total_seconds())
-        since, join, parameters = "0", "", [*rows.parameters]
+        zero, join, parameters = str(_us(since)) if since else "0", "", [*rows.parameters]
         if lives:
-            since = "s.first_us"
+            zero = "s.first_us"
             join = (
                 "JOIN (SELECT unnest(?::VARCHAR[]) AS name, unnest(?::BIGINT[]) AS first_us, "
                 f"unnest(?::BIGINT[]) AS end_us) AS s ON r.{keys[0]} IS NOT DISTINCT FROM s.name "
@@ -61,7 +65,7 @@ class CourseReader:
                 [_us(one.end) for one in lives],
             ]
         sums = [f"CAST(sum(r.{dialect.name(name)}) AS DOUBLE)" for name in measures]
-        place = f"(epoch_us(r.window_start) - {since}) // {width_s * 1_000_000} * {width_s} AS place"
+        place = f"(epoch_us(r.window_start) - {zero}) // {width_s * 1_000_000} * {width_s} AS place"
         select = [*(f"r.{dialect.name(name)} AS k{n}" for n, name in enumerate(keys)), place]
         named = [f"k{n}" for n in range(len(keys))]
         by = (

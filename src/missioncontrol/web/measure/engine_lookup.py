@@ -122,11 +122,18 @@ class EngineLookup:
         return self._courses.read(rows, (measure, per), (group,), INTERVALS[interval])
 
     def course(
-        self, of: Selection, measure: str, per: str, start: datetime, end: datetime, interval: Interval
+        self,
+        of: Selection,
+        measure: str,
+        per: str,
+        start: datetime,
+        end: datetime,
+        interval: Interval,
+        since: datetime | None = None,
     ) -> Course:
         """Sums of two measures for each interval in [start, end), all groups together."""
         rows = self._courses.rows_of(_selected(of), {}, Span(start, end - _WINDOW))
-        found = self._courses.read(rows, (measure, per), (), INTERVALS[interval])
+        found = self._courses.read(rows, (measure, per), (), INTERVALS[interval], since=since)
         return found[0] if found else Course(None, [], [], [])
 
     def parts(
@@ -145,15 +152,39 @@ class EngineLookup:
         rows = self._courses.rows_of(_selected(of), {group: groups}, Span(start, end - _WINDOW))
         return self._courses.read(rows, (measure, per), (group, dimension), INTERVALS[interval])
 
+    def age_parts(
+        self,
+        of: Selection,
+        measure: str,
+        per: str,
+        dimension: str,
+        group: Group,
+        lives: Sequence[Life],
+        interval: Interval,
+    ) -> list[Course]:
+        """As `parts()`, for each interval of the age of each life; no two are of one group."""
+        return self._by_age(of, measure, per, (group, dimension), lives, interval)
+
     def ages(
         self, of: Selection, measure: str, per: str, group: Group, lives: Sequence[Life], interval: Interval
     ) -> list[Course]:
         """Sums of two measures for each interval of the age of each life; no two are of one group."""
+        return self._by_age(of, measure, per, (group,), lives, interval)
+
+    def _by_age(
+        self,
+        of: Selection,
+        measure: str,
+        per: str,
+        keys: tuple[str, ...],
+        lives: Sequence[Life],
+        interval: Interval,
+    ) -> list[Course]:
         if not lives:
             return []
         span = Span(min(one.start for one in lives), max(one.end for one in lives) - _WINDOW)
-        rows = self._courses.rows_of(_selected(of), {group: [one.group for one in lives]}, span)
-        return self._courses.read(rows, (measure, per), (group,), INTERVALS[interval], lives)
+        rows = self._courses.rows_of(_selected(of), {keys[0]: [one.group for one in lives]}, span)
+        return self._courses.read(rows, (measure, per), keys, INTERVALS[interval], lives)
 
     def first_data(self, of: Selection, group: Group, only: Sequence[str | None]) -> list[FirstData]:
         """The first window of each of the groups; one without rows is left out."""

@@ -192,16 +192,17 @@ def _choices_of(name: str, state: MeasureState) -> list[Choice]:
 
 def _choice_labels(state: MeasureState) -> list[tuple[str, str, list[Choice]]]:
     """For each group of buttons: parameter, legend and choices."""
-    hidden = {"time", "group"} if state.compares else {"time"} if state.split else set()
     return [
-        (name, legend, _choices_of(name, state)) for name, legend in _LEGENDS.items() if name not in hidden
+        (name, legend, _choices_of(name, state))
+        for name, legend in _LEGENDS.items()
+        if name != "group" or not state.compares
     ]
 
 
 def _select_labels(state: MeasureState) -> list[tuple[str, str, list[Choice]]]:
-    """The same of the menus, of which two mean something only since release."""
+    """The same of the menus, of which two mean something only since release, and the band not of selections."""
     return [
         (name, legend, _choices_of(name, state))
         for name, legend in _SELECTS.items()
-        if name == "smooth" or state.time == "release"
+        if name == "smooth" or (state.time == "release" and not (name == "band" and state.compares))
     ]

@@ -72,6 +72,12 @@ class Mark(msgspec.Struct, frozen=True):
     """Of an annotation."""
     everywhere: str = ""
     """Of what else the annotation is, in words."""
+    line: int = -1
+    """Which line it is on, where time counts from the start of each; -1: all."""
+    of: str = ""
+    """Label of that line."""
+    at: str = ""
+    """Its age, in words."""
 
 
 class ChartData(msgspec.Struct, frozen=True):
@@ -130,6 +136,8 @@ class SmallChart(msgspec.Struct, frozen=True):
     """(shown, per) of each line over the range"""
     per: float
     """Usage of all lines."""
+    series: list[Series] = []
+    """The sums of each line, interval by interval."""
 
 
 class SmallCharts(msgspec.Struct, frozen=True):
@@ -147,6 +155,10 @@ class SmallCharts(msgspec.Struct, frozen=True):
     interval: str
     cut: bool
     """Values above the axis are marked at its end."""
+    x0: int
+    """Start of the first interval, as in `ChartData`."""
+    interval_s: int
+    count: int
 
 
 class MeasureView(msgspec.Struct, frozen=True):
@@ -184,6 +196,15 @@ class MeasureView(msgspec.Struct, frozen=True):
     def listed(self) -> list[Line]:
         """The lines in the legend: the newest, and those that are drawn."""
         return [line for i, line in enumerate(self.lines) if i < MAX_LISTED or line.drawn]
+
+    @property
+    def noted(self) -> list[tuple[Mark, list[Mark]]]:
+        """What happened, by time, and where in the charts it is."""
+        found: dict[tuple[str, datetime, str], list[Mark]] = {}
+        for mark in self.chart.marks:
+            found.setdefault((mark.kind, mark.instant, mark.label), []).append(mark)
+        ordered = sorted(found.values(), key=lambda alike: alike[0].instant)
+        return [(alike[0], sorted(alike, key=lambda mark: mark.line)) for alike in ordered]
 
     @property
     def empty(self) -> bool:
