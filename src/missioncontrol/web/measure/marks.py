@@ -104,19 +104,18 @@ def _successor(course: Covered, known: Sequence[Version]) -> Version | None:
 
 def _of_release(one: Version, x: int, line: Line | None, at: str) -> Mark:
     seems = "seems to have been " if one.origin == "inferred" else ""
-    return Mark(
-        x, _cut(one.version), "release", one.published_at, f"{one.version} {seems}published", **_on(line, at)
-    )
+    text = f"{one.version} {seems}published"
+    return _on(line, at, Mark(x, _cut(one.version), "release", one.published_at, text))
 
 
 def _of_note(note: Annotation, number: int, x: int, line: Line | None, at: str, protected: bool) -> Mark:
     who = note.who if protected else None
     of = "" if note.channel else "all channels" if note.application else "everywhere"
-    return Mark(x, str(number), "annotation", note.at, note.text, who, note.id, of, **_on(line, at))
+    return _on(line, at, Mark(x, str(number), "annotation", note.at, note.text, who, note.id, of))
 
 
-def _on(line: Line | None, at: str) -> dict[str, object]:
-    return {"line": line.index, "of": line.label, "at": at} if line else {}
+def _on(line: Line | None, at: str, mark: Mark) -> Mark:
+    return msgspec.structs.replace(mark, line=line.index, of=line.label, at=at) if line else mark
 
 
 def _cut(label: str) -> str:
