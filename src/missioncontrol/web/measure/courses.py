@@ -6,7 +6,7 @@ SQL is made here of names that the registry declares; what users said is a param
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
@@ -18,11 +18,13 @@ from missioncontrol.query.engine import Engine
 from missioncontrol.query.relation import Span
 from missioncontrol.query.statement import Parameter
 from missioncontrol.query.versions import between, version_key
+from missioncontrol.web.measure.kept_days import KeptDays, Piece, files_by_day
 from missioncontrol.web.measure.lookup import MOST_PARTS, Course, Life
+from missioncontrol.web.measure.sums import total
 
 
 class RowsOf(msgspec.Struct, frozen=True):
-    """Rows of a table: a condition in SQL, the values of its `?`, and the columns that it reads."""
+    """Rows of a table: a condition in SQL apart from their time, the values of its `?`, the columns that it reads."""
 
     where: str
     parameters: list[Parameter]
@@ -30,12 +32,21 @@ class RowsOf(msgspec.Struct, frozen=True):
     span: Span
     of_experiments: bool
 
+    @property
+    def within(self) -> str:
+        """The condition with that of their time."""
+        if not self.span.first or not self.span.last:
+            return self.where
+        first, last = dialect.instant(self.span.first), dialect.instant(self.span.last)
+        return f"{self.where} AND window_start BETWEEN {first} AND {last}"
+
 
 class CourseReader:
     """Reads error_aggregates, or experiment_aggregates where an experiment is asked for. Thread-safe; blocks."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._kept = KeptDays()
 
     def read(
         self,
@@ -50,7 +61,20 @@ class CourseReader:
 
         Places count from the start of the life of the first key, else from `since`, else from the epoch.
         """
-        width_s = int(step.total_seconds())
+        by_clock = not lives and since is None and not rows.of_experiments
+        found = self._read_days(rows, measures, keys, step) if by_clock else None
+        return self._read_whole(rows, measures, keys, step, lives, since) if found is None else found
+
+    def _read_whole(
+        self,
+        rows: RowsOf,
+        measures: tuple[str, str],
+        keys: tuple[str, ...],
+        step: timedelta,
+        lives: Sequence[Life],
+        since: datetime | None,
+    ) -> list[Course]:
+        """All of it by one query."""
         zero, join, parameters = str(_us(since)) if since else "0", "", [*rows.parameters]
         if lives:
             zero = "s.first_us"
@@ -64,30 +88,79 @@ class CourseReader:
                 [_us(one.start) for one in lives],
                 [_us(one.end) for one in lives],
             ]
-        sums = [f"CAST(sum(r.{dialect.name(name)}) AS DOUBLE)" for name in measures]
-        place = f"(epoch_us(r.window_start) - {zero}) // {width_s * 1_000_000} * {width_s} AS place"
-        select = [*(f"r.{dialect.name(name)} AS k{n}" for n, name in enumerate(keys)), place]
-        named = [f"k{n}" for n in range(len(keys))]
+        named = _named(keys)
         by = (
             f" GROUP BY {', '.join(named)} ORDER BY sum(per) DESC NULLS LAST LIMIT {MOST_PARTS}"
             if named
             else ""
         )
-        sql = (
-            f"SELECT {', '.join([*named, 'list(place)', 'list(value)', 'list(per)'])} "
-            f"FROM (SELECT {', '.join(select)}, "
-            # Two decimals of a hundred hours, six of less: what is read and sent is short, and no rate changes by more
-            # than a twenty-thousandth.
-            f"{sums[0]} AS value, round({sums[1]}, CASE WHEN abs({sums[1]}) >= 100 THEN 2 ELSE 6 END) AS per "
-            f"FROM (FROM {{relation}} WHERE {rows.where}) AS r {join} GROUP BY {', '.join([*named, 'place'])}){by}"
-        )
-        columns = tuple(dict.fromkeys((*keys, "window_start", *measures, *rows.columns)))
+        sql = f"SELECT {', '.join([*named, *_LISTS])} FROM ({_sums(rows, measures, keys, step, zero, join)}){by}"
+        columns = _columns(rows, measures, keys)
         if rows.of_experiments:
             found = self._engine.over("experiment_aggregates", sql, parameters, rows.span, columns)
         else:
             found = self._engine.over_sums(columns, sql, parameters, rows.span)
         padded = [(*row[: len(keys)], *(None,) * (2 - len(keys)), *row[len(keys) :]) for row in found]
         return [Course(row[0], row[2], row[3], row[4], row[1]) for row in padded if row[2]]
+
+    def _read_days(
+        self, rows: RowsOf, measures: tuple[str, str], keys: tuple[str, ...], step: timedelta
+    ) -> list[Course] | None:
+        """The same from whole days that are kept, and by one query what is not. None: there is no day to keep, or
+        there are more courses than fit.
+        """
+        span = rows.span
+        files = files_by_day(self._engine.reader.snapshot("error_aggregates"), span)
+        whole = {day: paths for day, paths in (files or {}).items() if _wholly(day, span)}
+        if files is None or not whole:
+            return None
+        question = (rows.where, tuple(map(str, rows.parameters)), measures, keys, step)
+        pieces = self._kept.find(question, whole)
+        lacking = {day: paths for day, paths in files.items() if day not in pieces}
+        if lacking:
+            read = self._read_pieces(rows, measures, keys, step, lacking)
+            if read is None:
+                return None
+            for day in lacking:
+                if day in whole:
+                    self._kept.keep(question, day, whole[day], read.get(day, []))
+            pieces |= read
+        found: dict[tuple[str | None, str | None], Course] = {}
+        for of_day in pieces.values():
+            for group, part, places, values, per in of_day:
+                course = found.setdefault((group, part), Course(group, [], [], [], part))
+                course.places.extend(places)
+                course.values.extend(values)
+                course.per.extend(per)
+        if len(found) <= MOST_PARTS:
+            return list(found.values())
+        return sorted(found.values(), key=lambda course: total(course.per) or 0.0, reverse=True)[:MOST_PARTS]
+
+    def _read_pieces(
+        self,
+        rows: RowsOf,
+        measures: tuple[str, str],
+        keys: tuple[str, ...],
+        step: timedelta,
+        lacking: Mapping[date, frozenset[str]],
+    ) -> dict[date, list[Piece]] | None:
+        """What is in the files of some days, within the span; None: more than is kept."""
+        span = msgspec.structs.replace(rows.span, files=frozenset[str]().union(*lacking.values()))
+        named = _named(keys)
+        select = ", ".join([*named, "place // 86400 AS day", *_LISTS])
+        sql = (
+            f"SELECT {select} FROM ({_sums(rows, measures, keys, step, '0', '')}) "
+            f"GROUP BY {', '.join([*named, 'day'])} LIMIT {_MOST_PIECES + 1}"
+        )
+        read = self._engine.over_sums(_columns(rows, measures, keys), sql, rows.parameters, span)
+        if len(read) > _MOST_PIECES:
+            return None
+        found: dict[date, list[Piece]] = {}
+        for row in read:
+            group, part = (*row[: len(keys)], None, None)[:2]
+            day = datetime.fromtimestamp(row[len(keys)] * 86_400, UTC).date()
+            found.setdefault(day, []).append((group, part, *row[len(keys) + 1 :]))
+        return found
 
     def rows_of(
         self, selected: Sequence[filters.TextFilter], members: Mapping[str, Sequence[str | None]], span: Span
@@ -107,10 +180,6 @@ class CourseReader:
             held = [f"{dialect.name(column)} IN ({', '.join(texts)})"] if texts else []
             held += [f"{dialect.name(column)} IS NULL"] if None in only else []
             terms.append(f"({' OR '.join(held) or 'false'})")
-        if span.first and span.last:
-            terms.append(
-                f"window_start BETWEEN {dialect.instant(span.first)} AND {dialect.instant(span.last)}"
-            )
         columns = tuple(one.column for one in selected)
         return RowsOf(" AND ".join(terms), parameters, columns, span, experiments)
 
@@ -140,6 +209,43 @@ class CourseReader:
                     f"{name} is not kept for rows of experiments.",
                     f"Together with an experiment these can be used: {', '.join(names)}.",
                 )
+
+
+_LISTS = ("list(place)", "list(value)", "list(per)")
+_MOST_PIECES = 20_000
+"""Courses of a day each, that are put together here: of more the database keeps the most used."""
+_DAY = timedelta(days=1)
+_WINDOW = timedelta(minutes=5)
+
+
+def _wholly(day: date, span: Span) -> bool:
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return bool(span.first and span.last and span.first <= start and start + _DAY - _WINDOW <= span.last)
+
+
+def _named(keys: Sequence[str]) -> list[str]:
+    return [f"k{n}" for n in range(len(keys))]
+
+
+def _columns(rows: RowsOf, measures: Sequence[str], keys: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*keys, "window_start", *measures, *rows.columns)))
+
+
+def _sums(
+    rows: RowsOf, measures: Sequence[str], keys: Sequence[str], step: timedelta, zero: str, join: str
+) -> str:
+    """SQL of one row for each place of each course. `zero`: where places count from, in microseconds."""
+    width_s = int(step.total_seconds())
+    value, per = (f"CAST(sum(r.{dialect.name(name)}) AS DOUBLE)" for name in measures)
+    place = f"(epoch_us(r.window_start) - {zero}) // {width_s * 1_000_000} * {width_s} AS place"
+    select = [*(f"r.{dialect.name(name)} AS k{n}" for n, name in enumerate(keys)), place]
+    return (
+        f"SELECT {', '.join(select)}, {value} AS value, "
+        # Two decimals of a hundred hours, six of less: what is read and sent is short, and no rate changes by more
+        # than a twenty-thousandth.
+        f"round({per}, CASE WHEN abs({per}) >= 100 THEN 2 ELSE 6 END) AS per "
+        f"FROM (FROM {{relation}} WHERE {rows.within}) AS r {join} GROUP BY {', '.join([*_named(keys), 'place'])}"
+    )
 
 
 def _us(instant: datetime) -> int:

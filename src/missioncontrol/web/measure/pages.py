@@ -30,6 +30,7 @@ from missioncontrol.web.address import (
 from missioncontrol.web.api_route import as_json
 from missioncontrol.web.auth.visit import reader_of
 from missioncontrol.web.crashes.answers import csv_answer
+from missioncontrol.web.measure.cells import number_cells
 from missioncontrol.web.measure.charts import Annotations, Sources, build_view
 from missioncontrol.web.measure.question import find_measure
 from missioncontrol.web.measure.table import file_rows
@@ -99,6 +100,7 @@ def _page(
         titles={d.name: d.title for d in registry.keys},
         sides=[("a", state.a), ("b", state.b)],
         none_side=Side(),
+        number_cells=number_cells,
         builds_path=builds_path,
         here=f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path,
         base_url=str(request.base_url).rstrip("/"),

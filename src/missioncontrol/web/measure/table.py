@@ -18,11 +18,9 @@ MAX_TABLE_ROWS = 200
 
 def page_rows(chart: ChartData, state: MeasureState) -> tuple[list[Row], int]:
     """The first intervals with any data, and how many more there are; newest first by the clock, youngest by age."""
-    held = [
-        i
-        for i in range(chart.count)
-        if any(one.value[i] is not None or one.per[i] is not None for one in chart.series)
-    ]
+    sums = [values for one in chart.series for values in (one.value, one.per)]
+    nothing = (None,) * len(sums)
+    held = [i for i, at in enumerate(zip(*sums, strict=True)) if at != nothing]
     if chart.time == "clock":
         held.reverse()
     rows = []
