@@ -17,7 +17,7 @@ from missioncontrol.query.relation import Span
 from missioncontrol.web.measure import courses, kept_days
 from missioncontrol.web.measure.cells import number_cells
 from missioncontrol.web.measure.courses import CourseReader, RowsOf
-from missioncontrol.web.measure.lookup import Course
+from missioncontrol.web.measure.lookup import Course, Life
 
 MEASURES = ("main_crashes", "usage_hours")
 WINDOW = timedelta(minutes=5)
@@ -108,6 +108,48 @@ def test_a_file_with_windows_of_two_days_is_read_by_one_query(lake: SmallLake, e
     lake.add([row(1435), {**row(1440), "submission_date": DAY.date()}])
     kept, read = both(reader, engine, ("version",), STEPS[1], DAY, DAY + timedelta(days=4))
     assert kept == read
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("keys", KEYS[1:])
+def test_kept_days_of_ages_are_what_one_query_reads(
+    lake: SmallLake, engine: Engine, keys: tuple[str, ...], step: timedelta
+) -> None:
+    reader = CourseReader(engine)
+    for number, hours in enumerate((20, 33, 50, 50, 90)):  # the lines grow older
+        if number == 3:
+            lake.add(some_rows(1, 40, seed=9))
+        lives = [
+            Life("58.0", DAY + timedelta(minutes=25), DAY + timedelta(hours=hours)),
+            Life("59.0", DAY + timedelta(hours=5, minutes=35), DAY + timedelta(hours=hours + 5)),
+            Life(None, DAY + timedelta(hours=10), DAY + timedelta(hours=10 + hours // 2)),
+        ]
+        span = Span(DAY, lives[1].end - WINDOW)
+        rows = reader.rows_of([TextFilter("channel", "in", ("release",))], {}, span)
+        kept = in_order(reader.read(rows, MEASURES, keys, step, lives))
+        assert kept == in_order(reader._read_whole(rows, MEASURES, keys, step, lives, None)) and kept
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_kept_days_since_an_instant_are_what_one_query_reads(engine: Engine, step: timedelta) -> None:
+    reader = CourseReader(engine)
+    start = DAY + timedelta(hours=7, minutes=25)
+    for since in (start, start + WINDOW):
+        for hours in (20, 60, 61, 85):
+            rows = asked(reader, since, since + timedelta(hours=hours))
+            kept = in_order(reader.read(rows, MEASURES, (), step, since=since))
+            assert kept == in_order(reader._read_whole(rows, MEASURES, (), step, (), since)) and kept
+
+
+def test_first_windows_are_kept_by_day_and_follow_what_is_committed(lake: SmallLake, engine: Engine) -> None:
+    reader = CourseReader(engine)
+    rows = reader.rows_of([], {"version": ["58.0", "60.0", None]}, Span())
+    before = reader.first_windows(rows, "version")
+    assert set(before) == {"58.0", None} and reader.first_windows(rows, "version") == before
+    lake.add([row(2000, version="60.0"), row(1500, version="60.0"), row(3000, version="58.0")])
+    assert reader.first_windows(rows, "version") == {**before, "60.0": DAY + timedelta(minutes=1500)}
+    lake.add([row(-5, version="58.0"), row(1440, version="58.0")])
+    assert reader.first_windows(rows, "version")["58.0"] == DAY - WINDOW
 
 
 def test_more_courses_than_are_put_together_are_left_to_the_database(

@@ -20,7 +20,7 @@ from missioncontrol.query.statement import Parameter
 from missioncontrol.query.versions import between, version_key
 from missioncontrol.web.measure.kept_days import KeptDays, Piece, files_by_day
 from missioncontrol.web.measure.lookup import MOST_PARTS, Course, Life
-from missioncontrol.web.measure.sums import total
+from missioncontrol.web.measure.sums import add, total
 
 
 class RowsOf(msgspec.Struct, frozen=True):
@@ -61,9 +61,35 @@ class CourseReader:
 
         Places count from the start of the life of the first key, else from `since`, else from the epoch.
         """
-        by_clock = not lives and since is None and not rows.of_experiments
-        found = self._read_days(rows, measures, keys, step) if by_clock else None
+        found = None if rows.of_experiments else self._read_days(rows, measures, keys, step, lives, since)
         return self._read_whole(rows, measures, keys, step, lives, since) if found is None else found
+
+    def first_windows(self, rows: RowsOf, key: str) -> dict[str | None, datetime]:
+        """Start of the first window of each value of `key`."""
+        files = files_by_day(self._engine.reader.snapshot("error_aggregates"), rows.span)
+        question = ("first", rows.where, tuple(map(str, rows.parameters)), key)
+        columns = tuple(dict.fromkeys((key, "window_start", *rows.columns)))
+        sql = (
+            f"SELECT {dialect.name(key)}, min(epoch_us(window_start)) FROM {{relation}} WHERE {rows.within} "
+            f"GROUP BY 1, epoch_us(window_start) // {_DAY_US}"
+        )
+        pieces = self._kept.find(dict.fromkeys(files, question), files) if files else {}
+        lacking = {day: paths for day, paths in (files or {}).items() if day not in pieces}
+        span = rows.span
+        if files is not None:
+            span = msgspec.structs.replace(span, files=frozenset[str]().union(*lacking.values()))
+        read: dict[date, list[Piece]] = {}
+        for name, us in (
+            self._engine.over_sums(columns, sql, rows.parameters, span) if lacking or not files else ()
+        ):
+            read.setdefault(_day_at(us // _DAY_US), []).append((name, None, [us], [], []))
+        for day, paths in lacking.items():
+            self._kept.keep(question, day, paths, read.get(day, []))
+        found: dict[str | None, int] = {}
+        for of_day in (pieces | read).values():
+            for name, _, (us,), *_rest in of_day:
+                found[name] = min(us, found.get(name, us))
+        return {name: datetime.fromtimestamp(us // 1_000_000, UTC) for name, us in found.items()}
 
     def _read_whole(
         self,
@@ -75,19 +101,8 @@ class CourseReader:
         since: datetime | None,
     ) -> list[Course]:
         """All of it by one query."""
-        zero, join, parameters = str(_us(since)) if since else "0", "", [*rows.parameters]
-        if lives:
-            zero = "s.first_us"
-            join = (
-                "JOIN (SELECT unnest(?::VARCHAR[]) AS name, unnest(?::BIGINT[]) AS first_us, "
-                f"unnest(?::BIGINT[]) AS end_us) AS s ON r.{keys[0]} IS NOT DISTINCT FROM s.name "
-                "AND epoch_us(r.window_start) >= s.first_us AND epoch_us(r.window_start) < s.end_us"
-            )
-            parameters += [
-                [one.group for one in lives],
-                [_us(one.start) for one in lives],
-                [_us(one.end) for one in lives],
-            ]
+        zero, join, of_lives = _joined(keys, lives, since)
+        parameters = [*rows.parameters, *of_lives]
         named = _named(keys)
         by = (
             f" GROUP BY {', '.join(named)} ORDER BY sum(per) DESC NULLS LAST LIMIT {MOST_PARTS}"
@@ -104,26 +119,33 @@ class CourseReader:
         return [Course(row[0], row[2], row[3], row[4], row[1]) for row in padded if row[2]]
 
     def _read_days(
-        self, rows: RowsOf, measures: tuple[str, str], keys: tuple[str, ...], step: timedelta
+        self,
+        rows: RowsOf,
+        measures: tuple[str, str],
+        keys: tuple[str, ...],
+        step: timedelta,
+        lives: Sequence[Life],
+        since: datetime | None,
     ) -> list[Course] | None:
-        """The same from whole days that are kept, and by one query what is not. None: there is no day to keep, or
-        there are more courses than fit.
+        """The same from days that are kept, and by one query what is not. None: there is no day to keep, or there are
+        more courses than fit.
         """
-        span = rows.span
-        files = files_by_day(self._engine.reader.snapshot("error_aggregates"), span)
-        whole = {day: paths for day, paths in (files or {}).items() if _wholly(day, span)}
-        if files is None or not whole:
+        files = files_by_day(self._engine.reader.snapshot("error_aggregates"), rows.span)
+        base = (rows.where, tuple(map(str, rows.parameters)), measures, keys, step, since)
+        questions = {
+            day: (*base, _parts_of(day, lives)) for day in files or {} if lives or _wholly(day, rows.span)
+        }
+        if files is None or not questions:
             return None
-        question = (rows.where, tuple(map(str, rows.parameters)), measures, keys, step)
-        pieces = self._kept.find(question, whole)
+        pieces = self._kept.find(questions, files)
         lacking = {day: paths for day, paths in files.items() if day not in pieces}
         if lacking:
-            read = self._read_pieces(rows, measures, keys, step, lacking)
+            read = self._read_pieces(rows, measures, keys, step, lives, since, lacking)
             if read is None:
                 return None
             for day in lacking:
-                if day in whole:
-                    self._kept.keep(question, day, whole[day], read.get(day, []))
+                if day in questions:
+                    self._kept.keep(questions[day], day, files[day], read.get(day, []))
             pieces |= read
         found: dict[tuple[str | None, str | None], Course] = {}
         for of_day in pieces.values():
@@ -132,9 +154,14 @@ class CourseReader:
                 course.places.extend(places)
                 course.values.extend(values)
                 course.per.extend(per)
-        if len(found) <= MOST_PARTS:
-            return list(found.values())
-        return sorted(found.values(), key=lambda course: total(course.per) or 0.0, reverse=True)[:MOST_PARTS]
+        courses = (
+            [_without_doubles(course) for course in found.values()]
+            if lives or since
+            else list(found.values())
+        )
+        if len(courses) <= MOST_PARTS:
+            return courses
+        return sorted(courses, key=lambda course: total(course.per) or 0.0, reverse=True)[:MOST_PARTS]
 
     def _read_pieces(
         self,
@@ -142,24 +169,29 @@ class CourseReader:
         measures: tuple[str, str],
         keys: tuple[str, ...],
         step: timedelta,
+        lives: Sequence[Life],
+        since: datetime | None,
         lacking: Mapping[date, frozenset[str]],
     ) -> dict[date, list[Piece]] | None:
         """What is in the files of some days, within the span; None: more than is kept."""
         span = msgspec.structs.replace(rows.span, files=frozenset[str]().union(*lacking.values()))
         named = _named(keys)
-        select = ", ".join([*named, "place // 86400 AS day", *_LISTS])
+        zero, join, of_lives = _joined(keys, lives, since)
+        # By the clock the place says the day; an interval of an age can begin on one day and end on the next.
+        day = f"epoch_us(r.window_start) // {_DAY_US}" if lives or since else ""
+        select = ", ".join([*named, "day" if day else "place // 86400 AS day", *_LISTS])
         sql = (
-            f"SELECT {select} FROM ({_sums(rows, measures, keys, step, '0', '')}) "
+            f"SELECT {select} FROM ({_sums(rows, measures, keys, step, zero, join, day)}) "
             f"GROUP BY {', '.join([*named, 'day'])} LIMIT {_MOST_PIECES + 1}"
         )
-        read = self._engine.over_sums(_columns(rows, measures, keys), sql, rows.parameters, span)
+        parameters = [*rows.parameters, *of_lives]
+        read = self._engine.over_sums(_columns(rows, measures, keys), sql, parameters, span)
         if len(read) > _MOST_PIECES:
             return None
         found: dict[date, list[Piece]] = {}
         for row in read:
             group, part = (*row[: len(keys)], None, None)[:2]
-            day = datetime.fromtimestamp(row[len(keys)] * 86_400, UTC).date()
-            found.setdefault(day, []).append((group, part, *row[len(keys) + 1 :]))
+            found.setdefault(_day_at(row[len(keys)]), []).append((group, part, *row[len(keys) + 1 :]))
         return found
 
     def rows_of(
@@ -215,11 +247,60 @@ _LISTS = ("list(place)", "list(value)", "list(per)")
 _MOST_PIECES = 20_000
 """Courses of a day each, that are put together here: of more the database keeps the most used."""
 _DAY = timedelta(days=1)
+_DAY_US = 86_400_000_000
 _WINDOW = timedelta(minutes=5)
 
 
+def _day_at(number: int) -> date:
+    return datetime.fromtimestamp(number * 86_400, UTC).date()
+
+
+def _start_of(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _parts_of(
+    day: date, lives: Sequence[Life]
+) -> tuple[tuple[str | None, datetime, datetime, datetime], ...]:
+    """What of each life lies on the day, and where its age counts from."""
+    start = _start_of(day)
+    cut = [(one.group, one.start, max(one.start, start), min(one.end, start + _DAY)) for one in lives]
+    return tuple(one for one in cut if one[2] < one[3])
+
+
+def _joined(
+    keys: Sequence[str], lives: Sequence[Life], since: datetime | None
+) -> tuple[str, str, list[Parameter]]:
+    """Where places count from, a join of each row with its life, and the values of its `?`."""
+    if not lives:
+        return str(_us(since)) if since else "0", "", []
+    join = (
+        "JOIN (SELECT unnest(?::VARCHAR[]) AS name, unnest(?::BIGINT[]) AS first_us, "
+        f"unnest(?::BIGINT[]) AS end_us) AS s ON r.{keys[0]} IS NOT DISTINCT FROM s.name "
+        "AND epoch_us(r.window_start) >= s.first_us AND epoch_us(r.window_start) < s.end_us"
+    )
+    return (
+        "s.first_us",
+        join,
+        [[one.group for one in lives], [_us(one.start) for one in lives], [_us(one.end) for one in lives]],
+    )
+
+
+def _without_doubles(course: Course) -> Course:
+    """The course with one sum for each place: an interval that lies on two days has one of each."""
+    if len(set(course.places)) == len(course.places):
+        return course
+    sums: dict[int, tuple[float | None, float | None]] = {}
+    for place, value, per in zip(course.places, course.values, course.per, strict=True):
+        if place in sums:
+            value, per = add(sums[place][0], value), add(sums[place][1], per)
+        sums[place] = (value, per)
+    values, per_values = ([one[n] for one in sums.values()] for n in (0, 1))
+    return msgspec.structs.replace(course, places=list(sums), values=values, per=per_values)
+
+
 def _wholly(day: date, span: Span) -> bool:
-    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    start = _start_of(day)
     return bool(span.first and span.last and span.first <= start and start + _DAY - _WINDOW <= span.last)
 
 
@@ -232,19 +313,30 @@ def _columns(rows: RowsOf, measures: Sequence[str], keys: Sequence[str]) -> tupl
 
 
 def _sums(
-    rows: RowsOf, measures: Sequence[str], keys: Sequence[str], step: timedelta, zero: str, join: str
+    rows: RowsOf,
+    measures: Sequence[str],
+    keys: Sequence[str],
+    step: timedelta,
+    zero: str,
+    join: str,
+    day: str = "",
 ) -> str:
-    """SQL of one row for each place of each course. `zero`: where places count from, in microseconds."""
+    """SQL of one row for each place of each course, and of each `day` if that is given.
+
+    `zero`: where places count from, in microseconds.
+    """
     width_s = int(step.total_seconds())
     value, per = (f"CAST(sum(r.{dialect.name(name)}) AS DOUBLE)" for name in measures)
     place = f"(epoch_us(r.window_start) - {zero}) // {width_s * 1_000_000} * {width_s} AS place"
     select = [*(f"r.{dialect.name(name)} AS k{n}" for n, name in enumerate(keys)), place]
+    select += [f"{day} AS day"] if day else []
+    by = [*_named(keys), "place", *(["day"] if day else [])]
     return (
         f"SELECT {', '.join(select)}, {value} AS value, "
         # Two decimals of a hundred hours, six of less: what is read and sent is short, and no rate changes by more
         # than a twenty-thousandth.
         f"round({per}, CASE WHEN abs({per}) >= 100 THEN 2 ELSE 6 END) AS per "
-        f"FROM (FROM {{relation}} WHERE {rows.within}) AS r {join} GROUP BY {', '.join([*_named(keys), 'place'])}"
+        f"FROM (FROM {{relation}} WHERE {rows.within}) AS r {join} GROUP BY {', '.join(by)}"
     )
 
 

@@ -218,10 +218,7 @@ class EngineLookup:
         if not only:
             return []
         rows = self._courses.rows_of(_selected(of), {group: only}, Span())
-        sql = f"SELECT {group}, min(epoch_us(window_start)) FROM {{relation}} WHERE {rows.where} GROUP BY 1"
-        columns = dict.fromkeys((group, "window_start", *rows.columns))
-        found = self._engine.over_sums(tuple(columns), sql, rows.parameters)
-        return [FirstData(name, datetime.fromtimestamp(us // 1_000_000, UTC)) for name, us in found]
+        return [FirstData(name, start) for name, start in self._courses.first_windows(rows, group).items()]
 
     def _rows(
         self,

@@ -38,13 +38,15 @@ class KeptDays:
         self._days: OrderedDict[tuple[Hashable, date], _Day] = OrderedDict()
         self._bytes = 0
 
-    def find(self, question: Hashable, files: Mapping[date, frozenset[str]]) -> dict[date, list[Piece]]:
-        """The pieces of those days that still have these files."""
+    def find(
+        self, questions: Mapping[date, Hashable], files: Mapping[date, frozenset[str]]
+    ) -> dict[date, list[Piece]]:
+        """The pieces of what is asked of each day, where the day still has these files."""
         with self._lock:
             held = {}
-            for day, paths in files.items():
+            for day, question in questions.items():
                 one = self._days.get((question, day))
-                if one is not None and one.files == paths:
+                if one is not None and one.files == files[day]:
                     self._days.move_to_end((question, day))
                     held[day] = one.packed
         return {day: _decoder.decode(packed) for day, packed in held.items()}
