@@ -66,6 +66,5 @@ export const NOT_REACHED = "server not reached, trying again";
 /** What an answer says of it: a measure can be removed while its page is open. */
 export function troubleOf(answer: Response): string | null {
   if (answer.ok || answer.status === 304) return null;
-  if (answer.status >= 500) return NOT_REACHED;
-  return find("[data-view-refused]") ? "no longer live" : "the server refuses this view now: reload to see why";
+  return answer.status >= 500 ? NOT_REACHED : "the server refuses this view now: reload to see why";
 }
