@@ -173,7 +173,6 @@ function viewAddress(form: HTMLFormElement): string {
       !value ||
       isDefault(form, name) ||
       (!custom && (name === "start" || name === "end")) ||
-      (time === "release" && name === "split") ||
       (name === "series" && usual);
     if (!skipped) pairs.append(name, String(value));
   }
@@ -256,7 +255,19 @@ async function refresh(): Promise<void> {
     if (find("[data-live-page]")) takePage(page);
     else takeNumbers(page);
   }
-  live(troubleOf(answer));
+  const told = tellRefusal(answer.status >= 400 && answer.status < 500 ? page : null);
+  live(told ? "no longer live" : troubleOf(answer));
+}
+
+/** Above the charts, which stay: why there are no newer numbers, and what to do. Gives whether the page says so. */
+function tellRefusal(page: Document | null): boolean {
+  const notice = find("[data-view-refused]");
+  if (!notice) return false;
+  const said = [".refusal h1", ".refusal .lead"].map((part) => page?.querySelector(part)?.textContent?.trim() ?? "");
+  const text = said[0] ? `No newer numbers: ${said.filter(Boolean).join(" ")} The charts keep what was last known; they go on by themselves once this view is answered again.` : "";
+  notice.hidden = !text;
+  if (notice.textContent !== text) notice.textContent = text;
+  return text !== "";
 }
 
 /** A page is replaced whole or, where it has a form, in its live parts; not while the reader is selecting text. */
