@@ -5,12 +5,14 @@ Pure.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from urllib.parse import urlencode
 
 import msgspec
 
-from missioncontrol.health.model import Account, SliceLook
+from missioncontrol.health.model import Account, SliceLook, Subject
 from missioncontrol.query.summary_scope import KEY_MEASURES, platform_of
 from missioncontrol.web.carried.view import account_address
 from missioncontrol.web.crashes.address import signature_href
@@ -40,6 +42,9 @@ ELSEWHERE = Mark(
 )
 _PRESSING = ("worse", "data-problem", "environment")
 """Verdicts that are shown of every measure, and named at the top of the page."""
+_TOGETHER = ("data-problem", "environment")
+"""Verdicts that are no fault of the release: told once for all measures that share the reason."""
+_MOVED = "moved in all versions at once, so it is not this release"
 _MOST_CARRIED = 2
 Title = Callable[[str], str]
 
@@ -63,6 +68,8 @@ class Said(msgspec.Struct, frozen=True):
     href: str
     words: str
     """With ratio, interval and age."""
+    measures: list[str]
+    """All that this is said of, `measure` first; several only of what is no fault of the release."""
     ratio: float | None
     low: float | None
     high: float | None
@@ -132,6 +139,7 @@ def said_of(account: Account, platform: str, title: Title, now: datetime) -> Sai
         title=title(account.subject.measure),
         href=verdict_path(account.subject),
         words=words,
+        measures=[account.subject.measure],
         ratio=ratio,
         low=low,
         high=high,
@@ -155,30 +163,85 @@ def _carried(account: Account) -> list[CarriedBy]:
     ]
 
 
-def points_of(accounts: Iterable[Account], title: Title, now: datetime) -> list[Point]:
-    """All that needs attention, the most pressing first."""
-    found = sorted(
-        filter(pressing, accounts), key=lambda one: (place_of(one.look.verdict), -one.look.evidence)
+def together(said: Iterable[Said], of: Sequence[Account]) -> list[Said]:
+    """The same is said once of all measures that it is true of; what is worse stays by itself.
+
+    of: all verdicts on the version.
+    """
+    groups: dict[tuple[object, ...], list[Said]] = {}
+    for one in said:
+        alone = one.measure if one.mark.verdict not in _TOGETHER else ""
+        groups.setdefault((one.mark.verdict, one.words, alone), []).append(one)
+    return [_joined(held, of) if len(held) > 1 else held[0] for held in groups.values()]
+
+
+def _joined(said: Sequence[Said], of: Sequence[Account]) -> Said:
+    first, subject = said[0], of[0].subject
+    others = len(of) - len(said)
+    return msgspec.structs.replace(
+        first,
+        title=_listed([one.title for one in said]) if others else f"All {len(said)} measures",
+        href=_list_path(subject, first.mark.verdict),
+        measures=[one.measure for one in said],
+        ratio=None,
+        low=None,
+        high=None,
+        sentence=f"{first.version}: {first.words}",
     )
-    return [_point(one, title, now) for one in found]
 
 
-def _point(account: Account, title: Title, now: datetime) -> Point:
+def points_of(accounts: Iterable[Account], title: Title, now: datetime) -> list[Point]:
+    """All that needs attention, the most pressing first; what is no fault of a release once for its measures."""
+    held = list(accounts)
+    found = sorted(filter(pressing, held), key=lambda one: (place_of(one.look.verdict), -one.look.evidence))
+    groups: dict[tuple[object, ...], list[Account]] = {}
+    for one in found:
+        reasons = _reasons(one.look.reasons) if one.look.verdict in _TOGETHER else one.subject.measure
+        groups.setdefault((*_release(one), one.look.verdict, reasons), []).append(one)
+    measures = Counter(map(_release, held))
+    return [_point(group, measures[_release(group[0])], title, now) for group in groups.values()]
+
+
+def _release(account: Account) -> tuple[str, str, str]:
+    return account.subject.application, account.subject.channel, account.subject.version
+
+
+def _point(group: Sequence[Account], measures: int, title: Title, now: datetime) -> Point:
+    """What is said of some accounts of a release, which has so many measures."""
+    account = group[0]
     subject, look, guilty = account.subject, account.look, guilty_of(account)
     where = dict(guilty.where if guilty else look.slice or {})
     of = guilty or look
-    name = title(subject.measure)
-    name = name[:1].lower() + name[1:]
+    every = len(group) > 1 and len(group) == measures
+    name = _listed([_lower(title(one.subject.measure)) for one in group])
     if look.verdict == "worse":
         place = f" {where_phrase(where)}" if where else ""
         since = f" since {since_words(look.since, now)}" if look.since else ""
         said = f"{name} worse{place}{since}: {compared(of.ratio, of.low, of.high)}"
     elif look.verdict == "data-problem":
-        said = f"{name} cannot be judged. {_reasons(look.reasons)}".rstrip()
+        which = f"none of its {measures} measures can be judged" if every else f"{name} cannot be judged"
+        said = f"{which}. {_reasons(look.reasons)}".rstrip()
     else:
-        said = f"{name} moved in all versions at once, so it is not this release"
+        which = f"all {measures} measures" if every else name
+        said = f"{which} {_MOVED}"
     text = f"{subject.application} {subject.channel} {subject.version}: {said.rstrip('.')}."
-    return Point(mark_of(look.verdict), subject.application, subject.channel, text, verdict_path(subject))
+    href = verdict_path(subject) if len(group) == 1 else _list_path(subject, look.verdict)
+    return Point(mark_of(look.verdict), subject.application, subject.channel, text, href)
+
+
+def _list_path(subject: Subject, verdict: str) -> str:
+    """The list of verdicts of that kind on the channel."""
+    asked = {"application": subject.application, "channel": subject.channel, "verdict": verdict}
+    return f"/verdicts?{urlencode(asked)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+
+
+def _lower(name: str) -> str:
+    return name[:1].lower() + name[1:]
 
 
 def where_phrase(where: Mapping[str, str]) -> str:
@@ -221,6 +284,8 @@ def _words(
     said = f"{compared(ratio, low, high)} {had} at {age}"
     if look.verdict == "too-early":
         return f"not decided; so far {said}"
+    if look.verdict == "environment":
+        return _MOVED
     ends = [where_phrase(where)] if where else []
     if look.verdict == "worse" and look.since:
         ends.append(f"since {since_words(look.since, now)}")
