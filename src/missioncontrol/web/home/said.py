@@ -256,6 +256,7 @@ def _list_path(subject: Subject, verdict: str) -> str:
 def _listed(names: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`; of many the first ones and how many more."""
     if len(names) > _MOST_NAMED:
+        names = sorted(names, key=lambda name: "," in name)  # in a list a comma within a name confuses
         names = [*names[: _MOST_NAMED - 1], f"{len(names) - _MOST_NAMED + 1} more measures"]
     return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
