@@ -25,9 +25,7 @@ def mended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallChannel]:
     channel = SmallChannel(tmp_path_factory.mktemp("mended"))
     channel.history()
     rows = rows_of(8, ratio=6.0, hours=5)
-    rows += [
-        row for row in rows_of(8, ratio=0.8) if row["window_start"] >= published(8) + timedelta(hours=5)
-    ]
+    rows += [row for row in rows_of(8, ratio=0.8) if row["window_start"] >= published(8) + timedelta(hours=5)]
     channel.take(rows)
     channel.releases.append(release(8))
     channel.services.releases.put(channel.releases)
