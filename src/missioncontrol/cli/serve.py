@@ -159,10 +159,15 @@ def _run(
     server = Server(server_config)  # type: ignore[arg-type]
     port = listener.getsockname()[1]
     host = f"[{config.server.host}]" if ":" in config.server.host else config.server.host
-    click.echo(f"Mission Control listens on http://{host}:{port} (data in {config.data}).", err=True)
-    click.echo(told(chosen), err=True)
+
+    def end(number: int, frame: object) -> None:
+        server.should_exit = True
+
     for number in (signal.SIGTERM, signal.SIGINT):
         # When uvicorn has shut down it raises the signal that stopped it once more, for the handler from before;
-        # the default one would end the process before its child is stopped and its files are closed.
-        signal.signal(number, lambda *_: None)
+        # the default one would end the process before its child is stopped and its files are closed. Until uvicorn has
+        # its own, this one ends it.
+        signal.signal(number, end)
+    click.echo(f"Mission Control listens on http://{host}:{port} (data in {config.data}).", err=True)
+    click.echo(told(chosen), err=True)
     server.run(sockets=[listener])
