@@ -18,7 +18,7 @@ from missioncontrol.query.engine import Engine
 from missioncontrol.query.relation import Span
 from missioncontrol.query.statement import Parameter
 from missioncontrol.query.versions import between, version_key
-from missioncontrol.web.measure.kept_days import KeptDays, Piece, files_by_day
+from missioncontrol.web.measure.kept_pieces import KeptPieces, Piece, files_by_day
 from missioncontrol.web.measure.lookup import MOST_PARTS, Course, Life
 from missioncontrol.web.measure.sums import add, total
 
@@ -46,7 +46,7 @@ class CourseReader:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._kept = KeptDays()
+        self._kept = KeptPieces()
 
     def read(
         self,

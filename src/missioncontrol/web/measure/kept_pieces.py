@@ -30,7 +30,7 @@ class _Day(msgspec.Struct, frozen=True, gc=False):
     packed: bytes
 
 
-class KeptDays:
+class KeptPieces:
     """Pieces by question and day."""
 
     def __init__(self) -> None:
