@@ -14,7 +14,7 @@ from missioncontrol.config import Query
 from missioncontrol.query.engine import Engine
 from missioncontrol.query.filters import TextFilter
 from missioncontrol.query.relation import Span
-from missioncontrol.web.measure import courses, kept_days
+from missioncontrol.web.measure import courses, kept_pieces
 from missioncontrol.web.measure.cells import number_cells
 from missioncontrol.web.measure.courses import CourseReader, RowsOf
 from missioncontrol.web.measure.lookup import Course, Life
@@ -179,7 +179,7 @@ def test_no_more_is_kept_than_fits_and_the_answer_stays_right(
     days = reader._kept
     held = days._bytes
     assert held == sum(len(one.packed) for one in days._days.values()) and len(days._days) == 4
-    monkeypatch.setattr(kept_days, "MOST_BYTES", held)
+    monkeypatch.setattr(kept_pieces, "MOST_BYTES", held)
     # A day of the other question is smaller than an eighth of the bound, so it takes the place of older ones.
     for step in STEPS:
         kept, read = both(reader, engine, (), step, *span)
