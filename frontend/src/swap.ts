@@ -13,6 +13,7 @@ export function swap(selector: string, page: Document): void {
   if (!now || !then || now.isEqualNode(then) || served.get(selector) === then.outerHTML) return;
   served.set(selector, then.outerHTML);
   const scrolled = [...now.querySelectorAll(".scroll")].map((box) => [box.scrollLeft, box.scrollTop] as const);
+  const focus = focusIn(now);
   const open = [...now.querySelectorAll<HTMLDetailsElement>("details[open]")].map(detailsKey);
   for (const one of then.querySelectorAll<HTMLDetailsElement>("details")) {
     if (open.includes(detailsKey(one))) one.open = true;
@@ -22,6 +23,9 @@ export function swap(selector: string, page: Document): void {
   then.querySelectorAll(".scroll").forEach((box, i) => {
     [box.scrollLeft, box.scrollTop] = scrolled[i] ?? [0, 0];
   });
+  if (!focus) return;
+  const alike = [...then.querySelectorAll<HTMLElement>(focus.selector)];
+  (alike[focus.at] ?? alike.at(-1))?.focus({ preventScroll: true });
 }
 
 /** What opens is known by its name, or by what its summary says. */
@@ -29,36 +33,50 @@ function detailsKey(one: HTMLDetailsElement): string {
   return one.dataset.sample ?? (one.id || `says ${one.querySelector("summary")?.textContent?.trim() ?? ""}`);
 }
 
-export function focusPath(): string {
+/** Which of its parts has the focus: the `at`-th of those that a selector fits. */
+function focusIn(part: Element): { selector: string; at: number } | null {
   const element = document.activeElement;
-  if (!element || element === document.body) return "";
-  const name = element.getAttribute("name");
-  const value = element.getAttribute("value");
+  if (!(element instanceof HTMLElement) || element === part || !part.contains(element)) return null;
+  const selector = selectorOf(element);
+  return { selector, at: [...part.querySelectorAll(selector)].indexOf(element) };
+}
+
+/** What tells an element from others in a newer page: what it is about, rather than where it stands. */
+function selectorOf(element: HTMLElement): string {
+  const named = (name: string): string => {
+    const value = element.getAttribute(name);
+    return value === null ? "" : `[${name}="${CSS.escape(value)}"]`;
+  };
+  const tag = element.localName;
   if (element instanceof HTMLInputElement && (element.type === "radio" || element.type === "checkbox")) {
-    return `[type="${element.type}"][name="${CSS.escape(name ?? "")}"][value="${CSS.escape(value ?? "")}"]`;
+    return tag + named("type") + named("name") + named("value");
   }
-  if (element.id) return `#${CSS.escape(element.id)}`;
-  if (name) return `${element.tagName.toLowerCase()}[name="${CSS.escape(name)}"]`;
-  const href = element.getAttribute("href");
-  if (href) return `a[href="${CSS.escape(href)}"]`;
-  const sample = element.closest<HTMLElement>("details[data-sample]")?.dataset.sample;
-  if (sample) return `details[data-sample="${CSS.escape(sample)}"] summary`;
-  const plot = (element as HTMLElement).dataset.plot;
-  return plot ? `[data-plot="${plot}"]` : "";
+  const sample = tag === "summary" ? element.closest<HTMLElement>("details[data-sample]")?.dataset.sample : undefined;
+  if (sample) return `details[data-sample="${CSS.escape(sample)}"] > summary`;
+  for (const name of ["id", "name", "href", "data-plot", "aria-label"]) if (element.getAttribute(name)) return tag + named(name);
+  return tag;
 }
 
-export function restoreFocus(path: string): void {
-  if (path && !(document.activeElement as HTMLElement | null)?.matches(path)) {
-    find(path)?.focus({ preventScroll: true });
-  }
-}
-
-/** How the page stands to the server: null is fine, else what is wrong. */
+/** How the page stands to the server: null is fine, else what is wrong. A page without a sign gets a line while it is. */
 export function live(trouble: string | null): void {
   const sign = find("[data-live]");
-  if (!sign) return;
+  if (!sign) return note(trouble);
+  note(null);
   sign.textContent = trouble ?? "live";
   sign.classList.toggle("lost", trouble !== null);
+}
+
+function note(trouble: string | null): void {
+  let line = find("[data-unreached]");
+  if (trouble === null) return line?.remove();
+  if (!line) {
+    line = document.createElement("p");
+    line.className = "notice";
+    line.dataset.unreached = "";
+    line.setAttribute("role", "status");
+    find("main")?.before(line);
+  }
+  if (line.textContent !== trouble) line.textContent = trouble; // said once
 }
 
 export const NOT_REACHED = "server not reached, trying again";
