@@ -132,6 +132,17 @@ function showValues(index: number | null): void {
   }
 }
 
+/** Aloud only where a key moved the cursor: a pointer passes many places. */
+function sayValues(): void {
+  const said = find("[data-cursor-said]");
+  if (!said) return;
+  const lines = [...document.querySelectorAll("[data-line]")].map((row) => {
+    const [name, ...values] = [...row.querySelectorAll("th, [data-cursor]")].map((cell) => cell.textContent?.trim());
+    return `${name} ${values.join(", ")}`;
+  });
+  said.textContent = [find("[data-at]")?.textContent, ...lines].join("; ");
+}
+
 function onHover(event: Event): void {
   const row = (event.target as Element).closest?.<HTMLElement>("[data-line]");
   plots?.highlight(row ? Number(row.dataset.line) : null);
@@ -141,6 +152,7 @@ function onKey(event: KeyboardEvent): void {
   if (!(event.target as Element).closest?.("[data-plot]")) return;
   if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
     plots?.step((event.key === "ArrowLeft" ? -1 : 1) * (event.shiftKey ? 12 : 1));
+    sayValues();
     event.preventDefault();
   } else if (event.key === "Escape") {
     plots?.zoom(null);
