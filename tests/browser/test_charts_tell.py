@@ -105,7 +105,7 @@ def test_a_file_of_a_table_runs_no_formula_and_names_its_columns(
     texts = ["=1+1", "-2+3+cmd|' /C calc'!A0", "+1+cmd", "@SUM(A1)", "-5", "+1,234.5", "-[NSView frame]"]
     values = ", ".join("('" + text.replace("'", "''") + "')" for text in texts)
     page.goto(server.url + "/sql")
-    run(page, f'SELECT * FROM (VALUES {values}) AS t(a)')
+    run(page, f"SELECT * FROM (VALUES {values}) AS t(a)")
     _, *rows = rows_of("CSV of Result")
     assert [row[0] for row in rows] == [text if text in ("-5", "+1,234.5") else f"'{text}" for text in texts]
 
