@@ -13,6 +13,7 @@ from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.health.model import Subject
 from missioncontrol.registry.model import Measure, Registry
 from missioncontrol.web.address import decode_part
+from missioncontrol.web.carried.reckoned import expected_of, seen_of
 from missioncontrol.web.carried.view import ROWS, SYSTEM, build_carried, carried_path, csv_rows
 from missioncontrol.web.crashes.answers import csv_answer
 from missioncontrol.web.measure.question import find_measure
@@ -82,7 +83,15 @@ def build_carried_pages(
         if format == "part":
             return renderer.page(request, "carried_part.html", view=view, shown=_PART_ROWS)
         navigation = top_bar(sources, registry)
-        return renderer.page(request, "carried.html", view=view, shown=ROWS, navigation=navigation)
+        return renderer.page(
+            request,
+            "carried.html",
+            view=view,
+            shown=ROWS,
+            how_seen=seen_of(facts, view),
+            how_expected=expected_of(facts, view),
+            navigation=navigation,
+        )
 
     return router
 

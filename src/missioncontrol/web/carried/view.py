@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from missioncontrol.health.model import Account, SignatureBasis, Subject
+from missioncontrol.query.signature_counts import whole_hour
 from missioncontrol.registry.model import Measure
 from missioncontrol.web.address import encode_part, measure_path
 from missioncontrol.web.carried.source import CarriedFacts, Carrier
@@ -97,6 +98,11 @@ class CarriedView(msgspec.Struct, frozen=True):
     top_url: str
     json_url: str
     csv_url: str
+
+    @property
+    def counted_to(self) -> datetime:
+        """The hour before which crashes are counted."""
+        return whole_hour(self.as_of)
 
     @property
     def weight(self) -> float | None:

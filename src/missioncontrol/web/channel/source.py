@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from missioncontrol.web.verdicts.source import VerdictSource
 
 _WINDOW = timedelta(minutes=5)
-_FURTHEST = 200
-"""Days back that are read at most."""
+FURTHEST = timedelta(days=200)
+"""So far back is read at most."""
 _LATELY = 14
 """Days in which versions are looked for where nobody published any."""
 _PEOPLE_HELD_S = 600.0
@@ -78,10 +78,11 @@ class _Asked(msgspec.Struct, frozen=True):
     @property
     def furthest(self) -> int:
         """The first hour that is read."""
-        return self.end - DAY_H * _FURTHEST
+        return self.end - DAY_H * FURTHEST.days
 
 
-def _hour_after(end: datetime) -> int:
+def hour_after(end: datetime) -> int:
+    """The first hour since the epoch that has nothing of what ended."""
     return int((end - timedelta(seconds=1)).timestamp()) // HOUR_S + 1
 
 
@@ -117,7 +118,7 @@ class LakeChannel:
         if newest is None:
             return Read(Facts(names, [], [], {}, None), (), [], "releases", [], bool(own), 0)
         end = min(newest + _WINDOW, now)
-        asked = _Asked(of, names, builds, _hour_after(end), _hour_after(newest + _WINDOW))
+        asked = _Asked(of, names, builds, hour_after(end), hour_after(newest + _WINDOW))
         out = shipped(own, now) or self._unpublished(asked)
         which = state.columns or usual_columns(out)
         columns = columns_of(out, which, state.channel)
@@ -127,7 +128,7 @@ class LakeChannel:
         ]
         users = self._users(registry, of, builds, end) if shown else {}
         cut = state.age == "all" and any(one.start_hour < asked.furthest for one in columns)
-        facts = Facts(names, shown, accounts, users, end, _FURTHEST if cut else 0)
+        facts = Facts(names, shown, accounts, users, end, FURTHEST.days if cut else 0)
         parts = [*parts, *self._days(asked, [(asked.end - DAY_H, asked.end)]).every()]
         held = {platform_of(one) for one in systems_of(parts, "")}
         last_s = max((sheet.last_s for part in parts for sheet in part.values()), default=0)
