@@ -15,16 +15,16 @@ export function shadeBetween(plot: uPlot, low: Values, high: Values, colour: str
   ctx.globalAlpha = alpha;
   let piece: number[] = [];
   const close = (): void => {
-    if (piece.length === 1) piece = [piece[0]!, piece[0]!];
-    if (piece.length) {
-      const [first, last] = [piece[0]!, piece[piece.length - 1]!];
-      const half = first === last ? 3 : 0; // an interval alone has no width
-      ctx.beginPath();
-      for (const i of piece) ctx.lineTo(at(plot, i) + (i === last ? half : -half), plot.valToPos(high[i]!, "y", true));
-      for (const i of piece.reverse()) ctx.lineTo(at(plot, i), plot.valToPos(low[i]!, "y", true));
-      ctx.closePath();
-      ctx.fill();
-    }
+    const edge = (values: Values): [number, number][] => {
+      const points = piece.map((i): [number, number] => [at(plot, i), plot.valToPos(values[i]!, "y", true)]);
+      if (points.length > 1) return points;
+      const half = 3 * devicePixelRatio; // an interval alone has no width
+      return points.flatMap(([x, y]): [number, number][] => [[x - half, y], [x + half, y]]);
+    };
+    ctx.beginPath();
+    for (const [x, y] of [...edge(high), ...edge(low).reverse()]) ctx.lineTo(x, y);
+    ctx.closePath();
+    ctx.fill();
     piece = [];
   };
   const [from, to] = plot.series[0]!.idxs ?? [0, low.length - 1];

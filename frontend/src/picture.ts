@@ -1,7 +1,7 @@
 // The charts as one PNG: title, what is shown, legend, both charts with the names of their axes.
 
 import { colour, css, DASHES } from "./plots";
-import type { ChartData } from "./data";
+import { zoneOf, type ChartData } from "./data";
 
 const EDGE = 16;
 const ROW = 18;
@@ -34,7 +34,7 @@ export function savePicture(canvases: HTMLCanvasElement[], data: ChartData, capt
   }, "image/png");
 }
 
-export function drawPicture(canvases: HTMLCanvasElement[], data: ChartData, caption: Caption): HTMLCanvasElement {
+function drawPicture(canvases: HTMLCanvasElement[], data: ChartData, caption: Caption): HTMLCanvasElement {
   const ratio = devicePixelRatio;
   const width = Math.max(...canvases.map((canvas) => canvas.width)) / ratio;
   const names = [unitOf(data), data.per_title].slice(0, canvases.length);
@@ -65,7 +65,7 @@ export function drawPicture(canvases: HTMLCanvasElement[], data: ChartData, capt
   let y = EDGE;
   write(caption.title, EDGE, y, 17, "--ink");
   y += 26;
-  write(data.time === "clock" ? "By clock time, UTC" : "By time since each line's start", EDGE, y, 12, "--weak");
+  write(data.time === "clock" ? `By clock time, ${zoneOf(data, data.x.at(-1) ?? 0)}` : "By time since each line's start", EDGE, y, 12, "--weak");
   y += ROW;
   for (const row of legend) {
     for (const { index, label, x } of row) {

@@ -35,8 +35,8 @@ function written(form: string, seconds: number): string {
       return clock;
     case "short":
       return `${date} ${clock}`;
-    case "day":
-      return `${at.getUTCFullYear()}-${date}`;
+    case "day": // that of UTC, as the numbers of days are
+      return new Date(seconds * 1000).toISOString().slice(0, 10);
     case "second":
       return `${minute}:${two(at.getUTCSeconds())}`;
     case "zoned":

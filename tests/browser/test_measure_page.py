@@ -265,6 +265,13 @@ def test_arrow_keys_move_the_cursor(page: Page, server: Server) -> None:
     first = page.locator("[data-at]").inner_text()
     page.keyboard.press("ArrowLeft")
     assert page.locator("[data-at]").inner_text() not in ("", first)
+    said = page.locator("[data-cursor-said]")
+    expect(said).to_contain_text(page.locator("[data-at]").inner_text())
+    expect(said).to_contain_text(f"61.0 {PER_61} (22–720), 10")
+    before = said.inner_text()
+    hover(page, 0.25)
+    expect(page.locator("[data-at]")).not_to_have_text(before.split(";")[0])
+    assert said.inner_text() == before  # a pointer says nothing aloud
 
 
 def test_dragging_zooms_both_charts_and_reset_undoes_it(page: Page, server: Server) -> None:

@@ -1,4 +1,5 @@
-"""Times as the pages print them: `<time>` elements in UTC, which a script may show in the browser's zone.
+"""Times as the pages print them: `<time>` elements in UTC, which a script may show in the browser's zone;
+a day stays that of UTC.
 
 The text is what somebody without scripts reads, and is complete in itself. A time of null is an en dash.
 """
