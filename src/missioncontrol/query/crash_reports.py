@@ -72,6 +72,16 @@ class Bucket(msgspec.Struct, frozen=True):
     count: float
 
 
+class Courses(msgspec.Struct, frozen=True):
+    """Crashes over time: of the groups with most of them, and of all others together."""
+
+    groups: list[Bucket]
+    others: int = 0
+    """Groups beside them."""
+    rest: list[Bucket] = []
+    """Of those; their group is None."""
+
+
 class ReportRow(msgspec.Struct, frozen=True):
     """A crash in a list."""
 
@@ -228,17 +238,36 @@ class CrashReports:
             FROM {{crashes}} WHERE {condition}"""
         return Totals(*self._rows(selection, sql, parameters)[0])
 
-    def over_time(self, selection: Selection, by: str, intervals: Intervals) -> list[Bucket]:
-        """Crashes by a name of `BREAKDOWNS`, in intervals that cover the span."""
+    def over_time(self, selection: Selection, by: str, intervals: Intervals, most: int) -> Courses:
+        """Crashes by a name of `BREAKDOWNS`, in intervals that cover the span; `most`: so many groups by themselves."""
         condition, parameters = where(selection)
-        since = f"epoch({moment_of(selection.by)}) - CAST(? AS DOUBLE)"
-        number = f"CAST(floor(({since}) / CAST(? AS DOUBLE)) AS INTEGER)"
+        number, bound = _number_in(intervals, selection)
         sql = f"""
-            SELECT {BREAKDOWNS[by]} AS name, least({number}, {int(intervals.number) - 1}) AS number,
-                sum({weight_of(selection)})
-            FROM {{crashes}} WHERE {condition} GROUP BY ALL ORDER BY ALL"""
-        bound = [str(intervals.start.timestamp()), str(intervals.width.total_seconds())]
-        return [Bucket(*row) for row in self._rows(selection, sql, [*bound, *parameters])]
+            WITH w AS MATERIALIZED (
+                SELECT {BREAKDOWNS[by]} AS name, {number} AS number, sum({weight_of(selection)}) AS n
+                FROM {{crashes}} WHERE {condition} GROUP BY ALL
+            ), g AS (
+                SELECT name AS own, row_number() OVER (ORDER BY sum(n) DESC, coalesce(name, '')) AS place
+                FROM w GROUP BY name
+            )
+            SELECT place > {int(most)} AS other, CASE WHEN place <= {int(most)} THEN name END AS shown, number, sum(n),
+                (SELECT count(*) FROM g)
+            FROM w JOIN g ON w.name IS NOT DISTINCT FROM own GROUP BY other, shown, number ORDER BY ALL"""
+        rows = self._rows(selection, sql, [*bound, *parameters])
+        groups, rest = ([Bucket(*row[1:4]) for row in rows if row[0] == other] for other in (False, True))
+        return Courses(groups, max(0, rows[0][4] - most) if rows else 0, rest)
+
+    def signatures_over_time(
+        self, selection: Selection, signatures: Sequence[str | None], intervals: Intervals
+    ) -> list[Bucket]:
+        """Crashes of each of the signatures, in intervals that cover the span."""
+        condition, parameters = where(selection)
+        number, bound = _number_in(intervals, selection)
+        sql = f"""
+            SELECT signature, {number} AS number, sum({weight_of(selection)}) FROM {{crashes}}
+            WHERE {condition} AND (list_contains(?, signature) OR signature IS NULL) GROUP BY ALL ORDER BY ALL"""
+        rows = self._rows(selection, sql, [*bound, *parameters, _named(signatures)])
+        return [Bucket(*row) for row in rows]
 
     def systems(self, selection: Selection, signatures: Sequence[str | None]) -> dict[str | None, list[Part]]:
         """Crashes of each of the signatures by operating system, the most first."""
@@ -314,6 +343,14 @@ class CrashReports:
 
     def _rows(self, selection: Selection, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         return self._engine.over_crashes(sql, parameters, span_of(selection))
+
+
+def _number_in(intervals: Intervals, selection: Selection) -> tuple[str, list[str]]:
+    """SQL of the number of a crash's interval, and its parameters."""
+    since = f"epoch({moment_of(selection.by)}) - CAST(? AS DOUBLE)"
+    number = f"CAST(floor(({since}) / CAST(? AS DOUBLE)) AS INTEGER)"
+    bound = [str(intervals.start.timestamp()), str(intervals.width.total_seconds())]
+    return f"least({number}, {int(intervals.number) - 1})", bound
 
 
 def _named(signatures: Sequence[str | None]) -> list[str]:

@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from missioncontrol.query.crash_reports import Bucket
+from missioncontrol.query.crash_reports import Bucket, Courses
 from missioncontrol.query.crash_selection import Intervals, Selection
 
 SPARK_WIDTH, SPARK_HEIGHT = 96, 20
 WIDTH, HEIGHT = 960, 180
-_MOST_LAYERS = 6
+MOST_LAYERS = 6
+"""Groups of a chart that have a layer of their own."""
 _MINUTE = timedelta(minutes=1)
 _MOST_BARS = 60
 
@@ -99,15 +100,14 @@ def spark(counts: Sequence[float]) -> Spark:
     return Spark("".join(bars), ", ".join(f"{count:,.0f}" for count in counts))
 
 
-def time_chart(selection: Selection, buckets: Sequence[Bucket], intervals: Intervals) -> TimeChart:
+def time_chart(selection: Selection, courses: Courses, intervals: Intervals) -> TimeChart:
     """The groups with most crashes, a layer each, and all others in one."""
-    by_group = filled(buckets, intervals.number)
+    by_group = filled(courses.groups, intervals.number)
     ordered = sorted(by_group.items(), key=lambda item: (-sum(item[1]), item[0] or ""))
-    named = [(name or "(none)", counts) for name, counts in ordered]
-    shown, rest = named[:_MOST_LAYERS], named[_MOST_LAYERS:]
-    if rest:
-        others = [sum(column) for column in zip(*(counts for _, counts in rest), strict=True)]
-        shown.append((f"{len(rest)} others", others))
+    shown = [(name or "(none)", counts) for name, counts in ordered]
+    if courses.others:
+        rest = filled(courses.rest, intervals.number)
+        shown.append((f"{courses.others} others", rest.get(None, [0.0] * intervals.number)))
     heights = [sum(column) for column in zip(*(counts for _, counts in shown), strict=True)]
     top = max(heights, default=0.0)
     below = [0.0] * intervals.number

@@ -12,7 +12,7 @@ import msgspec
 from missioncontrol.errors import BadRequest
 from missioncontrol.query.crash_reports import Comment, CrashReports, Part, ReportRow, Totals
 from missioncontrol.web.crashes.address import TEXT_FIELDS, CrashState
-from missioncontrol.web.crashes.charts import TimeChart, intervals_of, time_chart
+from missioncontrol.web.crashes.charts import MOST_LAYERS, TimeChart, intervals_of, time_chart
 
 ON_A_PAGE = 50
 _MOST_VALUES = 10
@@ -110,7 +110,7 @@ def _view(
     selection = state.selection(now)
     totals = reports.totals(selection)
     intervals = intervals_of(selection)
-    chart = time_chart(selection, reports.over_time(selection, over_time, intervals), intervals)
+    chart = time_chart(selection, reports.over_time(selection, over_time, intervals, MOST_LAYERS), intervals)
     found = reports.breakdowns(selection, names, _MOST_VALUES + 1)
     broken = [_breakdown(name, found[name], totals.count, state) for name in names]
     listed = reports.reports(selection, ON_A_PAGE, (state.page - 1) * ON_A_PAGE)
