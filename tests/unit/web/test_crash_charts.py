@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -76,8 +77,8 @@ def test_groups_are_filled_up_with_zeros() -> None:
     }
 
 
-def chart(selection: Selection, *found: Bucket, others: int = 0, rest: list[Bucket] = []) -> TimeChart:
-    return time_chart(selection, Courses(list(found), others, rest), intervals_of(selection))
+def chart(selection: Selection, *found: Bucket, others: int = 0, rest: Sequence[Bucket] = ()) -> TimeChart:
+    return time_chart(selection, Courses(list(found), others, list(rest)), intervals_of(selection))
 
 
 def boxes(path: str) -> list[tuple[float, float, float]]:

@@ -6,8 +6,11 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from tests.support.small_channel import SmallChannel, published, release, rows_of
 
+from missioncontrol.lake.sketches import sketch
+from missioncontrol.query import last_day_users
 from missioncontrol.web.app import kept_verdicts
 from missioncontrol.web.home.source import LakeHome, Made
 
@@ -53,3 +56,36 @@ def test_a_build_that_is_published_later_counts_for_its_version_from_then_on(tmp
     after = LakeHome(services.engine, lambda: services.releases.list(), kept_verdicts(services)).made(NOW)
     assert {card.version for card in after.home.sections_cards} == {"61.0b3"}
     services.close()
+
+
+def clients(count: int, crashed: int, **fixed: object) -> dict[str, object]:
+    """The clients of one hour of the version."""
+    ids = [f"client-{n}" for n in range(count)]
+    (row, *_) = rows_of(1, "61.0", hours=1)
+    kept = {name: row[name] for name in ("application", "channel", "version", "build_id", "window_start")}
+    sketches = {"clients": sketch(ids), "main_crashes_clients": sketch(ids[:crashed])}
+    return {**kept, "os_name": "Linux", **sketches, **fixed}
+
+
+def test_crash_free_users_of_a_build_are_of_the_version_it_was_published_as(tmp_path: Path) -> None:
+    channel = SmallChannel(tmp_path)
+    services = channel.services
+    services.releases.put([release(1, "61.0b3")])
+    channel.take(rows_of(1, "61.0", hours=10))
+    channel.force([clients(100, 5), clients(20, 10, build_id="of nobody")], "client_aggregates")
+    made = LakeHome(services.engine, lambda: services.releases.list(), kept_verdicts(services)).made(NOW)
+    (card,) = [card for card in made.home.sections_cards if card.platform == "linux"]
+    assert card.version == "61.0b3" and card.crash_free is not None
+    assert (card.crash_free.clients, card.crash_free.share) == (100, pytest.approx(0.95, abs=1e-6))
+    services.close()
+
+
+def test_of_too_many_shares_those_of_the_most_clients_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = SmallChannel(tmp_path)
+    monkeypatch.setattr(last_day_users, "_MOST_SHARES", 1)
+    channel.force([clients(2, 1, version="1"), clients(30, 3, version="2")], "client_aggregates")
+    (found,) = last_day_users.last_day_shares(channel.services.engine, {}, NOW)
+    assert (found[2], found[-1]) == ("2", 30)
+    channel.services.close()

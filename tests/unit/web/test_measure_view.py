@@ -17,8 +17,10 @@ from missioncontrol.registry.model import MeasureSource
 from missioncontrol.state.annotations import Annotation
 from missioncontrol.state.release_model import Release
 from missioncontrol.web.address import read_state
+from missioncontrol.web.measure import engine_lookup
 from missioncontrol.web.measure.charts import Sources, build_view
 from missioncontrol.web.measure.engine_lookup import EngineLookup
+from missioncontrol.web.measure.lookup import Selection
 from missioncontrol.web.measure.table import file_rows
 from missioncontrol.web.measure.view import MeasureView
 
@@ -100,6 +102,20 @@ def test_lines_hold_the_sums_of_each_hour_and_gaps_stay_gaps(show: Show) -> None
     assert view.chart.count == 8
     assert shown(view) == [400.0, 400.0, 400.0, 400.0, None, None, 400.0, 400.0]
     assert (view.drawn[0].value, view.drawn[0].per, view.drawn[0].rate) == (120.0, 300.0, 400.0)
+
+
+def test_sums_of_too_many_groups_are_refused_rather_than_cut(
+    lookup: EngineLookup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = (Selection("Firefox", "release"), "main_crashes", "usage_hours", "version")
+    hour = (DAY + timedelta(hours=22), DAY + timedelta(hours=23))
+    monkeypatch.setattr(engine_lookup, "_LIMIT", 10)
+    groups = len(lookup.totals(*asked, *hour))
+    assert groups > 1
+    monkeypatch.setattr(engine_lookup, "_LIMIT", groups - 1)
+    with pytest.raises(BadRequest) as refused:
+        lookup.totals(*asked, *hour)
+    assert refused.value.code == "range_too_long"
 
 
 def test_whole_days_from_what_is_kept_are_those_that_are_read(show: Show) -> None:

@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from missioncontrol.errors import MissionControlError
-from missioncontrol.query import filters
-from missioncontrol.query.aggregates import AggregateQuery
-from missioncontrol.query.client_measures import SHARE, client_measures
 from missioncontrol.query.hour_sums import Builds, HourSums, days_between
+from missioncontrol.query.last_day_users import last_day_shares
 from missioncontrol.query.summary_scope import platform_of
 from missioncontrol.state.release_model import Release, Version
 from missioncontrol.web.home.cards import REPORTS, CrashFree, Facts, drawn_measure, predecessor
@@ -44,8 +42,6 @@ _AFTER_S = 0.1
 _WAITED_FOR_S = 120.0
 """What is older than this is not shown: the reader waits for what is new. Open pages ask every minute."""
 _PEOPLE_HELD_S = 600.0
-_DAY = timedelta(hours=24)
-_LIMIT = 5000
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -141,27 +137,19 @@ class LakeHome:
         spans = _spans_before(numbers, versions, end)
         before = {day for first, last in spans for day in days_between(first, last)} - days
         add_further(numbers, (part.content for part in self._sums.days(before, measures, builds)))
-        return Facts(numbers, versions, accounts, self._crash_free(registry, numbers, end), end)
+        return Facts(numbers, versions, accounts, self._crash_free(numbers, builds, end), end)
 
     def _crash_free(
-        self, registry: Registry, numbers: Numbers, end: datetime
+        self, numbers: Numbers, builds: Builds, end: datetime
     ) -> dict[tuple[Place, str | None], CrashFree]:
         """Of the clients of the last day; empty where nothing tells of clients."""
         held = self._people
         if held is not None and time.monotonic() - held[0] < _PEOPLE_HELD_S:
             return held[1]
-        people = client_measures(registry)
-        names = (SHARE, f"{SHARE}_low", f"{SHARE}_high", "client_count")
-        dimensions = ("application", "channel", "version", "os_name")
-        if not numbers or not all(name in people for name in names):
+        if not numbers:
             return {}
-        within = filters.WindowFilter("range", (end - _DAY, end - _WINDOW))
-        query = AggregateQuery(
-            (), dimensions, (within,), (), _LIMIT, "", 86_400, tuple(people[name] for name in names)
-        )
         try:
-            with self._engine.aggregate(query) as rows:
-                found = people_of([row for batch in rows.batches() for row in batch], end)
+            found = people_of(last_day_shares(self._engine, builds, end), end)
         except MissionControlError:
             return {}  # the page is worth showing without it
         self._people = (time.monotonic(), found)

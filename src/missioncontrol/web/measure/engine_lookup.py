@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
+from missioncontrol.errors import BadRequest
 from missioncontrol.query import filters
 from missioncontrol.query.aggregates import EXPERIMENT_COLUMNS, AggregateQuery
 from missioncontrol.query.day_sums import DaySums
@@ -23,7 +24,6 @@ from missioncontrol.web.measure.lookup import (
     GroupTotal,
     Life,
     Selection,
-    VersionTotal,
 )
 from missioncontrol.web.measure.question import ceil, floor
 from missioncontrol.web.measure.sums import add
@@ -56,11 +56,6 @@ class EngineLookup:
                     for place, ((_, (count,)),) in sums.items():
                         counts[place] = counts.get(place, 0) + (count or 0)
         return [ChannelRef(*place) for place in sorted(counts, key=lambda place: counts[place], reverse=True)]
-
-    def versions(self, measures: Sequence[str], start: datetime, end: datetime) -> list[VersionTotal]:
-        """Sums for each application, channel and version with rows in [start, end)."""
-        rows = self._rows(tuple(measures), ("application", "channel", "version"), _within(start, end))
-        return [VersionTotal(row[0], row[1], row[2], tuple(row[3:])) for row in rows]
 
     def totals(
         self, of: Selection, measure: str, per: str, group: Group, start: datetime, end: datetime
@@ -172,10 +167,14 @@ class EngineLookup:
         conditions: Conditions,
         interval_s: int = 300,
     ) -> list[tuple[Any, ...]]:
-        """Rows of (dimensions, measures), times as ISO 8601 text."""
+        """Rows of (dimensions, measures), times as ISO 8601 text. Raises `BadRequest` (`range_too_long`)."""
         query = AggregateQuery(measures, dimensions, conditions, limit=_LIMIT, interval_s=interval_s)
         with self._engine.aggregate(query) as rows:
-            return [row for batch in rows.batches() for row in batch]
+            found = [row for batch in rows.batches() for row in batch]
+            if not rows.complete:
+                message = f"The range holds more than {_LIMIT:,} sums."
+                raise BadRequest("range_too_long", message, "Choose a shorter range, or filter.")
+            return found
 
 
 def _within(start: datetime, end: datetime) -> Conditions:
