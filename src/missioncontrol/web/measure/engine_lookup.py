@@ -196,9 +196,9 @@ def _equals(column: str, value: str | None) -> filters.TextFilter:
 
 
 def _condition(one: Filter) -> filters.TextFilter:
-    """The same meaning as in the API: two versions or build ids are a range."""
+    """The same meaning as in the API: two values of a dimension with an order are a range."""
     if one.null is None:
-        return filters.text_filter(one.dimension, one.values)
+        return filters.text_filter(one.dimension, one.values, one.ranged)
     how: Literal["null", "not_null"] = "null" if one.null else "not_null"
     return filters.TextFilter(one.dimension, how)
 
