@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from tests.support.small_channel import SmallChannel, published, release, rows_of
 
+from missioncontrol.errors import StorageError
 from missioncontrol.lake.sketches import sketch
 from missioncontrol.query import last_day_users
+from missioncontrol.state.release_model import Release
 from missioncontrol.web.app import kept_verdicts
+from missioncontrol.web.home import source as home_source
 from missioncontrol.web.home.source import LakeHome, Made
 
 NOW = published(1) + timedelta(hours=10)
@@ -89,3 +94,49 @@ def test_of_too_many_shares_those_of_the_most_clients_are_kept(
     (found,) = last_day_users.last_day_shares(channel.services.engine, {}, NOW)
     assert (found[2], found[-1]) == ("2", 30)
     channel.services.close()
+
+
+def test_a_read_that_failed_is_not_repeated_by_all_who_waited_for_it(tmp_path: Path) -> None:
+    services, reads = SmallChannel(tmp_path).services, []
+    asked = threading.Barrier(8)
+
+    def releases() -> list[Release]:
+        reads.append(1)
+        time.sleep(0.3)  # the others wait meanwhile
+        raise StorageError("releases_unreadable", "No.")
+
+    source = LakeHome(services.engine, releases, kept_verdicts(services))
+
+    def ask(_: int) -> str:
+        asked.wait()
+        with pytest.raises(StorageError) as refused:
+            source.made(NOW)
+        return refused.value.code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(ask, range(8))) == {"releases_unreadable"}
+    assert len(reads) == 1
+    services.close()
+
+
+def test_where_no_thread_can_be_started_the_page_is_still_answered_and_renewed_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = SmallChannel(tmp_path)
+    services = channel.services
+    source = LakeHome(services.engine, lambda: services.releases.list(), kept_verdicts(services))
+    channel.take(rows_of(1, hours=10))
+    monkeypatch.setattr(home_source, "_HELD_S", 0.0)
+    first = source.made(NOW)
+
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as without:
+        without.setattr(threading.Timer, "start", none_left)
+        assert source.made(NOW) is first
+    ends = time.monotonic() + 30
+    while source.made(NOW) is first and time.monotonic() < ends:
+        time.sleep(0.05)
+    assert source.made(NOW) is not first
+    services.close()

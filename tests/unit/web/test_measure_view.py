@@ -252,7 +252,10 @@ def test_a_page_of_rows_without_a_channel_has_the_marks_of_no_other(tmp_path: Pa
     services.releases.put(RELEASES)
     for of in ((None, None), ("Firefox", None), ("Firefox", "release")):
         services.annotations.add(DAY, f"of {of}", *of, "olga", NOW)
-    releases, notes = releases_of(services.releases.list), notes_of(annotations_of(lambda: services.annotations))
+    releases, notes = (
+        releases_of(services.releases.list),
+        notes_of(annotations_of(lambda: services.annotations)),
+    )
     assert len(releases("Firefox", "release")) == len(RELEASES)
     assert [*releases(None, "release"), *releases("Firefox", None), *releases(None, None)] == []
 
@@ -265,7 +268,9 @@ def test_a_page_of_rows_without_a_channel_has_the_marks_of_no_other(tmp_path: Pa
     services.close()
 
 
-def test_two_values_of_a_dimension_that_is_declared_to_have_an_order_are_a_range(lookup: EngineLookup) -> None:
+def test_two_values_of_a_dimension_that_is_declared_to_have_an_order_are_a_range(
+    lookup: EngineLookup,
+) -> None:
     country = msgspec.structs.replace(REGISTRY.dimensions["country"], ordered=True)
     declared = msgspec.structs.replace(REGISTRY, dimensions={**REGISTRY.dimensions, "country": country})
     query = parse_qsl("country=AA&country=EE")

@@ -15,6 +15,7 @@ from missioncontrol.query.hour_sums import Builds, HourSums, days_between
 from missioncontrol.query.last_day_users import last_day_shares
 from missioncontrol.query.summary_scope import platform_of
 from missioncontrol.state.release_model import Release, Version
+from missioncontrol.web.failing import Failing
 from missioncontrol.web.home.cards import REPORTS, CrashFree, Facts, drawn_measure, predecessor
 from missioncontrol.web.home.numbers import (
     DAYS_SHOWN,
@@ -73,6 +74,7 @@ class LakeHome:
         self._engine, self._releases, self._verdicts = engine, releases, verdicts
         self._sums = HourSums(engine, pieces_of)
         self._reading = threading.Lock()
+        self._failing = Failing()
         self._held: tuple[float, Made] | None = None
         self._revision: tuple[object, ...] = ()
         self._named = NamedReleases()
@@ -83,15 +85,18 @@ class LakeHome:
         held, moment = self._held, time.monotonic()
         if held is None or moment - held[0] > _WAITED_FOR_S:
             with self._reading:
-                if self._held is held:
+                if self._held is not held and self._held is not None:
+                    return self._held[1]
+                with self._failing.trying():
                     return self._renew(now)
-                held = self._held
-                return held[1] if held else self._renew(now)
         if moment - held[0] > _HELD_S and self._reading.acquire(blocking=False):
             # Later, so that this request has its answer before the processor is needed for the next one's.
             timer = threading.Timer(_AFTER_S, self._renew_behind, args=(now,))
             timer.daemon = True
-            timer.start()
+            try:
+                timer.start()
+            except RuntimeError:  # no thread can be started now; the next request tries again
+                self._reading.release()
         return held[1]
 
     def _renew_behind(self, now: datetime) -> None:

@@ -46,9 +46,7 @@ _FILTER_FORM = ("filter", "value", "side")
 def build_measure_pages(sources: PageSources, annotations: Annotations, renderer: Renderer) -> APIRouter:
     """The routes of the page."""
     router = APIRouter(include_in_schema=False)
-    of = Sources(
-        sources.lookup, releases_of(sources.releases), notes_of(annotations)
-    )
+    of = Sources(sources.lookup, releases_of(sources.releases), notes_of(annotations))
 
     @router.get("/measure")
     def choose(request: Request) -> Response:
