@@ -11,7 +11,7 @@ from tests.support.small_channel import SmallChannel, published, rows_of
 from missioncontrol.errors import BadRequest
 from missioncontrol.state.release_model import Release
 from missioncontrol.web.grafana import rates as rates_module
-from missioncontrol.web.grafana.annotations import collect, mark, of_releases
+from missioncontrol.web.grafana.annotations import collect, mark, of_people, of_releases
 from missioncontrol.web.grafana.asked import Asked, read_asked
 from missioncontrol.web.grafana.rates import newest_versions
 
@@ -100,3 +100,10 @@ def test_rates_of_too_many_intervals_are_refused_rather_than_cut(
         rates_module.rates(channel.services.engine, asked, "main_crashes", ["1.0"], "hour")
     assert refused.value.code == "range_too_long"
     channel.services.close()
+
+
+def test_notes_up_to_the_end_of_the_calendar_can_be_asked_for(tmp_path: Path) -> None:
+    services = SmallChannel(tmp_path).services
+    asked = read_asked("", "9999-12-31T23:59:59.999999Z", "", "", NOW)
+    assert collect([of_people(lambda: services.annotations)], [], asked) == []
+    services.close()
