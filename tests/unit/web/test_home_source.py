@@ -23,7 +23,7 @@ NOW = published(1) + timedelta(hours=10)
 
 
 def hours(made: Made, platform: str = "linux") -> float:
-    (card,) = [card for card in made.home.sections_cards if card.platform == platform]
+    (card,) = [card for card in made.cards if card.platform == platform]
     return card.usage_hours
 
 
@@ -36,7 +36,7 @@ def test_a_page_is_made_of_what_arrived_and_renewed_behind_the_answer(tmp_path: 
     channel.take([*rows_of(0), *rows_of(1, hours=10)])
     first = source.made(NOW)
     assert hours(first) == 1000 and source.made(NOW) is first
-    (card,) = [card for card in first.home.sections_cards if card.platform == "linux"]
+    (card,) = [card for card in first.cards if card.platform == "linux"]
     assert (card.version, card.before) == ("2.0", "1.0")
     assert [age for age, _ in card.course] == [age for age, _ in card.course_before]
 
@@ -56,10 +56,10 @@ def test_a_build_that_is_published_later_counts_for_its_version_from_then_on(tmp
     services = channel.services
     channel.take(rows_of(1, "61.0", hours=10))
     before = LakeHome(services.engine, lambda: services.releases.list(), kept_verdicts(services)).made(NOW)
-    assert {card.version for card in before.home.sections_cards} == {"61.0"}
+    assert {card.version for card in before.cards} == {"61.0"}
     services.releases.put([release(1, "61.0b3")])
     after = LakeHome(services.engine, lambda: services.releases.list(), kept_verdicts(services)).made(NOW)
-    assert {card.version for card in after.home.sections_cards} == {"61.0b3"}
+    assert {card.version for card in after.cards} == {"61.0b3"}
     services.close()
 
 
@@ -79,7 +79,7 @@ def test_crash_free_users_of_a_build_are_of_the_version_it_was_published_as(tmp_
     channel.take(rows_of(1, "61.0", hours=10))
     channel.force([clients(100, 5), clients(20, 10, build_id="of nobody")], "client_aggregates")
     made = LakeHome(services.engine, lambda: services.releases.list(), kept_verdicts(services)).made(NOW)
-    (card,) = [card for card in made.home.sections_cards if card.platform == "linux"]
+    (card,) = [card for card in made.cards if card.platform == "linux"]
     assert card.version == "61.0b3" and card.crash_free is not None
     assert (card.crash_free.clients, card.crash_free.share) == (100, pytest.approx(0.95, abs=1e-6))
     services.close()

@@ -12,10 +12,10 @@ from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 
 from missioncontrol.errors import BadRequest
 from missioncontrol.web.address import builds_path, decode_part, encode_part
-from missioncontrol.web.home.cards import Card, Facts
+from missioncontrol.web.home.cards import Card
 from missioncontrol.web.home.plots import adoption_spark, course_spark
 from missioncontrol.web.home.reckoned import crash_free_of, rate_of, share_of
-from missioncontrol.web.home.source import HomeSource
+from missioncontrol.web.home.source import HomeSource, Made
 from missioncontrol.web.home.text import home_text, version_title
 from missioncontrol.web.home.view import Home, assembled, channel_title
 from missioncontrol.web.measure.lookup import ChannelRef
@@ -61,7 +61,7 @@ def build_home_pages(sources: PageSources, source: HomeSource, renderer: Rendere
         wanted = read_home_wanted(request.query_params.multi_items())
         made = source.made(now)
         facts, whole = made.facts, made.home
-        view = filtered(registry, whole, facts, wanted)
+        view = filtered(registry, made, wanted)
         base = str(request.base_url).rstrip("/")
         text = home_text(view, base + wanted.url())
         if format == "json":
@@ -77,7 +77,7 @@ def build_home_pages(sources: PageSources, source: HomeSource, renderer: Rendere
             view=view,
             nothing=nothing,
             wanted=wanted,
-            choices=_choices(whole),
+            choices=_choices(made.cards),
             computed_rate=lambda card: rate_of(card, facts.versions),
             computed_share=lambda card: share_of(card, facts.versions),
             computed_crash_free=crash_free_of,
@@ -88,7 +88,7 @@ def build_home_pages(sources: PageSources, source: HomeSource, renderer: Rendere
             version_title=version_title,
             builds_path=builds_path,
             crash_reports=sources.crash_reports(now).last_day if nothing else 0,
-            navigation=top_bar(sources, registry, known=_channels(whole.sections_cards)),
+            navigation=top_bar(sources, registry, known=_channels(made.cards)),
             base_url=base,
             build_id=f"{now:%Y%m%d%H0000}",
         )
@@ -108,15 +108,15 @@ def read_home_wanted(pairs: Sequence[tuple[str, str]]) -> HomeWanted:
     return HomeWanted(**{name: value for name, value in pairs if name in FILTERS})
 
 
-def filtered(registry: Registry, whole: Home, facts: Facts, wanted: HomeWanted) -> Home:
+def filtered(registry: Registry, made: Made, wanted: HomeWanted) -> Home:
     """The page of what is asked for alone."""
     if wanted == HomeWanted():
-        return whole
-    cards = [card for card in whole.sections_cards if wanted.has(card.application, card.channel)]
+        return made.home
+    cards = [card for card in made.cards if wanted.has(card.application, card.channel)]
     accounts: list[Account] = [
-        one for one in facts.accounts if wanted.has(one.subject.application, one.subject.channel)
+        one for one in made.facts.accounts if wanted.has(one.subject.application, one.subject.channel)
     ]
-    return assembled(registry, cards, accounts, facts.end, whole.now)
+    return assembled(registry, cards, accounts, made.facts.end, made.home.now)
 
 
 def _channels(cards: Iterable[Card]) -> list[ChannelRef] | None:
@@ -125,10 +125,10 @@ def _channels(cards: Iterable[Card]) -> list[ChannelRef] | None:
     return list(dict.fromkeys(ChannelRef(card.application, card.channel) for card in ordered)) or None
 
 
-def _choices(whole: Home) -> dict[str, list[tuple[str, str]]]:
+def _choices(cards: Iterable[Card]) -> dict[str, list[tuple[str, str]]]:
     """For each filter its values with their titles, as there are cards of."""
-    applications = {section.application for section in whole.sections}
-    channels = {section.channel for section in whole.sections}
+    places = {(card.application, card.channel) for card in cards}
+    applications, channels = {of for of, _ in places}, {on for _, on in places}
     return {
         name: sorted((encode_part(value), channel_title(value)) for value in values)
         for name, values in (("application", applications), ("channel", channels))

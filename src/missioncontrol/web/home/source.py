@@ -16,7 +16,7 @@ from missioncontrol.query.last_day_users import last_day_shares
 from missioncontrol.query.summary_scope import platform_of
 from missioncontrol.state.release_model import Release, Version
 from missioncontrol.web.failing import Failing
-from missioncontrol.web.home.cards import REPORTS, CrashFree, Facts, drawn_measure, predecessor
+from missioncontrol.web.home.cards import REPORTS, Card, CrashFree, Facts, drawn_measure, predecessor
 from missioncontrol.web.home.numbers import (
     DAYS_SHOWN,
     NamedReleases,
@@ -27,7 +27,7 @@ from missioncontrol.web.home.numbers import (
     numbers_of,
     pieces_of,
 )
-from missioncontrol.web.home.view import Home, build_home
+from missioncontrol.web.home.view import Home, assembled, cards_of
 
 if TYPE_CHECKING:
     from missioncontrol.health.model import Account
@@ -46,10 +46,17 @@ _PEOPLE_HELD_S = 600.0
 
 
 class Made(msgspec.Struct, frozen=True):
-    """The page, and what it was made of."""
+    """The page, and what it was made of. `cards`: all there are, also those that the page has no room for."""
 
     facts: Facts
+    cards: list[Card]
     home: Home
+
+
+def made_of(registry: Registry, facts: Facts, now: datetime) -> Made:
+    """Lay the page out, all applications and channels of it."""
+    cards = cards_of(registry, facts, now)
+    return Made(facts, cards, assembled(registry, cards, facts.accounts, facts.end, now))
 
 
 class HomeSource(Protocol):
@@ -117,7 +124,7 @@ class LakeHome:
             facts = self._read(registry, versions, builds, accounts, now)
         else:
             facts = held[1].facts
-        made = Made(facts, build_home(registry, facts, now))
+        made = made_of(registry, facts, now)
         # An empty page waits for its first ping: it is looked at anew each time.
         self._held = (time.monotonic(), made) if facts.numbers or facts.accounts else None
         self._revision = revision
