@@ -14,6 +14,7 @@ import msgspec
 
 from missioncontrol.query.crash_selection import (
     EMPTY,
+    SYSTEM,
     Intervals,
     Selection,
     moment_of,
@@ -155,7 +156,7 @@ BREAKDOWNS = {
     "version": "version",
     "build": "build",
     "channel": "release_channel",
-    "os": "CASE WHEN os_pretty_version IS NULL THEN os_name ELSE os_pretty_version END",
+    "os": SYSTEM,
     "os name": "os_name",
     "process type": "process_type",
     "uptime": _UPTIME,
