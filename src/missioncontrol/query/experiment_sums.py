@@ -6,12 +6,12 @@ Reads experiment_aggregates alone, in which a client of two experiments is in ro
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from missioncontrol.clock import WINDOW_S
+from missioncontrol.clock import WINDOW_S, of_us
 from missioncontrol.query import dialect
 from missioncontrol.query.experiments import TABLE
 from missioncontrol.query.relation import Span
@@ -95,7 +95,7 @@ class ExperimentSums:
         found: dict[str, list[Branch]] = {}
         channels: dict[str, set[str]] = {}
         for name, branch, first, last, used, where in rows:
-            found.setdefault(name, []).append(Branch(branch, _instant(first), _instant(last), float(used)))
+            found.setdefault(name, []).append(Branch(branch, of_us(first), of_us(last), float(used)))
             channels.setdefault(name, set()).update(one for one in where if one is not None)
         made = [Experiment(name, branches, sorted(channels[name])) for name, branches in found.items()]
         return sorted(
@@ -149,7 +149,3 @@ def cell_hours(one: Experiment) -> int:
     """Hours of a cell, so that there are 120 at most."""
     hours = (one.last - one.first).total_seconds() / 3600 + 1
     return next((width for width in _WIDTHS_H if hours / width <= MOST_CELLS), _WIDTHS_H[-1])
-
-
-def _instant(since_epoch_us: int) -> datetime:
-    return datetime.fromtimestamp(since_epoch_us // 1_000_000, UTC)

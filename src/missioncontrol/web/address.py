@@ -209,6 +209,20 @@ def builds_path(application: str | None, channel: str | None) -> str:
     return "/builds/" + "/".join(quote(encode_part(part), safe="~") for part in (application, channel))
 
 
+def read_once(pairs: Pairs, known: Sequence[str]) -> dict[str, str]:
+    """The parameters of an address; raises `BadRequest` (`unknown_parameter`, `repeated_parameter`)."""
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in known:
+            close = difflib.get_close_matches(name[:60], known, 1)
+            hint = f"Did you mean `{close[0]}`?" if close else f"Known: {', '.join(known)}."
+            raise BadRequest("unknown_parameter", f"This page has no parameter `{name[:60]}`.", hint)
+        if name in found:
+            raise BadRequest("repeated_parameter", f"`{name}` is there more than once.", "Say it once.")
+        found[name] = value
+    return found
+
+
 def read_state(
     application: str, channel: str, measure: str, query: Pairs, registry: Registry
 ) -> MeasureState:

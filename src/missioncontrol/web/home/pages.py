@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlencode
 
 import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 
-from missioncontrol.errors import BadRequest
-from missioncontrol.web.address import builds_path, decode_part, encode_part
+from missioncontrol.web.address import builds_path, decode_part, encode_part, read_once
+from missioncontrol.web.api_route import open_json
 from missioncontrol.web.home.cards import Card
 from missioncontrol.web.home.plots import adoption_spark, course_spark
 from missioncontrol.web.home.reckoned import crash_free_of, rate_of, share_of
@@ -65,7 +65,7 @@ def build_home_pages(sources: PageSources, source: HomeSource, renderer: Rendere
         base = str(request.base_url).rstrip("/")
         text = home_text(view, base + wanted.url())
         if format == "json":
-            return _json(view)
+            return open_json(view)
         if format == "text":
             return PlainTextResponse(text)
         nothing = not whole.sections and not facts.accounts
@@ -98,14 +98,8 @@ def build_home_pages(sources: PageSources, source: HomeSource, renderer: Rendere
 
 def read_home_wanted(pairs: Sequence[tuple[str, str]]) -> HomeWanted:
     """What an address asks for; raises `BadRequest` (`unknown_parameter`, `repeated_parameter`)."""
-    seen = [name for name, _ in pairs]
-    for name in seen:
-        if name not in (*FILTERS, "format"):
-            hint = f"Known: {', '.join((*FILTERS, 'format'))}."
-            raise BadRequest("unknown_parameter", f"This page has no parameter `{name[:60]}`.", hint)
-        if seen.count(name) > 1:
-            raise BadRequest("repeated_parameter", f"`{name}` is there more than once.", "Say it once.")
-    return HomeWanted(**{name: value for name, value in pairs if name in FILTERS})
+    given = read_once(pairs, (*FILTERS, "format"))
+    return HomeWanted(**{name: value for name, value in given.items() if name in FILTERS})
 
 
 def filtered(registry: Registry, made: Made, wanted: HomeWanted) -> Home:
@@ -133,8 +127,3 @@ def _choices(cards: Iterable[Card]) -> dict[str, list[tuple[str, str]]]:
         name: sorted((encode_part(value), channel_title(value)) for value in values)
         for name, values in (("application", applications), ("channel", channels))
     }
-
-
-def _json(content: Any) -> Response:
-    headers = {"access-control-allow-origin": "*"}
-    return Response(msgspec.json.encode(content), headers=headers, media_type="application/json")

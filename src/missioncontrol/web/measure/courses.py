@@ -6,10 +6,11 @@ SQL is made here of names that the registry declares; what users said is a param
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 
+from missioncontrol.clock import in_us
 from missioncontrol.errors import BadRequest
 from missioncontrol.lake.tables import lake_tables
 from missioncontrol.query import dialect, filters
@@ -57,8 +58,8 @@ class CourseReader:
             )
             parameters += [
                 [one.group for one in lives],
-                [_us(one.start) for one in lives],
-                [_us(one.end) for one in lives],
+                [in_us(one.start) for one in lives],
+                [in_us(one.end) for one in lives],
             ]
         sums = [f"CAST(sum(r.{dialect.name(name)}) AS DOUBLE)" for name in measures]
         place = f"(epoch_us(r.window_start) - {since}) // {width_s * 1_000_000} * {width_s} AS place"
@@ -136,7 +137,3 @@ class CourseReader:
                     f"{name} is not kept for rows of experiments.",
                     f"Together with an experiment these can be used: {', '.join(names)}.",
                 )
-
-
-def _us(instant: datetime) -> int:
-    return int(instant.timestamp()) * 1_000_000
