@@ -21,7 +21,6 @@ from missioncontrol.health.model import (
 from missioncontrol.health.sentence import sentence
 from missioncontrol.health.sums import ChannelSums
 from missioncontrol.verdict.baseline import Baseline
-from missioncontrol.verdict.environment import SHIFTS
 from missioncontrol.verdict.evidence import blurred, interval, log_likelihood
 from missioncontrol.verdict.grid import KNOT_HOURS
 from missioncontrol.verdict.judge import REFRESH_TICKS, WORSE, Verdict
@@ -144,7 +143,7 @@ def _intervals(
 ) -> tuple[Floats, Floats]:
     logs = log_likelihood(counts, expected, tau, baseline.phi, baseline.releases)
     chances = np.repeat(found.chances[place][None, :], len(counts), axis=0)
-    low, high = interval(blurred(logs, chances, SHIFTS))
+    low, high = interval(blurred(logs, chances))
     return np.exp(low), np.exp(high)
 
 

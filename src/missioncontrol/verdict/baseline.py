@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -78,6 +79,12 @@ class Baseline:
     def trait(self) -> Trait:
         """Of the measure."""
         return Trait(self.phi, self.pooled_rate)
+
+    @cached_property
+    def usual_mix(self) -> tuple[Floats, Floats]:
+        """[knots, countries] mean `mix`, and [knots] the largest distance of a predecessor from it (total variation)."""
+        mean = self.mix.mean(axis=0)
+        return mean, 0.5 * np.abs(self.mix - mean).sum(axis=2).max(axis=0)
 
     @property
     def releases(self) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from missioncontrol.verdict.evidence import SHIFTS
 from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Floats, Ints, running
 
 WINDOWS_HOURS = (48.0, 24.0, 12.0, 6.0, 3.0, 1.5)
@@ -22,7 +23,9 @@ _EXTRA_VARIANCE = 0.02**2
 _UNKNOWN_VARIANCE = 4.0
 _NOTHING = 1e-6
 _SHOCKS_PER_HOUR = 0.01 / 24
-SHIFTS = np.round(np.arange(-0.6, 1.2001, 0.05), 10)
+_UNMOVED = int(np.abs(SHIFTS).argmin())
+_SHOCK_PRIOR = np.exp(-0.5 * (SHIFTS / _SHOCK) ** 2)
+_SHOCK_PRIOR /= _SHOCK_PRIOR.sum()
 LONGEST_TICKS = int(WINDOWS_HOURS[0] * TICKS_PER_HOUR)
 
 
@@ -93,40 +96,37 @@ def environment(others: Sequence[Seen], phi: float, spread: Floats) -> Environme
         # Differences of sums are never quite nothing.
         return np.where(o > _NOTHING, o, 0.0), np.where(m > _NOTHING, m, 0.0)
 
+    widths = [int(hours * TICKS_PER_HOUR) for hours in WINDOWS_HOURS]
+    o, m = (np.stack(each) for each in zip(*(sums(width) for width in widths), strict=True))
+    short = (np.array(WINDOWS_HOURS) < _SHORT_HOURS)[:, None]
+    speaks = m >= np.where(short, _FEWEST_SHORT, _FEWEST)
+    y = np.log((o + 0.5) / (m + 0.5))
+    counted = phi / (np.maximum(o, m) + 1)
+    variance = counted + _EXTRA_VARIANCE + spread**2
+    prior = np.where(short, _PRIOR_SHORT, _PRIOR_SHOCK)
+    of_noise = _density(y, _NOISE**2 + variance) * (1 - prior)
+    of_shock = _density(y, _SHOCK**2 + variance) * prior
+    p = np.where(speaks, of_shock / np.maximum(of_noise + of_shock, 1e-300), 0.0)
+    shrunk = (1 - p) * y * _NOISE**2 / (_NOISE**2 + variance) + p * y * _SHOCK**2 / (_SHOCK**2 + variance)
+    sure = (p > _SURE) & (np.abs(y) > _LARGE)
+    apart = _APART_SDS * np.sqrt(counted + _NOISE**2)
+
     log_factor = np.zeros(ticks)
     shock = np.zeros(ticks, bool)
     agrees = np.ones(ticks, bool)
     reach = np.full(ticks, int(_STEADY_HOURS * TICKS_PER_HOUR))
-    ratios, variances = np.zeros((len(WINDOWS_HOURS), ticks)), np.zeros((len(WINDOWS_HOURS), ticks))
-    # What a shorter window showed that speaks: [(log ratio, variance, speaks)], longest first.
-    shorter: list[tuple[Floats, Floats, Bools]] = []
+    # The longest window holds that agrees with all shorter ones that speak.
     for place in reversed(range(len(WINDOWS_HOURS))):
-        hours = WINDOWS_HOURS[place]
-        width = int(hours * TICKS_PER_HOUR)
-        o, m = sums(width)
-        short = hours < _SHORT_HOURS
-        speaks = m >= (_FEWEST_SHORT if short else _FEWEST)
-        y = np.log((o + 0.5) / (m + 0.5))
-        counted = phi / (np.maximum(o, m) + 1)
-        variance = counted + _EXTRA_VARIANCE + spread**2
-        prior = _PRIOR_SHORT if short else _PRIOR_SHOCK
-        of_noise = _density(y, _NOISE**2 + variance) * (1 - prior)
-        of_shock = _density(y, _SHOCK**2 + variance) * prior
-        p = np.where(speaks, of_shock / np.maximum(of_noise + of_shock, 1e-300), 0.0)
-        shrunk = (1 - p) * y * _NOISE**2 / (_NOISE**2 + variance) + p * y * _SHOCK**2 / (_SHOCK**2 + variance)
-        shrunk = np.where(speaks, shrunk, 0.0)
-        ratios[place] = np.where(m > 0, y, 0.0)
-        variances[place] = np.where(m > 0, variance + _NOISE**2, _UNKNOWN_VARIANCE)
-        for y_shorter, counted_shorter, spoke in shorter:
-            apart = np.abs(y - y_shorter) > _APART_SDS * np.sqrt(counted_shorter + _NOISE**2)
-            agrees &= ~(spoke & apart)
-        shorter.append((y, counted, speaks))
-        taken = agrees & speaks
-        log_factor = np.where(taken, shrunk, log_factor)
-        reach = np.where(taken, width, reach)
-        shock = np.where(taken, (p > _SURE) & (np.abs(y) > _LARGE), shock)
-    _, ground = sums(int(_STEADY_HOURS * TICKS_PER_HOUR))
-    return Environment(np.exp(log_factor), reach, shock, ratios, variances, ground)
+        agrees &= ~(speaks & (np.abs(y - y[place]) > apart))[place + 1 :].any(axis=0)
+        taken = agrees & speaks[place]
+        log_factor = np.where(taken, shrunk[place], log_factor)
+        reach = np.where(taken, widths[place], reach)
+        shock = np.where(taken, sure[place], shock)
+    ratios = np.where(m > 0, y, 0.0)
+    variances = np.where(m > 0, variance + _NOISE**2, _UNKNOWN_VARIANCE)
+    return Environment(
+        np.exp(log_factor), reach, shock, ratios, variances, m[WINDOWS_HOURS.index(_STEADY_HOURS)]
+    )
 
 
 def mean_factor(around: Environment, weights: Floats, ticks: Ints) -> Floats:
@@ -150,30 +150,31 @@ def _density(y: Floats, variance: Floats) -> Floats:
     return np.exp(-0.5 * y * y / variance) / np.sqrt(variance)
 
 
-def unseen_shock(around: Environment, shares: Floats, places: Ints, suspicion: float = 1.0) -> Floats:
-    """[looks, SHIFTS] chances that a shock no window is sure of moves a release's events by e^shift.
+def unseen_shock(around: Environment, shares: Floats, places: Ints, suspicions: tuple[float, ...]) -> Floats:
+    """[suspicions, looks, SHIFTS] chances that a shock no window is sure of moves a release's events by e^shift.
 
     shares: [windows, looks] share of the release's expected events that fell into each trailing window; places: [looks]
     ticks of `around`. A shock of log size N(0, 0.5^2) begins once in 100 days; each window is weighed by what the other
     versions show in it (ratio of normal densities). Where a shock is flagged the estimated factor stands for it.
-    suspicion: how many times as frequent shocks are taken to be while other versions can tell of them.
+    suspicions: how many times as frequent shocks are taken to be while other versions can tell of them.
     """
-    sizes = SHIFTS
-    prior = np.exp(-0.5 * (sizes / _SHOCK) ** 2)
-    prior /= prior.sum()
-    chances = np.zeros((len(places), len(SHIFTS)))
-    zero = int(np.abs(SHIFTS).argmin())
-    chances[:, zero] = 1.0
-    shorter = [*WINDOWS_HOURS[1:], 0.0]
-    for window, hours in enumerate(WINDOWS_HOURS):
-        rho = _SHOCKS_PER_HOUR * (hours - shorter[window])
-        y, v = around.log_ratio[window, places], around.variance[window, places]
-        often = np.where(v < _UNKNOWN_VARIANCE, suspicion, 1.0)[:, None]
-        weight = often * rho * prior * np.exp((y[:, None] * sizes - 0.5 * sizes**2) / v[:, None])
-        moved = np.log1p(shares[window][:, None] * np.expm1(sizes))
-        bins = np.clip(np.rint((moved - SHIFTS[0]) / 0.05).astype(np.int64), 0, len(SHIFTS) - 1)
-        rows = np.repeat(np.arange(len(places)), len(sizes))
-        np.add.at(chances, (rows, bins.ravel()), weight.ravel())
-    chances[around.shock[places]] = 0.0
-    chances[around.shock[places], zero] = 1.0
-    return chances / chances.sum(axis=1, keepdims=True)
+    looks, sizes = len(places), len(SHIFTS)
+    hours = np.array(WINDOWS_HOURS)
+    rho = _SHOCKS_PER_HOUR * (hours - np.append(hours[1:], 0.0))[:, None, None]
+    y, v = around.log_ratio[:, places, None], around.variance[:, places, None]
+    fits = np.exp((y * SHIFTS - 0.5 * SHIFTS**2) / v)
+    moved = np.log1p(shares[:, :, None] * np.expm1(SHIFTS))
+    bins = np.clip(np.rint((moved - SHIFTS[0]) / 0.05).astype(np.int64), 0, sizes - 1)
+    rows = np.arange(looks) * sizes
+    # What did not move comes first, then what each window lets expect.
+    places_of = np.concatenate([rows + _UNMOVED, (bins + rows[:, None]).ravel()])
+    told, sure = v < _UNKNOWN_VARIANCE, around.shock[places]
+    out = np.empty((len(suspicions), looks, sizes))
+    for chances, suspicion in zip(out, suspicions, strict=True):
+        weights = np.where(told, suspicion, 1.0) * rho * _SHOCK_PRIOR * fits
+        weights = np.concatenate([np.ones(looks), weights.ravel()])
+        chances[:] = np.bincount(places_of, weights, out[0].size).reshape(looks, sizes)
+        if sure.any():
+            chances[sure] = np.arange(sizes) == _UNMOVED
+        chances /= chances.sum(axis=1, keepdims=True)
+    return out

@@ -14,6 +14,10 @@ from scipy.special import chdtri, gammaln
 from missioncontrol.verdict.tables import Floats
 
 THETAS = np.round(np.arange(-1.2, 2.4001, 0.05), 10)
+SHIFTS = np.round(np.arange(-0.6, 1.2001, 0.05), 10)
+_STEPS = np.rint(SHIFTS / (THETAS[1] - THETAS[0])).astype(np.int64)
+# [shifts, thetas] where in the grid a shifted theta lies.
+_SHIFTED = np.clip(np.arange(len(THETAS))[None, :] + _STEPS[:, None], 0, len(THETAS) - 1)
 THRESHOLD = 100.0
 # What counts as a regression begins here; the null ends at 1, and between them neither side gains.
 ACCEPTABLE = 1.05
@@ -61,10 +65,10 @@ def log_likelihood(
     return top + np.log(np.exp(parts - top).sum(axis=0))
 
 
-def blurred(logs: Floats, chances: Floats, shifts: Floats) -> Floats:
-    """[n, thetas] log likelihood when events may be moved by e^shift with `chances` [n, shifts] (a common cause).
+def blurred(logs: Floats, chances: Floats) -> Floats:
+    """[n, thetas] log likelihood when events may be moved by e^shift with `chances` [n, SHIFTS] (a common cause).
 
-    shifts are multiples of the grid's step; beyond the grid its last value goes on.
+    Beyond the grid its last value goes on.
     """
     spread = np.flatnonzero((chances > 0).sum(axis=1) > 1)
     out = logs.copy()
@@ -72,12 +76,10 @@ def blurred(logs: Floats, chances: Floats, shifts: Floats) -> Floats:
         return out
     part, top = logs[spread], logs[spread].max(axis=1, keepdims=True)
     likelihood = np.exp(part - top)
-    steps = np.rint(shifts / (THETAS[1] - THETAS[0])).astype(np.int64)
-    places = np.clip(np.arange(len(THETAS))[None, :] + steps[:, None], 0, len(THETAS) - 1)
     total = np.empty_like(likelihood)
     for start in range(0, len(spread), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
-        shifted = likelihood[rows][:, places]
+        shifted = likelihood[rows][:, _SHIFTED]
         total[rows] = np.einsum("ns,nst->nt", chances[spread[rows]], shifted)
     out[spread] = np.log(np.maximum(total, 1e-300)) + top
     return out

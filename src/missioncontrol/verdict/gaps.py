@@ -225,33 +225,32 @@ def _first(
     for kind, usual in least.items():
         of_hours, width = kind
         # Windows end with a tick that was not looked at, and lie in the time that is looked at.
-        ticks = np.arange(max(time.until, time.since + width - 1), series.ticks)
-        if not len(ticks):
+        since = max(time.until, time.since + width - 1)
+        usual = usual[since - time.until :]
+        missed = usual >= (_LEAST_HOURS if of_hours else _EVENTS_BEFORE * burst)
+        if not missed.any():
             continue
-        usual = usual[ticks[0] - time.until :]
-        first = ticks - width + 1
+        hours, events = series.windows(since - width + 1, width)
+        if of_hours:
+            missed &= hours < _LOST * usual
+            if not missed.any():
+                continue
+        first = np.arange(since - width + 1, series.ticks - width + 1)
         start = np.maximum(first - (_HOURS_REACH if of_hours else _EVENTS_REACH), time.since)
-        hours, events = (
-            series.hours[ticks + 1] - series.hours[first],
-            series.events[ticks + 1] - series.events[first],
-        )
         events_before = series.events[first] - series.events[start]
         known = first - start >= _SHORTEST_REACH
         hours_before = np.maximum(series.hours[first] - series.hours[start], 1e-9)
         rate = np.where(known, events_before / hours_before, time.rate)
         pace = np.where(known, events_before / np.maximum(first - start, 1), time.pace)
         if of_hours:
-            going_on = _GOES_ON * width * pace
-            missed = (usual >= _LEAST_HOURS) & (hours < _LOST * usual)
-            missed &= events >= np.maximum(_FEWEST_EVENTS, going_on)
+            missed &= events >= np.maximum(_FEWEST_EVENTS, _GOES_ON * width * pace)
         else:
             due = rate * hours
-            missed = (usual >= _EVENTS_BEFORE * burst) & (due >= _EVENTS_DUE * burst)
-            missed &= events <= _EVENTS_LOST * due
+            missed &= (due >= _EVENTS_DUE * burst) & (events <= _EVENTS_LOST * due)
         if missed.any():
             place = int(missed.argmax())
-            if found is None or ticks[place] < found.start:
-                at = (int(ticks[place]), int(first[place]))
+            if found is None or since + place < found.start:
+                at = (since + place, int(first[place]))
                 found = _Gap(*at, kind, float(usual[place]), float(rate[place]), float(pace[place]))
     for silence in (_no_event(series, time, burst, usual_rate), _no_hour(series, time)):
         if silence is not None and (found is None or silence.start < found.start):
@@ -261,6 +260,8 @@ def _first(
 
 def _no_event(series: _Series, time: _Time, burst: float, usual_rate: float | None) -> _Gap | None:
     """The first gap without one event, in far more hours of use than any silence before it."""
+    if (np.diff(series.events[time.until :]) > 0).all():
+        return None
     begins = np.concatenate(
         [[time.since], time.since + 1 + np.flatnonzero(np.diff(series.events[time.since :]) > 0)]
     )
@@ -287,6 +288,8 @@ def _no_event(series: _Series, time: _Time, burst: float, usual_rate: float | No
 
 def _no_hour(series: _Series, time: _Time) -> _Gap | None:
     """The first gap without hours that is far longer than any before it, while some events came."""
+    if (np.diff(series.hours[time.until :]) > 0).all():
+        return None
     begins = time.since + 1 + np.flatnonzero(np.diff(series.hours[time.since :]) > 0)
     if not len(begins):
         return None

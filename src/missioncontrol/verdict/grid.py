@@ -46,7 +46,10 @@ def at(ages: Floats, values: Floats) -> Floats:
 
 def at_each(ages: Floats, values: Floats) -> Floats:
     """As `at`, for curves [knots, n]: [ages, n]."""
-    return np.stack([at(ages, column) for column in values.T], axis=1)
+    log_ages = np.clip(np.log(ages), _LOG_KNOTS[0], _LOG_KNOTS[-1])
+    below = np.clip(np.searchsorted(_LOG_KNOTS, log_ages, "right") - 1, 0, len(KNOTS) - 2)
+    steps = np.diff(values, axis=0) / np.diff(_LOG_KNOTS)[:, None]
+    return steps[below] * (log_ages - _LOG_KNOTS[below])[:, None] + values[below]
 
 
 def cumulative(by_tick: Floats, ticks: Ints) -> Floats:

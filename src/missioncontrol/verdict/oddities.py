@@ -60,14 +60,15 @@ def oddities(
     """
     ages = life.ticks / TICKS_PER_HOUR
     log_mean = np.abs(np.log(life.factor))
-    flagged = np.where(around.shock, np.abs(np.log(around.factor)), 0.0)
-    lately = _trailing_max(flagged, _SHOCK_HOURS * TICKS_PER_HOUR)[life.ticks - 1]
+    lately = np.zeros(len(ages))
+    if around.shock.any():
+        flagged = np.where(around.shock, np.abs(np.log(around.factor)), 0.0)
+        lately = _trailing_max(flagged, _SHOCK_HOURS * TICKS_PER_HOUR)[life.ticks - 1]
     shocked = (lately > 0) | (log_mean > _SHOCK_LEVEL)
     shock = np.where(shocked, _SHOCK_PART * np.maximum(log_mean, lately), 0.0) ** 2
 
     now = shares(life.hours, baseline.countries)
-    mean_mix = baseline.mix.mean(axis=0)
-    usual_distance = 0.5 * np.abs(baseline.mix - mean_mix).sum(axis=2).max(axis=0)
+    mean_mix, usual_distance = baseline.usual_mix
     usual_mix = at_each(ages, mean_mix)
     distance = 0.5 * np.abs(now - usual_mix).sum(axis=1)
     excess = np.maximum(distance - (_MIX_FACTOR * at(ages, usual_distance) + _MIX_MARGIN), 0.0)

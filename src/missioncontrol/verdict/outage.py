@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -37,6 +38,8 @@ class Health:
             return self.share < _LEAST_SHARE
 
 
+# Every measure of a version asks the same.
+@lru_cache(maxsize=32)
 def ping_health(channel: Channel, start: int, end: int) -> Health:
     """How complete pings were from tick `start` to `end`.
 

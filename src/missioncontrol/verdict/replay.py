@@ -8,7 +8,7 @@ import numpy as np
 
 from missioncontrol.verdict.baseline import RECENT_TICKS, Baseline
 from missioncontrol.verdict.controls import Control, silent_elsewhere, surroundings
-from missioncontrol.verdict.environment import SHIFTS, WINDOWS_HOURS, Environment, unseen_shock
+from missioncontrol.verdict.environment import WINDOWS_HOURS, Environment, unseen_shock
 from missioncontrol.verdict.evidence import (
     ACCEPTABLE,
     THETAS,
@@ -122,14 +122,13 @@ def look(
         # Before the first hours nothing is left out: what will be is not known.
         counts[unused, 0] = np.cumsum(life.came.events)[ticks[unused] - 1]
 
-    chances = unseen_shock(around, now.recent, ticks - 1)
+    chances, suspected = unseen_shock(around, now.recent, ticks - 1, (1.0, _SUSPICION))
     logs = log_likelihood(counts[:, 0], expected[:, 0], slice_tau[:, 0], phi, baseline.releases)
-    suspected = unseen_shock(around, now.recent, ticks - 1, _SUSPICION)
-    blurred_wide = blurred(logs, suspected, SHIFTS)
+    blurred_wide = blurred(logs, suspected)
     low, high = interval(blurred_wide)
     ratio = np.maximum(counts[:, 0], 1e-12) / np.maximum(expected[:, 0], 1e-12)
     log_ratio = np.clip(np.log(ratio), THETAS[0], THETAS[-1])
-    logs = blurred(logs, chances, SHIFTS)
+    logs = blurred(logs, chances)
     e_all = _whole(
         e_worse(logs), counts, expected, quiet_counts, quiet_expected, slice_tau[:, 0], phi, baseline.releases
     )
@@ -156,7 +155,7 @@ def look(
                 _SLICE_PHI * phi,
                 baseline.releases,
             )
-            e_each[flat] = e_worse(blurred(of_slices, chances[np.nonzero(flat)[0]], SHIFTS))
+            e_each[flat] = e_worse(blurred(of_slices, chances[np.nonzero(flat)[0]]))
         e_slices = e_each.mean(axis=1)
     e_recent = _recent(baseline, life, around, now, odd, phi, by_tick)
     undisturbed = np.sqrt(np.maximum(tau2 - odd.shock, 1e-6))
@@ -238,7 +237,7 @@ def _loud(
     silence = np.maximum.accumulate(hours[1:] - at_event)[now.ticks - 1] / np.maximum(hours[now.ticks], 1e-9)
     logs = log_likelihood(counts[spoken], (expected * (1 - silence))[spoken], tau[spoken], phi, releases)
     out = e_values.copy()
-    out[spoken] = np.minimum(out[spoken], e_better(blurred(logs, chances[spoken], SHIFTS)))
+    out[spoken] = np.minimum(out[spoken], e_better(blurred(logs, chances[spoken])))
     return out
 
 
@@ -272,10 +271,10 @@ def _sliced(baseline: Baseline, now: Curves, growth: Floats) -> tuple[Floats, Fl
     shape = (len(now.ticks), len(baseline.slices))
     counts, expected, quiet_counts, quiet_expected = (np.empty(shape) for _ in range(4))
     for v, part in enumerate(baseline.slices):
-        o, m = now.counts[:, part.members], by_stratum[:, part.members] * baseline.bias[v]
+        o, m = now.counts[:, part.places], by_stratum[:, part.places] * baseline.bias[v]
         counts[:, v], expected[:, v] = o.sum(axis=1), m.sum(axis=1)
         quiet_counts[:, v], quiet_expected[:, v] = counts[:, v], expected[:, v]
-        if part.members.sum() >= _STRATA_FOR_LOUDEST:
+        if len(part.places) >= _STRATA_FOR_LOUDEST:
             rows = np.arange(shape[0])
             loudest = (o - m).argmax(axis=1)
             quiet_counts[:, v] -= o[rows, loudest]
@@ -304,7 +303,7 @@ def _recent(
     raw = np.maximum(now.raw[old] - half.raw, 0.0)
     expected = raw * baseline.bias[0] * at(ages, baseline.recent.growth)
     part = now.raw[old] / np.maximum(raw, 1e-12)
-    chances = unseen_shock(around, np.minimum(now.recent[:, old] * part, 1.0), ticks - 1)
+    (chances,) = unseen_shock(around, np.minimum(now.recent[:, old] * part, 1.0), ticks - 1, (1.0,))
     usual = at(ages, baseline.recent_reported.mean(axis=0))
     enough = (expected >= _RECENT_FEWEST) & (now.reported[old] - half.reported >= _RECENT_SHARE * usual)
     # A shift of all versions is known for a whole life better than for a part of it.
@@ -313,6 +312,6 @@ def _recent(
         tau = np.sqrt(at(ages, baseline.recent.tau) ** 2 + odd.variance[old])
         logs = log_likelihood(counts[enough], expected[enough], tau[enough], phi, baseline.releases)
         spoken = np.ones(len(ticks))
-        spoken[enough] = e_worse(blurred(logs, chances[enough], SHIFTS))
+        spoken[enough] = e_worse(blurred(logs, chances[enough]))
         out[old] = spoken
     return out

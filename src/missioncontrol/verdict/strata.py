@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from missioncontrol.verdict.tables import Bools, Floats, Strata
+from missioncontrol.verdict.tables import Bools, Floats, Ints, Strata
 
 _ROUNDS = 8
 _PSEUDO_EFFECT = 5.0
@@ -28,6 +29,11 @@ class Slice:
     where: tuple[tuple[str, str], ...]
     members: Bools
     level: int = 1
+
+    @cached_property
+    def places(self) -> Ints:
+        """Which strata are its `members`."""
+        return np.flatnonzero(self.members)
 
 
 def stratum_rates(counts: Floats, hours: Floats, strata: Strata, phi: float) -> Floats:

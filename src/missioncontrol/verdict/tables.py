@@ -62,9 +62,9 @@ class Release:
         return len(self.hours)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Channel:
-    """Pings of all versions by tick; `counts[0]` is tick `first`."""
+    """Pings of all versions by tick; `counts[0]` is tick `first`. Never changed: what is known of it may be kept."""
 
     first: int
     counts: Floats
