@@ -17,6 +17,7 @@ from missioncontrol.query import last_day_users
 from missioncontrol.state.release_model import Release
 from missioncontrol.web.app import kept_verdicts
 from missioncontrol.web.home import source as home_source
+from missioncontrol.web.home.reckoned import crash_free_of
 from missioncontrol.web.home.source import LakeHome, Made
 
 NOW = published(1) + timedelta(hours=10)
@@ -82,6 +83,8 @@ def test_crash_free_users_of_a_build_are_of_the_version_it_was_published_as(tmp_
     (card,) = [card for card in made.cards if card.platform == "linux"]
     assert card.version == "61.0b3" and card.crash_free is not None
     assert (card.crash_free.clients, card.crash_free.share) == (100, pytest.approx(0.95, abs=1e-6))
+    computed = crash_free_of(card, made.facts.versions)
+    assert computed and "build_id IN ('b1')" in computed.query
     services.close()
 
 

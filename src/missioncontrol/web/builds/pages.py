@@ -15,7 +15,6 @@ from missioncontrol.web.address import decode_part, read_once
 from missioncontrol.web.api_route import open_json
 from missioncontrol.web.builds.source import BuildSource
 from missioncontrol.web.builds.view import (
-    PLATFORMS,
     BuildsView,
     BuildsWanted,
     build_builds,
@@ -26,6 +25,7 @@ from missioncontrol.web.builds.view import (
 )
 from missioncontrol.web.crashes.answers import Format, csv_answer
 from missioncontrol.web.home.cards import drawn_measure
+from missioncontrol.web.home.said import PLATFORMS
 from missioncontrol.web.home.view import application_title, channel_title
 from missioncontrol.web.pages import PageSources, top_bar
 

@@ -15,15 +15,13 @@ from missioncontrol.web.address import builds_path, encode_part, measure_path
 from missioncontrol.web.builds.days import DAYS, BuildDay, BuildTotal
 from missioncontrol.web.builds.plot import DayPlot, plot_of
 from missioncontrol.web.builds.source import Field
+from missioncontrol.web.home.said import PLATFORMS
 from missioncontrol.web.numerals import NOTHING, amount, rate
 from missioncontrol.web.verdicts.words import Mark, between, length, mark_of, times
 
 if TYPE_CHECKING:
     from missioncontrol.verdict.days import Against
 
-PLATFORMS = {
-    "windows": "Windows", "mac": "Mac", "linux": "Linux", "android": "Android", "ios": "iOS", "other": "Others",
-}  # fmt: skip
 SHOWN_BUILDS = 8
 _OPEN = {"too-early": "too early to say", "undecided": "not used enough to tell"}
 _TURNED = {"worse": "better", "better": "worse"}

@@ -80,7 +80,7 @@ def build_home_pages(sources: PageSources, source: HomeSource, renderer: Rendere
             choices=_choices(made.cards),
             computed_rate=lambda card: rate_of(card, facts.versions),
             computed_share=lambda card: share_of(card, facts.versions),
-            computed_crash_free=crash_free_of,
+            computed_crash_free=lambda card: crash_free_of(card, facts.versions),
             text=text,
             most_points=_MOST_POINTS,
             adoption_of=adoption_spark,
