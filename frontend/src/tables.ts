@@ -5,6 +5,8 @@ const NUMBER = /^[<>≥≤~+−-]?\s*(\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)\s*([^\s\
 const UNITS: Record<string, number> = {
   kB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, min: 60, h: 3600, d: 86400, day: 86400, days: 86400, ms: 1e-3,
 };
+const HOW = ".computed";
+const ACTS = "svg, button, a, input";
 const NOTHING = new Set(["", "–", "null"]);
 
 type Order = "ascending" | "descending";
@@ -57,13 +59,16 @@ function makeSortable(table: HTMLTableElement, body: HTMLTableSectionElement): v
   if ([...body.rows].some((row) => [...row.cells].some((cell) => cell.rowSpan > 1))) return;
   const key = keyOf(table);
   headsOf(table).forEach((head, column) => {
-    if (!head || "noSort" in head.dataset || head.querySelector("svg, button, a, input") || !head.textContent?.trim()) return;
+    if (!head || "noSort" in head.dataset) return;
+    // How its numbers were computed opens by itself: it is no part of what sorts.
+    const parts = [...head.childNodes].filter((part) => !(part instanceof Element && part.matches(HOW)));
+    if (!parts.some((part) => part.textContent?.trim()) || parts.some((part) => part instanceof Element && (part.matches(ACTS) || part.querySelector(ACTS)))) return;
     const button = document.createElement("button");
     button.type = "button";
     button.className = "sort";
     button.name = `sort ${key} ${column}`; // finds its focus again after a live update
-    button.append(...head.childNodes);
-    head.append(button);
+    button.append(...parts);
+    head.prepend(button);
     button.addEventListener("click", () => {
       const now = chosen.get(key);
       const order = now?.column !== column ? "ascending" : now.order === "ascending" ? "descending" : null;
@@ -152,7 +157,7 @@ function download(table: HTMLTableElement): void {
 function shownIn(cell: HTMLTableCellElement | null): string {
   if (!cell) return "";
   const copy = cell.cloneNode(true) as HTMLElement;
-  for (const part of copy.querySelectorAll("svg, button.copy, form, [aria-hidden=true]")) part.remove();
+  for (const part of copy.querySelectorAll(`svg, button.copy, form, ${HOW}, [aria-hidden=true]`)) part.remove();
   for (const time of copy.querySelectorAll("time")) time.textContent = time.dateTime || time.textContent;
   for (const part of copy.querySelectorAll("small.block, br")) part.before(" ");
   const text = (copy.textContent ?? "").trim().replace(/\s+/g, " ");

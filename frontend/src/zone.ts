@@ -53,8 +53,8 @@ export function applyZone(root: ParentNode): void {
     const seconds = Date.parse(time.dateTime) / 1000;
     if (Number.isNaN(seconds)) continue;
     const form = time.dataset.form ?? "";
-    if (form === "ago") time.title = written("zoned", seconds);
-    else put(time, written(form, seconds));
+    if (time.title) time.title = written("zoned", seconds);
+    if (form !== "ago") put(time, written(form, seconds));
   }
   for (const name of root.querySelectorAll<HTMLElement>("[data-zone]")) put(name, zoneName());
 }

@@ -17,7 +17,7 @@ from missioncontrol.config import Query
 from missioncontrol.crashes.index import CrashIndex
 from missioncontrol.lake.snapshot import LakeReader
 from missioncontrol.lake.writer import LakeWriter
-from missioncontrol.query.crash_reports import BREAKDOWNS, Bucket, Courses, CrashReports, Part
+from missioncontrol.query.crash_reports import BREAKDOWNS, CrashReports, Part
 from missioncontrol.query.crash_selection import Condition, Intervals, Selection
 from missioncontrol.query.engine import Engine
 from missioncontrol.registry.load import load_registry
@@ -72,8 +72,7 @@ def test_a_lake_without_crashes_answers_with_nothing(lake: Lake) -> None:
     assert reports.totals(WEEK).count == 0
     assert not reports.any()
     assert reports.reports(WEEK, 10) == reports.comments(WEEK, 10) == []
-    assert reports.over_time(WEEK, "version", DAYS, 6) == Courses([])
-    assert reports.signatures_over_time(WEEK, ["a", None], DAYS) == []
+    assert reports.over_time(WEEK, "version", DAYS) == []
     assert reports.first_seen(["a"], None) == {}
     assert reports.products(WEEK.start, WEEK.end) == []
     assert reports.breakdowns(WEEK, list(BREAKDOWNS), 5) == {name: [] for name in BREAKDOWNS}
@@ -165,7 +164,7 @@ def test_by_build_the_day_in_the_build_id_counts_whenever_the_report_came(lake: 
     lake.add(lake.crash("no build", build=None), lake.crash("odd build", build="beta"))
     selection = Selection(NOW - timedelta(days=5), NOW, by="build")
     assert [r.signature for r in lake.reports.ranking(selection, 10).rows] == ["new build"]
-    assert [b.number for b in lake.reports.over_time(selection, "signature", DAYS, 6).groups] == [4]
+    assert [b.number for b in lake.reports.over_time(selection, "signature", DAYS)] == [4]
 
 
 def test_values_of_a_reader_are_bound_and_never_sql(lake: Lake) -> None:
@@ -182,20 +181,17 @@ def test_values_of_a_reader_are_bound_and_never_sql(lake: Lake) -> None:
 def test_crashes_over_time_fall_into_days_and_only_those_of_the_span_count(lake: Lake) -> None:
     lake.add(lake.crash("a", 6.9), lake.crash("a", 0.1), lake.crash("a", 0.2), lake.crash("b", 3.6))
     lake.add(lake.crash("a", 7.1))  # the same day as the first, before the span
-    found = lake.reports.over_time(WEEK, "signature", DAYS, 6)
-    assert (found.others, found.rest) == (0, [])
-    assert {(b.group, b.number): b.count for b in found.groups} == {("a", 0): 1, ("a", 7): 2, ("b", 3): 1}
+    found = lake.reports.over_time(WEEK, "signature", DAYS)
+    assert {(b.group, b.number): b.count for b in found} == {("a", 0): 1, ("a", 7): 2, ("b", 3): 1}
 
 
-def test_over_time_the_groups_with_most_crashes_are_told_apart_and_the_rest_is_one(lake: Lake) -> None:
-    lake.add(*(lake.crash(name, n) for name in ("a", "a", "a", None, None) for n in (0.1, 3.6)))
-    lake.add(*(lake.crash(f"rare {n}", 0.1 if n % 2 else 3.6) for n in range(9)))
-    found = lake.reports.over_time(WEEK, "signature", DAYS, 2)
-    assert found.groups == [Bucket("a", 3, 3), Bucket("a", 7, 3), Bucket(None, 3, 2), Bucket(None, 7, 2)]
-    assert (found.others, found.rest) == (9, [Bucket(None, 3, 5), Bucket(None, 7, 4)])
-    named = lake.reports.signatures_over_time(WEEK, ["rare 1", "rare 2"], DAYS)
-    assert [b for b in named if b.group] == [Bucket("rare 1", 7, 1), Bucket("rare 2", 3, 1)]
-    assert {b.group for b in named} == {"rare 1", "rare 2", None}
+def test_of_many_groups_over_time_the_small_ones_are_pooled(lake: Lake) -> None:
+    lake.add(*(lake.crash(name, 0.1) for name in ("a", "a", "b", "b", "b", None, "d")), lake.crash("d", 3.6))
+    lake.add(lake.crash("c", 0.1))
+    found = lake.reports.over_time(WEEK, "signature", DAYS, most=2)
+    assert {(b.group, b.number, b.pooled): b.count for b in found} == {
+        ("a", 7, 0): 2, ("b", 7, 0): 3, (None, 3, 3): 1, (None, 7, 3): 3,
+    }  # fmt: skip
 
 
 def test_breakdowns_put_numbers_into_ranges_and_name_what_is_not_known(lake: Lake) -> None:

@@ -44,7 +44,7 @@ def view(
     account: Account, registry: Registry, carriers: list[Carrier], compared: bool = True, system: str = ""
 ) -> CarriedView:
     reports = sum(one.reports for one in carriers)
-    facts = CarriedFacts(account, carriers, SignatureBasis(reports, 3, len(carriers)), compared)
+    facts = CarriedFacts(account, carriers, SignatureBasis(reports, 3, len(carriers)), compared, [], [], ())
     now = account.look.as_of + timedelta(hours=1)
     return build_carried(facts, registry.measures["main_crashes"], system, {}, now)
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from missioncontrol.query.crash_reports import Bucket, Courses
+from missioncontrol.query.crash_reports import Bucket
 from missioncontrol.query.crash_selection import Selection
 from missioncontrol.web.crashes.charts import (
     HEIGHT,
@@ -77,8 +76,8 @@ def test_groups_are_filled_up_with_zeros() -> None:
     }
 
 
-def chart(selection: Selection, *found: Bucket, others: int = 0, rest: Sequence[Bucket] = ()) -> TimeChart:
-    return time_chart(selection, Courses(list(found), others, list(rest)), intervals_of(selection))
+def chart(selection: Selection, *found: Bucket) -> TimeChart:
+    return time_chart(selection, found, intervals_of(selection))
 
 
 def boxes(path: str) -> list[tuple[float, float, float]]:
@@ -88,13 +87,7 @@ def boxes(path: str) -> list[tuple[float, float, float]]:
 
 
 def test_the_largest_groups_have_layers_and_the_rest_share_one() -> None:
-    made = chart(
-        days(3),
-        *(Bucket(str(n), 0, n) for n in range(5, 10)),
-        Bucket(None, 1, 100),
-        others=4,
-        rest=[Bucket(None, 0, 10)],
-    )
+    made = chart(days(3), *(Bucket(str(n), 0, n) for n in range(1, 10)), Bucket(None, 1, 100))
     assert [layer.name for layer in made.layers] == ["(none)", "9", "8", "7", "6", "5", "4 others"]
     assert made.layers[-1].counts == [10, 0, 0]
     assert sum(layer.total for layer in made.layers) == 145

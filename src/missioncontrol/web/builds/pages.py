@@ -13,6 +13,7 @@ from missioncontrol.query.build_hours import Wanted
 from missioncontrol.registry.model import Registry
 from missioncontrol.web.address import decode_part, read_once
 from missioncontrol.web.api_route import open_json
+from missioncontrol.web.builds.reckoned import rates_of, ratios_of
 from missioncontrol.web.builds.source import BuildSource
 from missioncontrol.web.builds.view import (
     BuildsView,
@@ -61,6 +62,8 @@ def build_builds_page(sources: PageSources, source: BuildSource, renderer: Rende
             request,
             "builds.html",
             view=view,
+            how_rates=rates_of(view),
+            how_ratios=ratios_of(view),
             day_words=day_words,
             interval_words=interval_words,
             rate_words=rate_words,

@@ -67,12 +67,11 @@ class ChannelState(msgspec.Struct, frozen=True):
 
     def pairs(self) -> list[tuple[str, str]]:
         """The parameters that differ from what an address without any means."""
-        usual = {field.name: field.default for field in msgspec.structs.fields(ChannelState)}
         shown = {
             **{name: getattr(self, name) for name in _NAMES},
             "platform": PLATFORMS.get(self.platform, ""),
         }
-        return [(name, value) for name, value in shown.items() if value and value != usual[name]]
+        return [(name, value) for name, value in shown.items() if value and value != _USUAL[name]]
 
     def url(self, **changes: str) -> str:
         """The address of this view with `changes`; `format` may be among them, and `anchor`."""
@@ -82,6 +81,9 @@ class ChannelState(msgspec.Struct, frozen=True):
         pairs = [*state.pairs(), *([("format", form)] if form else [])]
         address = f"{state.path}?{urlencode(pairs)}" if pairs else state.path
         return f"{address}#{anchor}" if anchor else address
+
+
+_USUAL = {field.name: field.default for field in msgspec.structs.fields(ChannelState)}
 
 
 def channel_path(application: str | None, channel: str | None) -> str:

@@ -8,10 +8,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from missioncontrol.errors import BadRequest
+from missioncontrol.state.release_model import group
 from missioncontrol.web.address import MeasureState, builds_path
 from missioncontrol.web.api_route import open_json
 from missioncontrol.web.channel.address import ChannelState, people_dimensions, read_channel_state
 from missioncontrol.web.channel.breakdown import Breakdown
+from missioncontrol.web.channel.reckoned import columns_of, ratios_of, values_of, whole_of
 from missioncontrol.web.channel.source import ChannelSource, Read
 from missioncontrol.web.channel.table import change_text
 from missioncontrol.web.channel.view import (
@@ -52,9 +54,16 @@ def build_channel_pages(sources: PageSources, source: ChannelSource, renderer: R
             if found is not None:
                 return csv_answer(breakdown_csv(found), "breakdown")
             return csv_answer(table_csv(view), "channel")
+        versions = group(sources.releases(state.application, state.channel))
+        listed = [row for each in view.table.groups for row in each.listed(state.q != "")]
+        of = (view, read.facts, versions, registry)
         return renderer.page(
             request,
             "channel.html",
+            how_columns=columns_of(*of, listed),
+            how_whole=whole_of(*of),
+            how_values=values_of(*of),
+            how_ratios=ratios_of(*of),
             view=view,
             state=state,
             now=now,

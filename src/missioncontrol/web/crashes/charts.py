@@ -11,13 +11,13 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from missioncontrol.query.crash_reports import Bucket, Courses
+from missioncontrol.query.crash_reports import Bucket
 from missioncontrol.query.crash_selection import Intervals, Selection
 
 SPARK_WIDTH, SPARK_HEIGHT = 96, 20
 WIDTH, HEIGHT = 960, 180
 MOST_LAYERS = 6
-"""Groups of a chart that have a layer of their own."""
+"""Groups with a colour of their own."""
 _MINUTE = timedelta(minutes=1)
 _MOST_BARS = 60
 
@@ -100,14 +100,17 @@ def spark(counts: Sequence[float]) -> Spark:
     return Spark("".join(bars), ", ".join(f"{count:,.0f}" for count in counts))
 
 
-def time_chart(selection: Selection, courses: Courses, intervals: Intervals) -> TimeChart:
+def time_chart(selection: Selection, buckets: Sequence[Bucket], intervals: Intervals) -> TimeChart:
     """The groups with most crashes, a layer each, and all others in one."""
-    by_group = filled(courses.groups, intervals.number)
+    by_group = filled([one for one in buckets if not one.pooled], intervals.number)
+    pooled = filled([one for one in buckets if one.pooled], intervals.number)
     ordered = sorted(by_group.items(), key=lambda item: (-sum(item[1]), item[0] or ""))
-    shown = [(name or "(none)", counts) for name, counts in ordered]
-    if courses.others:
-        rest = filled(courses.rest, intervals.number)
-        shown.append((f"{courses.others} others", rest.get(None, [0.0] * intervals.number)))
+    named = [(name or "(none)", counts) for name, counts in ordered]
+    shown, rest = named[:MOST_LAYERS], named[MOST_LAYERS:]
+    if rest or pooled:
+        small = [*(counts for _, counts in rest), *pooled.values()]
+        number = len(rest) + max((one.pooled for one in buckets), default=0)
+        shown.append((f"{number} others", [sum(column) for column in zip(*small, strict=True)]))
     heights = [sum(column) for column in zip(*(counts for _, counts in shown), strict=True)]
     top = max(heights, default=0.0)
     below = [0.0] * intervals.number

@@ -112,7 +112,8 @@ def _view(
     selection = state.selection(now)
     totals = reports.totals(selection)
     intervals = intervals_of(selection)
-    chart = time_chart(selection, reports.over_time(selection, over_time, intervals, MOST_LAYERS), intervals)
+    course = reports.over_time(selection, over_time, intervals, most=MOST_LAYERS)
+    chart = time_chart(selection, course, intervals)
     found = reports.breakdowns(selection, names, _MOST_VALUES + 1)
     broken = [_breakdown(name, found[name], totals.count, state) for name in names]
     listed = reports.reports(selection, ON_A_PAGE, (state.page - 1) * ON_A_PAGE)

@@ -22,6 +22,7 @@ from missioncontrol.web.experiments.compare import (
     compare_experiment,
     compared_measures,
 )
+from missioncontrol.web.experiments.reckoned import hours_of, rates_of, ratios_of, slices_of
 from missioncontrol.web.experiments.source import ExperimentSource
 from missioncontrol.web.experiments.view import (
     ExperimentWanted,
@@ -48,7 +49,8 @@ def build_experiment_pages(sources: PageSources, source: ExperimentSource, rende
     @router.get("/experiments")
     def experiments(request: Request, format: Format = "html") -> Response:
         read_once(request.query_params.multi_items(), ("format",))
-        found = source.current(sources.now())
+        now = sources.now()
+        found = source.current(now)
         if format == "json":
             return open_json([_listed(one) for one in found])
         if format == "csv":
@@ -57,7 +59,8 @@ def build_experiment_pages(sources: PageSources, source: ExperimentSource, rende
             request,
             "experiments.html",
             experiments=found,
-            now=sources.now(),
+            how_hours=hours_of(now),
+            now=now,
             days=LATELY.days,
             path_of=experiment_path,
             branch_title=branch_title,
@@ -79,10 +82,14 @@ def build_experiment_pages(sources: PageSources, source: ExperimentSource, rende
             return open_json(_answer(one, numbers))
         if format == "csv":
             return csv_answer(_csv_rows(numbers), "experiment")
+        view = build_experiment(wanted, registry, one, numbers)
         return renderer.page(
             request,
             "experiment.html",
-            view=build_experiment(wanted, registry, one, numbers),
+            view=view,
+            how_rates={block.measure.name: rates_of(view, block) for block in view.blocks},
+            how_ratios=ratios_of(view),
+            how_slices=slices_of(view),
             interval_words=interval_words,
             rate_words=rate_words,
             navigation=top_bar(sources, registry),

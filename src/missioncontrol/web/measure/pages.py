@@ -31,7 +31,8 @@ from missioncontrol.web.api_route import as_json
 from missioncontrol.web.auth.visit import reader_of
 from missioncontrol.web.crashes.answers import csv_answer
 from missioncontrol.web.measure.charts import Annotations, Sources, build_view, notes_of, releases_of
-from missioncontrol.web.measure.question import find_measure
+from missioncontrol.web.measure.question import Question, ask, find_measure
+from missioncontrol.web.measure.reckoned import intervals_of, ratio_of, small_of, sums_of
 from missioncontrol.web.measure.table import file_rows
 from missioncontrol.web.pages import PageSources, channels_of, top_bar, usual_measure
 from missioncontrol.web.rendering import Renderer
@@ -65,24 +66,27 @@ def build_measure_pages(sources: PageSources, annotations: Annotations, renderer
             extended = [*state.pairs(), *([added] if added[1] else [])]
             return RedirectResponse(read_state(application, channel, measure, extended, registry).url(), 303)
         protected = reader_of(request).may("protected")
-        view = build_view(state, registry, of, sources.now(), protected)
+        now = sources.now()
+        view = build_view(state, registry, of, now, protected)
         if form == "json":
             return as_json(view)
         if form == "csv":
             return csv_answer(list(file_rows(view)), measure)
-        return _page(request, state, registry, view, sources, renderer)
+        return _page(request, ask(state, registry, now), registry, view, sources, renderer)
 
     return router
 
 
 def _page(
     request: Request,
-    state: MeasureState,
+    question: Question,
     registry: Registry,
     view: MeasureView,
     sources: PageSources,
     renderer: Renderer,
 ) -> Response:
+    state, per = question.state, registry.measures.get(question.per)
+    per_title = per.title if per else question.per
     return renderer.page(
         request,
         "measure.html",
@@ -97,6 +101,10 @@ def _page(
         ],
         dimensions=[registry.dimensions[name] for name in filterable(registry)],
         titles={d.name: d.title for d in registry.keys},
+        how_sums=sums_of(view, question, per_title),
+        how_intervals=intervals_of(view, question, per_title),
+        how_small=small_of(view, question, per_title),
+        how_ratio=ratio_of(view, question, per_title),
         sides=[("a", state.a), ("b", state.b)],
         none_side=Side(),
         builds_path=builds_path,

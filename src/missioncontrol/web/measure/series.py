@@ -58,21 +58,26 @@ def since_release(
     Lines are compared at equal ages, so an interval that has not ended is left out, unless it is the first.
     """
     state, step_s = question.state, int(question.step.total_seconds())
-    skip_s = 86_400 if state.skip == "24h" else 0
+    refuse_too_many(_longest_age(question, drawn) / question.step, state)
+    lives, x0 = lives_of(question, drawn)
+    found = lookup.ages(question.of, question.measure.name, question.per, state.group, lives, state.interval)
+    last = max((max(course.places) for course in found), default=0)
+    axis = Axis(x0, step_s, max(1, (last - x0) // step_s + 1))
+    return {course.group: course for course in found}, axis, min(window_intervals(question) - 1, x0 // step_s)
+
+
+def lives_of(question: Question, drawn: Sequence[Line]) -> tuple[list[Life], int]:
+    """How much of each line is drawn since its release, and how many seconds of that are left out at first."""
+    step_s = int(question.step.total_seconds())
+    skip_s = 86_400 if question.state.skip == "24h" else 0
     span = _longest_age(question, drawn)
-    refuse_too_many(span / question.step, state)
     lives = []
     for line in drawn:
         if line.started is None:
             continue
         ended_s = max(int((question.now - line.started).total_seconds()) // step_s * step_s, step_s)
         lives.append(Life(group_of(line), line.started, line.started + min(span, timedelta(seconds=ended_s))))
-    lives = [one for one in lives if one.end > one.start]
-    found = lookup.ages(question.of, question.measure.name, question.per, state.group, lives, state.interval)
-    last = max((max(course.places) for course in found), default=0)
-    x0 = skip_s // step_s * step_s
-    axis = Axis(x0, step_s, max(1, (last - x0) // step_s + 1))
-    return {course.group: course for course in found}, axis, min(window_intervals(question) - 1, x0 // step_s)
+    return [one for one in lives if one.end > one.start], skip_s // step_s * step_s
 
 
 def _longest_age(question: Question, drawn: Sequence[Line]) -> timedelta:

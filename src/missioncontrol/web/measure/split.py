@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -49,9 +49,9 @@ def small_charts(
     The axis ends above all values that rest on enough usage; what is above it is marked at its end.
     """
     state, dimension = question.state, question.state.split
-    interval: Interval = "hour" if question.end - question.start <= _HOURS_UP_TO else "day"
+    interval = _interval(question)
     step = INTERVALS[interval]
-    start, end = floor(question.start, step), ceil(question.end, step)
+    start, end = small_span(question)
     count = int((end - start) / step)
     measure, groups = question.measure.name, [group_of(line) for line in drawn]
 
@@ -91,6 +91,16 @@ def small_charts(
         interval,
         any(value is not None and value > top for lines in shown for values in lines for value in values),
     )
+
+
+def small_span(question: Question) -> tuple[datetime, datetime]:
+    """The whole hours or days that small charts are of."""
+    step = INTERVALS[_interval(question)]
+    return floor(question.start, step), ceil(question.end, step)
+
+
+def _interval(question: Question) -> Interval:
+    return "hour" if question.end - question.start <= _HOURS_UP_TO else "day"
 
 
 def _alone(question: Question, value: str | None) -> str:
