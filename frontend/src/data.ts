@@ -23,6 +23,10 @@ export interface Mark {
   label: string;
   kind: "release" | "annotation";
   text: string;
+  /** Which line it is on, where time counts from the start of each; -1: all. */
+  line: number;
+  of: string;
+  at: string;
 }
 
 export interface ChartData {

@@ -1,6 +1,7 @@
 // Parts of a page that take the place of those that are shown, without losing focus or scroll position.
 
 import { keepUp } from "./upkeep";
+import { clockText } from "./zone";
 
 export const find = <T extends Element = HTMLElement>(selector: string): T | null => document.querySelector<T>(selector);
 
@@ -22,6 +23,34 @@ export function swap(selector: string, page: Document): void {
   then.querySelectorAll(".scroll").forEach((box, i) => {
     [box.scrollLeft, box.scrollTop] = scrolled[i] ?? [0, 0];
   });
+}
+
+type Field = HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement;
+
+/** What was typed or chosen and not sent stays, whatever takes the place of its form. */
+export function keepTyped(change: () => void): void {
+  const typed = new Map<string, { value: string; start: number | null; end: number | null }>();
+  const fields = (): Field[] => [...document.querySelectorAll<Field>("main form :is(input, textarea, select)[name]")];
+  const key = (field: Field): string => `${field.form?.action} ${field.form?.method} ${field.name} ${field.type}`;
+  const isText = (field: Field): boolean => !["radio", "checkbox", "hidden", "file"].includes(field.type);
+  for (const field of fields().filter(isText)) {
+    const place = field instanceof HTMLSelectElement || !["text", "search"].includes(field.type) ? null : field;
+    if (field.value !== initialOf(field)) {
+      typed.set(key(field), { value: field.value, start: place?.selectionStart ?? null, end: place?.selectionEnd ?? null });
+    }
+  }
+  change();
+  for (const field of fields().filter(isText)) {
+    const was = typed.get(key(field));
+    if (!was || field.value === was.value) continue;
+    field.value = was.value;
+    if (was.start !== null && !(field instanceof HTMLSelectElement)) field.setSelectionRange(was.start, was.end);
+  }
+}
+
+function initialOf(field: Field): string {
+  if (!(field instanceof HTMLSelectElement)) return field.defaultValue;
+  return (field.querySelector<HTMLOptionElement>("option[selected]") ?? field.options[0])?.value ?? "";
 }
 
 /** What opens is known by its name, or by what its summary says. */
@@ -53,8 +82,17 @@ export function restoreFocus(path: string): void {
   }
 }
 
+/** When the server was lost; what is shown is as it was then. */
+let lostAt: Date | null = null;
+
+export const isLost = (): boolean => lostAt !== null;
+
 /** How the page stands to the server: null is fine, else what is wrong. */
 export function live(trouble: string | null): void {
+  lostAt = trouble === NOT_REACHED ? (lostAt ?? new Date()) : null;
+  const notice = find("[data-lost]");
+  const said = lostAt ? `The server is not reached since ${clockText(lostAt)}; trying again. What is shown is of before.` : "";
+  if (notice && notice.textContent !== said) notice.textContent = said;
   const sign = find("[data-live]");
   if (!sign) return;
   sign.textContent = trouble ?? "live";

@@ -4,7 +4,7 @@
 import "./measure.css";
 import { intervalOf, numberLabel, placeLabel, readChartData, roughLabel, type ChartData } from "./data";
 import type { Plots } from "./plots";
-import { find, focusPath, live, NOT_REACHED, restoreFocus, swap, troubleOf } from "./swap";
+import { find, focusPath, isLost, keepTyped, live, NOT_REACHED, restoreFocus, swap, troubleOf } from "./swap";
 import { THEME_CHANGED } from "./theme";
 import { offerValues } from "./values";
 import { ZONE_CHANGED } from "./zone";
@@ -21,6 +21,8 @@ let data: ChartData | null = null;
 let fetching: AbortController | null = null;
 let tag = "";
 let zoomTimer = 0;
+/** What the reader asked for while the server was away. */
+let wanted: { address: string; push: boolean } | null = null;
 
 export function startViews(): void {
   document.addEventListener("change", onChange);
@@ -34,7 +36,7 @@ export function startViews(): void {
   window.addEventListener("popstate", () => void go(location.href, false));
   void draw();
   window.setInterval(() => {
-    if (!find('[data-live-page="slow"]')) void refresh();
+    if (isLost() || !find('[data-live-page="slow"]')) void refresh();
   }, LIVE_EVERY_MS);
   window.setInterval(() => {
     if (find('[data-live-page="slow"]')) void refresh(); // what it shows comes every few minutes
@@ -173,7 +175,6 @@ function viewAddress(form: HTMLFormElement): string {
       !value ||
       isDefault(form, name) ||
       (!custom && (name === "start" || name === "end")) ||
-      (time === "release" && name === "split") ||
       (name === "series" && usual);
     if (!skipped) pairs.append(name, String(value));
   }
@@ -226,10 +227,13 @@ async function fetchPage(address: string, headers: Record<string, string> = {}):
 /** Show the page of another address, without losing focus or scroll position. */
 async function go(address: string, push: boolean): Promise<void> {
   document.body.setAttribute("aria-busy", "true");
+  wanted = { address, push };
   const found = await fetchPage(address);
-  if (!found) return;
-  const [answer, page] = found;
+  if (wanted?.address !== address) return; // something else was asked for meanwhile
   document.body.removeAttribute("aria-busy");
+  if (!found) return;
+  wanted = null;
+  const [answer, page] = found;
   const place = new URL(address, location.href).hash;
   if (push) history.pushState(null, "", answer.url.replace(/#.*/, "") + place);
   const focus = focusPath();
@@ -246,6 +250,7 @@ async function go(address: string, push: boolean): Promise<void> {
 /** The same page with newer numbers; what the reader is doing (zoom, focus, scrolling) stays. */
 async function refresh(): Promise<void> {
   if (document.hidden || document.body.hasAttribute("aria-busy") || !find("[data-view], [data-live-page]")) return;
+  if (wanted) return go(wanted.address, wanted.push);
   const found = await fetchPage(location.href, tag ? { "if-none-match": tag } : {});
   if (!found) return;
   const [answer, page] = found;
@@ -256,7 +261,19 @@ async function refresh(): Promise<void> {
     if (find("[data-live-page]")) takePage(page);
     else takeNumbers(page);
   }
-  live(troubleOf(answer));
+  const told = tellRefusal(answer.status >= 400 && answer.status < 500 ? page : null);
+  live(told ? "no longer live" : troubleOf(answer));
+}
+
+/** Above the charts, which stay: why there are no newer numbers, and what to do. Gives whether the page says so. */
+function tellRefusal(page: Document | null): boolean {
+  const notice = find("[data-view-refused]");
+  if (!notice) return false;
+  const said = [".refusal h1", ".refusal .lead"].map((part) => page?.querySelector(part)?.textContent?.trim() ?? "");
+  const text = said[0] ? `No newer numbers: ${said.filter(Boolean).join(" ")} The charts keep what was last known; they go on by themselves once this view is answered again.` : "";
+  notice.hidden = !text;
+  if (notice.textContent !== text) notice.textContent = text;
+  return text !== "";
 }
 
 /** A page is replaced whole or, where it has a form, in its live parts; not while the reader is selecting text. */
@@ -269,8 +286,10 @@ function takePage(page: Document): void {
   }
   const focus = focusPath();
   document.title = page.title;
-  swap("main", page);
-  swap(".selectors", page);
+  keepTyped(() => {
+    swap("main", page);
+    swap(".selectors", page);
+  });
   restoreFocus(focus);
 }
 

@@ -46,6 +46,12 @@ function written(form: string, seconds: number): string {
   }
 }
 
+/** `14:05 UTC`, in the chosen zone. */
+export function clockText(at: Date): string {
+  const seconds = at.getTime() / 1000;
+  return `${written("clock", seconds)} ${zoneName(seconds)}`;
+}
+
 /** Write the times below an element in the chosen zone. */
 export function applyZone(root: ParentNode): void {
   if (inUtc() && !document.documentElement.dataset.zoned) return; // the server wrote them so

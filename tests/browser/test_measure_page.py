@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import fleet
 import pytest
 from conftest import MEASURE, Server
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.apt
 
@@ -393,12 +393,3 @@ def test_the_permalink_is_copied_and_shows_the_same_dates(open_page: Any, server
     after = chart(page)
     assert (after["x0"], after["count"]) == (before["x0"], before["count"])
     assert [one["key"] for one in after["series"]] == [one["key"] for one in before["series"]]
-
-
-def test_a_measure_that_is_gone_is_told_under_the_open_page(browser: Browser, server: Server) -> None:
-    page = browser.new_context().new_page()  # the browser itself notes the 404 in its console
-    show(page, server)
-    page.evaluate("history.replaceState(null, '', location.pathname.replace('main_crashes', 'gone'))")
-    expect(page.locator("[data-live]")).to_contain_text("reload to see why", timeout=20_000)
-    assert ink(page, "shown") > 5000
-    page.context.close()

@@ -103,7 +103,9 @@ class Side(msgspec.Struct, frozen=True):
 
     filters: tuple[Filter, ...] = ()
     start: datetime | None = None
-    """Its range begins here, and is as long as that of the page; None: it is that of the page."""
+    """Its range begins here, and is as long as that of the page; None: it is that of the page, or begins with its
+    publication.
+    """
 
     @property
     def text(self) -> str:
@@ -396,14 +398,6 @@ def _refuse_mixed(state: MeasureState) -> None:
         "`range=newest` is an age of a release.": (
             state.range == "newest" and not since,
             "Add `time=release`.",
-        ),
-        "Small charts are drawn by the clock.": (
-            bool(state.split) and since,
-            "Drop `split` or `time=release`.",
-        ),
-        "Two selections are compared by the clock.": (
-            state.compares and since,
-            "Give each side a `start`, as in a.start=2026-01-31&b.start=2026-01-01.",
         ),
         f"The lines are by {state.group} already.": (state.split == state.group, "Choose another `split`."),
         "Small charts and a comparison are two pages.": (

@@ -95,12 +95,22 @@ def assembled(
 def _heading(attention: Sequence[Point], accounts: Sequence[Account]) -> str:
     if not accounts:
         return "No verdicts yet"
-    releases = len(
-        {(a.subject.application, a.subject.channel, a.subject.version) for a in accounts if pressing(a)}
-    )
     if not attention:
         return "Nothing needs attention"
-    return "1 release needs attention" if releases == 1 else f"{releases:,} releases need attention"
+    pressed: dict[tuple[str, str, str], set[str]] = {}
+    for one in filter(pressing, accounts):
+        of = one.subject
+        pressed.setdefault((of.application, of.channel, of.version), set()).add(one.look.verdict)
+    unjudged = sum(1 for verdicts in pressed.values() if verdicts == {"data-problem"})
+    needy = len(pressed) - unjudged
+    if not needy:
+        return f"{_releases(unjudged)} cannot be judged now"
+    also = f", {unjudged:,} cannot be judged now" if unjudged else ""
+    return f"{_releases(needy)} need{'s' if needy == 1 else ''} attention{also}"
+
+
+def _releases(number: int) -> str:
+    return "1 release" if number == 1 else f"{number:,} releases"
 
 
 def _calm(accounts: Sequence[Account], judged: int) -> str:

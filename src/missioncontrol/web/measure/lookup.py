@@ -96,10 +96,18 @@ class Lookup(Protocol):
         """Sums of two measures for each interval and each of the groups `only`, in [start, end)."""
 
     def course(
-        self, of: Selection, measure: str, per: str, start: datetime, end: datetime, interval: Interval
+        self,
+        of: Selection,
+        measure: str,
+        per: str,
+        start: datetime,
+        end: datetime,
+        interval: Interval,
+        since: datetime | None = None,
     ) -> Course:
         """Sums of two measures for each interval in [start, end), all groups together.
 
+        `since`: intervals are laid from this instant on and places count from it; None: both are those of the clock.
         Rows of experiments have no application: where `of` names an experiment, its application is not looked at.
         Raises `BadRequest` (`not_kept_for_experiments`).
         """
@@ -120,6 +128,18 @@ class Lookup(Protocol):
 
         Of more than `MOST_PARTS` courses those with the most usage.
         """
+
+    def age_parts(
+        self,
+        of: Selection,
+        measure: str,
+        per: str,
+        dimension: str,
+        group: Group,
+        lives: Sequence[Life],
+        interval: Interval,
+    ) -> list[Course]:
+        """As `parts()`, for each interval of the age of each life; no two are of one group."""
 
     def ages(
         self, of: Selection, measure: str, per: str, group: Group, lives: Sequence[Life], interval: Interval

@@ -30,6 +30,7 @@ from missioncontrol.web.address import (
 from missioncontrol.web.api_route import as_json
 from missioncontrol.web.auth.visit import reader_of
 from missioncontrol.web.crashes.answers import csv_answer
+from missioncontrol.web.measure.cells import number_cells
 from missioncontrol.web.measure.charts import Annotations, Sources, build_view, notes_of, releases_of
 from missioncontrol.web.measure.question import Question, ask, find_measure
 from missioncontrol.web.measure.reckoned import intervals_of, ratio_of, small_of, sums_of
@@ -107,6 +108,7 @@ def _page(
         how_ratio=ratio_of(view, question, per_title),
         sides=[("a", state.a), ("b", state.b)],
         none_side=Side(),
+        number_cells=number_cells,
         builds_path=builds_path,
         here=f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path,
         base_url=str(request.base_url).rstrip("/"),
@@ -200,16 +202,17 @@ def _choices_of(name: str, state: MeasureState) -> list[Choice]:
 
 def _choice_labels(state: MeasureState) -> list[tuple[str, str, list[Choice]]]:
     """For each group of buttons: parameter, legend and choices."""
-    hidden = {"time", "group"} if state.compares else {"time"} if state.split else set()
     return [
-        (name, legend, _choices_of(name, state)) for name, legend in _LEGENDS.items() if name not in hidden
+        (name, legend, _choices_of(name, state))
+        for name, legend in _LEGENDS.items()
+        if name != "group" or not state.compares
     ]
 
 
 def _select_labels(state: MeasureState) -> list[tuple[str, str, list[Choice]]]:
-    """The same of the menus, of which two mean something only since release."""
+    """The same of the menus, of which two mean something only since release, and the band not of selections."""
     return [
         (name, legend, _choices_of(name, state))
         for name, legend in _SELECTS.items()
-        if name == "smooth" or state.time == "release"
+        if name == "smooth" or (state.time == "release" and not (name == "band" and state.compares))
     ]

@@ -6,16 +6,15 @@ Takes the view and the question that it answers; asks nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from missioncontrol.query import dialect, filters
-from missioncontrol.web.address import EXPERIMENT, Filter
+from missioncontrol.web.address import EXPERIMENT, INTERVALS, Filter
 from missioncontrol.web.measure.lines import group_of
 from missioncontrol.web.measure.question import Question
-from missioncontrol.web.measure.series import lives_of
-from missioncontrol.web.measure.split import small_span
+from missioncontrol.web.measure.series import lives_of, longest_age, skipped_s
 from missioncontrol.web.measure.sums import counts_events
 from missioncontrol.web.measure.view import Line, MeasureView
 from missioncontrol.web.numerals import amount
@@ -74,15 +73,21 @@ def intervals_of(view: MeasureView, question: Question, per_title: str) -> Recko
     )
 
 
-def small_of(view: MeasureView, question: Question, per_title: str) -> Reckoning:
-    """Of the table below small charts."""
-    start, end = small_span(question)
-    spanned = msgspec.structs.replace(question, start=start, end=end)
-    parts = _parts(view, spanned, view.drawn)
+def small_of(view: MeasureView, question: Question, per_title: str) -> Reckoning | None:
+    """Of the table below small charts; None where there are none."""
+    small = view.small
+    if small is None:
+        return None
+    step = INTERVALS[small.interval]
+    spanned = question
+    if question.state.time == "clock":
+        start = datetime.fromtimestamp(small.x0, UTC)
+        spanned = msgspec.structs.replace(question, start=start, end=start + small.count * step)
+    parts = _parts(view, spanned, view.drawn, step)
     split = question.state.split
     parts = [msgspec.structs.replace(one, by=[(split, dialect.name(split)), *one.by]) for one in parts]
     notes = [] if parts else [_RANGE_OF_VERSIONS]
-    if view.small and view.small.pooled:
+    if small.pooled:
         notes.append("The values that the last row pools are listed one by one by the SQL.")
     return Reckoning(
         "sums by value",
@@ -100,10 +105,10 @@ def ratio_of(view: MeasureView, question: Question, per_title: str) -> Reckoning
         return None
     low, high = found.low, found.high
     interval = [("95 % interval", f"{low:.2f} to {high:.2f}")] if low is not None and high is not None else []
-    query = _union(view, question, _parts(view, question, view.lines), ())
+    query = _union(view, question, _sides(view, question, common=True), ())
     return Reckoning(
         "ratio of A to B",
-        f"Rate of A ÷ rate of B = {found.ratio:.2f}",
+        f"Rate of A ÷ rate of B = {found.ratio:.2f}, of the ages that both have reached",
         [*interval, _rows(view, question)],
         note="The interval rests on how both vary over blocks of the range.",
         inputs=[("Both rates by SQL", query)] if query else [],
@@ -124,8 +129,10 @@ def _rows(view: MeasureView, question: Question) -> tuple[str, str]:
     return rows_of("sums of 5 minutes", question.start, question.end)
 
 
-def _parts(view: MeasureView, question: Question, lines: Sequence[Line]) -> list[_Part]:
-    """The rows of these lines; empty: no SQL has them."""
+def _parts(
+    view: MeasureView, question: Question, lines: Sequence[Line], step: timedelta | None = None
+) -> list[_Part]:
+    """The rows of these lines; empty: no SQL has them. step: length of an interval, if not that of the question."""
     state = question.state
     if state.compares:
         return _sides(view, question)
@@ -138,31 +145,35 @@ def _parts(view: MeasureView, question: Question, lines: Sequence[Line]) -> list
     by = [(state.group, state.group)]
     if state.time == "clock":
         return [_Part(table, [*conditions, *between(question.start, question.end)], by)]
-    lives, skipped_s = lives_of(question, view.drawn)
+    span = longest_age(question, [line.started for line in view.drawn if line.started])
+    lives = lives_of(view.drawn, span, step or question.step, question.now)
     if not lives:
         return []
     spans, cases = [], []
     for one in lives:
         named = among(state.group, [one.group])
-        window = between(one.start + timedelta(seconds=skipped_s), one.end)
+        window = between(one.start + timedelta(seconds=skipped_s(question)), one.end)
         spans.append(" AND ".join([named, *window]))
         cases.append(f"WHEN {named} THEN {dialect.instant(one.start)}")
     conditions.append("(" + "\n  OR ".join(spans) + ")")
     return [_Part(table, conditions, by, f"CASE {' '.join(cases)} END")]
 
 
-def _sides(view: MeasureView, question: Question) -> list[_Part]:
-    """The two selections of a comparison."""
-    length = question.end - question.start
+def _sides(view: MeasureView, question: Question, common: bool = False) -> list[_Part]:
+    """The two selections of a comparison; `common`: of the ages alone that both have reached."""
+    by_age = view.chart.time == "release"
+    skipped = timedelta(seconds=view.chart.x0 if by_age else 0)
+    reached = [line.ended - line.started for line in view.lines if line.started and line.ended]
     found = []
     for line, side in zip(view.lines, (question.state.a, question.state.b), strict=True):
         own = _selected(question, (*question.of.filters, *side.filters), None)
-        if own is None or line.started is None:
+        if own is None or line.started is None or line.ended is None:
             return []
         table, conditions = own
         name = [("selection", dialect.text(line.key.upper()))]
-        since = dialect.instant(line.started) if view.chart.time == "release" else ""
-        found.append(_Part(table, [*conditions, *between(line.started, line.started + length)], name, since))
+        since = dialect.instant(line.started) if by_age else ""
+        end = line.started + min(reached) if common else line.ended
+        found.append(_Part(table, [*conditions, *between(line.started + skipped, end)], name, since))
     return found
 
 
