@@ -72,15 +72,16 @@ class BuildHours:
         return files_of_days(self._engine)
 
     def _read(self, wanted: Wanted, missing: DayFiles) -> dict[date, list[BuildHour]]:
+        of, on = dialect.same("application", wanted.application), dialect.same("channel", wanted.channel)
         events, per = (f"CAST(sum({dialect.name(n)}) AS DOUBLE)" for n in (wanted.measure, wanted.per))
         sql = (
             f"SELECT build_id, max(version), os_name, epoch_us(window_start) // {_HOUR_S * 1_000_000} AS hour, "
-            f"{events}, {per} FROM {{relation}} WHERE {_is('application', wanted.application)} "
-            f"AND {_is('channel', wanted.channel)} AND build_id >= ? AND build_id < ? "
+            f"{events}, {per} FROM {{relation}} WHERE {of[0]} AND {on[0]} "
+            f"AND build_id >= ? AND build_id < ? "
             f"GROUP BY build_id, os_name, hour ORDER BY {per} DESC NULLS LAST LIMIT {MOST_ROWS}"
         )
         first, last = min(missing) - LIFE - timedelta(days=1), max(missing) + timedelta(days=2)
-        parameters = (f"{first:%Y%m%d}", f"{last:%Y%m%d}")
+        parameters = (*of[1], *on[1], f"{first:%Y%m%d}", f"{last:%Y%m%d}")
         columns = dict.fromkeys((*_COLUMNS, wanted.measure, wanted.per))
         span = Span(dates=tuple(missing), files=every_file(missing))
         rows = self._engine.over_sums(tuple(columns), sql, parameters, span)
@@ -90,7 +91,3 @@ class BuildHours:
             day = datetime.fromtimestamp(row[3] * _HOUR_S, UTC).date()
             found.get(day, found[min(missing)]).append(BuildHour(*row))
         return found
-
-
-def _is(column: str, value: str | None) -> str:
-    return f"{column} IS NULL" if value is None else f"{column} = {dialect.text(value)}"

@@ -7,13 +7,15 @@ new as the table. Only `comments()` hands out a protected column. Calls block: r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
+from missioncontrol.clock import of_us
 from missioncontrol.query.crash_selection import (
     EMPTY,
+    SYSTEM,
     Intervals,
     Selection,
     moment_of,
@@ -147,7 +149,7 @@ BREAKDOWNS = {
     "version": "version",
     "build": "build",
     "channel": "release_channel",
-    "os": "CASE WHEN os_pretty_version IS NULL THEN os_name ELSE os_pretty_version END",
+    "os": SYSTEM,
     "os name": "os_name",
     "process type": "process_type",
     "uptime": _UPTIME,
@@ -162,7 +164,6 @@ BREAKDOWNS = {
 _INSTALLATION = "coalesce(client_guid, CAST(install_time AS VARCHAR))"
 """Crashpad's clients have an id, Firefox's a time of installation. The ids are protected: they are only counted."""
 _EVERY = 10_000_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FLAGGED = "coalesce({}, false)"
 _EMPTY = f"starts_with(signature, '{EMPTY}')"
 _STARTUP, _GARBAGE = _FLAGGED.format("startup_crash"), _FLAGGED.format("is_garbage_collecting")
@@ -290,7 +291,7 @@ class CrashReports:
             SELECT signature, epoch_us(min("date")) FROM {{crashes}}
             WHERE {any_of}{of_product} GROUP BY signature"""
         bound: list[Any] = [named, *([product] if product else [])]
-        return {signature: _utc(us) for signature, us in self._engine.over_crashes(sql, bound)}
+        return {signature: of_us(us) for signature, us in self._engine.over_crashes(sql, bound)}
 
     def breakdowns(self, selection: Selection, names: Sequence[str], limit: int) -> dict[str, list[Part]]:
         """Crashes by each of some names of `BREAKDOWNS`, the most first, at most `limit` values of each."""
@@ -318,7 +319,7 @@ class CrashReports:
             SELECT uuid, epoch_us("date"), signature, product, version, release_channel, build, os_name, os_version,
                 cpu_arch, process_type, reason, address, uptime, install_time
             FROM {{crashes}} WHERE {condition} ORDER BY "date" DESC, uuid LIMIT {int(limit)} OFFSET {int(offset)}"""
-        return [ReportRow(row[0], _utc(row[1]), *row[2:]) for row in self._rows(selection, sql, parameters)]
+        return [ReportRow(row[0], of_us(row[1]), *row[2:]) for row in self._rows(selection, sql, parameters)]
 
     def comments(self, selection: Selection, limit: int) -> list[Comment]:
         """What users wrote, the newest first. For readers with the scope `protected`."""
@@ -326,7 +327,7 @@ class CrashReports:
         sql = f"""
             SELECT uuid, epoch_us("date"), user_comments FROM {{crashes}} WHERE {condition} AND user_comments <> ''
             ORDER BY "date" DESC, uuid LIMIT {int(limit)}"""
-        return [Comment(row[0], _utc(row[1]), row[2]) for row in self._rows(selection, sql, parameters)]
+        return [Comment(row[0], of_us(row[1]), row[2]) for row in self._rows(selection, sql, parameters)]
 
     def products(self, start: datetime, end: datetime) -> list[ProductCount]:
         """Products with reports in [start, end), those with most reports first."""
@@ -341,7 +342,7 @@ class CrashReports:
                 count(*) FILTER (signature IS NULL), epoch_us(max("date")), any_value(v.versions)
             FROM w LEFT JOIN v ON w.product = v.product GROUP BY w.product ORDER BY n DESC, w.product"""
         rows = self._rows(selection, sql, [*parameters, end - timedelta(days=1)])
-        return [ProductCount(r[0], r[1], r[2], r[3], r[4], r[5], _utc(r[6]), r[7] or []) for r in rows]
+        return [ProductCount(r[0], r[1], r[2], r[3], r[4], r[5], of_us(r[6]), r[7] or []) for r in rows]
 
     def _rows(self, selection: Selection, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         return self._engine.over_crashes(sql, parameters, span_of(selection))
@@ -352,7 +353,3 @@ def _any_of(signatures: Sequence[str | None]) -> tuple[str, list[str]]:
     unnamed = " OR signature IS NULL" if None in signatures else ""
     named = [s for s in signatures if s is not None]
     return f"(signature IN (SELECT unnest(?::VARCHAR[])){unnamed})", named
-
-
-def _utc(epoch_us: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=epoch_us)

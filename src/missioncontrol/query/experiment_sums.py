@@ -7,11 +7,12 @@ What was read of a file is kept for as long as the file is there.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from missioncontrol.clock import of_us
 from missioncontrol.query import dialect
 from missioncontrol.query.day_files import DayFiles, KeptDays, every_file, files_of_days
 from missioncontrol.query.experiments import TABLE
@@ -125,9 +126,7 @@ class ExperimentSums:
         found: dict[date, list[_Seen]] = {day: [] for day in missing}
         for day, name, branch, first, last, used, where in rows:
             channels = [one for one in where if one is not None]
-            found[day].append(
-                _Seen(name, Branch(branch, _instant(first), _instant(last), float(used)), channels)
-            )
+            found[day].append(_Seen(name, Branch(branch, of_us(first), of_us(last), float(used)), channels))
         return found
 
     def by_time(self, one: Experiment, measures: Sequence[str]) -> tuple[int, list[Sums]]:
@@ -188,7 +187,3 @@ def cell_hours(one: Experiment) -> int:
 
 def _joined(one: Branch, other: Branch) -> Branch:
     return Branch(one.name, min(one.first, other.first), max(one.last, other.last), one.hours + other.hours)
-
-
-def _instant(since_epoch_us: int) -> datetime:
-    return datetime.fromtimestamp(since_epoch_us // 1_000_000, UTC)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from missioncontrol.clock import in_us
 from missioncontrol.query import dialect
 from missioncontrol.query.day_files import DayFiles, KeptDays, every_file, files_of_days
 from missioncontrol.query.relation import Span
@@ -133,8 +134,8 @@ def _read(engine: Engine, asked: _Asked, missing: DayFiles) -> dict[date, list[S
     parameters += [
         versions,
         [number for number, era in enumerate(eras) for _ in era.versions],
-        [_us(era.start) for era in eras for _ in era.versions],
-        [_us(era.end) for era in eras for _ in era.versions],
+        [in_us(era.start) for era in eras for _ in era.versions],
+        [in_us(era.end) for era in eras for _ in era.versions],
     ]
     columns = (
         "submission_date",
@@ -163,7 +164,3 @@ def _rows_of(place: Place) -> tuple[str, list[str]]:
         any_of = " OR ".join(condition for condition, _ in systems) or "false"
         parts.append((f"({any_of})", [value for _, values in systems for value in values]))
     return " AND ".join(condition for condition, _ in parts), [v for _, values in parts for v in values]
-
-
-def _us(instant: datetime) -> int:
-    return int(instant.timestamp()) * 1_000_000

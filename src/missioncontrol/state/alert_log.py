@@ -227,20 +227,45 @@ class AlertLog:
         with self._database.engine().connect() as connection:
             return [_event(row) for row in connection.execute(query)]
 
-    def events_between(self, first: datetime, last: datetime, limit: int) -> list[Event]:
-        """Changes that somebody may be told, of looks from `first` to `last`: at most `limit`, the newest first."""
+    def events_between(
+        self,
+        first: datetime,
+        last: datetime,
+        limit: int,
+        application: str | None = None,
+        channel: str | None = None,
+    ) -> list[Event]:
+        """Changes that somebody may be told, of looks from `first` to `last`: at most `limit`, the newest first.
+
+        Of an application and channel; None: of any.
+        """
         e = alert_events.c
         query = sa.select(alert_events).where(e.severity != "", e.as_of >= first, e.as_of <= last)
+        query = query.where(*_of_place(application, channel))
         with self._database.engine().connect() as connection:
             return [
                 _event(row) for row in connection.execute(query.order_by(e.as_of.desc(), e.id).limit(limit))
             ]
 
-    def told_between(self, first: datetime, last: datetime, limit: int) -> list[tuple[Delivery, Event]]:
-        """Messages that were tried from `first` to `last` with each change that they tell; the newest first."""
+    def told_between(
+        self,
+        first: datetime,
+        last: datetime,
+        limit: int,
+        application: str | None = None,
+        channel: str | None = None,
+    ) -> list[tuple[Delivery, Event]]:
+        """Messages that were tried from `first` to `last` with each change that they tell; the newest first.
+
+        Of changes of an application and channel; None: of any.
+        """
         t, d, e = alert_tellings.c, alert_deliveries.c, alert_events.c
         pairs = sa.select(d.id.label("message"), e.id.label("event")).where(
-            t.delivery == d.id, t.event_id == e.id, d.tried_at >= first, d.tried_at <= last
+            t.delivery == d.id,
+            t.event_id == e.id,
+            d.tried_at >= first,
+            d.tried_at <= last,
+            *_of_place(application, channel),
         )
         with self._database.engine().connect() as connection:
             found = connection.execute(pairs.order_by(d.tried_at.desc(), e.id).limit(limit)).all()
@@ -266,6 +291,12 @@ class AlertLog:
             connection.execute(sa.delete(alert_tellings).where(t.event_id.in_(old), t.status != "waiting"))
             kept = sa.exists().where(t.event_id == e.id)
             connection.execute(sa.delete(alert_events).where(e.id.in_(old), sa.not_(kept)))
+
+
+def _of_place(application: str | None, channel: str | None) -> list[sa.ColumnElement[bool]]:
+    """Conditions on changes; None: of any."""
+    given = ((alert_events.c.application, application), (alert_events.c.channel, channel))
+    return [column == value for column, value in given if value is not None]
 
 
 def _due(due_at: sa.ColumnElement[datetime], now: datetime) -> sa.ColumnElement[bool]:

@@ -74,25 +74,25 @@ class Rows(msgspec.Struct, frozen=True):
     more_versions: tuple[str, ...] = ()
     """Further versions that count as the same."""
 
-    def conditions(self, by_build: bool = True) -> list[str]:
-        """Of SQL; `by_build` false: the version is what the pings say."""
+    def conditions(self) -> list[str]:
+        """Of SQL."""
         found = place_conditions(self.application, self.channel)
         if not self.every_version:
-            found.append(self.version_condition(by_build))
+            found.append(self.version_condition())
         if self.platform:
             found.append(f"{platform_sql()} = {dialect.text(self.platform)}")
         return [*found, *between(self.start, self.end)]
 
-    def version_condition(self, by_build: bool = True) -> str:
+    def version_condition(self) -> str:
         """That a row is of the version."""
         said = (
             f"version IN {_listed((self.version or '', *self.more_versions))}"
             if self.more_versions
             else _is("version", self.version)
         )
-        if by_build and self.other_builds:
+        if self.other_builds:
             said = f"({said} AND (build_id IS NULL OR build_id NOT IN {_listed(self.other_builds)}))"
-        return f"(build_id IN {_listed(self.builds)} OR {said})" if by_build and self.builds else said
+        return f"(build_id IN {_listed(self.builds)} OR {said})" if self.builds else said
 
 
 def platform_sql() -> str:
@@ -200,7 +200,7 @@ def crash_free_query(rows: Rows) -> str:
             "count(*) AS n",
         ],
         "client_aggregates",
-        rows.conditions(by_build=False),
+        rows.conditions(),
     )
     return (
         "SELECT sum(share * people) / sum(people) AS crash_free_users, sum(people) AS clients, sum(n) AS \"rows\"\n"

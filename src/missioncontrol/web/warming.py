@@ -48,7 +48,7 @@ class Warming:
     def prepare(self) -> None:
         """Prepare, in this thread; raises as the sources do."""
         now = datetime.now(UTC)
-        cards = [card for card in self._home.made(now).home.sections_cards if not card.reports]
+        cards = [card for card in self._home.made(now).cards if not card.reports]
         cards.sort(key=lambda card: -card.usage_hours_day)
         for application, channel in list(dict.fromkeys((c.application, c.channel) for c in cards))[
             :_MOST_CHANNELS

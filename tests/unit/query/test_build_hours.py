@@ -57,7 +57,8 @@ def test_other_channels_and_builds_of_other_weeks_are_left_out(channel: SmallCha
     assert len(read(hours)) == 1
     unknown = Wanted("Firefox", None, "main_crashes", "usage_hours")
     assert len(read(hours, unknown)) == 1
-    assert read(hours, Wanted("Fire'fox", "nightly", "main_crashes", "usage_hours")) == []
+    for odd in ("Fire'fox", "Firefox\0", "Firefox' OR 'a' = 'a"):
+        assert read(hours, Wanted(odd, "nightly", "main_crashes", "usage_hours")) == []
 
 
 def test_only_days_whose_files_changed_are_read_again(channel: SmallChannel) -> None:

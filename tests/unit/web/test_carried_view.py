@@ -101,6 +101,16 @@ def test_systems_keep_their_place_in_the_address(account: Account, registry: Reg
     assert account_address(msgspec.structs.replace(account, look=look)).endswith("/main_crashes?os=Linux")
 
 
+def test_of_a_system_that_the_verdict_does_not_tell_apart_neither_usage_nor_pings_are_known(
+    account: Account, registry: Registry
+) -> None:
+    page = view(account, registry, [carrier("a", 50, 10)], system="BeOS")
+    assert (page.usage, page.counted, page.coverage) == (None, None, None)
+    assert (page.rows[0].rate, page.rows[0].rate_expected, page.rows[0].of_all) == (None, None, 1.0)
+    everyone = view(account, registry, [carrier("a", 50, 10)])
+    assert everyone.usage and everyone.counted and everyone.coverage and everyone.rows[0].rate
+
+
 def test_the_largest_excess_comes_first_and_what_nobody_had_is_left_out() -> None:
     found = by_excess([carrier("b", 5, 4), carrier("a", 5, 4), carrier("c", 9, 0), carrier("d", 0, 0.01)])
     assert [one.share.signature for one in found] == ["c", "a", "b"]

@@ -20,9 +20,9 @@ from missioncontrol.web.home.numbers import Place, add_further, hour_of, numbers
 from missioncontrol.web.home.pages import HomeWanted, filtered, read_home_wanted
 from missioncontrol.web.home.plots import adoption_spark, course_spark
 from missioncontrol.web.home.said import said_of
-from missioncontrol.web.home.source import people_of
+from missioncontrol.web.home.source import made_of, people_of
 from missioncontrol.web.home.text import home_text
-from missioncontrol.web.home.view import Home, build_home
+from missioncontrol.web.home.view import Home
 
 NOW = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
 HOUR = hour_of(NOW)
@@ -95,13 +95,13 @@ def home(
 ) -> Home:
     known = group(releases)
     numbers = numbers_of([pieces_of(held)])
-    return build_home(
+    return made_of(
         registry, Facts(numbers, known, accounts, facts.get("people", {}), facts.get("end", NOW)), NOW
-    )
+    ).home
 
 
 def cards(view: Home) -> list[Card]:
-    return view.sections_cards
+    return [card for section in view.sections for card in section.cards]
 
 
 def test_the_worst_comes_first_and_is_named_at_the_top(registry: Registry, bad: Course) -> None:
@@ -366,11 +366,22 @@ def test_a_filter_leaves_the_rest_out_of_all_parts(registry: Registry, bad: Cour
     releases = [version("57.0", 2), version("58.0", 2, "beta")]
     known = group(releases)
     facts = Facts(numbers_of([pieces_of(held)]), known, [account(bad.account, "worse")], {}, NOW)
-    whole = build_home(registry, facts, NOW)
-    beta = filtered(registry, whole, facts, HomeWanted(channel="beta"))
+    made = made_of(registry, facts, NOW)
+    beta = filtered(registry, made, HomeWanted(channel="beta"))
     assert [c.version for c in cards(beta)] == ["58.0"] and beta.attention == [] and beta.judged == 0
-    assert filtered(registry, whole, facts, HomeWanted()) is whole
-    assert filtered(registry, whole, facts, HomeWanted(application="~")).sections == []
+    assert filtered(registry, made, HomeWanted()) is made.home
+    assert filtered(registry, made, HomeWanted(application="~")).sections == []
+
+
+def test_a_filter_finds_what_the_whole_page_has_no_room_for(registry: Registry) -> None:
+    held = [
+        row
+        for n in range(201)
+        for row in rows("57.0", channel=f"c{n}", hours=2, values=(500.0 - n, 2.0, None, 50.0))
+    ]
+    made = made_of(registry, Facts(numbers_of([pieces_of(held)]), [], [], {}, NOW), NOW)
+    assert len(cards(made.home)) == 200 and "c200" not in {c.channel for c in cards(made.home)}
+    assert [c.channel for c in cards(filtered(registry, made, HomeWanted(channel="c200")))] == ["c200"]
 
 
 @pytest.mark.parametrize(

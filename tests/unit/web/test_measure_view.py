@@ -7,18 +7,22 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
+import msgspec
 import pytest
 from tests.unit.query.query_lake import DAY, SmallLake, measure, row, small_registry
 
-from missioncontrol.config import Query
+from missioncontrol.config import Query, load_config
 from missioncontrol.errors import BadRequest
 from missioncontrol.query.engine import Engine
 from missioncontrol.registry.model import MeasureSource
+from missioncontrol.services import Services
 from missioncontrol.state.annotations import Annotation
 from missioncontrol.state.release_model import Release
 from missioncontrol.web.address import read_state
-from missioncontrol.web.measure.charts import Sources, build_view
+from missioncontrol.web.annotations.pages import annotations_of
+from missioncontrol.web.measure.charts import Sources, build_view, notes_of, releases_of
 from missioncontrol.web.measure.engine_lookup import EngineLookup
+from missioncontrol.web.measure.lookup import Selection
 from missioncontrol.web.measure.table import file_rows
 from missioncontrol.web.measure.view import MeasureView
 
@@ -226,6 +230,40 @@ def test_marks_tell_releases_and_notes_and_their_author_only_to_some(show: Show)
     assert sum(mark.kind == "release" for mark in view.chart.marks) == 10
     assert view.chart.marks[-1].who is None and view.chart.marks[-1].everywhere == "all channels"
     assert show("range=7d", protected=True).chart.marks[-1].who == "olga"
+
+
+def test_a_page_of_rows_without_a_channel_has_the_marks_of_no_other(tmp_path: Path) -> None:
+    services = Services(load_config(str(tmp_path), None))
+    services.releases.put(RELEASES)
+    for of in ((None, None), ("Firefox", None), ("Firefox", "release")):
+        services.annotations.add(DAY, f"of {of}", *of, "olga", NOW)
+    releases, notes = (
+        releases_of(services.releases.list),
+        notes_of(annotations_of(lambda: services.annotations)),
+    )
+    assert len(releases("Firefox", "release")) == len(RELEASES)
+    assert [*releases(None, "release"), *releases("Firefox", None), *releases(None, None)] == []
+
+    def texts(*of: str | None) -> list[str]:
+        return [note.text for note in notes(DAY, NOW, *of)]
+
+    assert texts(None, None) == ["of (None, None)"]
+    assert texts("Firefox", None) == ["of (None, None)", "of ('Firefox', None)"]
+    assert len(texts("Firefox", "release")) == 3
+    services.close()
+
+
+def test_two_values_of_a_dimension_that_is_declared_to_have_an_order_are_a_range(
+    lookup: EngineLookup,
+) -> None:
+    country = msgspec.structs.replace(REGISTRY.dimensions["country"], ordered=True)
+    declared = msgspec.structs.replace(REGISTRY, dimensions={**REGISTRY.dimensions, "country": country})
+    query = parse_qsl("country=AA&country=EE")
+    whole = (DAY, DAY + timedelta(days=3), "day")
+    for registry, found in ((declared, True), (REGISTRY, False)):
+        state = read_state("Firefox", "release", "main_crashes", query, registry)
+        of = Selection("Firefox", "release", state.filters)
+        assert bool(lookup.course(of, "main_crashes", "usage_hours", *whole).places) == found  # type: ignore[arg-type]
 
 
 def test_a_permalink_shows_the_same_later(show: Show) -> None:

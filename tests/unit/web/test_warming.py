@@ -67,7 +67,7 @@ def test_the_first_page_and_its_channels_are_prepared_in_a_thread_of_low_priorit
     sources.lake.services.releases.put([release(0), release(1)])
     sources.lake.take([*rows_of(0), *rows_of(1, hours=10)])
     ended(Warming(sources, sources))
-    (place,) = {(card.application, card.channel) for card in sources.made(NOW).home.sections_cards}
+    (place,) = {(card.application, card.channel) for card in sources.made(NOW).cards}
     assert sources.asked == ["home", f"{place[0]} {place[1]}", "home"]
     if sys.platform == "linux":
         assert max(sources.nice) == os.getpriority(os.PRIO_PROCESS, 0) + 10

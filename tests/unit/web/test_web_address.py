@@ -38,11 +38,15 @@ def filters(dimensions: list[str]) -> st.SearchStrategy[tuple[Filter, ...]]:
         return st.one_of(
             st.none(),
             st.none(),
-            values.map(lambda found: Filter(dimension, tuple(found))),
+            values.map(lambda found: Filter(dimension, tuple(found), None, _ranged(dimension, found))),
             st.booleans().map(lambda null: Filter(dimension, (), null)),
         )
 
     return st.tuples(*map(of, dimensions)).map(lambda found: tuple(one for one in found if one))
+
+
+def _ranged(dimension: str, found: list[str]) -> bool:
+    return len(found) == 2 and dimension in ("version", "build_id")
 
 
 def sides() -> st.SearchStrategy[Side]:
@@ -92,6 +96,16 @@ def read(url: str) -> MeasureState:
 @given(states())
 def test_reading_the_address_of_a_view_gives_the_view(state: MeasureState) -> None:
     assert read(state.url()) == state
+
+
+def test_two_values_of_what_has_an_order_are_said_to_be_a_range() -> None:
+    path = "/measure/Firefox/release/main_crashes?country=DE&country=FR"
+    version, country = read(f"{path}&version=100.0&version=60.0").filters
+    assert (country.text, version.text) == ("DE or FR", "60.0 to 100.0")
+    (three,) = read("/measure/~/~/main_crashes?version=1.0&version=2.0&version=3.0").filters
+    assert three.text == "1.0 or 2.0 or 3.0"
+    side = read("/measure/~/~/main_crashes?a.build_id=2&a.build_id=1").a
+    assert side.text == "build_id 1 to 2"
 
 
 @given(name)

@@ -86,8 +86,8 @@ class CarriedView(msgspec.Struct, frozen=True):
     observed: float
     expected: float | None
     named: int
-    counted: float
-    """Events that the measure counts, of the same users; by pings where it is a measure of pings."""
+    counted: float | None
+    """Events that the measure counts, of the same users; by pings where it is a measure of pings. None: not known."""
     by_pings: bool
     per: str
     """Name of the denominator."""
@@ -144,7 +144,8 @@ def build_carried(
     account, subject = facts.account, facts.account.subject
     exposure, where = account.exposure, {SYSTEM: system} if system else {}
     part = next((one for one in account.slices if one.where == where), None)
-    usage = exposure.usage * (part.usage_share if part else 1.0) if exposure else None
+    known = part is not None or not system  # of another system neither usage nor pings are told
+    usage = exposure.usage * (part.usage_share if part else 1.0) if exposure and known else None
     observed = sum(one.share.observed for one in facts.carriers)
     expected = sum(one.share.expected for one in facts.carriers) if facts.compared else None
     days = min(max(math.ceil((now - account.published_at).total_seconds() / 86_400), 1), MOST_DAYS)
@@ -170,7 +171,7 @@ def build_carried(
         observed=observed,
         expected=expected,
         named=sum(one.named for one in facts.carriers),
-        counted=part.observed if part else account.look.observed,
+        counted=part.observed if part else account.look.observed if known else None,
         by_pings=measure.group == "crash",
         per=measure.per or "usage_hours",
         usage=usage or None,

@@ -11,7 +11,7 @@ import msgspec
 
 from missioncontrol.errors import BadRequest
 from missioncontrol.registry.model import Dimension, Registry
-from missioncontrol.web.address import decode_part, encode_part
+from missioncontrol.web.address import decode_part, encode_part, read_once
 
 Columns = Literal["", "releases", "majors", "points", "betas"]
 Show = Literal["rate", "count"]
@@ -108,15 +108,7 @@ def read_channel_state(
 
     Raises `BadRequest`: `unknown_parameter`, `repeated_parameter`, `bad_parameter`.
     """
-    given: dict[str, str] = {}
-    for name, value in query:
-        if name not in (*_NAMES, "format"):
-            close = difflib.get_close_matches(name, _NAMES, 1)
-            hint = f"Did you mean `{close[0]}`?" if close else f"Known: {', '.join((*_NAMES, 'format'))}."
-            raise BadRequest("unknown_parameter", f"This page has no parameter `{name[:60]}`.", hint)
-        if name in given:
-            raise BadRequest("repeated_parameter", f"`{name}` is there more than once.", "Say it once.")
-        given[name] = value.strip()
+    given = {name: value.strip() for name, value in read_once(query, (*_NAMES, "format")).items()}
     given.pop("format", None)
     for name, value in given.items():
         _refuse_odd(name, value, registry)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from missioncontrol.errors import BadRequest
 from missioncontrol.state.release_model import group
 from missioncontrol.web.address import MeasureState, builds_path
+from missioncontrol.web.api_route import open_json
 from missioncontrol.web.channel.address import ChannelState, people_dimensions, read_channel_state
 from missioncontrol.web.channel.breakdown import Breakdown
 from missioncontrol.web.channel.reckoned import columns_of, ratios_of, values_of, whole_of
@@ -49,7 +49,7 @@ def build_channel_pages(sources: PageSources, source: ChannelSource, renderer: R
         found = _breakdown(source, state, read, now)
         view = build_channel(registry, read, state, found, now)
         if format == "json":
-            return _json(view)
+            return open_json(view)
         if format == "csv":
             if found is not None:
                 return csv_answer(breakdown_csv(found), "breakdown")
@@ -104,8 +104,3 @@ def _refuse_absent(state: ChannelState, read: Read) -> None:
 
 def _breakdown(source: ChannelSource, state: ChannelState, read: Read, now: datetime) -> Breakdown | None:
     return source.breakdown(state, read, now) if state.by and read.facts.shown else None
-
-
-def _json(content: Any) -> Response:
-    headers = {"access-control-allow-origin": "*"}
-    return Response(msgspec.json.encode(content), headers=headers, media_type="application/json")

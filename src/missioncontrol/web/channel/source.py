@@ -30,7 +30,7 @@ from missioncontrol.web.channel.columns import (
 from missioncontrol.web.channel.kept import Channel, ChannelSums
 from missioncontrol.web.channel.sums import DAY_H, Days, Sheets, Span, systems_of, version_sums
 from missioncontrol.web.channel.table import Facts, Shown, Users, before_of
-from missioncontrol.web.home.numbers import NamedReleases
+from missioncontrol.web.home.numbers import STRAY_SHARE, NamedReleases
 from missioncontrol.web.measure.sums import counts_events
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ class LakeChannel:
                     first_hours[version] = min(first_hours.get(version, asked.end), int(sheet.hours[0]))
                     usage = float(sheet.total[place])
                     weights[version] = weights.get(version, 0.0) + (usage if usage == usage else 0.0)
-        least = 1e-4 * sum(weights.values())
+        least = STRAY_SHARE * sum(weights.values())
         return unpublished({name: hour for name, hour in first_hours.items() if weights[name] >= least})
 
     def _users(

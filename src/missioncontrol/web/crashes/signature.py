@@ -76,6 +76,8 @@ class CrashesView(msgspec.Struct, frozen=True):
     chart: TimeChart
     breakdowns: list[Breakdown]
     reports: list[ReportRow]
+    newest: ReportRow | None
+    """Of all of them, whichever page is shown."""
     comments: list[Comment]
     first_seen: datetime | None
     start: datetime
@@ -115,8 +117,10 @@ def _view(
     found = reports.breakdowns(selection, names, _MOST_VALUES + 1)
     broken = [_breakdown(name, found[name], totals.count, state) for name in names]
     listed = reports.reports(selection, ON_A_PAGE, (state.page - 1) * ON_A_PAGE)
+    first = listed if state.page == 1 else reports.reports(selection, 1)
     return CrashesView(
-        totals, chart, [b for b in broken if b.values], listed, [], None, selection.start, selection.end,
+        totals, chart, [b for b in broken if b.values], listed, next(iter(first), None), [], None,
+        selection.start, selection.end,
         state.page, -(-totals.reports // ON_A_PAGE), intervals.number <= 62,
     )  # fmt: skip
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.query.experiment_sums import LATELY, Experiment
 from missioncontrol.registry.model import Registry
-from missioncontrol.web.address import decode_part
-from missioncontrol.web.builds.pages import read_once
+from missioncontrol.web.address import decode_part, read_once
+from missioncontrol.web.api_route import open_json
 from missioncontrol.web.builds.view import interval_words, rate_words
 from missioncontrol.web.crashes.answers import Format, csv_answer
 from missioncontrol.web.experiments.compare import (
@@ -53,7 +52,7 @@ def build_experiment_pages(sources: PageSources, source: ExperimentSource, rende
         now = sources.now()
         found = source.current(now)
         if format == "json":
-            return _json([_listed(one) for one in found])
+            return open_json([_listed(one) for one in found])
         if format == "csv":
             return csv_answer(_list_rows(found), "experiments")
         return renderer.page(
@@ -80,7 +79,7 @@ def build_experiment_pages(sources: PageSources, source: ExperimentSource, rende
             raise BadRequest("unknown_branch", said, f"Branches: {names}.")
         numbers = compare_experiment(source, registry, one, base, wanted.measure)
         if format == "json":
-            return _json(_answer(one, numbers))
+            return open_json(_answer(one, numbers))
         if format == "csv":
             return csv_answer(_csv_rows(numbers), "experiment")
         view = build_experiment(wanted, registry, one, numbers)
@@ -158,8 +157,3 @@ def _csv_rows(numbers: Numbers) -> list[Sequence[Any]]:
             own = (cell.events, cell.per, cell.rate, cell.low, cell.high)
             rows.append((row.measure, name, names[numbers.base], *own, *told, numbers.comparisons))
     return rows
-
-
-def _json(content: Any) -> Response:
-    headers = {"access-control-allow-origin": "*"}
-    return Response(msgspec.json.encode(content), headers=headers, media_type="application/json")

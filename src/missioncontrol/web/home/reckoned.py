@@ -56,12 +56,12 @@ def share_of(card: Card, versions: Sequence[Version]) -> Reckoning | None:
     )
 
 
-def crash_free_of(card: Card) -> Reckoning | None:
+def crash_free_of(card: Card, versions: Sequence[Version]) -> Reckoning | None:
     """Of the crash-free users; None where nothing tells of clients."""
     free = card.crash_free
     if free is None or free.end is None:
         return None
-    rows = _rows(card, (), (free.end - timedelta(hours=24), free.end))
+    rows = _rows(card, versions, (free.end - timedelta(hours=24), free.end))
     bounds = f"{percent(free.low)} to {percent(free.high)}" if free.low is not None else "–"
     return Reckoning(
         f"{_name(card)}: crash-free users",

@@ -55,6 +55,28 @@ class Sources(msgspec.Struct, frozen=True):
     annotations: Annotations
 
 
+def releases_of(stored: Releases) -> Releases:
+    """Releases of a page: rows whose application or channel is null are of none, where the store means any."""
+    return lambda application, channel: (
+        [] if application is None or channel is None else stored(application, channel)
+    )
+
+
+def notes_of(stored: Annotations) -> Annotations:
+    """Annotations of a page: of rows whose application or channel is null those that are of all of them."""
+
+    def found(
+        start: datetime, end: datetime, application: str | None, channel: str | None
+    ) -> Sequence[Annotation]:
+        return [
+            one
+            for one in stored(start, end, application, channel)
+            if one.application in (None, application) and one.channel in (None, channel)
+        ]
+
+    return found
+
+
 def build_view(
     state: MeasureState, registry: Registry, sources: Sources, now: datetime, protected: bool = False
 ) -> MeasureView:

@@ -23,7 +23,6 @@ from missioncontrol.web.measure.lookup import (
     GroupTotal,
     Life,
     Selection,
-    VersionTotal,
 )
 from missioncontrol.web.measure.question import ceil, floor
 from missioncontrol.web.measure.sums import add
@@ -56,11 +55,6 @@ class EngineLookup:
                     for place, ((_, (count,)),) in sums.items():
                         counts[place] = counts.get(place, 0) + (count or 0)
         return [ChannelRef(*place) for place in sorted(counts, key=lambda place: counts[place], reverse=True)]
-
-    def versions(self, measures: Sequence[str], start: datetime, end: datetime) -> list[VersionTotal]:
-        """Sums for each application, channel and version with rows in [start, end)."""
-        rows = self._rows(tuple(measures), ("application", "channel", "version"), _within(start, end))
-        return [VersionTotal(row[0], row[1], row[2], tuple(row[3:])) for row in rows]
 
     def totals(
         self, of: Selection, measure: str, per: str, group: Group, start: datetime, end: datetime
@@ -252,9 +246,9 @@ def _equals(column: str, value: str | None) -> filters.TextFilter:
 
 
 def _condition(one: Filter) -> filters.TextFilter:
-    """The same meaning as in the API: two versions or build ids are a range."""
+    """The same meaning as in the API: two values of a dimension with an order are a range."""
     if one.null is None:
-        return filters.text_filter(one.dimension, one.values)
+        return filters.text_filter(one.dimension, one.values, one.ranged)
     how: Literal["null", "not_null"] = "null" if one.null else "not_null"
     return filters.TextFilter(one.dimension, how)
 

@@ -49,15 +49,6 @@ class Course(msgspec.Struct, frozen=True):
     """Value of the dimension that the sums are split by."""
 
 
-class VersionTotal(msgspec.Struct, frozen=True):
-    """Sums of one version in one channel; `values` in the order of the measures asked for."""
-
-    application: str | None
-    channel: str | None
-    version: str | None
-    values: tuple[float | None, ...]
-
-
 class ChannelRef(msgspec.Struct, frozen=True):
     """A channel of an application that has data."""
 
@@ -85,9 +76,6 @@ class Lookup(Protocol):
 
     def channels(self, start: datetime, end: datetime) -> list[ChannelRef]:
         """The channels with rows in [start, end), the busiest first."""
-
-    def versions(self, measures: Sequence[str], start: datetime, end: datetime) -> list[VersionTotal]:
-        """Sums for each application, channel and version with rows in [start, end)."""
 
     def totals(
         self, of: Selection, measure: str, per: str, group: Group, start: datetime, end: datetime

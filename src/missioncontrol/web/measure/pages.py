@@ -31,7 +31,7 @@ from missioncontrol.web.api_route import as_json
 from missioncontrol.web.auth.visit import reader_of
 from missioncontrol.web.crashes.answers import csv_answer
 from missioncontrol.web.measure.cells import number_cells
-from missioncontrol.web.measure.charts import Annotations, Sources, build_view
+from missioncontrol.web.measure.charts import Annotations, Sources, build_view, notes_of, releases_of
 from missioncontrol.web.measure.question import Question, ask, find_measure
 from missioncontrol.web.measure.reckoned import intervals_of, ratio_of, small_of, sums_of
 from missioncontrol.web.measure.table import file_rows
@@ -48,7 +48,7 @@ _FILTER_FORM = ("filter", "value", "side")
 def build_measure_pages(sources: PageSources, annotations: Annotations, renderer: Renderer) -> APIRouter:
     """The routes of the page."""
     router = APIRouter(include_in_schema=False)
-    of = Sources(sources.lookup, sources.releases, annotations)
+    of = Sources(sources.lookup, releases_of(sources.releases), notes_of(annotations))
 
     @router.get("/measure")
     def choose(request: Request) -> Response:
