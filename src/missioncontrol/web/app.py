@@ -115,10 +115,14 @@ def create_app(
         dependencies=[Depends(guard_every_route)],
     )
     pipeline = LakePipeline(services)
+
+    def releases(application: str | None = None, channel: str | None = None) -> list[Release]:
+        return services.releases.list(application, channel)
+
     sources = PageSources(
         services.registry,
         EngineLookup(services.engine),
-        lambda application, channel: services.releases.list(application, channel),
+        releases,
         pipeline,
         LakeHistory(services),
         Record(lambda seen: services.access_log.add(seen)),
@@ -131,8 +135,8 @@ def create_app(
     install_refusals(app, renderer)
     sql = SqlDesk(config, services.sql, sources.record)
     shown = verdicts or kept_verdicts(services)
-    home = LakeHome(services.engine, services.releases.list, shown)
-    channel = LakeChannel(services.engine, services.releases.list, shown)
+    home = LakeHome(services.engine, releases, shown)
+    channel = LakeChannel(services.engine, releases, shown)
     app.state.around = Around(Warming(home, channel), sql.running)
     crashes = crash_sources(services, sources, shown)
     for router in (
