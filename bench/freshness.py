@@ -115,9 +115,13 @@ def measure(sizes: Sizes) -> Part:
             str(sizes.freshness_s),
         ]
         traffic = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
-        time.sleep(3)  # until the fleet is made and sends
-        seconds = asyncio.run(watch(port, sizes.freshness_s - 6))
-        rate, accepted, due, post_p99_ms = json.loads(traffic.communicate()[0].splitlines()[-1])
+        try:
+            time.sleep(3)  # until the fleet is made and sends
+            seconds = asyncio.run(watch(port, sizes.freshness_s - 6))
+            rate, accepted, due, post_p99_ms = json.loads(traffic.communicate()[0].splitlines()[-1])
+        finally:
+            traffic.kill()
+            traffic.wait()
     if accepted != due:
         raise SystemExit(f"{due - accepted} of {due} POSTs were not accepted.")
     return Part(

@@ -44,7 +44,11 @@ def server(command: list[str], port: int, path: str = "/__lbheartbeat__", **sett
         yield process.pid
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(30)
+        finally:
+            process.kill()
+            process.wait()
 
 
 def tree(pid: int) -> list[int]:

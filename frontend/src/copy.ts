@@ -10,10 +10,7 @@ export function addCopyButtons(root: ParentNode): void {
     button.name = `copy ${block.querySelector("code")?.textContent ?? ""}`; // finds its focus again after a refresh
     button.textContent = "Copy";
     button.addEventListener("click", () => {
-      void navigator.clipboard.writeText(block.querySelector("code")?.textContent ?? "").then(() => {
-        button.textContent = "Copied";
-        window.setTimeout(() => (button.textContent = "Copy"), 1500);
-      });
+      void copy(block.querySelector("code")?.textContent ?? "", button, "Copy");
     });
     block.append(button);
   }
@@ -22,11 +19,18 @@ export function addCopyButtons(root: ParentNode): void {
     button.hidden = false;
     const usual = button.textContent;
     button.addEventListener("click", () => {
-      const text = document.getElementById(button.dataset.copyText ?? "")?.textContent ?? "";
-      void navigator.clipboard.writeText(text).then(() => {
-        button.textContent = "Copied";
-        window.setTimeout(() => (button.textContent = usual), 1500);
-      });
+      void copy(document.getElementById(button.dataset.copyText ?? "")?.textContent ?? "", button, usual);
     });
   }
+}
+
+/** A browser may forbid it; the button says what came of it. */
+async function copy(text: string, button: HTMLButtonElement, usual: string): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Not copied";
+  }
+  window.setTimeout(() => (button.textContent = usual), 1500);
 }

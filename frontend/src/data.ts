@@ -23,6 +23,10 @@ export interface Mark {
   label: string;
   kind: "release" | "annotation";
   text: string;
+  /** Which line it is on, where time counts from the start of each; -1: all. */
+  line: number;
+  of: string;
+  at: string;
 }
 
 export interface ChartData {
@@ -85,15 +89,29 @@ export function intervalOf(data: ChartData, line: number, index: number): [numbe
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const two = (n: number): string => String(n).padStart(2, "0");
 
-/** `Nov 22`, in the chosen zone. */
-export function dayLabel(seconds: number): string {
-  const at = clockOf(seconds);
+/** Days are those of UTC, whatever zone is chosen: a day of another zone has other numbers. */
+export function inDays(data: ChartData): boolean {
+  return data.interval_s >= 86400;
+}
+
+/** The name of the zone in which a time of the chart is written. */
+export function zoneOf(data: ChartData, seconds: number): string {
+  return inDays(data) ? "UTC" : zoneName(seconds);
+}
+
+function clockIn(data: ChartData, seconds: number): Date {
+  return inDays(data) ? new Date(seconds * 1000) : clockOf(seconds);
+}
+
+/** `Nov 22`. */
+export function dayLabel(data: ChartData, seconds: number): string {
+  const at = clockIn(data, seconds);
   return `${MONTHS[at.getUTCMonth()]} ${at.getUTCDate()}`;
 }
 
-/** `14:05`, in the chosen zone. */
-export function clockLabel(seconds: number): string {
-  const at = clockOf(seconds);
+/** `14:05`. */
+export function clockLabel(data: ChartData, seconds: number): string {
+  const at = clockIn(data, seconds);
   return `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}`;
 }
 
@@ -111,8 +129,8 @@ export function placeLabel(data: ChartData, seconds: number): string {
     const at = new Date(seconds * 1000); // a length, which has no zone
     return days ? `+${days} d ${two(at.getUTCHours())}:${two(at.getUTCMinutes())}` : ageLabel(seconds);
   }
-  const day = `${clockOf(seconds).getUTCFullYear()} ${dayLabel(seconds)}`;
-  return data.interval_s >= 86400 ? day : `${day} ${clockLabel(seconds)} ${zoneName(seconds)}`;
+  const day = `${clockIn(data, seconds).getUTCFullYear()} ${dayLabel(data, seconds)}`;
+  return `${inDays(data) ? day : `${day} ${clockLabel(data, seconds)}`} ${zoneOf(data, seconds)}`;
 }
 
 /** As the tables print: two decimals below 100, whole numbers above. */

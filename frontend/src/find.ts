@@ -77,6 +77,7 @@ export function startFind(): void {
 
   box.addEventListener("input", () => {
     window.clearTimeout(timer);
+    choose(-1); // what is listed was of another text
     timer = window.setTimeout(() => void ask(), WAIT_MS);
   });
   box.addEventListener("blur", close);

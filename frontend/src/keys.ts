@@ -1,14 +1,13 @@
 // Keys: `?` lists them. Nothing happens while somebody types, nor after they were switched off, nor with Ctrl, Alt or
 // Meta held, which are the browser's.
 
+import { find } from "./swap";
 import { exportTable, stepRow } from "./tables";
 import { toggleZone } from "./zone";
 
 const OFF = "keys-off";
 const GO_MS = 1500;
 let going = 0;
-
-const find = <T extends Element = HTMLElement>(selector: string): T | null => document.querySelector<T>(selector);
 
 function typing(event: KeyboardEvent): boolean {
   const target = event.composedPath()[0];
@@ -49,7 +48,7 @@ function openKeys(): void {
 
 function onKey(event: KeyboardEvent): void {
   if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || event.repeat && event.key !== "j" && event.key !== "k") return;
-  if (event.key === "Escape") find<HTMLDetailsElement>("details[data-menu][open]")?.removeAttribute("open");
+  if (event.key === "Escape") closeMenu();
   if (off() || typing(event) || find("dialog[open]")) return;
   if (Date.now() - going < GO_MS) {
     going = 0;
@@ -68,6 +67,18 @@ function onKey(event: KeyboardEvent): void {
   if (!action) return;
   event.preventDefault();
   action();
+}
+
+/** Whoever was in it is where it opens again. */
+function closeMenu(): void {
+  const menu = openMenu();
+  if (!menu) return;
+  if (menu.contains(document.activeElement)) menu.querySelector("summary")?.focus();
+  menu.open = false;
+}
+
+function openMenu(): HTMLDetailsElement | null {
+  return find<HTMLDetailsElement>("details[data-menu][open]");
 }
 
 /** The list of pages is that of the bar, so that it never says anything else. */
@@ -102,7 +113,11 @@ export function startKeys(): void {
   });
   document.addEventListener("keydown", onKey);
   document.addEventListener("click", (event) => {
-    const menu = find<HTMLDetailsElement>("details[data-menu][open]");
+    const menu = openMenu();
+    if (menu && !menu.contains(event.target as Node)) menu.open = false;
+  });
+  document.addEventListener("focusin", (event) => {
+    const menu = openMenu();
     if (menu && !menu.contains(event.target as Node)) menu.open = false;
   });
 }

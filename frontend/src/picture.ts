@@ -1,15 +1,25 @@
 // The charts as one PNG: title, what is shown, legend, both charts with the names of their axes.
 
 import { colour, css, DASHES } from "./plots";
-import type { ChartData } from "./data";
+import { zoneOf, type ChartData } from "./data";
 
 const EDGE = 16;
 const ROW = 18;
 const MOST_NOTES = 8;
 
+const SMALL_WIDTH = 240;
+const SMALL_HEIGHT = 90;
+
 export interface Caption {
   title: string;
   address: string;
+}
+
+/** A small chart as the page has it: paths in its own coordinates. */
+interface Small {
+  label: string;
+  top: string;
+  paths: { index: number; path: string }[];
 }
 
 /** Let the browser keep the picture as a file. */
@@ -24,15 +34,20 @@ export function savePicture(canvases: HTMLCanvasElement[], data: ChartData, capt
   }, "image/png");
 }
 
-export function drawPicture(canvases: HTMLCanvasElement[], data: ChartData, caption: Caption): HTMLCanvasElement {
+function drawPicture(canvases: HTMLCanvasElement[], data: ChartData, caption: Caption): HTMLCanvasElement {
   const ratio = devicePixelRatio;
   const width = Math.max(...canvases.map((canvas) => canvas.width)) / ratio;
   const names = [unitOf(data), data.per_title].slice(0, canvases.length);
   const legend = rowsOf(data, width);
-  const notes = data.marks.filter((mark) => mark.kind === "annotation").slice(-MOST_NOTES);
+  const told = data.marks.filter((mark) => mark.kind === "annotation");
+  const notes = told.filter((mark, i) => told.findIndex((one) => one.label === mark.label) === i).slice(-MOST_NOTES);
   const heights = canvases.map((canvas) => canvas.height / ratio + ROW + 4);
   const height = EDGE * 2 + 26 + ROW + legend.length * ROW + 8 + heights.reduce((sum, one) => sum + one, 0);
-  const whole = height + (notes.length + 1) * ROW;
+  const small = smallCharts();
+  const beside = Math.max(1, Math.floor(width / (SMALL_WIDTH + 48)));
+  const tall = SMALL_HEIGHT + 2 * ROW;
+  const smallHeight = small.charts.length ? ROW + Math.ceil(small.charts.length / beside) * tall : 0;
+  const whole = height + smallHeight + (notes.length + 1) * ROW;
   const picture = document.createElement("canvas");
   picture.width = Math.round((width + 2 * EDGE) * ratio);
   picture.height = Math.round(whole * ratio);
@@ -50,7 +65,7 @@ export function drawPicture(canvases: HTMLCanvasElement[], data: ChartData, capt
   let y = EDGE;
   write(caption.title, EDGE, y, 17, "--ink");
   y += 26;
-  write(data.time === "clock" ? "By clock time, UTC" : "By time since each line's start", EDGE, y, 12, "--weak");
+  write(data.time === "clock" ? `By clock time, ${zoneOf(data, data.x.at(-1) ?? 0)}` : "By time since each line's start", EDGE, y, 12, "--weak");
   y += ROW;
   for (const row of legend) {
     for (const { index, label, x } of row) {
@@ -66,12 +81,51 @@ export function drawPicture(canvases: HTMLCanvasElement[], data: ChartData, capt
     ctx.drawImage(canvas, EDGE, y, canvas.width / ratio, canvas.height / ratio);
     y += canvas.height / ratio + 4;
   });
+  if (small.charts.length) write(small.title, EDGE, y, 12, "--weak");
+  y += small.charts.length ? ROW : 0;
+  small.charts.forEach((chart, i) => {
+    const [left, top] = [EDGE + 40 + (i % beside) * (SMALL_WIDTH + 48), y + Math.floor(i / beside) * tall];
+    write(chart.label.slice(0, 32), left, top, 12, "--ink");
+    write(chart.top, left - 38, top + ROW, 10, "--weak");
+    write("0", left - 38, top + ROW + SMALL_HEIGHT - 10, 10, "--weak");
+    drawSmall(ctx, chart, left, top + ROW);
+  });
+  y += small.charts.length ? smallHeight - ROW : 0;
   for (const mark of notes) {
     write(`${mark.label}: ${mark.text}`, EDGE, y, 12, "--ink");
     y += ROW;
   }
   write(caption.address, EDGE, y, 11, "--weak");
   return picture;
+}
+
+function smallCharts(): { title: string; charts: Small[] } {
+  const section = document.querySelector(".small-charts");
+  const text = (root: Element | null | undefined, selector: string): string => root?.querySelector(selector)?.textContent?.trim() ?? "";
+  const charts = [...(section?.querySelectorAll("li") ?? [])].map((one) => ({
+    label: text(one, "h3"),
+    top: text(one, ".top"),
+    paths: [...one.querySelectorAll<SVGPathElement>("path")].map((path) => ({
+      index: Number(/line-(\d+)/.exec(path.className.baseVal)?.[1] ?? 0),
+      path: path.getAttribute("d") ?? "",
+    })),
+  }));
+  return { title: `${text(section, "h2")}: the same lines and axes in each`, charts };
+}
+
+function drawSmall(ctx: CanvasRenderingContext2D, chart: Small, left: number, top: number): void {
+  ctx.save();
+  ctx.translate(left, top);
+  ctx.strokeStyle = css("--grid");
+  ctx.lineWidth = 1;
+  for (const y of [0, SMALL_HEIGHT / 2, SMALL_HEIGHT]) ctx.stroke(new Path2D(`M0 ${y}h${SMALL_WIDTH}`));
+  for (const { index, path } of chart.paths) {
+    ctx.strokeStyle = colour(index);
+    ctx.lineWidth = 1.4;
+    ctx.setLineDash(DASHES[index % DASHES.length] ?? []);
+    ctx.stroke(new Path2D(path));
+  }
+  ctx.restore();
 }
 
 function unitOf(data: ChartData): string {

@@ -6,6 +6,7 @@ import {
   clockLabel,
   countOf,
   dayLabel,
+  inDays,
   intervalOf,
   numberLabel,
   type ChartData,
@@ -37,11 +38,11 @@ export function colour(index: number): string {
 
 function timeLabels(data: ChartData, splits: number[], step: number): string[] {
   if (data.time === "release") return splits.map((at) => ageLabel(at, step >= 86400));
-  if (step >= 86400) return splits.map(dayLabel);
+  if (step >= 86400) return splits.map((at) => dayLabel(data, at));
   let last = "";
   return splits.map((at) => {
-    const day = dayLabel(at);
-    const text = day === last ? clockLabel(at) : `${clockLabel(at)}\n${day}`;
+    const day = dayLabel(data, at);
+    const text = day === last ? clockLabel(data, at) : `${clockLabel(data, at)}\n${day}`;
     last = day;
     return text;
   });
@@ -180,7 +181,7 @@ export class Plots {
       width: box.clientWidth,
       height: box.clientHeight,
       padding: [first && this.data.marks.length ? 22 : 10, this.labelWidth(), 0, 0],
-      tzDate: (at) => uPlot.tzDate(new Date(at * 1e3), zoneId()),
+      tzDate: (at) => uPlot.tzDate(new Date(at * 1e3), inDays(this.data) ? "Etc/UTC" : zoneId()),
       legend: { show: false },
       focus: { alpha: 0.25 },
       cursor: {

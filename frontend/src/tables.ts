@@ -1,10 +1,15 @@
 // Every table of data sorts by its heads (up, down, as it came) and can be downloaded as the page shows it. What was
 // chosen stays when newer rows come.
 
-const NUMBER = /^[<>≥≤~+−-]?\s*(\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)\s*([^\s\d]*)/i;
+const NUMBER = /^(?:[<>≥≤~+−-]|under |up to |over )?\s*(\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)\s*([^\s\d]*)/i;
+const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 const UNITS: Record<string, number> = {
   kB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, min: 60, h: 3600, d: 86400, day: 86400, days: 86400, ms: 1e-3,
 };
+/** A figure and nothing else, which a sheet may take for one. */
+const FIGURE = /^[+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?: ?[%×])?$/i;
+const HOW = ".computed";
+const ACTS = "svg, button, a, input";
 const NOTHING = new Set(["", "–", "null"]);
 
 type Order = "ascending" | "descending";
@@ -36,8 +41,8 @@ function keyOf(table: HTMLTableElement): string {
   return `${location.pathname} ${label} ${alike.indexOf(table)}`;
 }
 
-/** The head of each column: of several rows of heads the lowest that is of this column alone. */
-function headsOf(table: HTMLTableElement): (HTMLTableCellElement | null)[] {
+/** The cells of the rows of heads, each at every column and row that it spans. */
+function headGrid(table: HTMLTableElement): (HTMLTableCellElement | undefined)[][] {
   const rows = [...(table.tHead?.rows ?? [])];
   const grid: (HTMLTableCellElement | undefined)[][] = rows.map(() => []);
   rows.forEach((row, y) => {
@@ -50,20 +55,34 @@ function headsOf(table: HTMLTableElement): (HTMLTableCellElement | null)[] {
       x += cell.colSpan;
     }
   });
-  return (grid.at(-1) ?? []).map((cell) => (cell && cell.colSpan === 1 ? cell : null));
+  return grid;
+}
+
+/** The head of each column: of several rows of heads the lowest that is of this column alone. */
+function headsOf(table: HTMLTableElement): (HTMLTableCellElement | null)[] {
+  return (headGrid(table).at(-1) ?? []).map((cell) => (cell && cell.colSpan === 1 ? cell : null));
+}
+
+/** What each column is called in a file: all heads above it, from the top. */
+function columnNames(table: HTMLTableElement): string[] {
+  const grid = headGrid(table);
+  return (grid.at(-1) ?? []).map((_, x) => [...new Set(grid.map((row) => row[x] ?? null))].map(shownIn).filter(Boolean).join(" "));
 }
 
 function makeSortable(table: HTMLTableElement, body: HTMLTableSectionElement): void {
   if ([...body.rows].some((row) => [...row.cells].some((cell) => cell.rowSpan > 1))) return;
   const key = keyOf(table);
   headsOf(table).forEach((head, column) => {
-    if (!head || "noSort" in head.dataset || head.querySelector("svg, button, a, input") || !head.textContent?.trim()) return;
+    if (!head || "noSort" in head.dataset) return;
+    // How its numbers were computed opens by itself: it is no part of what sorts.
+    const parts = [...head.childNodes].filter((part) => !(part instanceof Element && part.matches(HOW)));
+    if (!parts.some((part) => part.textContent?.trim()) || parts.some((part) => part instanceof Element && (part.matches(ACTS) || part.querySelector(ACTS)))) return;
     const button = document.createElement("button");
     button.type = "button";
     button.className = "sort";
     button.name = `sort ${key} ${column}`; // finds its focus again after a live update
-    button.append(...head.childNodes);
-    head.append(button);
+    button.append(...parts);
+    head.prepend(button);
     button.addEventListener("click", () => {
       const now = chosen.get(key);
       const order = now?.column !== column ? "ascending" : now.order === "ascending" ? "descending" : null;
@@ -93,8 +112,10 @@ function textOf(cell: HTMLTableCellElement): string {
   return cell.querySelector("time")?.dateTime || (cell.textContent ?? "").trim().replace(/\s+/g, " ");
 }
 
-/** `1,234`, `1.5 kB`, `12.3 %`, `1.62×` as numbers; null: it is none. */
-export function numberOf(text: string): number | null {
+/** `1,234`, `1.5 kB`, `12.3 %`, `1.62×`, `10¹²`, `up to 2.05×` as numbers; null: it is none. */
+function numberOf(text: string): number | null {
+  const power = /^10([⁰¹²³⁴⁵⁶⁷⁸⁹]+)$/.exec(text)?.[1];
+  if (power) return 10 ** Number([...power].map((digit) => RAISED.indexOf(digit)).join(""));
   const found = NUMBER.exec(text);
   if (!found?.[1]) return null;
   const value = Number(found[1].replaceAll(",", "")) * (UNITS[found[2] ?? ""] ?? 1);
@@ -140,7 +161,7 @@ function offerDownload(table: HTMLTableElement): void {
 
 /** What the page shows, in the order in which it does. */
 function download(table: HTMLTableElement): void {
-  const rows = [headsOf(table).map((head) => shownIn(head)), ...[...table.tBodies].flatMap((body) => [...body.rows].map((row) => [...row.cells].map(shownIn)))];
+  const rows = [columnNames(table), ...[...table.tBodies].flatMap((body) => [...body.rows].map((row) => [...row.cells].map(shownIn)))];
   const text = rows.map((row) => row.map(quoted).join(",")).join("\n");
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([`${text}\n`], { type: "text/csv;charset=utf-8" }));
@@ -152,7 +173,7 @@ function download(table: HTMLTableElement): void {
 function shownIn(cell: HTMLTableCellElement | null): string {
   if (!cell) return "";
   const copy = cell.cloneNode(true) as HTMLElement;
-  for (const part of copy.querySelectorAll("svg, button.copy, form, [aria-hidden=true]")) part.remove();
+  for (const part of copy.querySelectorAll(`svg, button.copy, form, ${HOW}, [aria-hidden=true]`)) part.remove();
   for (const time of copy.querySelectorAll("time")) time.textContent = time.dateTime || time.textContent;
   for (const part of copy.querySelectorAll("small.block, br")) part.before(" ");
   const text = (copy.textContent ?? "").trim().replace(/\s+/g, " ");
@@ -162,12 +183,12 @@ function shownIn(cell: HTMLTableCellElement | null): string {
 
 /** A sheet would run what begins as a formula does. */
 function quoted(text: string): string {
-  const safe = /^[=+@\t]|^-(?![\d.])/.test(text) ? `'${text}` : text;
+  const safe = /^[=+\-@\t\r]/.test(text) && !FIGURE.test(text) ? `'${text}` : text;
   return /[",\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
 /** The table that keys are about: the one that has the focus, else the first with rows. */
-export function mainTable(): HTMLTableElement | null {
+function mainTable(): HTMLTableElement | null {
   const focused = document.activeElement?.closest<HTMLTableElement>("main table");
   return focused ?? [...document.querySelectorAll<HTMLTableElement>("main table")].find((one) => one.tBodies[0]?.rows.length && one.getClientRects().length) ?? null;
 }

@@ -1,6 +1,6 @@
 // Values of a dimension, offered where a filter or a side of a comparison is typed.
 
-import { find, live, NOT_REACHED } from "./swap";
+import { find, live } from "./swap";
 
 export async function offerValues(event: FocusEvent): Promise<void> {
   const box = event.target as HTMLInputElement;
@@ -15,12 +15,14 @@ export async function offerValues(event: FocusEvent): Promise<void> {
   const query = new URLSearchParams([["dimension", dimension], ...scope(form, dimension)]);
   try {
     const answer = await fetch(`/api/v1/values?${query.toString()}`);
+    if (!answer.ok) throw new Error(String(answer.status));
     const found = (await answer.json()) as { values?: string[]; has_null?: boolean };
     const options = (found.values ?? []).map((value) => new Option(value, value));
     if (list.dataset.of !== dimension) return; // another was chosen meanwhile
     list.append(...options, ...(found.has_null ? [new Option("unknown", "~")] : []));
   } catch {
-    live(NOT_REACHED); // the box still takes any text
+    if (list.dataset.of === dimension) delete list.dataset.of; // asked again when the box is chosen again
+    live("no values to choose from now, any text is taken");
   }
 }
 

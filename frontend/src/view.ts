@@ -4,7 +4,7 @@
 import "./measure.css";
 import { intervalOf, numberLabel, placeLabel, readChartData, roughLabel, type ChartData } from "./data";
 import type { Plots } from "./plots";
-import { find, focusPath, live, NOT_REACHED, restoreFocus, swap, troubleOf } from "./swap";
+import { find, isLost, keepTyped, live, NOT_REACHED, swap, troubleOf } from "./swap";
 import { THEME_CHANGED } from "./theme";
 import { offerValues } from "./values";
 import { ZONE_CHANGED } from "./zone";
@@ -12,6 +12,9 @@ import { ZONE_CHANGED } from "./zone";
 const LIVE_EVERY_MS = 5000;
 const WAITING_EVERY_MS = 1000;
 const SLOW_EVERY_MS = 60_000;
+const LONGEST_MS = 60_000;
+/** What has the address change without leaving the page. */
+const SWAPS = "[data-view], [data-selectors], a[data-swap]";
 /** What of a page follows the data; the forms do not, so that nothing is lost that is being typed. */
 const LIVE_PARTS = [
   "[data-notes]", ".small-charts", ".share", "[data-lines]", "[data-marks]", "section.numbers", "#chart-data",
@@ -19,6 +22,10 @@ const LIVE_PARTS = [
 let plots: Plots | null = null;
 let data: ChartData | null = null;
 let fetching: AbortController | null = null;
+/** Path and query of what is shown; the address also changes where only a place within the page is chosen. */
+let shown = location.pathname + location.search;
+/** A change of the view that the server did not answer. */
+let wanted: { address: string; push: boolean } | null = null;
 let tag = "";
 let zoomTimer = 0;
 
@@ -31,10 +38,13 @@ export function startViews(): void {
   document.addEventListener(THEME_CHANGED, () => plots?.recolour());
   document.addEventListener(ZONE_CHANGED, () => plots?.recolour());
   document.addEventListener("mouseover", onHover);
-  window.addEventListener("popstate", () => void go(location.href, false));
+  window.addEventListener("popstate", () => {
+    if (location.pathname + location.search !== shown && find(SWAPS)) void go(location.href, false);
+  });
   void draw();
   window.setInterval(() => {
-    if (!find('[data-live-page="slow"]')) void refresh();
+    if (wanted) void go(wanted.address, wanted.push);
+    else if (isLost() || !find('[data-live-page="slow"]')) void refresh();
   }, LIVE_EVERY_MS);
   window.setInterval(() => {
     if (find('[data-live-page="slow"]')) void refresh(); // what it shows comes every few minutes
@@ -89,7 +99,10 @@ function noteZoom(range: [number, number] | null): void {
   if (text) url.searchParams.set("zoom", text);
   else url.searchParams.delete("zoom");
   window.clearTimeout(zoomTimer); // a drag makes several events; only the last is worth an entry
-  zoomTimer = window.setTimeout(() => history.replaceState(null, "", url), 50);
+  zoomTimer = window.setTimeout(() => {
+    history.replaceState(null, "", url);
+    shown = url.pathname + url.search;
+  }, 50);
 }
 
 function lastIndex(field: "shown" | "per", line: number): number {
@@ -118,6 +131,17 @@ function showValues(index: number | null): void {
   }
 }
 
+/** Aloud only where a key moved the cursor: a pointer passes many places. */
+function sayValues(): void {
+  const said = find("[data-cursor-said]");
+  if (!said) return;
+  const lines = [...document.querySelectorAll("[data-line]")].map((row) => {
+    const [name, ...values] = [...row.querySelectorAll("th, [data-cursor]")].map((cell) => cell.textContent?.trim());
+    return `${name} ${values.join(", ")}`;
+  });
+  said.textContent = [find("[data-at]")?.textContent, ...lines].join("; ");
+}
+
 function onHover(event: Event): void {
   const row = (event.target as Element).closest?.<HTMLElement>("[data-line]");
   plots?.highlight(row ? Number(row.dataset.line) : null);
@@ -127,6 +151,7 @@ function onKey(event: KeyboardEvent): void {
   if (!(event.target as Element).closest?.("[data-plot]")) return;
   if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
     plots?.step((event.key === "ArrowLeft" ? -1 : 1) * (event.shiftKey ? 12 : 1));
+    sayValues();
     event.preventDefault();
   } else if (event.key === "Escape") {
     plots?.zoom(null);
@@ -173,7 +198,6 @@ function viewAddress(form: HTMLFormElement): string {
       !value ||
       isDefault(form, name) ||
       (!custom && (name === "start" || name === "end")) ||
-      (time === "release" && name === "split") ||
       (name === "series" && usual);
     if (!skipped) pairs.append(name, String(value));
   }
@@ -206,38 +230,46 @@ function onClick(event: MouseEvent): void {
 
 // ---- fetching
 
-async function fetchPage(address: string, headers: Record<string, string> = {}): Promise<[Response, Document] | null> {
+/** The page of an address; "replaced": another one was asked for meanwhile; null: there was no answer. */
+async function fetchPage(address: string, headers: Record<string, string> = {}): Promise<[Response, Document] | "replaced" | null> {
   fetching?.abort();
-  fetching = new AbortController();
+  const own = (fetching = new AbortController());
   try {
     const answer = await fetch(address, {
       headers: { accept: "text/html", ...headers },
       cache: "no-store",
-      signal: fetching.signal,
+      signal: AbortSignal.any([own.signal, AbortSignal.timeout(LONGEST_MS)]),
     });
     if (answer.status === 304) return [answer, document];
     return [answer, new DOMParser().parseFromString(await answer.text(), "text/html")];
-  } catch (error) {
-    if ((error as Error).name !== "AbortError") live(NOT_REACHED);
+  } catch {
+    if (own.signal.aborted) return "replaced";
+    live(NOT_REACHED);
     return null;
+  } finally {
+    if (fetching === own) fetching = null;
   }
 }
 
 /** Show the page of another address, without losing focus or scroll position. */
 async function go(address: string, push: boolean): Promise<void> {
+  wanted = null;
   document.body.setAttribute("aria-busy", "true");
   const found = await fetchPage(address);
-  if (!found) return;
-  const [answer, page] = found;
+  if (found === "replaced") return;
   document.body.removeAttribute("aria-busy");
+  if (!found) {
+    wanted = { address, push };
+    return;
+  }
+  const [answer, page] = found;
   const place = new URL(address, location.href).hash;
   if (push) history.pushState(null, "", answer.url.replace(/#.*/, "") + place);
-  const focus = focusPath();
+  shown = location.pathname + location.search;
   swap("main", page);
   swap(".selectors", page);
   document.title = page.title;
   tag = answer.headers.get("etag") ?? "";
-  restoreFocus(focus);
   if (place) document.getElementById(place.slice(1))?.scrollIntoView();
   void draw();
   live(troubleOf(answer));
@@ -245,9 +277,11 @@ async function go(address: string, push: boolean): Promise<void> {
 
 /** The same page with newer numbers; what the reader is doing (zoom, focus, scrolling) stays. */
 async function refresh(): Promise<void> {
-  if (document.hidden || document.body.hasAttribute("aria-busy") || !find("[data-view], [data-live-page]")) return;
+  // One at a time: a page that takes longer than the time between two would never come.
+  if (document.hidden || fetching || wanted || !find("[data-view], [data-live-page]")) return;
+  if (find("[data-live-page]") && getSelection()?.toString()) return; // the reader is selecting text
   const found = await fetchPage(location.href, tag ? { "if-none-match": tag } : {});
-  if (!found) return;
+  if (!found || found === "replaced") return;
   const [answer, page] = found;
   if (answer.status !== 304 && answer.ok) {
     tag = answer.headers.get("etag") ?? "";
@@ -256,48 +290,56 @@ async function refresh(): Promise<void> {
     if (find("[data-live-page]")) takePage(page);
     else takeNumbers(page);
   }
-  live(troubleOf(answer));
+  const told = tellRefusal(answer.status >= 400 && answer.status < 500 ? page : null);
+  live(told ? "no longer live" : troubleOf(answer));
 }
 
-/** A page is replaced whole or, where it has a form, in its live parts; not while the reader is selecting text. */
+/** Above the charts, which stay: why there are no newer numbers, and what to do. Gives whether the page says so. */
+function tellRefusal(page: Document | null): boolean {
+  const notice = find("[data-view-refused]");
+  if (!notice) return false;
+  const said = [".refusal h1", ".refusal .lead"].map((part) => page?.querySelector(part)?.textContent?.trim() ?? "");
+  const text = said[0] ? `No newer numbers: ${said.filter(Boolean).join(" ")} The charts keep what was last known; they go on by themselves once this view is answered again.` : "";
+  notice.hidden = !text;
+  if (notice.textContent !== text) notice.textContent = text;
+  return text !== "";
+}
+
+/** A page is replaced whole or, where it has a form, in its live parts. */
 function takePage(page: Document): void {
-  if (getSelection()?.toString()) return;
+  document.title = page.title;
   const parts = livePartsOf(document);
   if (parts.length && parts.join() === livePartsOf(page).join()) {
-    for (const part of parts) takePart(part, page);
+    for (const part of parts) swap(`[data-live-part="${CSS.escape(part)}"]`, page);
+    takeLiveness(page);
     return;
   }
-  const focus = focusPath();
-  document.title = page.title;
-  swap("main", page);
-  swap(".selectors", page);
-  restoreFocus(focus);
+  keepTyped(() => {
+    swap("main", page);
+    swap(".selectors", page);
+  });
+}
+
+/** How often a page is fetched stands at what is not replaced with its parts. */
+function takeLiveness(page: Document): void {
+  const often = page.querySelector("main")?.getAttribute("data-live-page") ?? null;
+  if (often === null) find("main")?.removeAttribute("data-live-page");
+  else find("main")?.setAttribute("data-live-page", often);
 }
 
 function livePartsOf(page: Document): string[] {
   return [...page.querySelectorAll<HTMLElement>("[data-live-part]")].map((part) => part.dataset.livePart ?? "");
 }
 
-function takePart(name: string, page: Document): void {
-  const selector = `[data-live-part="${CSS.escape(name)}"]`;
-  const now = find(selector);
-  const focus = now?.contains(document.activeElement) ? focusPath() : "";
-  swap(selector, page);
-  restoreFocus(focus);
-}
-
 function takeNumbers(page: Document): void {
   const next = readChartData(page);
   const labels = (of: ChartData | null): string => of?.series.map((series) => series.key).join("\n") ?? "";
-  const focus = focusPath();
   if (!next || !data || !plots || labels(next) !== labels(data) || next.per_title !== data.per_title) {
     swap("main", page);
-    restoreFocus(focus);
     void draw();
     return;
   }
   for (const part of LIVE_PARTS) swap(part, page);
-  restoreFocus(focus);
   data = next;
   plots.update(next);
   showValues(null);

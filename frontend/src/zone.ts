@@ -35,8 +35,8 @@ function written(form: string, seconds: number): string {
       return clock;
     case "short":
       return `${date} ${clock}`;
-    case "day":
-      return `${at.getUTCFullYear()}-${date}`;
+    case "day": // that of UTC, as the numbers of days are
+      return new Date(seconds * 1000).toISOString().slice(0, 10);
     case "second":
       return `${minute}:${two(at.getUTCSeconds())}`;
     case "zoned":
@@ -46,6 +46,12 @@ function written(form: string, seconds: number): string {
   }
 }
 
+/** `14:05 UTC`, in the chosen zone. */
+export function clockText(at: Date): string {
+  const seconds = at.getTime() / 1000;
+  return `${written("clock", seconds)} ${zoneName(seconds)}`;
+}
+
 /** Write the times below an element in the chosen zone. */
 export function applyZone(root: ParentNode): void {
   if (inUtc() && !document.documentElement.dataset.zoned) return; // the server wrote them so
@@ -53,8 +59,8 @@ export function applyZone(root: ParentNode): void {
     const seconds = Date.parse(time.dateTime) / 1000;
     if (Number.isNaN(seconds)) continue;
     const form = time.dataset.form ?? "";
-    if (form === "ago") time.title = written("zoned", seconds);
-    else put(time, written(form, seconds));
+    if (time.title) time.title = written("zoned", seconds);
+    if (form !== "ago") put(time, written(form, seconds));
   }
   for (const name of root.querySelectorAll<HTMLElement>("[data-zone]")) put(name, zoneName());
 }

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 Clock = Callable[[], int]
 """Returns nanoseconds since the epoch, UTC."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WINDOW_S = 300
 """Length of an aggregation window in seconds."""
 
@@ -27,6 +28,16 @@ def utc(received_ns: int) -> datetime:
     return datetime.fromtimestamp(received_ns // 1_000_000_000, UTC).replace(
         microsecond=received_ns % 1_000_000_000 // 1000
     )
+
+
+def of_us(since_epoch_us: int) -> datetime:
+    """The aware instant of microseconds since the epoch, as SQL's epoch_us() gives them."""
+    return _EPOCH + timedelta(microseconds=since_epoch_us)
+
+
+def in_us(instant: datetime) -> int:
+    """Microseconds since the epoch."""
+    return (instant - _EPOCH) // timedelta(microseconds=1)
 
 
 def window_start_s(received_ns: int) -> int:

@@ -354,7 +354,8 @@ class Services:
         )
 
     def expire(self, as_of: date | None = None, dry_run: bool = False) -> list[Expired]:
-        """Take out what is kept no longer: days of tables, parts of crashes, identities of uploads; end deletions.
+        """Take out what is kept no longer: days of tables, parts of crashes, identities of uploads, entries of logs;
+        end deletions.
 
         Days are counted to the clock's day, or to `as_of`, which is taken as it is. With `dry_run` only say what would
         go. Raises as `lake.retention.expire` does.
@@ -388,6 +389,12 @@ class Services:
         if not dry_run and not why:
             before = now - timedelta(days=config.ingest.resend_days)
             steps.append(lambda: self.crash_queue.forget_uploads(before))
+            if days := config.access.log_days:
+                seen_before = now - timedelta(days=days)
+                steps.append(lambda: self.access_log.forget(seen_before))
+            if days := config.alerts.log_days:
+                told_before = now - timedelta(days=days)
+                steps.append(lambda: self.alert_log.forget(told_before))
         if not dry_run:
             steps.append(lambda: self.crash_deletion().look_after())
         _do_all(steps)
@@ -446,7 +453,7 @@ class Services:
         """Who saw protected things."""
         from missioncontrol.state.access_log import AccessLog
 
-        return AccessLog(self._database, self.config.access.log_days)
+        return AccessLog(self._database)
 
     @cached_property
     def annotations(self) -> Annotations:

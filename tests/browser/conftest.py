@@ -38,10 +38,14 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self.data = data
-        self._log = (data.parent / f"{data.name}.log").open("wb")
+        self.data, self._options = data, options
+        self.start()
+
+    def start(self) -> None:
+        """Also again, after `stop()`, on the same port."""
+        self._log = (self.data.parent / f"{self.data.name}.log").open("ab")
         self._process = subprocess.Popen(
-            [*COMMAND, "serve", "--data", str(data), "--port", str(self.port), *options],
+            [*COMMAND, "serve", "--data", str(self.data), "--port", str(self.port), *self._options],
             env=ENVIRONMENT,
             stdout=self._log,
             stderr=self._log,

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -67,6 +68,18 @@ def test_escape_closes_and_enter_alone_shows_all(page: Page, otter: Server) -> N
     page.wait_for_url("**/find?q=wag+tail")
     page.get_by_role("link", name=TAIL).click()
     expect(page.locator("h1")).to_have_text(TAIL)
+
+
+def test_enter_opens_nothing_that_was_chosen_for_another_text(page: Page, server: Server) -> None:
+    page.goto(server.url + "/pipeline")
+    page.locator("#find").fill("61.0")
+    expect(page.locator("#find-list li").first).to_contain_text("61.0")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#find-list [aria-selected=true]")).to_have_count(1)
+    page.evaluate("window.setTimeout = () => 0")  # the suggestions to what follows are late
+    page.keyboard.type("b12")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("series=61.0b12$"))  # the one that fits what was typed
 
 
 def test_the_search_works_without_javascript(open_page: Callable[..., Page], otter: Server) -> None:
@@ -240,6 +253,40 @@ def test_the_menu_opens_without_javascript_on_a_phone(open_page: Callable[..., P
     page.locator(".more summary").click()
     page.locator(".menu a[href='/sql']").click()
     expect(page.locator("h1")).to_have_text("SQL")
+
+
+def test_the_menu_closes_behind_the_focus_and_gives_it_back(page: Page, server: Server) -> None:
+    page.goto(server.url + "/pipeline")
+    menu, summary = page.locator("details[data-menu]"), page.locator("details[data-menu] summary")
+    summary.focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.locator(".menu a:visible").first).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(summary).to_be_focused()
+    expect(menu).not_to_have_attribute("open", "")
+    page.keyboard.press("Enter")
+    expect(menu).to_have_attribute("open", "")
+    page.locator(".menu a:visible").last.focus()
+    expect(menu).to_have_attribute("open", "")
+    page.keyboard.press("Tab")
+    expect(page.locator("[data-theme-toggle]")).to_be_focused()
+    expect(menu).not_to_have_attribute("open", "")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_bar_is_passed_in_the_order_in_which_it_is_seen(
+    open_page: Callable[..., Page], server: Server, width: int
+) -> None:
+    page = open_page(viewport={"width": width, "height": 844})
+    page.goto(server.url + MEASURE)
+    places = page.locator(".bar").evaluate(
+        """bar => [...bar.querySelectorAll("a, select, input, summary, button")].filter(one => one.checkVisibility())
+            .map(one => one.getBoundingClientRect()).map(({ top, bottom, left }) => [(top + bottom) / 2, left])"""
+    )
+    assert len(places) >= 7
+    for (above, left), (below, right) in pairwise(places):
+        assert below > above + 12 or (abs(below - above) <= 12 and right > left)
 
 
 def test_paper_has_nothing_to_press(page: Page, server: Server) -> None:

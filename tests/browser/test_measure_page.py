@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import fleet
 import pytest
 from conftest import MEASURE, Server
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.apt
 
@@ -265,6 +265,13 @@ def test_arrow_keys_move_the_cursor(page: Page, server: Server) -> None:
     first = page.locator("[data-at]").inner_text()
     page.keyboard.press("ArrowLeft")
     assert page.locator("[data-at]").inner_text() not in ("", first)
+    said = page.locator("[data-cursor-said]")
+    expect(said).to_contain_text(page.locator("[data-at]").inner_text())
+    expect(said).to_contain_text(f"61.0 {PER_61} (22–720), 10")
+    before = said.inner_text()
+    hover(page, 0.25)
+    expect(page.locator("[data-at]")).not_to_have_text(before.split(";")[0])
+    assert said.inner_text() == before  # a pointer says nothing aloud
 
 
 def test_dragging_zooms_both_charts_and_reset_undoes_it(page: Page, server: Server) -> None:
@@ -393,12 +400,3 @@ def test_the_permalink_is_copied_and_shows_the_same_dates(open_page: Any, server
     after = chart(page)
     assert (after["x0"], after["count"]) == (before["x0"], before["count"])
     assert [one["key"] for one in after["series"]] == [one["key"] for one in before["series"]]
-
-
-def test_a_measure_that_is_gone_is_told_under_the_open_page(browser: Browser, server: Server) -> None:
-    page = browser.new_context().new_page()  # the browser itself notes the 404 in its console
-    show(page, server)
-    page.evaluate("history.replaceState(null, '', location.pathname.replace('main_crashes', 'gone'))")
-    expect(page.locator("[data-live]")).to_contain_text("reload to see why", timeout=20_000)
-    assert ink(page, "shown") > 5000
-    page.context.close()

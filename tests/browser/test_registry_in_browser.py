@@ -34,14 +34,19 @@ def own_server(tmp_path: Path) -> Iterator[Server]:
     running = Server(tmp_path / "data")
     (tmp_path / "all_probes.json").write_text(json.dumps(firefox_file()))
     running.run("registry", "import-probes", str(tmp_path / "all_probes.json"))
-    command = [*COMMAND, "user", "add", "ann", "--password-stdin", "--scope", "read", "--scope", "admin"]
-    subprocess.run(
-        [*command, "--data", str(running.data)], env=ENVIRONMENT, check=True, input=f"{PASSWORD}\n", text=True
-    )
+    add_user(running)
     running.post(fleet.address("main", "61.0"), ping())
     running.run("stream", "--until-idle")
     yield running
     running.stop()
+
+
+def add_user(server: Server) -> None:
+    """Ann, who may change things."""
+    command = [*COMMAND, "user", "add", "ann", "--password-stdin", "--scope", "read", "--scope", "admin"]
+    subprocess.run(
+        [*command, "--data", str(server.data)], env=ENVIRONMENT, check=True, input=f"{PASSWORD}\n", text=True
+    )
 
 
 def sign_in(page: Page, server: Server, path: str) -> None:

@@ -145,6 +145,16 @@ def test_a_token_without_read_reads_nothing(server: RunningServer) -> None:
     assert sql(server, "SELECT 1", token).status_code == 403
 
 
+def test_to_look_at_the_newest_pings_of_a_measure_needs_admin(server: RunningServer, reader: str) -> None:
+    entry = f"{server.url}/registry/usage_hours"
+    assert "look=1" not in httpx.get(entry, headers=bearer(reader)).text
+    refused = httpx.get(f"{entry}?look=1", headers=bearer(reader))
+    assert (refused.status_code, refused.json()["code"]) == (403, "missing_scope")
+    admin = bearer(make_token(server, "admin")["token"])
+    assert "look=1" in httpx.get(entry, headers=admin).text
+    assert "of 1 pings have it" in httpx.get(f"{entry}?look=1", headers=admin, timeout=60).text
+
+
 # ---- protected data
 
 

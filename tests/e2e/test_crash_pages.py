@@ -121,7 +121,7 @@ def test_a_reader_with_the_scope_sees_it_escaped_and_it_is_recorded(
     dump = olga.get(f"/report/{crash_id}/files/upload_file_minidump")
     assert dump.content == crash.dump.read_bytes()
     assert "attachment" in dump.headers["content-disposition"]
-    log = AccessLog(Database(f"sqlite:///{server.data / 'state.sqlite'}"), 365).list(who="olga")
+    log = AccessLog(Database(f"sqlite:///{server.data / 'state.sqlite'}")).list(who="olga")
     seen = {(s.kind, s.thing) for s in log}
     assert {("crash", crash_id), ("dump", f"{crash_id} upload_file_minidump")} <= seen
 

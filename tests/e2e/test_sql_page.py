@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import re
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -219,10 +218,9 @@ def test_a_running_query_is_seen_and_stopped_by_its_reader_and_by_administrators
         assert RUN not in pavel.get("/sql").text
         assert pavel.post("/sql/stop", data={"run": RUN}).status_code == 404
         server.wait_until(lambda: ", runs," in other.get("/sql").text)
-        began = time.monotonic()
         assert other.post("/sql/stop", data={"run": RUN}).status_code == 303
         asking.join(10)
-        assert ended and time.monotonic() - began < 5
+        assert ended
         gone = other.post("/sql/stop", data={"run": RUN}, headers={"accept": "*/*"})
         assert gone.json()["code"] == "not_running"
     assert (ended[0].status_code, code_of(ended[0])) == (400, "query_stopped")

@@ -11,7 +11,7 @@ from missioncontrol.config import Config
 from missioncontrol.health.calibration import Calibration
 from missioncontrol.health.calibration_store import keep
 from missioncontrol.health.model import Course, Look
-from missioncontrol.health.records import Record, append
+from missioncontrol.health.records import Record, append, turns
 from missioncontrol.health.sentence import sentence
 from missioncontrol.services import Services
 from missioncontrol.state.releases import Release
@@ -34,11 +34,12 @@ def moved(course: Course, end: datetime, version: str = "") -> Course:
 
 
 def keep_courses(data: Path, courses: list[Course], calibrations: list[Calibration] | None = None) -> None:
-    """Write every look, accounts with some of them, and what was published."""
+    """Write every look as the next turn, accounts with some of them, and what was published."""
     data.mkdir(parents=True, exist_ok=True)
     services = Services(Config(data=data))
     records = [record for course in courses for record in _records(course)]
-    assert append(services.writer, services.registry(), records, 0)
+    registry = services.registry()
+    assert append(services.writer, registry, records, turns(services.writer, registry))
     services.releases.put([_release(course) for course in courses])
     for one in calibrations or ():
         keep(services.blobs, one)

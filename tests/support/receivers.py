@@ -14,7 +14,7 @@ import socket
 import socketserver
 import ssl
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -52,6 +52,8 @@ class HttpReceiver:
     answers: list[Answer]
     text: str = "no_such_hook"
     """Of an answer that is an error."""
+    meanwhile: Callable[[], None] = lambda: None
+    """Called between what came in and its answer."""
     got: list[Got] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
     busy: int = 0
@@ -74,6 +76,7 @@ def http_receiver(answers: Sequence[Answer] = (200,)) -> Iterator[HttpReceiver]:
                 if len(receiver.answers) > 1:
                     del receiver.answers[0]
             try:
+                receiver.meanwhile()
                 self._answer(answer)
             finally:
                 with receiver.lock:

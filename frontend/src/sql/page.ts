@@ -4,6 +4,7 @@ import "./page.css";
 import { startEditor, type Editor } from "./editor";
 
 const PARAMETER = /\{\{\s*([A-Za-z_]\w{0,39})\s*(?::\s*(text|number|date)\s*)?\}\}/g;
+// An entry of its own: what it shared with the other would be one more file on every page.
 const find = <T extends Element = HTMLElement>(selector: string): T | null => document.querySelector<T>(selector);
 let editor: Editor | null = null;
 let running: { id: string; ticker: number } | null = null;
@@ -90,9 +91,16 @@ function take(page: Document): boolean {
 
 async function stop(): Promise<void> {
   if (!running) return;
-  const answer = await fetch("/sql/stop", { method: "POST", body: new URLSearchParams({ run: running.id }), redirect: "manual" });
+  let trouble: string;
+  try {
+    const answer = await fetch("/sql/stop", { method: "POST", body: new URLSearchParams({ run: running.id }), redirect: "manual" });
+    if (answer.type === "opaqueredirect") return;
+    trouble = answer.status === 404 ? "It has ended already." : `Not stopped: refused (${answer.status}).`;
+  } catch {
+    trouble = "Not stopped: the server did not answer. Try again.";
+  }
   const said = find("[data-running]");
-  if (said && answer.type !== "opaqueredirect") said.textContent = "It has ended already.";
+  if (said) said.textContent = trouble;
 }
 
 function toggle(runs: boolean): void {

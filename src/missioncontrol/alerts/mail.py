@@ -9,6 +9,7 @@ from __future__ import annotations
 import smtplib
 import ssl
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from email.utils import parseaddr
 from pathlib import Path
 
@@ -40,8 +41,12 @@ class Mailer:
         domain = parseaddr(sender)[1].rpartition("@")[2] or "missioncontrol.invalid"
         try:
             mail = as_email(message, sender, recipients, domain)
-            with self._connected() as server:
+            server = self._connected()
+            try:
                 refused = server.send_message(mail)
+            finally:
+                with suppress(smtplib.SMTPException, OSError):  # it was taken or refused before the goodbye
+                    server.quit()
         except smtplib.SMTPRecipientsRefused as error:
             return _refused(error.recipients)
         except smtplib.SMTPDataError as error:

@@ -149,11 +149,16 @@ def infer_(settings: Settings, recent: bool, dry_run: bool, as_json: bool) -> No
       missioncontrol release infer --dry-run
       missioncontrol release infer --json
     """
+    import os
+    import signal
+
     import msgspec
 
     from missioncontrol.clock import system_clock, utc
     from missioncontrol.health.inference import infer
+    from missioncontrol.processes import end_with_parent
 
+    end_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
     with open_services(settings) as services:
         done = infer(services.engine, services.releases, utc(system_clock()), recent, store=not dry_run)
     if as_json:

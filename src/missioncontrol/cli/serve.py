@@ -11,7 +11,7 @@ from missioncontrol.cli.parts import PARTS, Chosen, read_parts, told
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from missioncontrol.config import Config
     from missioncontrol.services import Services
@@ -96,8 +96,9 @@ def serve(settings: Settings, host: str | None, port: int | None, chosen: Chosen
         try:
             with Beats(services.config.data, [p for p in parts if p not in behind], __version__):
                 _run(
-                    make_server_config(root, services.config, root.refused), listener, services.config, chosen
-                )
+                    make_server_config(root, services.config, root.refused), listener, services.config, chosen,
+                    root.ending,
+                )  # fmt: skip
         finally:
             if child is not None:
                 child.stop()
@@ -143,18 +144,30 @@ def listen(config: Config) -> socket.socket:
     return listener
 
 
-def _run(server_config: object, listener: socket.socket, config: Config, chosen: Chosen) -> None:
+def _run(
+    server_config: object, listener: socket.socket, config: Config, chosen: Chosen, ending: Callable[[], None]
+) -> None:
     import signal
 
     import uvicorn
 
-    server = uvicorn.Server(server_config)  # type: ignore[arg-type]
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            ending()  # before it waits for requests, some of which wait for a query
+            await super().shutdown(sockets)
+
+    server = Server(server_config)  # type: ignore[arg-type]
     port = listener.getsockname()[1]
     host = f"[{config.server.host}]" if ":" in config.server.host else config.server.host
-    click.echo(f"Mission Control listens on http://{host}:{port} (data in {config.data}).", err=True)
-    click.echo(told(chosen), err=True)
+
+    def end(number: int, frame: object) -> None:
+        server.should_exit = True
+
     for number in (signal.SIGTERM, signal.SIGINT):
         # When uvicorn has shut down it raises the signal that stopped it once more, for the handler from before;
-        # the default one would end the process before its child is stopped and its files are closed.
-        signal.signal(number, lambda *_: None)
+        # the default one would end the process before its child is stopped and its files are closed. Until uvicorn has
+        # its own, this one ends it.
+        signal.signal(number, end)
+    click.echo(f"Mission Control listens on http://{host}:{port} (data in {config.data}).", err=True)
+    click.echo(told(chosen), err=True)
     server.run(sockets=[listener])

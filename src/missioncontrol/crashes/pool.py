@@ -19,6 +19,7 @@ from missioncontrol.state.crash_recounts import CrashRecounts
 
 _LOOK_EVERY_S = 0.25
 _KEPT_S = 900.0
+_PAUSE_S = 5.0
 
 logger = structlog.get_logger()
 
@@ -47,7 +48,10 @@ class WorkerPool:
                     self._look()
                 except MissionControlError as error:
                     logger.error("crash_workers_failed", code=error.code, message=error.message)
-                    stop.wait(5.0)
+                    stop.wait(_PAUSE_S)
+                except Exception:  # no file or process may be left to open or start: that passes
+                    logger.exception("crash_workers_failed")
+                    stop.wait(_PAUSE_S)
         finally:
             self._end()
 

@@ -10,10 +10,12 @@ import msgspec
 from missioncontrol.clock import system_clock, utc
 from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.health.cells import TABLE, TICK, of_channel
+from missioncontrol.health.crossing import with_crossing
 from missioncontrol.health.judging import judged
 from missioncontrol.health.model import Course, Subject
 from missioncontrol.health.one_signature import REPORTS, of_signature
 from missioncontrol.health.published import Version, moment_of, tick_of, versions_of
+from missioncontrol.health.sentence import sentence
 from missioncontrol.health.signatures import with_signatures
 from missioncontrol.health.sums import ChannelSums, find_version, read_sums
 from missioncontrol.query.engine import Engine
@@ -63,7 +65,8 @@ def courses(
     for name in [measure] if signature and measure is not None else _told(sums, measure):
         subject = Subject(application, channel, asked_of.version, name, signature)
         told, case, known_then = judged(sums, subject, until, of_era)
-        account = with_signatures(engine, known_then, case, told.account)
+        account = with_signatures(engine, known_then, case, with_crossing(told.account, told.looks))
+        account = msgspec.structs.replace(account, sentence=sentence(account, case.measure.title))
         found.append(msgspec.structs.replace(told, account=account))
     return found
 

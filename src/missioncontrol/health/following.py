@@ -17,12 +17,14 @@ from missioncontrol.errors import MissionControlError
 from missioncontrol.health.account import account_of
 from missioncontrol.health.case import Case, baseline_hash, prepare
 from missioncontrol.health.chains import Era, eras
+from missioncontrol.health.crossing import with_crossing
 from missioncontrol.health.growing import Growing
 from missioncontrol.health.judging import as_bad, by_era, looked_back_at, looks_of, refreshed, verdicts_of
 from missioncontrol.health.model import METHOD, Account, Look, Subject
 from missioncontrol.health.news import News, Wanted
 from missioncontrol.health.published import Version, tick_of
 from missioncontrol.health.records import Record, State
+from missioncontrol.health.sentence import sentence
 from missioncontrol.health.signatures import with_signatures
 from missioncontrol.health.sums import ChannelSums
 from missioncontrol.query.engine import Engine
@@ -219,6 +221,10 @@ class Following:
         account = None
         if changed or newest.age_ticks - pair.accounted >= ACCOUNT_EVERY_TICKS:
             account = self._account(pair, stretch, look, verdicts, found)
+            first = [each for each in verdicts if each.age_ticks == newest.first]
+            then = looks_of(stretch.case, release, found, first, pair.early_hours) if first else []
+            told = with_crossing(account, then)  # it became worse while nothing ran, and today would not
+            account = msgspec.structs.replace(account, sentence=sentence(told, stretch.case.measure.title))
             pair.accounted = newest.age_ticks
         record = Record(pair.subject, pair.version.published_at, look, stretch.hash, METHOD, account)
         last, pair.look = pair.look, look

@@ -198,6 +198,14 @@ class DataHealth(msgspec.Struct, frozen=True):
     """sd of the logarithm of a harmless release's ratio at this age."""
 
 
+class Crossing(msgspec.Struct, frozen=True):
+    """What was seen of those who are worse at the look at which that was first given (`Look.since`)."""
+
+    ratio: float
+    low: float
+    high: float
+
+
 class Account(msgspec.Struct, frozen=True):
     """One look and all that it rests on."""
 
@@ -223,6 +231,8 @@ class Account(msgspec.Struct, frozen=True):
     """null: signatures were not looked for."""
     exposure: Exposure | None = None
     """Of measures that count crashes, where there is something to compare with."""
+    crossed: Crossing | msgspec.UnsetType = msgspec.UNSET
+    """Only of a worse whose interval holds 1 by now, where it is shown; it is looked up, and not kept."""
 
 
 class Course(msgspec.Struct, frozen=True):

@@ -110,6 +110,12 @@ class Records:
         rows = self._engine.over(VERDICTS, sql, parameters, Span(first=since, last=until))
         return [_record(row).look for row in reversed(rows)]
 
+    def crossings(self, since: datetime) -> list[Record]:
+        """The looks from `since` on at which worse was first given, with their accounts; not all were made then."""
+        where = "verdict = 'worse' AND as_of = since AND as_of >= ?"
+        sql = f"SELECT {_READ}, account FROM {{relation}} WHERE {where}"
+        return [_record(row) for row in self._engine.over(VERDICTS, sql, [since], Span(first=since))]
+
     def known_at(self, subject: Subject, moment: datetime | None = None) -> Record | None:
         """The newest look that was made by then (None: of all), with the account that was newest by then."""
         where, parameters = _where(_only(subject))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from missioncontrol.health.crossing import doubted, now_of
 from missioncontrol.health.model import Account, Look
 
 _WITHIN = 1.2
@@ -80,12 +83,33 @@ def _worse(account: Account, look: Look) -> str:
     first = f"first crossed {look.since:%Y-%m-%d %H:%M} UTC, " if look.since is not None else ""
     if look.ratio is None:
         return f"worse, {first}{_seen(look)}; there is nothing left to compare with"
+    if doubted(account):
+        return f"{_worse_still(account, look)}; {_counts(look)}{_carried(account)}{_now(look)}"
     said = (
         f"{_where(account)}{sure}; over all {_over_all(look)}"
         if _named(account)
         else f"{_compared(account, look)}{sure}"
     )
     return f"worse{said}; {first}{_counts(look)}{_carried(account)}{_now(look)}"
+
+
+def _worse_still(account: Account, look: Look) -> str:
+    """Of a worse whose interval holds 1 by now: what it was found by, and what is seen today."""
+    of, crossed = now_of(account), account.crossed
+    who = f" for {_those(account.explanations[0].where)}" if _named(account) else ""
+    then = (
+        ", which stays until a person withdraws it"
+        if crossed is msgspec.UNSET
+        else f" (then {times(crossed.ratio, crossed.low, crossed.high)} times what {_predecessors(account)} had, "
+        f"95 % interval {_ends(crossed.low, crossed.high)})"
+    )
+    now = "not known"
+    if of.ratio is not None and of.low is not None and of.high is not None:
+        ratio = times(of.ratio, of.low, of.high)
+        now = (
+            f"{ratio} times at {span(look.age_hours)} (95 % interval {_ends(of.low, of.high)}, at every look)"
+        )
+    return f"worse{who} since {look.since:%Y-%m-%d %H:%M} UTC{then}; now {now}"
 
 
 def _better(account: Account, look: Look) -> str:

@@ -20,7 +20,7 @@ from missioncontrol.health.published import Version, owner_of
 from missioncontrol.health.sentence import sentence
 from missioncontrol.health.sums import ChannelSums, find_version
 from missioncontrol.query.engine import Engine
-from missioncontrol.query.signature_counts import SignatureCount, signature_counts
+from missioncontrol.query.signature_counts import SignatureCount, Stretch, signature_counts
 from missioncontrol.verdict.carriers import Carriers, Counts, carriers
 from missioncontrol.verdict.tables import Floats
 
@@ -49,13 +49,14 @@ class Weighed:
     """The crashes of a release by signature, and what of them was to be expected.
 
     names: [signatures]; counts: in the same order, of the predecessors whose reports are known; found: None where there
-    are none of these; basis: what it rests on.
+    are none of these; basis: what it rests on; stretches: the hours of the release, and of each of these predecessors.
     """
 
     names: list[str | None]
     counts: Counts
     found: Carriers | None
     basis: SignatureBasis
+    stretches: list[Stretch]
 
     def shares(self) -> list[SignatureShare]:
         """Each signature as it is told, in the order of `names`; without predecessors only what was seen."""
@@ -127,7 +128,8 @@ def weigh(engine: Engine, versions: Sequence[Version], account: Account, where: 
     found = carriers(counts, account.data.dispersion) if used.any() and reports[0].any() else None
     looked_at = found.looked_at if found else 0
     basis = SignatureBasis(int(reports[0].sum()), int(used.sum()), looked_at, where or None)
-    return Weighed(names, counts, found, basis)
+    known = [stretch for stretch, one in zip(stretches[1:], used, strict=True) if one]
+    return Weighed(names, counts, found, basis, [stretches[0], *known])
 
 
 def _tables(rows: list[SignatureCount], stretches: int) -> tuple[list[str | None], Floats, Floats]:

@@ -6,7 +6,6 @@ Of all processes of an installation one does it. As long as there is no channel,
 from __future__ import annotations
 
 import threading
-from datetime import date, timedelta
 
 import structlog
 
@@ -25,7 +24,6 @@ class Alerting:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._tidied: date | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Look until `stop` is set; waits while another process does it for this data folder."""
@@ -43,10 +41,5 @@ class Alerting:
                 stop.wait(_POLL_S)
 
     def _turn(self) -> None:
-        now = utc(system_clock())
         if self._services.alert_channels.any():  # or what delivers is not even loaded
-            self._services.alert_deliverer.turn(now)
-        kept = self._services.config.alerts.log_days
-        if kept and self._tidied != now.date():
-            self._tidied = now.date()
-            self._services.alert_log.forget(now - timedelta(days=kept))
+            self._services.alert_deliverer.turn(utc(system_clock()))

@@ -1,7 +1,7 @@
 """Every five minutes, when pings came: are there builds that arrive steadily and that nobody named?
 
 The question is asked by a process of its own (`missioncontrol release infer --recent`), so that DuckDB's memory is gone
-when it ends. Nothing is remembered between two looks; two servers that look at once do no harm.
+when it ends. Remembered is only which version of the table was looked at; two servers that look at once do no harm.
 """
 
 from __future__ import annotations
@@ -43,16 +43,18 @@ class Arriving:
                 logger.exception("releases_not_inferred")
 
     def look(self, now: datetime, stop: threading.Event) -> bool:
-        """Look once, if pings came since the last look; says whether it did."""
+        """Look once, if pings came since the last look that worked; says whether it did."""
         snapshot = self._services.reader.snapshot("error_aggregates")
         if snapshot is None or snapshot.version == self._seen:
             return False
-        self._seen = snapshot.version
         # Care of the lake makes new versions too. A file that does not tell its windows may have recent ones.
         if not any(f.last_window is None or f.last_window >= now - RECENT for f in snapshot.files):
+            self._seen = snapshot.version
             return False
         code, said = run_command([*self._command, "release", "infer", "--recent"], stop)
-        if code and not stop.is_set():
+        if not code:
+            self._seen = snapshot.version
+        elif not stop.is_set():
             logger.error("releases_not_inferred", code=code, message=said)
         return True
 

@@ -10,6 +10,7 @@ from missioncontrol.processes import PARENT
 
 _NICENESS = 10
 _STOP_WAIT_S = 15.0
+_HEAR_WAIT_S = 5.0
 
 
 def run_command(command: list[str], stop: threading.Event) -> tuple[int, str]:
@@ -32,7 +33,7 @@ def run_command(command: list[str], stop: threading.Event) -> tuple[int, str]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-    return process.returncode, said.last
+    return process.returncode, said.all_heard()
 
 
 class _Tail:
@@ -41,7 +42,13 @@ class _Tail:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.last = ""
         self._process = process
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def all_heard(self) -> str:
+        """The last line of a process that has ended: what it said may still be on its way."""
+        self._thread.join(_HEAR_WAIT_S)  # a process of its own may keep its stderr open for ever
+        return self.last
 
     def _listen(self) -> None:
         assert self._process.stderr

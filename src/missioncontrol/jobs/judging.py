@@ -51,20 +51,21 @@ class Judges:
         child: Child | None = None
         try:
             while not stop.is_set():
-                if child is None and self._has_rows():
-                    child = Child(self._arguments)
+                try:
+                    if child is None and self._has_rows():
+                        child = Child(self._arguments)
+                except MissionControlError as error:
+                    logger.error("verdicts_failed", code=error.code, message=error.message)
+                except Exception:
+                    logger.exception("verdicts_failed")
                 stop.wait(_POLL_S)
         finally:
             if child is not None:
                 child.stop()
 
     def _has_rows(self) -> bool:
-        try:
-            snapshot = self._services.reader.snapshot(_TABLE)
-            return snapshot is not None and bool(snapshot.files)
-        except MissionControlError as error:
-            logger.error("verdicts_failed", code=error.code, message=error.message)
-            return False
+        snapshot = self._services.reader.snapshot(_TABLE)
+        return snapshot is not None and bool(snapshot.files)
 
 
 class Windows:

@@ -98,7 +98,7 @@ class Scheduler:
     def _put_back(self, plan: Plan) -> None:
         """Else the next server would take it for running until it was not seen for a while."""
         run = self._services.runs.of(JOB, arguments(plan), utc(system_clock()))
-        if run is not None and run.status == "running":
+        if run is not None and run.status in ("running", "stopped"):
             self._services.runs.put_back(run)
 
     def _note_failure(self, plan: Plan, code: int, said: str) -> None:
@@ -106,7 +106,9 @@ class Scheduler:
         now = utc(system_clock())
         run = self._services.runs.of(JOB, arguments(plan), now)
         logger.warning("job_failed", job=JOB, arguments=arguments(plan), code=code, said=said)
-        if run is not None and run.status in ("waiting", "running"):
+        if run is None:
+            return
+        if run.status in ("waiting", "running") or (run.status == "stopped" and run.finished_at is None):
             self._services.runs.finish(run, "failed", said or f"The process ended with code {code}.", now)
 
 

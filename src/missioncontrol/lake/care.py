@@ -95,6 +95,8 @@ class LakeCare:
                         self._run_alone(stop)
             except MissionControlError as error:
                 _log.error("lake_care_failed", code=error.code, message=error.message)
+            except Exception:
+                _log.exception("lake_care_failed")
         self._sealing.stop()
 
     def _run_alone(self, stop: threading.Event) -> None:

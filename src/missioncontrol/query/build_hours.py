@@ -1,20 +1,19 @@
 """Sums of one channel by build and hour, for the page that follows builds day by day.
 
-What was read of a day is kept for as long as the day's files are the same, so that only today is read again. Builds are
-those whose id begins with a date of the last weeks; a build's hours are those of its first week.
+What was read of a file is kept for as long as the file is there. Builds are those whose id begins with a date of the
+last weeks; a build's hours are those of its first week.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from missioncontrol.query import dialect
-from missioncontrol.query.day_files import files_of_days, newest_window
+from missioncontrol.query.day_files import DayFiles, KeptDays, every_file, files_of_days, newest_window
 from missioncontrol.query.relation import Span
 
 if TYPE_CHECKING:
@@ -55,8 +54,7 @@ class BuildHours:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._lock = threading.Lock()
-        self._kept: dict[tuple[Wanted, date], tuple[frozenset[str], list[BuildHour]]] = {}
+        self._kept: KeptDays[list[BuildHour]] = KeptDays(_MOST_KEPT)
 
     def newest(self) -> datetime | None:
         """Start of the newest window of all data."""
@@ -65,45 +63,31 @@ class BuildHours:
     def read(self, wanted: Wanted, days: Iterable[date]) -> list[BuildHour]:
         """What arrived on these days of builds that were made in the week before. Raises as `Engine.over()`."""
         files = self.files()
-        asked = sorted(set(days) & files.keys())
-        with self._lock:
-            held = {day: self._kept.get((wanted, day)) for day in asked}
-        found = {day: one[1] for day, one in held.items() if one and one[0] == files[day]}
-        missing = [day for day in asked if day not in found]
-        if missing:
-            found |= self._read(wanted, missing, files)
-            with self._lock:
-                if len(self._kept) > _MOST_KEPT:
-                    self._kept.clear()
-                self._kept |= {(wanted, day): (files[day], found[day]) for day in missing}
-        return [row for day in asked for row in found[day]]
+        asked = {day: files[day] for day in sorted(set(days) & files.keys())}
+        found = self._kept.days(wanted, asked, lambda missing: self._read(wanted, missing))
+        return [row for parts in found.values() for part in parts for row in part.content]
 
     def files(self) -> dict[date, frozenset[str]]:
         """The files of each day as they are now: the revision of what `read()` answers. Raises `StorageError`."""
         return files_of_days(self._engine)
 
-    def _read(
-        self, wanted: Wanted, days: Sequence[date], files: dict[date, frozenset[str]]
-    ) -> dict[date, list[BuildHour]]:
+    def _read(self, wanted: Wanted, missing: DayFiles) -> dict[date, list[BuildHour]]:
+        of, on = dialect.same("application", wanted.application), dialect.same("channel", wanted.channel)
         events, per = (f"CAST(sum({dialect.name(n)}) AS DOUBLE)" for n in (wanted.measure, wanted.per))
         sql = (
             f"SELECT build_id, max(version), os_name, epoch_us(window_start) // {_HOUR_S * 1_000_000} AS hour, "
-            f"{events}, {per} FROM {{relation}} WHERE {_is('application', wanted.application)} "
-            f"AND {_is('channel', wanted.channel)} AND build_id >= ? AND build_id < ? "
+            f"{events}, {per} FROM {{relation}} WHERE {of[0]} AND {on[0]} "
+            f"AND build_id >= ? AND build_id < ? "
             f"GROUP BY build_id, os_name, hour ORDER BY {per} DESC NULLS LAST LIMIT {MOST_ROWS}"
         )
-        first, last = days[0] - LIFE - timedelta(days=1), days[-1] + timedelta(days=2)
-        parameters = (f"{first:%Y%m%d}", f"{last:%Y%m%d}")
+        first, last = min(missing) - LIFE - timedelta(days=1), max(missing) + timedelta(days=2)
+        parameters = (*of[1], *on[1], f"{first:%Y%m%d}", f"{last:%Y%m%d}")
         columns = dict.fromkeys((*_COLUMNS, wanted.measure, wanted.per))
-        span = Span(dates=tuple(days), files=frozenset().union(*(files[day] for day in days)))
+        span = Span(dates=tuple(missing), files=every_file(missing))
         rows = self._engine.over_sums(tuple(columns), sql, parameters, span)
-        found: dict[date, list[BuildHour]] = {day: [] for day in days}
+        found: dict[date, list[BuildHour]] = {day: [] for day in missing}
         for row in rows:
             # A file of a day can hold a window of another only where it was written by other hands.
             day = datetime.fromtimestamp(row[3] * _HOUR_S, UTC).date()
-            found.get(day, found[days[0]]).append(BuildHour(*row))
+            found.get(day, found[min(missing)]).append(BuildHour(*row))
         return found
-
-
-def _is(column: str, value: str | None) -> str:
-    return f"{column} IS NULL" if value is None else f"{column} = {dialect.text(value)}"

@@ -7,13 +7,15 @@ new as the table. Only `comments()` hands out a protected column. Calls block: r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
+from missioncontrol.clock import of_us
 from missioncontrol.query.crash_selection import (
     EMPTY,
+    SYSTEM,
     Intervals,
     Selection,
     moment_of,
@@ -70,6 +72,8 @@ class Bucket(msgspec.Struct, frozen=True):
     group: str | None
     number: int
     count: float
+    pooled: int = 0
+    """It is of all the groups that were not asked for, so many; 0: of its group."""
 
 
 class ReportRow(msgspec.Struct, frozen=True):
@@ -145,7 +149,7 @@ BREAKDOWNS = {
     "version": "version",
     "build": "build",
     "channel": "release_channel",
-    "os": "CASE WHEN os_pretty_version IS NULL THEN os_name ELSE os_pretty_version END",
+    "os": SYSTEM,
     "os name": "os_name",
     "process type": "process_type",
     "uptime": _UPTIME,
@@ -159,7 +163,7 @@ BREAKDOWNS = {
 """What crashes can be broken down by -> SQL."""
 _INSTALLATION = "coalesce(client_guid, CAST(install_time AS VARCHAR))"
 """Crashpad's clients have an id, Firefox's a time of installation. The ids are protected: they are only counted."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EVERY = 10_000_000
 _FLAGGED = "coalesce({}, false)"
 _EMPTY = f"starts_with(signature, '{EMPTY}')"
 _STARTUP, _GARBAGE = _FLAGGED.format("startup_crash"), _FLAGGED.format("is_garbage_collecting")
@@ -175,15 +179,14 @@ class CrashReports:
         """The signatures by their crashes in the span, the most first; ties by name."""
         condition, parameters = where(selection.before())
         sql = f"""
-            WITH w AS (
+            WITH w AS MATERIALIZED (
                 SELECT signature, {moment_of(selection.by)} >= ? AS now, {weight_of(selection)} AS weight,
-                    {_INSTALLATION} AS installation,
+                    client_guid, install_time,
                     {_STARTUP} AS startup, {_GARBAGE} AS garbage, throttle_rate
                 FROM {{crashes}} WHERE {condition}
             ), s AS (
                 SELECT signature, coalesce(sum(weight) FILTER (now), 0) AS count,
                     coalesce(sum(weight) FILTER (NOT now), 0) AS before,
-                    count(DISTINCT installation) FILTER (now) AS installs,
                     coalesce(sum(weight) FILTER (now AND startup), 0) AS startup,
                     coalesce(sum(weight) FILTER (now AND garbage), 0) AS garbage,
                     count(*) FILTER (now) AS reports,
@@ -198,11 +201,17 @@ class CrashReports:
                     sum(count) FILTER ({_EMPTY}) OVER () AS all_empty,
                     sum(count) FILTER (signature IS NULL) OVER () AS all_null
                 FROM s
+            ), shown AS MATERIALIZED (
+                SELECT * FROM r WHERE count > 0 ORDER BY rank LIMIT {int(limit)} OFFSET {int(offset)}
+            ), i AS (
+                SELECT w.signature, count(DISTINCT {_INSTALLATION}) AS installs
+                FROM w SEMI JOIN shown ON w.signature IS NOT DISTINCT FROM shown.signature
+                WHERE now GROUP BY w.signature
             )
-            SELECT signature, rank, CASE WHEN before > 0 THEN rank_before END, count, before, installs, startup,
+            SELECT shown.signature, rank, CASE WHEN before > 0 THEN rank_before END, count, before, installs, startup,
                 garbage, signatures, all_now, all_before, all_reports, all_sampled, coalesce(all_empty, 0),
                 coalesce(all_null, 0)
-            FROM r WHERE count > 0 ORDER BY rank LIMIT {int(limit)} OFFSET {int(offset)}"""
+            FROM shown JOIN i ON shown.signature IS NOT DISTINCT FROM i.signature ORDER BY rank"""
         rows = self._rows(selection.before(), sql, [selection.start, *parameters])
         if not rows:
             t = self.totals(selection) if offset else Totals(0, 0, 0, 0, 0, 0, 0, 0)
@@ -228,38 +237,61 @@ class CrashReports:
             FROM {{crashes}} WHERE {condition}"""
         return Totals(*self._rows(selection, sql, parameters)[0])
 
-    def over_time(self, selection: Selection, by: str, intervals: Intervals) -> list[Bucket]:
-        """Crashes by a name of `BREAKDOWNS`, in intervals that cover the span."""
+    def over_time(
+        self,
+        selection: Selection,
+        by: str,
+        intervals: Intervals,
+        signatures: Sequence[str | None] | None = None,
+        most: int = _EVERY,
+    ) -> list[Bucket]:
+        """Crashes by a name of `BREAKDOWNS`, in intervals that cover the span; of these signatures, or of all.
+
+        Of more than `most` groups those with most crashes; the others are pooled.
+        """
         condition, parameters = where(selection)
+        if signatures is not None:
+            any_of, named = _any_of(signatures)
+            condition, parameters = f"{condition} AND {any_of}", [*parameters, named]
         since = f"epoch({moment_of(selection.by)}) - CAST(? AS DOUBLE)"
         number = f"CAST(floor(({since}) / CAST(? AS DOUBLE)) AS INTEGER)"
         sql = f"""
-            SELECT {BREAKDOWNS[by]} AS name, least({number}, {int(intervals.number) - 1}) AS number,
-                sum({weight_of(selection)})
-            FROM {{crashes}} WHERE {condition} GROUP BY ALL ORDER BY ALL"""
+            WITH t AS MATERIALIZED (
+                SELECT {BREAKDOWNS[by]} AS name, least({number}, {int(intervals.number) - 1}) AS number,
+                    sum({weight_of(selection)}) AS n
+                FROM {{crashes}} WHERE {condition} GROUP BY ALL
+            ), g AS (
+                SELECT name, row_number() OVER (ORDER BY sum(n) DESC, coalesce(name, ''), name NULLS LAST) > {int(most)}
+                    AS pooled FROM t GROUP BY name
+            )
+            SELECT CASE WHEN NOT pooled THEN t.name END AS shown, number, sum(n),
+                CASE WHEN pooled THEN (SELECT count(*) FROM g WHERE pooled) ELSE 0 END AS others
+            FROM t JOIN g ON t.name IS NOT DISTINCT FROM g.name GROUP BY ALL ORDER BY ALL"""
         bound = [str(intervals.start.timestamp()), str(intervals.width.total_seconds())]
         return [Bucket(*row) for row in self._rows(selection, sql, [*bound, *parameters])]
 
     def systems(self, selection: Selection, signatures: Sequence[str | None]) -> dict[str | None, list[Part]]:
         """Crashes of each of the signatures by operating system, the most first."""
         condition, parameters = where(selection)
+        any_of, named = _any_of(signatures)
         sql = f"""
             SELECT signature, os_name, sum({weight_of(selection)}) AS n FROM {{crashes}}
-            WHERE {condition} AND (list_contains(?, signature) OR signature IS NULL)
+            WHERE {condition} AND {any_of}
             GROUP BY ALL ORDER BY n DESC, os_name"""
         found: dict[str | None, list[Part]] = {}
-        for signature, system, count in self._rows(selection, sql, [*parameters, _named(signatures)]):
+        for signature, system, count in self._rows(selection, sql, [*parameters, named]):
             found.setdefault(signature, []).append(Part(system, count))
         return found
 
     def first_seen(self, signatures: Sequence[str | None], product: str | None) -> dict[str | None, datetime]:
         """When the first report of each signature that is kept was received."""
+        any_of, named = _any_of(signatures)
         of_product = " AND product = ?" if product else ""
         sql = f"""
             SELECT signature, epoch_us(min("date")) FROM {{crashes}}
-            WHERE (list_contains(?, signature) OR signature IS NULL){of_product} GROUP BY signature"""
-        bound: list[Any] = [_named(signatures), *([product] if product else [])]
-        return {signature: _utc(us) for signature, us in self._engine.over_crashes(sql, bound)}
+            WHERE {any_of}{of_product} GROUP BY signature"""
+        bound: list[Any] = [named, *([product] if product else [])]
+        return {signature: of_us(us) for signature, us in self._engine.over_crashes(sql, bound)}
 
     def breakdowns(self, selection: Selection, names: Sequence[str], limit: int) -> dict[str, list[Part]]:
         """Crashes by each of some names of `BREAKDOWNS`, the most first, at most `limit` values of each."""
@@ -287,7 +319,7 @@ class CrashReports:
             SELECT uuid, epoch_us("date"), signature, product, version, release_channel, build, os_name, os_version,
                 cpu_arch, process_type, reason, address, uptime, install_time
             FROM {{crashes}} WHERE {condition} ORDER BY "date" DESC, uuid LIMIT {int(limit)} OFFSET {int(offset)}"""
-        return [ReportRow(row[0], _utc(row[1]), *row[2:]) for row in self._rows(selection, sql, parameters)]
+        return [ReportRow(row[0], of_us(row[1]), *row[2:]) for row in self._rows(selection, sql, parameters)]
 
     def comments(self, selection: Selection, limit: int) -> list[Comment]:
         """What users wrote, the newest first. For readers with the scope `protected`."""
@@ -295,7 +327,7 @@ class CrashReports:
         sql = f"""
             SELECT uuid, epoch_us("date"), user_comments FROM {{crashes}} WHERE {condition} AND user_comments <> ''
             ORDER BY "date" DESC, uuid LIMIT {int(limit)}"""
-        return [Comment(row[0], _utc(row[1]), row[2]) for row in self._rows(selection, sql, parameters)]
+        return [Comment(row[0], of_us(row[1]), row[2]) for row in self._rows(selection, sql, parameters)]
 
     def products(self, start: datetime, end: datetime) -> list[ProductCount]:
         """Products with reports in [start, end), those with most reports first."""
@@ -310,15 +342,14 @@ class CrashReports:
                 count(*) FILTER (signature IS NULL), epoch_us(max("date")), any_value(v.versions)
             FROM w LEFT JOIN v ON w.product = v.product GROUP BY w.product ORDER BY n DESC, w.product"""
         rows = self._rows(selection, sql, [*parameters, end - timedelta(days=1)])
-        return [ProductCount(r[0], r[1], r[2], r[3], r[4], r[5], _utc(r[6]), r[7] or []) for r in rows]
+        return [ProductCount(r[0], r[1], r[2], r[3], r[4], r[5], of_us(r[6]), r[7] or []) for r in rows]
 
     def _rows(self, selection: Selection, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         return self._engine.over_crashes(sql, parameters, span_of(selection))
 
 
-def _named(signatures: Sequence[str | None]) -> list[str]:
-    return [s for s in signatures if s is not None]
-
-
-def _utc(epoch_us: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=epoch_us)
+def _any_of(signatures: Sequence[str | None]) -> tuple[str, list[str]]:
+    """SQL for crashes of any of the signatures, and its one parameter. A join: a list is searched for every row."""
+    unnamed = " OR signature IS NULL" if None in signatures else ""
+    named = [s for s in signatures if s is not None]
+    return f"(signature IN (SELECT unnest(?::VARCHAR[])){unnamed})", named

@@ -23,6 +23,8 @@ COLUMNS = (
     "throttle_rule",
 )  # fmt: skip
 """Public columns of text that a condition may name."""
+SYSTEM = "coalesce(os_pretty_version, os_name)"
+"""SQL of the system of a crash as people know it."""
 EMPTY = "EMPTY"
 """What signatures begin with that say why a crash could not be named."""
 _FIRST_DAY = date(2000, 1, 1)
@@ -30,6 +32,8 @@ _FIRST_DAY = date(2000, 1, 1)
 
 class Condition(msgspec.Struct, frozen=True):
     """What a column must be. Of several values one has to match; a value of `null` is not looked at.
+
+    `os_pretty_version` stands for `os_name` where a crash has none, as where crashes are broken down by it.
 
     `starts` is of versions: `4.0b` is all betas of 4.0. `begins` takes every value for a beginning.
     """
@@ -126,7 +130,7 @@ def _versions(versions: tuple[str, ...]) -> list[Condition]:
 
 def _one(condition: Condition) -> tuple[str, list[str | datetime | list[str]]]:
     assert condition.column in COLUMNS, condition.column
-    column = dialect.name(condition.column)
+    column = SYSTEM if condition.column == "os_pretty_version" else dialect.name(condition.column)
     if condition.how == "null":
         return f"{column} IS NULL", []
     if condition.how == "contains":

@@ -1,29 +1,24 @@
 """Sums of error_aggregates by day, for pages that show which versions and channels there are in weeks of data.
 
-What was read of a file is kept for as long as the file is there: a day that is over is read once, and of today what was
-committed since.
+What was read of a file is kept for as long as the file is there.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from missioncontrol.query import dialect
+from missioncontrol.query.day_files import TABLE, DayFiles, KeptDays, every_file
 from missioncontrol.query.relation import Span
 
 if TYPE_CHECKING:
     from missioncontrol.lake.snapshot import FileRef
     from missioncontrol.query.engine import Engine
 
-TABLE = "error_aggregates"
 MOST_ROWS = 20_000
 """Of a day's part that are kept, the most used first: clients can make up any number of versions."""
-_MOST_PARTS = 50
 _MOST_DAYS = 500
 Place = tuple[str | None, str | None]
 """Application and channel."""
@@ -31,20 +26,12 @@ Sums = dict[Place, list[tuple[str | None, tuple[float | None, ...]]]]
 """Place -> group and the sums of its measures; without a group that is None."""
 
 
-class _Part(msgspec.Struct, frozen=True, gc=False):
-    """Files of a day and the sums of their rows."""
-
-    files: frozenset[str]
-    sums: Sums
-
-
 class DaySums:
     """Reads days, and keeps their sums. Thread-safe; blocks."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._lock = threading.Lock()
-        self._parts: dict[tuple[date, str, tuple[str, ...]], tuple[_Part, ...]] = {}
+        self._kept: KeptDays[Sums] = KeptDays(_MOST_DAYS)
 
     def days(
         self, wanted: Iterable[date], group: str, measures: Sequence[str]
@@ -59,25 +46,8 @@ class DaySums:
         if files is None:
             return None
         names = tuple(measures)
-        with self._lock:
-            held = {day: self._parts.get((day, group, names), ()) for day in files}
-        found, missing = dict(held), {}
-        for day, paths in files.items():
-            known = frozenset[str]().union(*(part.files for part in held[day]))
-            if known == paths:
-                continue
-            # What was committed since is read alone, unless files were replaced.
-            kept = held[day] if known < paths and len(held[day]) < _MOST_PARTS else ()
-            found[day], missing[day] = kept, paths - known if kept else paths
-        if missing:
-            read = self._read(missing, group, names)
-            for day, paths in missing.items():
-                found[day] = (*found[day], _Part(paths, read.get(day, {})))
-            with self._lock:
-                if len(self._parts) > _MOST_DAYS:
-                    self._parts.clear()
-                self._parts.update({(day, group, names): found[day] for day in missing})
-        return {day: [part.sums for part in parts] for day, parts in found.items()}
+        found = self._kept.days((group, names), files, lambda missing: self._read(missing, group, names))
+        return {day: [part.content for part in parts] for day, parts in found.items()}
 
     def _files(self, wanted: set[date]) -> dict[date, frozenset[str]] | None:
         snapshot = self._engine.reader.snapshot(TABLE)
@@ -92,9 +62,7 @@ class DaySums:
                 found.setdefault(first, set()).add(file.path)
         return {day: frozenset(paths) for day, paths in found.items()}
 
-    def _read(
-        self, missing: dict[date, frozenset[str]], group: str, measures: tuple[str, ...]
-    ) -> dict[date, Sums]:
+    def _read(self, missing: DayFiles, group: str, measures: tuple[str, ...]) -> dict[date, Sums]:
         """One query for all of them."""
         keys = ("application", "channel", *([group] if group else []))
         named = ", ".join(map(dialect.name, keys))
@@ -105,14 +73,13 @@ class DaySums:
             f"SELECT {day} AS day, {named}, {sums} FROM {{relation}} GROUP BY day, {named} QUALIFY row_number() OVER "
             f"(PARTITION BY day ORDER BY sum({usage}) DESC NULLS LAST) <= {MOST_ROWS}"
         )
-        span = Span(dates=tuple(missing), files=frozenset[str]().union(*missing.values()))
+        span = Span(dates=tuple(missing), files=every_file(missing))
         rows = self._engine.over_sums((*keys, "window_start", *dict.fromkeys(measures)), sql, (), span)
-        found: dict[date, Sums] = {}
+        found: dict[date, Sums] = {day: {} for day in missing}
         for number, *row in rows:
             at = datetime.fromtimestamp(number * 86_400, UTC).date()
-            places = found.setdefault(at, {})
             sums_of = (row[2] if group else None, tuple(row[len(keys) :]))
-            places.setdefault((row[0], row[1]), []).append(sums_of)
+            found[at].setdefault((row[0], row[1]), []).append(sums_of)
         return found
 
 

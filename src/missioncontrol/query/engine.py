@@ -7,6 +7,7 @@ written.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from missioncontrol.lake.tables import CRASHES, lake_tables
 from missioncontrol.query import sketch_functions
 from missioncontrol.query.aggregates import AggregateQuery, ValuesQuery, as_aggregate
 from missioncontrol.query.crash_rows import counting_rows
+from missioncontrol.query.kept_answers import KeptAnswers
 from missioncontrol.query.relation import Span, view
 from missioncontrol.query.rows import ARROW_BATCH_ROWS, Deadline, Rows, duckdb_failures
 from missioncontrol.query.statement import Compiler, Parameter, Statement
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 _EVERY = 2**62
 _FEW_ROWS = 10_000
 """In a file. A schema of our own spares reading its footer first, and costs more for each row."""
+_WORD = re.compile(r"\w+")
 _ALL = 10_000_000
 """More rows than any of our own questions has answers."""
 
@@ -60,6 +63,7 @@ class Engine:
         self._lock = threading.Lock()
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._knows_sketches = False
+        self._answers = KeptAnswers()
 
     def registry(self) -> Registry:
         """What is declared now."""
@@ -130,8 +134,13 @@ class Engine:
     def over_crashes(
         self, sql: str, parameters: Sequence[Parameter] = (), span: Span = Span()
     ) -> list[tuple[Any, ...]]:
-        """All rows of SQL of our own, in which `{crashes}` stands for the crashes within `span` that count."""
-        columns = [c for c in lake_tables(self.registry())[CRASHES].columns if c.name != "submission_date"]
+        """All rows of SQL of our own, in which `{crashes}` stands for the crashes within `span` that count.
+
+        Of their columns it has those that the SQL names: of some 200 the others would be most of the work of planning.
+        """
+        named = set(_WORD.findall(sql))
+        declared = lake_tables(self.registry())[CRASHES].columns
+        columns = [c for c in declared if c.name in named and c.name != "submission_date"]
         return self._all(sql.replace("{crashes}", counting_rows(self.reader, columns, span)), parameters)
 
     def relation(self, table: str, span: Span = Span(), columns: Sequence[str] = ()) -> str:
@@ -151,14 +160,16 @@ class Engine:
         return view(files, declared)
 
     def _all(self, sql: str, parameters: Sequence[Parameter]) -> list[tuple[Any, ...]]:
-        with self._run(Statement(sql, tuple(parameters), (), _ALL)) as rows:
-            return [row for batch in rows.batches() for row in batch]
+        return self.rows(Statement(sql, tuple(parameters), (), _ALL))[0]
 
     def rows(self, statement: Statement) -> tuple[list[tuple[Any, ...]], bool]:
         """At most `limit` rows of a statement of our own, and whether that is all of them.
 
         Raises `TooSlow` (`query_timeout`), `BadRequest` (`query_memory`) and `StorageError`.
         """
+        return self._answers.of(statement, self._read)
+
+    def _read(self, statement: Statement) -> tuple[list[tuple[Any, ...]], bool]:
         with self._run(statement) as rows:
             return [row for batch in rows.batches() for row in batch], rows.complete
 

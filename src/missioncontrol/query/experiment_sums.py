@@ -1,18 +1,20 @@
 """Sums of experiments by branch: which there are, and one by time, by users, and by each dimension that is kept.
 
 Reads experiment_aggregates alone, in which a client of two experiments is in rows of both; never adds experiments up.
+What was read of a file is kept for as long as the file is there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from missioncontrol.clock import WINDOW_S
+from missioncontrol.clock import of_us
 from missioncontrol.query import dialect
+from missioncontrol.query.day_files import DayFiles, KeptDays, every_file, files_of_days
 from missioncontrol.query.experiments import TABLE
 from missioncontrol.query.relation import Span
 
@@ -26,6 +28,8 @@ MOST_CELLS = 120
 MOST_BRANCHES = 50
 """Of an experiment, those with most usage: clients can make up any number."""
 _MOST_LISTED = 5000
+_MOST_DAYS = 5000
+"""Of sums that are kept: an experiment of a month has 30 for each of some dimensions."""
 _WIDTHS_H = (1, 2, 3, 4, 6, 8, 12, 24, 48)
 _USAGE = "usage_hours"
 
@@ -62,8 +66,19 @@ class Experiment(msgspec.Struct, frozen=True):
         return sum(one.hours for one in self.branches)
 
 
+class _Seen(msgspec.Struct, frozen=True):
+    """What a part of a day has of a branch."""
+
+    experiment: str
+    branch: Branch
+    channels: list[str]
+
+
 class Sums(msgspec.Struct, frozen=True):
-    """Sums of one branch in one cell, group or slice: `key` says which, values are in the order of the measures."""
+    """Sums of one branch in one cell, group or slice, of some files of a day: there can be several of one key.
+
+    `key` says which, values are in the order of the measures.
+    """
 
     branch: str | None
     key: tuple[str | int | None, ...]
@@ -75,32 +90,44 @@ class ExperimentSums:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-
-    def revision(self) -> frozenset[str]:
-        """Changes when what any method answers may change."""
-        snapshot = self._engine.reader.snapshot(TABLE)
-        return frozenset(file.path for file in snapshot.files) if snapshot else frozenset()
+        self._listed: KeptDays[list[_Seen]] = KeptDays(_MOST_DAYS)
+        self._kept: KeptDays[list[Sums]] = KeptDays(_MOST_DAYS)
 
     def current(self, now: datetime) -> list[Experiment]:
         """Those with data in the last 30 days, the newest first."""
-        hours = f"sum({_USAGE}) FILTER (window_start >= ?)"
-        rows = self._engine.over(
-            TABLE,
-            "SELECT experiment_id, experiment_branch, epoch_us(min(window_start)), epoch_us(max(window_start)), "
-            f"coalesce({hours}, 0), list(DISTINCT channel) FROM {{relation}} WHERE window_start BETWEEN ? AND ? "
-            f"AND experiment_id IS NOT NULL GROUP BY 1, 2 ORDER BY 5 DESC, 1, 2 LIMIT {_MOST_LISTED}",
-            (now - LATELY, now - LOOK_BACK, now),
-            Span(now - LOOK_BACK, now),
-        )
-        found: dict[str, list[Branch]] = {}
+        files = files_of_days(self._engine, TABLE, Span(now - LOOK_BACK, now))
+        days = self._listed.days(now, files, lambda missing: self._seen(now, missing))
+        branches: dict[tuple[str, str | None], Branch] = {}
         channels: dict[str, set[str]] = {}
-        for name, branch, first, last, used, where in rows:
-            found.setdefault(name, []).append(Branch(branch, _instant(first), _instant(last), float(used)))
-            channels.setdefault(name, set()).update(one for one in where if one is not None)
-        made = [Experiment(name, branches, sorted(channels[name])) for name, branches in found.items()]
+        for seen in (one for parts in days.values() for part in parts for one in part.content):
+            key = seen.experiment, seen.branch.name
+            branches[key] = _joined(branches[key], seen.branch) if key in branches else seen.branch
+            channels.setdefault(seen.experiment, set()).update(seen.channels)
+        found: dict[str, list[Branch]] = {}
+        most = sorted(branches, key=lambda key: (-branches[key].hours, key[0], key[1] is None, key[1]))
+        for name, branch in most[:_MOST_LISTED]:
+            found.setdefault(name, []).append(branches[name, branch])
+        made = [Experiment(name, held, sorted(channels[name])) for name, held in found.items()]
         return sorted(
             (one for one in made if one.last >= now - LATELY), key=lambda one: one.first, reverse=True
         )
+
+    def _seen(self, now: datetime, missing: DayFiles) -> dict[date, list[_Seen]]:
+        hours = f"sum({_USAGE}) FILTER (window_start >= ?)"
+        rows = self._engine.over(
+            TABLE,
+            "SELECT submission_date, experiment_id, experiment_branch, epoch_us(min(window_start)), "
+            f"epoch_us(max(window_start)), coalesce({hours}, 0) AS used, list(DISTINCT channel) FROM {{relation}} "
+            "WHERE window_start BETWEEN ? AND ? AND experiment_id IS NOT NULL GROUP BY 1, 2, 3 "
+            f"QUALIFY row_number() OVER (PARTITION BY submission_date ORDER BY used DESC) <= {_MOST_LISTED}",
+            (now - LATELY, now - LOOK_BACK, now),
+            Span(dates=tuple(missing), files=every_file(missing)),
+        )
+        found: dict[date, list[_Seen]] = {day: [] for day in missing}
+        for day, name, branch, first, last, used, where in rows:
+            channels = [one for one in where if one is not None]
+            found[day].append(_Seen(name, Branch(branch, of_us(first), of_us(last), float(used)), channels))
+        return found
 
     def by_time(self, one: Experiment, measures: Sequence[str]) -> tuple[int, list[Sums]]:
         """Length of a cell in hours, and sums by (cell,), counted from the first."""
@@ -127,18 +154,25 @@ class ExperimentSums:
         sums = ", ".join(
             f"CAST(sum({dialect.name(n)}) AS DOUBLE)" if n in held else "CAST(NULL AS DOUBLE)" for n in names
         )
-        last = one.last + timedelta(seconds=WINDOW_S)
-        numbers = ", ".join(str(n + 2) for n in range(len(keys)))
-        rows = self._engine.over(
-            TABLE,
-            f"SELECT experiment_branch, {', '.join(keys)}, {sums} FROM {{relation}} WHERE experiment_id = ? "
-            f"AND window_start BETWEEN ? AND ? GROUP BY 1, {numbers}",
-            (one.name, one.first, last),
-            Span(one.first, last),
+        numbers = ", ".join(str(n + 3) for n in range(len(keys)))
+        sql = (
+            f"SELECT submission_date, experiment_branch, {', '.join(keys)}, {sums} FROM {{relation}} "
+            f"WHERE experiment_id = ? AND window_start >= ? GROUP BY 1, 2, {numbers}"
         )
-        known = {branch.name for branch in one.branches[:MOST_BRANCHES]}
         size = 1 + len(keys)
-        return [Sums(row[0], tuple(row[1:size]), tuple(row[size:])) for row in rows if row[0] in known]
+
+        def read(missing: DayFiles) -> dict[date, list[Sums]]:
+            span = Span(dates=tuple(missing), files=every_file(missing))
+            found: dict[date, list[Sums]] = {day: [] for day in missing}
+            for day, *row in self._engine.over(TABLE, sql, (one.name, one.first), span):
+                found[day].append(Sums(row[0], tuple(row[1:size]), tuple(row[size:])))
+            return found
+
+        files = files_of_days(self._engine, TABLE, Span(first=one.first))
+        days = self._kept.days((sql, one.name, one.first), files, read)
+        known = {branch.name for branch in one.branches[:MOST_BRANCHES]}
+        rows = (row for parts in days.values() for part in parts for row in part.content)
+        return [row for row in rows if row.branch in known]
 
     def _held(self) -> set[str]:
         snapshot = self._engine.reader.snapshot(TABLE)
@@ -151,5 +185,5 @@ def cell_hours(one: Experiment) -> int:
     return next((width for width in _WIDTHS_H if hours / width <= MOST_CELLS), _WIDTHS_H[-1])
 
 
-def _instant(since_epoch_us: int) -> datetime:
-    return datetime.fromtimestamp(since_epoch_us // 1_000_000, UTC)
+def _joined(one: Branch, other: Branch) -> Branch:
+    return Branch(one.name, min(one.first, other.first), max(one.last, other.last), one.hours + other.hours)

@@ -73,9 +73,14 @@ def text_filter(column: str, values: Sequence[str], ordered: bool = False) -> Te
     if len(values) == 2 and column == "version":
         _refuse_no_version(values)
         return TextFilter(column, "range", tuple(values))
-    if len(values) == 2 and (ordered or column in _ORDERED):
+    if is_range(column, values, ordered):
         return TextFilter(column, "range", tuple(sorted(values)))
     return TextFilter(column, "in", tuple(dict.fromkeys(values)))
+
+
+def is_range(column: str, values: Sequence[str], ordered: bool) -> bool:
+    """Whether these are the ends of a range; `ordered`: the column is declared to have an order."""
+    return len(values) == 2 and (ordered or column in _ORDERED)
 
 
 def null_filter(column: str, values: Sequence[str]) -> TextFilter:

@@ -1,12 +1,10 @@
 """Sums of error_aggregates by hour, for pages that show weeks of every channel at once and are asked all the time.
 
-What was read of a file is kept for as long as the file is there: a day that is over is read once, and of today what was
-committed since.
+What was read of a file is kept for as long as the file is there.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -15,7 +13,14 @@ import msgspec
 
 from missioncontrol.clock import WINDOW_S
 from missioncontrol.query import dialect
-from missioncontrol.query.day_files import files_of_days, newest_window
+from missioncontrol.query.day_files import (
+    DayFiles,
+    KeptDays,
+    Part,
+    every_file,
+    files_of_days,
+    newest_window,
+)
 from missioncontrol.query.relation import Span
 
 if TYPE_CHECKING:
@@ -26,7 +31,6 @@ HOUR_S = 3600
 MOST_ROWS = 60_000
 """Rows of a day that are read, the most used first: clients can make up any number of versions."""
 _MOST_DAYS = 400
-_MOST_PARTS = 50
 _KEYS = ("application", "channel", "os_name", "version")
 _BUILD = ("application", "channel", "build_id")
 Key = tuple[str | None, str | None, str | None, str | None]
@@ -49,14 +53,6 @@ class HourSum(msgspec.Struct, frozen=True, gc=False):
     """In the order of the measures; None where nobody reported it."""
 
 
-class Part(msgspec.Struct, Generic[T], frozen=True):
-    """Files of a day and what was made of their rows."""
-
-    day: date
-    files: frozenset[str]
-    content: T
-
-
 class HourSums(Generic[T]):
     """Reads days, and keeps what `fold` makes of their rows. Thread-safe; blocks.
 
@@ -72,9 +68,8 @@ class HourSums(Generic[T]):
         most_days: int = _MOST_DAYS,
     ) -> None:
         self._engine, self._fold, self._of = engine, fold, of
-        self._step_hours, self._most_days = step_hours, most_days
-        self._lock = threading.Lock()
-        self._days: dict[tuple[date, tuple[str, ...]], tuple[Part[T], ...]] = {}
+        self._step_hours = step_hours
+        self._kept: KeptDays[T] = KeptDays(most_days)
         self._builds: Builds = {}
 
     def files(self) -> dict[date, frozenset[str]]:
@@ -92,31 +87,15 @@ class HourSums(Generic[T]):
         measure without a name is None everywhere. Raises as `Engine.over()`.
         """
         files, names = self.files(), tuple(measures)
-        with self._lock:
-            if builds != self._builds:
-                self._days.clear()
-                self._builds = builds
-        found: list[Part[T]] = []
-        for day in sorted(set(wanted) & files.keys()):
-            with self._lock:
-                held = self._days.get((day, names), ())
-            known = frozenset[str]().union(*(part.files for part in held))
-            if known != files[day]:
-                # What was committed since is read alone, unless files were replaced.
-                kept = held if known < files[day] and len(held) < _MOST_PARTS else ()
-                missing = files[day] - known if kept else files[day]
-                part = Part(day, missing, self._fold(self._read(day, missing, names, builds)))
-                held = (*kept, part)
-                with self._lock:
-                    if len(self._days) >= self._most_days:
-                        self._days.clear()
-                    self._days[day, names] = held
-            found += held
-        return found
+        if builds != self._builds:
+            self._kept.forget()
+            self._builds = builds
+        asked = {day: files[day] for day in sorted(set(wanted) & files.keys())}
+        found = self._kept.days(names, asked, lambda missing: self._read(missing, names, builds))
+        return [part for parts in found.values() for part in parts]
 
-    def _read(
-        self, day: date, files: frozenset[str], measures: Sequence[str], builds: Builds
-    ) -> list[HourSum]:
+    def _read(self, missing: DayFiles, measures: Sequence[str], builds: Builds) -> dict[date, T]:
+        """One query for all of them."""
         names = [name for name in measures if name]
         sums = ", ".join(
             f"CAST(sum({dialect.name(name)}) AS DOUBLE)" if name else "CAST(NULL AS DOUBLE)"
@@ -125,23 +104,28 @@ class HourSums(Generic[T]):
         known = ", ".join(f"unnest(?::VARCHAR[]) AS {name}" for name in (*_BUILD, "published"))
         conditions = [dialect.same(*pair) for pair in zip(_KEYS[:2], self._of or (), strict=False)]
         where = " AND ".join(condition for condition, _ in conditions) or "true"
+        keys = ", ".join(("submission_date", *_KEYS, "build_id"))
         # The names of builds are looked up for sums, not for rows.
         sql = (
-            f"SELECT application, channel, os_name, coalesce(b.published, version) AS named, hour, max(ends), {sums} "
-            f"FROM (SELECT {', '.join((*_KEYS, 'build_id'))}, "
+            "SELECT submission_date, application, channel, os_name, coalesce(b.published, version) AS named, hour, "
+            f"max(ends), {sums} FROM (SELECT {keys}, "
             f"epoch_us(window_start) // {self._step_hours * HOUR_S * 1_000_000} * {self._step_hours} AS hour, "
             f"epoch_us(max(window_start)) // 1000000 + {WINDOW_S} AS ends, "
             f"{', '.join(f'sum({n}) AS {n}' for n in map(dialect.name, dict.fromkeys(names)))} FROM {{relation}} "
-            f"WHERE {where} GROUP BY {', '.join((*_KEYS, 'build_id'))}, hour) LEFT JOIN (SELECT {known}) AS b "
-            f"USING ({', '.join(_BUILD)}) GROUP BY application, channel, os_name, named, hour "
-            f"ORDER BY sum({dialect.name(names[0])}) DESC NULLS LAST LIMIT {MOST_ROWS}"
+            f"WHERE {where} GROUP BY {keys}, hour) LEFT JOIN (SELECT {known}) AS b "
+            f"USING ({', '.join(_BUILD)}) GROUP BY submission_date, application, channel, os_name, named, hour "
+            "QUALIFY row_number() OVER (PARTITION BY submission_date "
+            f"ORDER BY sum({dialect.name(names[0])}) DESC NULLS LAST) <= {MOST_ROWS}"
         )
         listed = [*zip(*builds, strict=True)] if builds else [(), (), ()]
         parameters: list[Parameter] = [value for _, values in conditions for value in values]
         parameters += [[str(name) for name in column] for column in (*listed, builds.values())]
-        span = Span(dates=(day,), files=files)
-        rows = self._engine.over_sums((*_KEYS, "build_id", "window_start", *names), sql, parameters, span)
-        return [HourSum(row[:4], row[4], row[5], row[6:]) for row in rows]
+        columns = ("submission_date", *_KEYS, "build_id", "window_start", *names)
+        span = Span(dates=tuple(missing), files=every_file(missing))
+        rows: dict[date, list[HourSum]] = {day: [] for day in missing}
+        for day, *row in self._engine.over_sums(columns, sql, parameters, span):
+            rows[day].append(HourSum((row[0], row[1], row[2], row[3]), row[4], row[5], tuple(row[6:])))
+        return {day: self._fold(rows[day]) for day in missing}
 
 
 def days_between(first: datetime, last: datetime) -> list[date]:

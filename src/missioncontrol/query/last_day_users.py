@@ -1,4 +1,4 @@
-"""How many clients of a channel had at least one of a measure in the last day, by version and system.
+"""Clients of the last day by version and system: how many had at least one of a measure, and the crash-free share.
 
 From client_aggregates: sketches, merged over the hours. A build counts for the version that it was published as.
 """
@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from missioncontrol.query import dialect
+from missioncontrol.query.client_measures import SHARE, client_measures
 from missioncontrol.query.relation import Span
 
 if TYPE_CHECKING:
     from missioncontrol.query.engine import Engine
+    from missioncontrol.query.hour_sums import Builds
     from missioncontrol.query.statement import Parameter
 
 _DAY = timedelta(hours=24)
 _MOST_ROWS = 2000
+_MOST_SHARES = 5000
 
 
 class UserCount(msgspec.Struct, frozen=True):
@@ -68,3 +71,31 @@ def last_day_users(
         for row in rows
         for n, name in enumerate(measures)
     ]
+
+
+def last_day_shares(engine: Engine, builds: Builds, end: datetime) -> list[tuple[object, ...]]:
+    """(application, channel, version, system, crash-free share, low, high, clients) of the day before `end`.
+
+    Those with most clients first; empty where nothing tells of clients. Raises as `last_day_users()`.
+    """
+    people = client_measures(engine.registry())
+    names = (SHARE, f"{SHARE}_low", f"{SHARE}_high", "client_count")
+    if not all(name in people for name in names):
+        return []
+    columns = dict.fromkeys(column for name in names for column in people[name].columns)
+    held = ", ".join(
+        ("application", "channel", "version", "os_name", "build_id", *map(dialect.name, columns))
+    )
+    counted = ", ".join(f"{people[name].sql} AS {dialect.name(name)}" for name in names)
+    keys = ("application", "channel", "build_id")
+    named = ", ".join(f"unnest(?::VARCHAR[]) AS {name}" for name in (*keys, "published"))
+    sql = (
+        f"SELECT application, channel, coalesce(b.published, version) AS named, os_name, {counted} FROM ("
+        f"SELECT {held} FROM {{relation}} WHERE window_start >= ? AND window_start < ?) LEFT JOIN "
+        f"(SELECT {named}) AS b USING ({', '.join(keys)}) "
+        f"GROUP BY 1, 2, 3, 4 ORDER BY client_count DESC LIMIT {_MOST_SHARES}"
+    )
+    first = end - _DAY
+    of_builds = [[key[n] for key in builds] for n in range(len(keys))]
+    parameters: list[Parameter] = [first, end, *of_builds, list(builds.values())]
+    return engine.over_people("client_aggregates", sql, parameters, Span(first, end))

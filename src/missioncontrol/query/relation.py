@@ -70,7 +70,10 @@ def scan(
     """
     if not files:
         return empty(columns)
-    if any(c.name == "submission_date" for c in columns) and not all(_of_its_day(f) for f in files):
+    names = {c.name for c in columns}
+    # The files do not hold their partition columns; the date alone can be told from a window.
+    parts = {name for f in files for name, _ in f.partition} & names
+    if parts - {"submission_date"} or (parts and not all(_of_its_day(f) for f in files)):
         return _hive_scan([f.path for f in files], columns)
     paths = [(rollup(f) if rollup else None) or f.path for f in files]
     stored = [c for c in columns if c.name != "submission_date"]

@@ -68,6 +68,7 @@ class RunningQueries:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._queries: dict[str, RunningQuery] = {}
+        self._ends = False
 
     @contextmanager
     def running(self, owner: str, query: str, dialect: str, wanted_id: str = "") -> Iterator[RunningQuery]:
@@ -76,6 +77,8 @@ class RunningQueries:
             taken = not wanted_id or wanted_id in self._queries
             entry = RunningQuery(secrets.token_hex(16) if taken else wanted_id, owner, query, dialect)
             self._queries[entry.id] = entry
+            if self._ends:
+                entry.stop.now()
         try:
             yield entry
         finally:
@@ -98,7 +101,16 @@ class RunningQueries:
             raise NotFound("not_running", "That query does not run (any more).", "It may have just ended.")
         found.stop.now()
 
+    def stop_all(self) -> None:
+        """Stop whatever runs or comes now: the server ends, and waits for its threads."""
+        with self._lock:
+            self._ends = True
+            left = list(self._queries.values())
+        for one in left:
+            one.stop.now()
+
 
 def stopped() -> BadRequest:
     """The error of a query that was stopped."""
-    return BadRequest("query_stopped", "The query was stopped.", "It was stopped by hand, not by a limit.")
+    hint = "It was stopped by hand, or because the server ends; not by a limit."
+    return BadRequest("query_stopped", "The query was stopped.", hint)

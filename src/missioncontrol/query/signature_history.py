@@ -7,13 +7,15 @@ Hours come from crash_signature_counts and error_aggregates, differences from th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
 from missioncontrol.query.crash_reports import BREAKDOWNS
 from missioncontrol.query.crash_selection import Selection, span_of, where
+from missioncontrol.query.day_files import DayFiles, KeptDays, every_file, files_of_days
 from missioncontrol.query.engine import Engine
+from missioncontrol.query.relation import Span
 from missioncontrol.query.signature_counts import TABLE, Stretch, days_of, whole_hour
 from missioncontrol.query.statement import Parameter
 
@@ -22,7 +24,15 @@ _HOUR_US = 3_600_000_000
 _COUNT_COLUMNS = (
     "application", "channel", "version", "build_id", "signature", "window_start", "reports", "crashes",
 )  # fmt: skip
-_USAGE_COLUMNS = ("application", "channel", "version", "build_id", "window_start", "usage_hours")
+_USAGE_COLUMNS = (
+    "submission_date",
+    "application",
+    "channel",
+    "version",
+    "build_id",
+    "window_start",
+    "usage_hours",
+)
 
 
 class Beginning(msgspec.Struct, frozen=True):
@@ -101,16 +111,36 @@ def crash_hours(
 
 
 def usage_by_hour(
-    engine: Engine, application: str, channel: str, stretches: Sequence[Stretch]
+    engine: Engine,
+    application: str,
+    channel: str,
+    stretches: Sequence[Stretch],
+    kept: KeptDays[list[UsageHour]],
 ) -> list[UsageHour]:
-    """Usage hours by build and hour on the days of the stretches."""
+    """Usage hours by build and hour on the days of the stretches, in parts: an hour can be there more than once.
+
+    kept: what was read of days before.
+    """
+    asked = application, channel, tuple(stretches)
+    files = files_of_days(engine, span=days_of(stretches))
+    days = kept.days(asked, files, lambda missing: _usage(engine, application, channel, stretches, missing))
+    return [row for parts in days.values() for part in parts for row in part.content]
+
+
+def _usage(
+    engine: Engine, application: str, channel: str, stretches: Sequence[Stretch], missing: DayFiles
+) -> dict[date, list[UsageHour]]:
     condition, values = _of_versions(application, channel, stretches)
     sql = (
-        f"SELECT version, build_id, epoch_us(window_start) // {_HOUR_US} AS hour, "
+        f"SELECT submission_date, version, build_id, epoch_us(window_start) // {_HOUR_US} AS hour, "
         "CAST(sum(usage_hours) AS DOUBLE) AS n "
-        f"FROM {{relation}} WHERE {condition} GROUP BY version, build_id, hour HAVING n > 0"
+        f"FROM {{relation}} WHERE {condition} GROUP BY submission_date, version, build_id, hour HAVING n > 0"
     )
-    return [UsageHour(*row) for row in engine.over_sums(_USAGE_COLUMNS, sql, values, days_of(stretches))]
+    span = Span(dates=tuple(missing), files=every_file(missing))
+    found: dict[date, list[UsageHour]] = {day: [] for day in missing}
+    for day, *row in engine.over_sums(_USAGE_COLUMNS, sql, values, span):
+        found[day].append(UsageHour(*row))
+    return found
 
 
 def spread(engine: Engine, around: Selection, signature: str | None, names: Sequence[str]) -> list[Spread]:

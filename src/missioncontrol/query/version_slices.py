@@ -1,17 +1,20 @@
 """Sums of one measure by the values of dimensions, of a version and of the one before it, each over a part of its life.
 
-One query for both. A build counts for the version that it was published as, whatever its pings call it.
+One query for both; what was read of a file is kept for as long as the file is there. A build counts for the version
+that it was published as, whatever its pings call it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from missioncontrol.clock import in_us
 from missioncontrol.query import dialect
+from missioncontrol.query.day_files import DayFiles, KeptDays, every_file, files_of_days
 from missioncontrol.query.relation import Span
 
 if TYPE_CHECKING:
@@ -56,19 +59,57 @@ def slice_sums(
     eras: Sequence[Era],
     stretch: timedelta,
     builds: Mapping[str, str],
+    kept: KeptDays[list[SliceSum]] | None = None,
 ) -> list[SliceSum]:
     """Sums of two measures, those of the largest second sum first. builds: build id -> version, of this channel.
 
-    Raises `TooSlow` (`query_timeout`), `BadRequest` (`query_memory`) and `StorageError`.
+    kept: what was read before. Raises `TooSlow` (`query_timeout`), `BadRequest` (`query_memory`) and `StorageError`.
     """
-    measure, per = (dialect.name(name) for name in measures)
-    dims = [dialect.name(name) for name in dimensions]
     first, last = min(era.start for era in eras), max(era.end for era in eras)
-    where, wanted = _rows_of(place)
-    held = ", ".join(dict.fromkeys(["version", "build_id", "window_start", *dims, measure, per]))
+    files = files_of_days(engine, span=Span(first, last))
+    asked = _Asked(place, tuple(dimensions), measures, tuple(eras), stretch, tuple(builds.items()))
+    days = (kept or KeptDays(len(files))).days(asked, files, lambda missing: _read(engine, asked, missing))
+    return _added(one for parts in days.values() for part in parts for one in part.content)
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """What is asked of days: see `slice_sums()`."""
+
+    place: Place
+    dimensions: tuple[str, ...]
+    measures: tuple[str, str]
+    eras: tuple[Era, ...]
+    stretch: timedelta
+    builds: tuple[tuple[str, str], ...]
+
+
+def _added(sums: Iterable[SliceSum]) -> list[SliceSum]:
+    """What a stretch has of several days and files as one."""
+    found: dict[tuple[int, tuple[str | None, ...], int], SliceSum] = {}
+    for one in sums:
+        key = one.era, one.values, one.stretch
+        had = found.get(key)
+        found[key] = (
+            one if had is None else SliceSum(*key, _plus(had.count, one.count), _plus(had.per, one.per))
+        )
+    return sorted(found.values(), key=lambda one: (one.per is None, -(one.per or 0.0)))
+
+
+def _plus(one: float | None, other: float | None) -> float | None:
+    return other if one is None else one if other is None else one + other
+
+
+def _read(engine: Engine, asked: _Asked, missing: DayFiles) -> dict[date, list[SliceSum]]:
+    eras = asked.eras
+    measure, per = (dialect.name(name) for name in asked.measures)
+    dims = [dialect.name(name) for name in asked.dimensions]
+    where, wanted = _rows_of(asked.place)
+    held = ", ".join(
+        dict.fromkeys(["submission_date", "version", "build_id", "window_start", *dims, measure, per])
+    )
     sql = (
-        f"SELECT e.era, {''.join(f'r.{name}, ' for name in dims)}"
-        f"(epoch_us(r.window_start) - e.first_us) // {int(stretch.total_seconds() * 1_000_000)} AS stretch, "
+        f"SELECT r.submission_date, e.era, {''.join(f'r.{name}, ' for name in dims)}"
+        f"(epoch_us(r.window_start) - e.first_us) // {int(asked.stretch.total_seconds() * 1_000_000)} AS stretch, "
         f"CAST(sum(r.{measure}) AS DOUBLE), CAST(sum(r.{per}) AS DOUBLE) AS used FROM ("
         f"SELECT {held}, coalesce(b.published, version) AS named FROM (SELECT * FROM {{relation}} "
         f"WHERE {where} AND (list_contains(?::VARCHAR[], version) OR list_contains(?::VARCHAR[], build_id)) "
@@ -83,35 +124,36 @@ def slice_sums(
     parameters: list[Parameter] = [
         *wanted,
         versions,
-        [b for b, version in builds.items() if version in versions],
+        [b for b, version in asked.builds if version in versions],
     ]
     parameters += [
         *(instant for era in eras for instant in (era.start, era.end)),
-        list(builds),
-        list(builds.values()),
+        [b for b, _ in asked.builds],
+        [version for _, version in asked.builds],
     ]
     parameters += [
         versions,
         [number for number, era in enumerate(eras) for _ in era.versions],
-        [_us(era.start) for era in eras for _ in era.versions],
-        [_us(era.end) for era in eras for _ in era.versions],
+        [in_us(era.start) for era in eras for _ in era.versions],
+        [in_us(era.end) for era in eras for _ in era.versions],
     ]
     columns = (
+        "submission_date",
         "application",
         "channel",
         "os_name",
         "version",
         "build_id",
         "window_start",
-        *measures,
-        *dimensions,
+        *asked.measures,
+        *asked.dimensions,
     )
-    rows = engine.over_sums(tuple(dict.fromkeys(columns)), sql, parameters, Span(first, last))
+    span = Span(dates=tuple(missing), files=every_file(missing))
     width = len(dims)
-    return [
-        SliceSum(row[0], tuple(row[1 : 1 + width]), row[1 + width], row[2 + width], row[3 + width])
-        for row in rows
-    ]
+    found: dict[date, list[SliceSum]] = {day: [] for day in missing}
+    for day, era, *row in engine.over_sums(tuple(dict.fromkeys(columns)), sql, parameters, span):
+        found[day].append(SliceSum(era, tuple(row[:width]), row[width], row[width + 1], row[width + 2]))
+    return found
 
 
 def _rows_of(place: Place) -> tuple[str, list[str]]:
@@ -122,7 +164,3 @@ def _rows_of(place: Place) -> tuple[str, list[str]]:
         any_of = " OR ".join(condition for condition, _ in systems) or "false"
         parts.append((f"({any_of})", [value for _, values in systems for value in values]))
     return " AND ".join(condition for condition, _ in parts), [v for _, values in parts for v in values]
-
-
-def _us(instant: datetime) -> int:
-    return int(instant.timestamp()) * 1_000_000

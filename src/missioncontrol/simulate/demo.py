@@ -49,7 +49,6 @@ class DemoData(msgspec.Struct, frozen=True):
     """What a demo's folder says of itself."""
 
     seed: int
-    loaded_ns: int
 
 
 def claim_folder(data: Path) -> None:
@@ -85,7 +84,7 @@ def load_history(services: Services, fleet: Fleet, seed: int, tell: Callable[[st
     Returns the number of pings. Crash reports are queued, for whoever processes them.
     """
     config: Config = services.config
-    (config.data / _MARKER).write_bytes(msgspec.json.encode(DemoData(seed, fleet.now_ns)))
+    (config.data / _MARKER).write_bytes(msgspec.json.encode(DemoData(seed)))
     services.releases.put(
         [
             Release(r.application, r.channel, r.display_version, r.build_id, utc(r.published_ns))

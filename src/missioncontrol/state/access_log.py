@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import builtins
-import threading
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 import sqlalchemy as sa
@@ -12,7 +11,6 @@ import sqlalchemy as sa
 from missioncontrol.state.database import Database, access_log
 from missioncontrol.state.moments import aware
 
-_TRIM_EVERY = timedelta(hours=1)
 _MOST_CHARACTERS = 500
 
 
@@ -35,21 +33,14 @@ class Seen(msgspec.Struct, frozen=True):
 class AccessLog:
     """The record of one installation. Thread-safe."""
 
-    def __init__(self, database: Database, days: int) -> None:
-        """`days` that entries are kept; 0: for ever."""
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._days = days
-        self._lock = threading.Lock()
-        self._trimmed: datetime | None = None
 
     def add(self, seen: Seen) -> None:
         """Keep an entry before the thing is shown; raises when it cannot be kept, and then nothing is shown."""
         values = msgspec.structs.asdict(seen) | {"thing": seen.thing[:_MOST_CHARACTERS]}
         with self._database.engine().begin() as connection:
             connection.execute(sa.insert(access_log).values(values))
-            if self._due(seen.at):
-                before = seen.at - timedelta(days=self._days)
-                connection.execute(sa.delete(access_log).where(access_log.c.at < before))
 
     def list(self, limit: int = 100, who: str | None = None) -> builtins.list[Seen]:
         """The newest entries first."""
@@ -60,9 +51,7 @@ class AccessLog:
             rows = connection.execute(query).all()
         return [Seen(aware(r.at), r.who, r.how, r.kind, r.thing, r.address) for r in rows]
 
-    def _due(self, now: datetime) -> bool:
-        with self._lock:
-            if not self._days or (self._trimmed is not None and now - self._trimmed < _TRIM_EVERY):
-                return False
-            self._trimmed = now
-            return True
+    def forget(self, before: datetime) -> None:
+        """Drop entries that are older."""
+        with self._database.engine().begin() as connection:
+            connection.execute(sa.delete(access_log).where(access_log.c.at < before))

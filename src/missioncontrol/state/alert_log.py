@@ -10,7 +10,7 @@ the same id.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -32,6 +32,8 @@ Status = Literal["waiting", "sent", "given_up", "refused", "outdated", "left"]
 left: the channel was switched off."""
 DeliveryKind = Literal["alerts", "test", "notice"]
 _MOST_WAITING = 5000
+_LONGEST_WAIT = timedelta(days=1)
+"""Nothing waits longer at a time, neither for a repeat nor for another attempt."""
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -138,9 +140,13 @@ class AlertLog:
             return aware(connection.execute(sa.select(sa.func.max(e.taken_at)).where(which)).scalar())
 
     def waiting(self, now: datetime) -> list[Telling]:
-        """What channels are to be told now and no delivery holds yet, in the order in which it happened."""
-        t, e = alert_tellings.c, alert_events.c
-        which = sa.and_(t.status == "waiting", t.delivery == "", t.due_at <= now, t.event_id == e.id)
+        """What channels are to be told now and no delivery holds yet, in the order in which it happened.
+
+        Of channels that are not on, only what no longer holds: the rest waits, and must not keep others waiting.
+        """
+        t, e, c = alert_tellings.c, alert_events.c, alert_channels.c
+        can = sa.or_(sa.exists().where(c.id == t.channel_id, c.state == "on"), sa.not_(_newest()))
+        which = sa.and_(t.status == "waiting", t.delivery == "", _due(t.due_at, now), t.event_id == e.id, can)
         query = sa.select(t.channel_id, t.due_at, _holds(), alert_events).where(which)
         with self._database.engine().connect() as connection:
             rows = connection.execute(query.order_by(e.id).limit(_MOST_WAITING)).all()
@@ -172,7 +178,7 @@ class AlertLog:
         """Messages to send now, the oldest first; those of channels that are not on wait."""
         d, c = alert_deliveries.c, alert_channels.c
         can = sa.or_(d.address != "", sa.exists().where(c.id == d.channel_id, c.state == "on"))
-        query = sa.select(alert_deliveries).where(d.status == "waiting", d.due_at <= now, can)
+        query = sa.select(alert_deliveries).where(d.status == "waiting", _due(d.due_at, now), can)
         with self._database.engine().connect() as connection:
             return [_delivery(row) for row in connection.execute(query.order_by(d.due_at).limit(limit))]
 
@@ -188,14 +194,18 @@ class AlertLog:
             ]
 
     def tried(self, delivery: Delivery, status: Status, answer: str, due_at: datetime, now: datetime) -> None:
-        """Note how an attempt went. Events of a message that was refused for good are free for another."""
+        """Note how an attempt went. Events of a message that was refused for good are free for another.
+
+        A message that was dropped meanwhile stays dropped, unless it arrived.
+        """
         d, t = alert_deliveries.c, alert_tellings.c
         values = {
             "status": status, "attempts": delivery.attempts + 1, "answer": answer, "due_at": due_at, "tried_at": now
         }  # fmt: skip
         with self._database.engine().begin() as connection:
-            connection.execute(sa.update(alert_deliveries).where(d.id == delivery.id).values(values))
-            if status == "waiting":
+            which = sa.and_(d.id == delivery.id, sa.true() if status == "sent" else d.status == "waiting")
+            noted = connection.execute(sa.update(alert_deliveries).where(which).values(values)).rowcount
+            if status == "waiting" or not noted:
                 return
             told = {"delivery": ""} if status == "refused" else {"status": status}
             connection.execute(sa.update(alert_tellings).where(t.delivery == delivery.id).values(told))
@@ -217,20 +227,45 @@ class AlertLog:
         with self._database.engine().connect() as connection:
             return [_event(row) for row in connection.execute(query)]
 
-    def events_between(self, first: datetime, last: datetime, limit: int) -> list[Event]:
-        """Changes that somebody may be told, of looks from `first` to `last`: at most `limit`, the newest first."""
+    def events_between(
+        self,
+        first: datetime,
+        last: datetime,
+        limit: int,
+        application: str | None = None,
+        channel: str | None = None,
+    ) -> list[Event]:
+        """Changes that somebody may be told, of looks from `first` to `last`: at most `limit`, the newest first.
+
+        Of an application and channel; None: of any.
+        """
         e = alert_events.c
         query = sa.select(alert_events).where(e.severity != "", e.as_of >= first, e.as_of <= last)
+        query = query.where(*_of_place(application, channel))
         with self._database.engine().connect() as connection:
             return [
                 _event(row) for row in connection.execute(query.order_by(e.as_of.desc(), e.id).limit(limit))
             ]
 
-    def told_between(self, first: datetime, last: datetime, limit: int) -> list[tuple[Delivery, Event]]:
-        """Messages that were tried from `first` to `last` with each change that they tell; the newest first."""
+    def told_between(
+        self,
+        first: datetime,
+        last: datetime,
+        limit: int,
+        application: str | None = None,
+        channel: str | None = None,
+    ) -> list[tuple[Delivery, Event]]:
+        """Messages that were tried from `first` to `last` with each change that they tell; the newest first.
+
+        Of changes of an application and channel; None: of any.
+        """
         t, d, e = alert_tellings.c, alert_deliveries.c, alert_events.c
         pairs = sa.select(d.id.label("message"), e.id.label("event")).where(
-            t.delivery == d.id, t.event_id == e.id, d.tried_at >= first, d.tried_at <= last
+            t.delivery == d.id,
+            t.event_id == e.id,
+            d.tried_at >= first,
+            d.tried_at <= last,
+            *_of_place(application, channel),
         )
         with self._database.engine().connect() as connection:
             found = connection.execute(pairs.order_by(d.tried_at.desc(), e.id).limit(limit)).all()
@@ -256,6 +291,17 @@ class AlertLog:
             connection.execute(sa.delete(alert_tellings).where(t.event_id.in_(old), t.status != "waiting"))
             kept = sa.exists().where(t.event_id == e.id)
             connection.execute(sa.delete(alert_events).where(e.id.in_(old), sa.not_(kept)))
+
+
+def _of_place(application: str | None, channel: str | None) -> list[sa.ColumnElement[bool]]:
+    """Conditions on changes; None: of any."""
+    given = ((alert_events.c.application, application), (alert_events.c.channel, channel))
+    return [column == value for column, value in given if value is not None]
+
+
+def _due(due_at: sa.ColumnElement[datetime], now: datetime) -> sa.ColumnElement[bool]:
+    """What waits for longer than anything does was noted by a clock that has been put back since: it is due."""
+    return sa.or_(due_at <= now, due_at > now + _LONGEST_WAIT)
 
 
 def _of(subject: tuple[str, str, str, str]) -> sa.ColumnElement[bool]:

@@ -29,6 +29,8 @@ WORKER_LOST = "worker_lost: each worker that had it ended, or did not come back,
 _PAUSE = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(minutes=10)
 _LONGEST_REASON = 1000
+_LONGEST_WAIT = timedelta(hours=1)
+"""Longer than any lease or pause."""
 # Made once: to make them takes longer than to run them.
 _KNOWN = sa.select(crash_uploads.c.identity, crash_uploads.c.crash_id).where(
     crash_uploads.c.identity.in_(sa.bindparam("identities", expanding=True))
@@ -116,7 +118,7 @@ class CrashQueue:
         if not self.any_due(now):
             return []  # whoever only looks does not take the right to write
         until = now + timedelta(seconds=lease_s)
-        due = sa.and_(crash_queue.c.set_aside.is_(False), crash_queue.c.due_at <= now)
+        due = sa.and_(crash_queue.c.set_aside.is_(False), _due(now))
         order = (crash_queue.c.priority.desc(), crash_queue.c.due_at, crash_queue.c.crash_id)
         with self._unsynced() as connection:
             query = sa.select(crash_queue).where(due).order_by(*order).limit(limit)
@@ -210,12 +212,12 @@ class CrashQueue:
         if row is None:
             return None
         due = aware(row.due_at)
-        held = bool(row.holder) and due > now and not row.set_aside
+        held = bool(row.holder) and now < due <= now + _LONGEST_WAIT and not row.set_aside
         return Entry(row.priority, aware(row.wanted_at), due, row.attempts, held, row.set_aside, row.reason)
 
     def any_due(self, now: datetime) -> bool:
         """Whether a worker would find something to do."""
-        due = sa.and_(crash_queue.c.set_aside.is_(False), crash_queue.c.due_at <= now)
+        due = sa.and_(crash_queue.c.set_aside.is_(False), _due(now))
         with self._database.engine().connect() as connection:
             return (
                 connection.execute(sa.select(crash_queue.c.crash_id).where(due).limit(1)).first() is not None
@@ -224,7 +226,7 @@ class CrashQueue:
     def backlog(self, now: datetime) -> Backlog:
         """How much there is to do, and since when."""
         live = crash_queue.c.set_aside.is_(False)
-        held = sa.and_(live, crash_queue.c.holder != "", crash_queue.c.due_at > now)
+        held = sa.and_(live, crash_queue.c.holder != "", sa.not_(_due(now)))
         query = sa.select(
             sa.func.count().filter(live),
             sa.func.count().filter(held),
@@ -312,6 +314,11 @@ class CrashQueue:
                         connection.exec_driver_sql("PRAGMA synchronous = FULL")
                 except (sa.exc.SQLAlchemyError, StorageError, StorageFull):
                     connection.invalidate()
+
+
+def _due(now: datetime) -> sa.ColumnElement[bool]:
+    """What waits for longer than anything does was noted by a clock that has been put back since: it is due."""
+    return sa.or_(crash_queue.c.due_at <= now, crash_queue.c.due_at > now + _LONGEST_WAIT)
 
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:

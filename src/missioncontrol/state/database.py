@@ -1,7 +1,8 @@
 """The state database: its tables, and how an older one is brought up to date.
 
-SQLAlchemy Core on SQLite (embedded) or PostgreSQL. Schema changes are Alembic migrations in `state/migrations`; a
-process that opens the database runs those that are missing.
+SQLAlchemy Core on SQLite, one file in the data folder; no setting names another database. The tables and what is said
+for PostgreSQL are kept working there by tests, so that it can come to hold the state. Schema changes are Alembic
+migrations in `state/migrations`; a process that opens the database runs those that are missing.
 """
 
 from __future__ import annotations
@@ -391,13 +392,22 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
 
 
 def _is_up_to_date(engine: sa.Engine) -> bool:
-    """Whether the newest migration has been made: mostly it has, and then Alembic need not be loaded to find out."""
-    newest = max(path.stem for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+    """Whether the newest migration has been made: mostly it has, and then Alembic need not be loaded to find out.
+
+    Raises `StorageError` (`state_newer`) for a database that this version does not know.
+    """
+    known = {path.stem.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py")}
     with engine.connect() as connection:
         if not sa.inspect(connection).has_table("alembic_version"):
             return False
         made = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all()
-    return made == [newest.partition("_")[0]]
+    if set(made) - known:
+        raise StorageError(
+            "state_newer",
+            f"The state database was made by a newer version ({', '.join(sorted(made))}).",
+            "Use the version that made it, or a newer one.",
+        )
+    return made == [max(known)]
 
 
 def _migrate(engine: sa.Engine) -> None:

@@ -15,7 +15,7 @@ import msgspec
 import sqlalchemy as sa
 
 from missioncontrol.errors import BadRequest, NotFound
-from missioncontrol.state.database import Database, built_days, runs
+from missioncontrol.state.database import Database, built_days, runs, write_first
 from missioncontrol.state.moments import aware
 
 Status = Literal["waiting", "running", "done", "failed", "stopped"]
@@ -87,9 +87,11 @@ class Runs:
     def start(self, job: str, arguments: str, origin: Origin, now: datetime) -> Run:
         """A running run: the newest of these arguments unless it is done, else a new one.
 
-        The caller makes sure that no other process is at the same: one that is said to be running was killed.
+        It does what all others of these arguments wait for, so they wait no longer. The caller makes sure that no
+        other process is at the same: one that is said to be running was killed.
         """
         with self._database.engine().begin() as connection:
+            write_first(connection)
             known = self._newest(connection, job, arguments, now)
             values: dict[str, Any] = {
                 "status": "running", "started_at": now, "seen_at": now, "finished_at": None, "message": "",
@@ -98,12 +100,18 @@ class Runs:
             if known and known.status != "done":
                 values["attempts"] = known.attempts + 1
                 connection.execute(sa.update(runs).where(runs.c.id == known.id).values(values))
-                return self._one(connection, known.id, now)
-            return self._insert(connection, job, arguments, origin, now, values | {"attempts": 1})
+                run = self._one(connection, known.id, now)
+            else:
+                run = self._insert(connection, job, arguments, origin, now, values | {"attempts": 1})
+            others = sa.and_(_same(job, arguments), runs.c.status == "waiting")
+            closed = {"status": "done", "finished_at": now, "message": f"Run {run.id} did it."}
+            connection.execute(sa.update(runs).where(others).values(closed))
+            return run
 
     def want(self, job: str, arguments: str, origin: Origin, now: datetime) -> Run:
         """A waiting run, for whoever runs jobs; one that waits or runs already is not doubled."""
         with self._database.engine().begin() as connection:
+            write_first(connection)
             known = self._newest(connection, job, arguments, now)
             if known and known.status in ("waiting", "running"):
                 return known
@@ -213,8 +221,8 @@ class Runs:
         return self._one(connection, key[0], now)
 
     def _newest(self, connection: sa.Connection, job: str, arguments: str, now: datetime) -> Run | None:
-        same = sa.and_(runs.c.job == job, runs.c.arguments == arguments)
-        row = connection.execute(sa.select(runs).where(same).order_by(runs.c.id.desc()).limit(1)).first()
+        query = sa.select(runs).where(_same(job, arguments))
+        row = connection.execute(query.order_by(runs.c.id.desc()).limit(1)).first()
         return _run(row, now) if row else None
 
     def _one(self, connection: sa.Connection, run_id: int, now: datetime) -> Run:
@@ -229,6 +237,10 @@ class Runs:
     def _update(self, run_id: int, **values: Any) -> None:
         with self._database.engine().begin() as connection:
             connection.execute(sa.update(runs).where(runs.c.id == run_id).values(values))
+
+
+def _same(job: str, arguments: str) -> sa.ColumnElement[bool]:
+    return sa.and_(runs.c.job == job, runs.c.arguments == arguments)
 
 
 def _run(row: sa.Row[Any], now: datetime) -> Run:

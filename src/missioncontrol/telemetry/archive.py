@@ -90,12 +90,6 @@ def read_part(part: Part) -> Iterator[Archived]:
             yield from _pings(file.read_row_group(number, columns=present, use_threads=False), part)
 
 
-def read_archive(file: FileRef) -> Iterator[Archived]:
-    """The pings of a whole file, as `read_part()`."""
-    for part in parts(file):
-        yield from read_part(part)
-
-
 def _pings(table: pa.Table, part: Part) -> Iterator[Archived]:
     columns = {name: _values(table, name) for name in _COLUMNS}
     day = part.submission_date.strftime("%Y%m%d")

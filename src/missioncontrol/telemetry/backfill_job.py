@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Protocol
+
+import structlog
 
 from missioncontrol.clock import system_clock, utc
 from missioncontrol.errors import BadRequest, MissionControlError, StorageFull
@@ -29,6 +31,8 @@ from missioncontrol.telemetry.backfill_plan import (
     stopped_words,
 )
 from missioncontrol.telemetry.backfill_scope import Held
+
+logger = structlog.get_logger()
 
 
 class Watcher(Protocol):
@@ -68,7 +72,8 @@ class BackfillJob:
             run = self._runs.start(JOB, arguments(plan), origin, utc(system_clock()))
             progress = _Progress(self._runs, run)
             try:
-                failures = self._days(run, plan, watcher, progress)
+                with _beating(self._runs, run):
+                    failures = self._days(run, plan, watcher, progress)
             except KeyboardInterrupt:
                 self._finish(run, "stopped", stopped_words(progress.made, progress.days))
                 raise
@@ -92,8 +97,7 @@ class BackfillJob:
             if day in done:
                 continue
             try:
-                seen = _Seen(self._runs, run, watcher)
-                report = self._backfill.run_day(plan, day, seen, before.get(day, Held(0, 0)))
+                report = self._backfill.run_day(plan, day, watcher.read, before.get(day, Held(0, 0)))
             except StorageFull:
                 raise
             except MissionControlError as error:
@@ -161,18 +165,25 @@ def _said(error: MissionControlError) -> str:
     return f"{error.message} {hint}".rstrip()
 
 
-class _Seen:
-    """Passes progress on, and says now and then that the run is still there."""
+@contextmanager
+def _beating(runs: Runs, run: Run) -> Iterator[None]:
+    """Say now and then that the run is still there, also while it waits for locks or sums."""
+    stop = threading.Event()
 
-    def __init__(self, runs: Runs, run: Run, watcher: Watcher) -> None:
-        self._runs, self._run, self._watcher = runs, run, watcher
-        self._last = time.monotonic()
+    def beat() -> None:
+        while not stop.wait(SEEN_EVERY_S):
+            try:
+                runs.seen(run, utc(system_clock()))
+            except Exception:  # there are some within the time after which it is taken for stopped
+                logger.exception("run_not_seen", run=run.id)
 
-    def __call__(self, pings: int) -> None:
-        self._watcher.read(pings)
-        if time.monotonic() - self._last > SEEN_EVERY_S:
-            self._last = time.monotonic()
-            self._runs.seen(self._run, utc(system_clock()))
+    thread = threading.Thread(target=beat, name="run beat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 @contextmanager

@@ -82,7 +82,7 @@ class Baseline:
 
     @cached_property
     def usual_mix(self) -> tuple[Floats, Floats]:
-        """[knots, countries] mean `mix`, and [knots] the largest distance of a predecessor from it (total variation)."""
+        """[knots, countries] mean `mix`, and [knots] a predecessor's largest distance from it (total variation)."""
         mean = self.mix.mean(axis=0)
         return mean, 0.5 * np.abs(self.mix - mean).sum(axis=2).max(axis=0)
 

@@ -16,6 +16,8 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from missioncontrol.errors import BadRequest
+from missioncontrol.query.filters import is_range
+from missioncontrol.query.versions import version_key
 from missioncontrol.registry.model import Registry
 
 Interval = Literal["5min", "hour", "day"]
@@ -76,10 +78,14 @@ class Filter(msgspec.Struct, frozen=True):
     dimension: str
     values: tuple[str, ...] = ()
     null: bool | None = None
+    ranged: bool = False
+    """The two values are the ends of a range."""
 
     @property
     def text(self) -> str:
         """The condition in words."""
+        if self.ranged:
+            return " to ".join(sorted(self.values, key=version_key if self.dimension == "version" else None))
         if self.null is None:
             return " or ".join(self.values)
         return "unknown" if self.null else "known"
@@ -97,7 +103,9 @@ class Side(msgspec.Struct, frozen=True):
 
     filters: tuple[Filter, ...] = ()
     start: datetime | None = None
-    """Its range begins here, and is as long as that of the page; None: it is that of the page."""
+    """Its range begins here, and is as long as that of the page; None: it is that of the page, or begins with its
+    publication.
+    """
 
     @property
     def text(self) -> str:
@@ -203,6 +211,20 @@ def builds_path(application: str | None, channel: str | None) -> str:
     return "/builds/" + "/".join(quote(encode_part(part), safe="~") for part in (application, channel))
 
 
+def read_once(pairs: Pairs, known: Sequence[str]) -> dict[str, str]:
+    """The parameters of an address; raises `BadRequest` (`unknown_parameter`, `repeated_parameter`)."""
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in known:
+            close = difflib.get_close_matches(name[:60], known, 1)
+            hint = f"Did you mean `{close[0]}`?" if close else f"Known: {', '.join(known)}."
+            raise BadRequest("unknown_parameter", f"This page has no parameter `{name[:60]}`.", hint)
+        if name in found:
+            raise BadRequest("repeated_parameter", f"`{name}` is there more than once.", "Say it once.")
+        found[name] = value
+    return found
+
+
 def read_state(
     application: str, channel: str, measure: str, query: Pairs, registry: Registry
 ) -> MeasureState:
@@ -226,11 +248,11 @@ def read_state(
         series=tuple(
             dict.fromkeys(decode_part(value) for name, value in query if name == "series" and value)
         ),
-        filters=_filters(query, dimensions),
+        filters=_filters(query, dimensions, registry),
         zoom=_zoom(query),
         split=_split(query, dimensions),
-        a=_side("a", query, dimensions),
-        b=_side("b", query, dimensions),
+        a=_side("a", query, dimensions, registry),
+        b=_side("b", query, dimensions, registry),
         **values,  # type: ignore[arg-type]
     )
     _refuse_unreasonable(state)
@@ -288,9 +310,9 @@ def _split(query: Pairs, dimensions: Iterable[str]) -> str:
     return name
 
 
-def _side(side: str, query: Pairs, dimensions: Iterable[str]) -> Side:
+def _side(side: str, query: Pairs, dimensions: Iterable[str], registry: Registry) -> Side:
     own = [(key.removeprefix(f"{side}."), value) for key, value in query if key.startswith(f"{side}.")]
-    return Side(_filters(own, [*dimensions, *EXPERIMENT], f"{side}."), _instant("start", own))
+    return Side(_filters(own, [*dimensions, *EXPERIMENT], registry, f"{side}."), _instant("start", own))
 
 
 def _instant(name: str, query: Pairs) -> datetime | None:
@@ -325,7 +347,9 @@ def _zoom(query: Pairs) -> str:
     return text
 
 
-def _filters(query: Pairs, dimensions: Iterable[str], prefix: str = "") -> tuple[Filter, ...]:
+def _filters(
+    query: Pairs, dimensions: Iterable[str], registry: Registry, prefix: str = ""
+) -> tuple[Filter, ...]:
     found = []
     for name in dimensions:
         values = tuple(dict.fromkeys(value for key, value in query if key == name and value))
@@ -339,7 +363,9 @@ def _filters(query: Pairs, dimensions: Iterable[str], prefix: str = "") -> tuple
                 "bad_parameter", f"`{prefix}{name}` cannot both have a value and be asked for null."
             )
         if values or null:
-            found.append(Filter(name, values, null == "true" if null else None))
+            declared = registry.dimensions.get(name)
+            ranged = is_range(name, values, declared is not None and declared.ordered)
+            found.append(Filter(name, values, null == "true" if null else None, ranged))
     return tuple(found)
 
 
@@ -372,14 +398,6 @@ def _refuse_mixed(state: MeasureState) -> None:
         "`range=newest` is an age of a release.": (
             state.range == "newest" and not since,
             "Add `time=release`.",
-        ),
-        "Small charts are drawn by the clock.": (
-            bool(state.split) and since,
-            "Drop `split` or `time=release`.",
-        ),
-        "Two selections are compared by the clock.": (
-            state.compares and since,
-            "Give each side a `start`, as in a.start=2026-01-31&b.start=2026-01-01.",
         ),
         f"The lines are by {state.group} already.": (state.split == state.group, "Choose another `split`."),
         "Small charts and a comparison are two pages.": (

@@ -69,6 +69,13 @@ class StrictRoute(ApiRoute):
         refuse_unknown(request.query_params.multi_items(), known)
 
 
+def open_json(content: Any) -> Response:
+    """The JSON twin of a page, which pages from elsewhere may read."""
+    response = as_json(content)
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    return response
+
+
 def as_json(content: Any, status: int = 200) -> Response:
     """An answer in JSON."""
     return Response(msgspec.json.encode(content), status, media_type="application/json")

@@ -70,6 +70,8 @@ if TYPE_CHECKING:
     from missioncontrol.ingest.edge import Edge
     from missioncontrol.services import Services
     from missioncontrol.state.releases import Release
+    from missioncontrol.web.channel.source import ChannelSource
+    from missioncontrol.web.home.source import HomeSource
     from missioncontrol.web.verdicts.source import VerdictSource
 
 _COMPACT = (
@@ -93,10 +95,13 @@ def create_app(
     `edge` and `collector` count what this process takes, which is `takes`. `verdicts`: shown in place of those that
     the installation keeps.
     """
+    from missioncontrol.web.channel.source import LakeChannel
     from missioncontrol.web.history.source import LakeHistory
+    from missioncontrol.web.home.source import LakeHome
     from missioncontrol.web.measure.engine_lookup import EngineLookup
     from missioncontrol.web.metrics import build_metrics
     from missioncontrol.web.pipeline.source import LakePipeline
+    from missioncontrol.web.warming import Around, Warming
 
     config = services.config
     surroundings = Surroundings(config)  # wrong settings are told before anything listens
@@ -110,10 +115,14 @@ def create_app(
         dependencies=[Depends(guard_every_route)],
     )
     pipeline = LakePipeline(services)
+
+    def releases(application: str | None = None, channel: str | None = None) -> list[Release]:
+        return services.releases.list(application, channel)
+
     sources = PageSources(
         services.registry,
         EngineLookup(services.engine),
-        lambda application, channel: services.releases.list(application, channel),
+        releases,
         pipeline,
         LakeHistory(services),
         Record(lambda seen: services.access_log.add(seen)),
@@ -126,11 +135,14 @@ def create_app(
     install_refusals(app, renderer)
     sql = SqlDesk(config, services.sql, sources.record)
     shown = verdicts or kept_verdicts(services)
+    home = LakeHome(services.engine, releases, shown)
+    channel = LakeChannel(services.engine, releases, shown)
+    app.state.around = Around(Warming(home, channel), sql.running)
     crashes = crash_sources(services, sources, shown)
     for router in (
         *build_apis(services, sources, sql, crashes.bugs),
         build_metrics(services, edge, collector, pipeline),
-        *build_every_page(services, sources, sql, shown, crashes, renderer),
+        *build_every_page(services, sources, sql, shown, crashes, renderer, home, channel),
         *build_accounts(services, renderer),
     ):
         app.include_router(router)
@@ -184,24 +196,19 @@ def build_every_page(
     verdicts: VerdictSource,
     crashes: CrashSources,
     renderer: Renderer,
+    home: HomeSource,
+    channel: ChannelSource,
 ) -> Iterator[APIRouter]:
     """What people look at."""
     from missioncontrol.web.builds.source import LakeBuilds
-    from missioncontrol.web.channel.source import LakeChannel
     from missioncontrol.web.experiments.source import LakeExperiments
-    from missioncontrol.web.home.source import LakeHome
 
     engine = services.engine
-
-    def releases() -> list[Release]:
-        return services.releases.list()
-
-    home = LakeHome(engine, releases, verdicts)
     carried = LakeCarried(
         lambda: engine, verdicts, lambda: services.courses, lambda: services.releases, crashes.reports
     )
     yield build_home_pages(sources, home, renderer)
-    yield build_channel_pages(sources, LakeChannel(engine, releases, verdicts), renderer)
+    yield build_channel_pages(sources, channel, renderer)
     yield build_pages(sources, renderer)
     yield build_pipeline_pages(sources, renderer)
     yield build_measure_pages(sources, annotations_of(lambda: services.annotations), renderer)

@@ -66,6 +66,8 @@ class Renderer:
             ago=times.ago,
             ago_text=numerals.ago,
             timed=times.timed,
+            dated=times.dated,
+            told=times.told,
             data_block=data_block,
             percent=numerals.percent,
             signature_href=signature_href,

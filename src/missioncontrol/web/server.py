@@ -10,7 +10,7 @@ import asyncio
 import gc
 from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from missioncontrol.clock import system_clock, utc
 from missioncontrol.errors import MissionControlError
@@ -26,6 +26,11 @@ from missioncontrol.ingest.no_pings import NoPings
 from missioncontrol.ingest.refusals import Refusals
 from missioncontrol.services import Services
 from missioncontrol.web.pipeline.view import Takes
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from missioncontrol.web.warming import Around
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -58,7 +63,11 @@ class Root:
             self.collector, self._crash_store = _collector(services, self._refusals)
         self._no_pings = NoPings(self._refusals) if self._refusals and self.edge is None else None
         self._health = Health(services.log)
-        self._web: App = _web_app(services, self) if with_web else _nothing_here
+        self._around: Around | None = None
+        self._web: App = _nothing_here
+        if with_web:
+            web = _web_app(services, self)
+            self._web, self._around = web, web.state.around
 
     @property
     def takes(self) -> Takes:
@@ -69,6 +78,11 @@ class Root:
         """Count a request that was refused before any application saw it."""
         if self._refusals is not None:
             self._refusals.add(code)
+
+    def ending(self) -> None:
+        """The server was told to end: nothing is begun any more, and what would keep it is stopped."""
+        if self._around is not None:
+            self._around.end()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route by path."""
@@ -97,6 +111,8 @@ class Root:
                 gc.collect()
                 gc.freeze()
                 gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
+                if self._around is not None:
+                    self._around.begin()
                 await send({"type": "lifespan.startup.complete"})
             else:
                 gc.unfreeze()  # or libraries complain at the end that their objects are still there
@@ -137,7 +153,7 @@ def _now() -> datetime:
     return utc(system_clock())
 
 
-def _web_app(services: Services, root: Root) -> App:
+def _web_app(services: Services, root: Root) -> FastAPI:
     from missioncontrol.web.app import create_app
 
     return create_app(services, root.edge, root.takes, root.collector)

@@ -377,3 +377,53 @@ def test_without_a_channel_nothing_is_done(installation: Installation) -> None:
     assert installation.judge("too-early", "worse") == 1
     assert installation.turn() == 0
     assert SUBJECT.version in [e.version for e in installation.log.events(10)]
+
+
+@pytest.mark.parametrize("gone", ["switched off", "removed"])
+@pytest.mark.parametrize(("answer", "status"), [(503, "left"), (200, "sent")])
+def test_what_was_dropped_while_it_was_on_its_way_comes_back_only_if_it_arrived(
+    installation: Installation, gone: str, answer: int, status: str
+) -> None:
+    with http_receiver([answer]) as receiver:
+        channel = installation.channel("ops", receiver.url)
+
+        def drop() -> None:
+            if gone == "removed":
+                installation.channels.remove(channel)
+            else:
+                installation.channels.switch(channel.id, "off", "", installation.now)
+
+        receiver.meanwhile = drop
+        installation.judge("too-early", "worse")
+        installation.turn()
+    assert installation.statuses() == [status]
+
+
+def test_what_a_broken_channel_waits_for_keeps_no_other_waiting(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("missioncontrol.state.alert_log._MOST_WAITING", 2)
+    with http_receiver() as receiver:
+        broken = installation.channel("broken", receiver.url.replace("hook", "other"))
+        installation.channels.switch(broken.id, "broken", "404", installation.now)
+        for number in range(2):
+            installation.judge("too-early", "worse", other(70 + number))
+        installation.channel("ops", receiver.url)
+        installation.judge("too-early", "worse")
+        installation.turn()
+    assert [g.content["alerts"][0]["version"] for g in receiver.got] == ["61.0"]
+
+
+def test_a_clock_that_was_put_back_keeps_nothing_waiting(installation: Installation) -> None:
+    with http_receiver([503, 200]) as receiver:
+        installation.channel("ops", receiver.url)
+        installation.judge("too-early", "worse")
+        installation.turn()
+        installation.pass_time(days=-400)
+        installation.turn()
+        assert installation.statuses() == ["sent"]
+        installation.pass_time(days=400)
+        installation.judge("too-early", "worse", other(70))
+        installation.pass_time(days=-400)
+        installation.turn()
+    assert installation.statuses() == ["sent", "sent"]

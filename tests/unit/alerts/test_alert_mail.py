@@ -194,3 +194,26 @@ def test_without_a_mail_server_there_is_no_such_channel(installation: Installati
         installation.settings = AlertSettings()
         installation.turn()
     assert told(installation)[0] == "waiting" and "alerts.smtp_host" in told(installation)[1]
+
+
+@pytest.mark.parametrize("goodbye", ["421 Gone", "close"])
+def test_a_mail_that_was_taken_is_sent_once_however_the_server_says_goodbye(
+    installation: Installation, goodbye: str
+) -> None:
+    with smtp_receiver({"QUIT": goodbye}) as mail:
+        installation.settings = settings(mail)
+        installation.channel("team", "ada@example.com", "email")
+        installation.judge("too-early", "worse")
+        installation.turn()
+    assert told(installation) == ("sent", "The mail server took it.") and len(mail.mails) == 1
+
+
+def test_a_mail_that_was_refused_for_good_is_so_however_the_server_says_goodbye(
+    installation: Installation,
+) -> None:
+    with smtp_receiver({"END": "554 Never", "QUIT": "421 Gone"}) as mail:
+        installation.settings = settings(mail)
+        installation.channel("team", "ada@example.com", "email")
+        installation.judge("too-early", "worse")
+        installation.turn()
+    assert told(installation) == ("refused", "554 Never")

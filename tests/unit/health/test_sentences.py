@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from missioncontrol.health.crossing import with_crossing
 from missioncontrol.health.looking import bounds
 from missioncontrol.health.model import (
     Account,
@@ -24,7 +25,11 @@ PUBLISHED = datetime(2026, 4, 28, 14, tzinfo=UTC)
 
 
 def said(
-    verdict: str, explanations: list[Explanation] | None = None, seen: float | None = None, **fields: Any
+    verdict: str,
+    explanations: list[Explanation] | None = None,
+    seen: float | None = None,
+    then: list[Look] | None = None,
+    **fields: Any,
 ) -> str:
     known = {"ratio": 1.62, "low": 1.31, "high": 1.93, "observed": 1240.0, "expected": 765.4}
     look = Look(
@@ -47,7 +52,34 @@ def said(
         data=DataHealth(0.9, 0.0, seen, 1.53, 1.5, 0.06),
         baseline="",
     )
-    return sentence(account, "Main crashes")
+    return sentence(with_crossing(account, then or []), "Main crashes")
+
+
+def test_a_worse_that_today_would_not_be_one_tells_what_was_seen_then() -> None:
+    since = datetime(2026, 4, 28, 14, 35, tzinfo=UTC)
+    then = [
+        Look(moment, 0.6, verdict, ratio, low, 2.4, 2.1, 30.0, 16.7, since=since if verdict == "worse" else None)
+        for moment, verdict, ratio, low in (
+            (since - timedelta(minutes=5), "too-early", 1.2, 0.9),
+            (since, "worse", 1.8, 1.3),
+            (since + timedelta(minutes=5), "worse", 1.7, 1.2),
+        )
+    ]  # fmt: skip
+    now = {"ratio": 1.1, "low": 0.9, "high": 1.3, "since": since}
+    assert said("worse", then=then, **now) == (
+        "56.0 main crashes: worse since 2026-04-28 14:35 UTC (then 1.8 times what the last 8 releases had, 95 % "
+        "interval 1.3 to 2.4); now 1.10 times at 9 hours (95 % interval 0.90 to 1.30, at every look); 1,240 seen where "
+        "765 were expected."
+    )
+    unknown = said("worse", then=then[2:], **now)
+    assert (
+        "worse since 2026-04-28 14:35 UTC, which stays until a person withdraws it; now 1.10 times" in unknown
+    )
+    assert "then" not in said("worse", then=then, **{**now, "low": 1.01}), "it still would be"
+    linux = Explanation({"os_name": "Linux"}, 30.0, 1.3, 0.8, 2.0, 1.02, 0.9, 1.1, 0.97)
+    some = said("worse", [linux], then=then, slice={"os_name": "Linux"}, **now)
+    assert "worse for Linux since 2026-04-28 14:35 UTC, which stays" in some, "looks are of everyone"
+    assert "now 1.3 times at 9 hours (95 % interval 0.8 to 2.0" in some
 
 
 def test_worse() -> None:

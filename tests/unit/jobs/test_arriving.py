@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -57,3 +58,12 @@ def test_a_setting_switches_it_off(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("second", "pause"), [(0, 315), (14, 301), (299.5, 15.5), (300, 315)])
 def test_it_waits_until_a_window_is_over_and_its_pings_are_there(second: float, pause: float) -> None:
     assert pause_s(datetime(2026, 11, 20, tzinfo=UTC) + timedelta(seconds=second)) == pause
+
+
+def test_a_look_that_failed_is_made_again(tmp_path: Path) -> None:
+    services, stop = Services(Config(data=tmp_path)), threading.Event()
+    arriving = Arriving(services, [sys.executable, "-c", "raise SystemExit(1)"])
+    now = utc(system_clock())
+    add(services, window(now) - timedelta(minutes=5), 1, 1)
+    assert [arriving.look(now, stop) for _ in range(2)] == [True, True]
+    services.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -57,19 +57,17 @@ def test_other_channels_and_builds_of_other_weeks_are_left_out(channel: SmallCha
     assert len(read(hours)) == 1
     unknown = Wanted("Firefox", None, "main_crashes", "usage_hours")
     assert len(read(hours, unknown)) == 1
-    assert read(hours, Wanted("Fire'fox", "nightly", "main_crashes", "usage_hours")) == []
+    for odd in ("Fire'fox", "Firefox\0", "Firefox' OR 'a' = 'a"):
+        assert read(hours, Wanted(odd, "nightly", "main_crashes", "usage_hours")) == []
 
 
 def test_only_days_whose_files_changed_are_read_again(channel: SmallChannel) -> None:
     channel.take([row(), row(24, build_id="20260119090000")])
     hours = BuildHours(channel.services.engine)
     first = read(hours)
-    kept = {day: rows for (_, day), (_, rows) in hours._kept.items()}
     channel.take([row(main_crashes=5)])
     again = read(hours)
-    after = {day: rows for (_, day), (_, rows) in hours._kept.items()}
-    assert after[date(2026, 1, 19)] is kept[date(2026, 1, 19)]
-    assert after[date(2026, 1, 20)] is not kept[date(2026, 1, 20)]
+    assert [id(one) for one in again[:2]] == [id(one) for one in first] and len(again) == 3
     assert sum(one.per or 0 for one in again) == sum(one.per or 0 for one in first) + 2
     assert read(hours) == again
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import pytest
@@ -20,6 +21,8 @@ from missioncontrol.query.crash_reports import BREAKDOWNS, CrashReports, Part
 from missioncontrol.query.crash_selection import Condition, Intervals, Selection
 from missioncontrol.query.engine import Engine
 from missioncontrol.registry.load import load_registry
+from missioncontrol.web.crashes.address import CrashState, read_crash_state
+from missioncontrol.web.crashes.signature import ON_A_PAGE, build_search, build_signature
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 WEEK = Selection(NOW - timedelta(days=7), NOW)
@@ -68,12 +71,8 @@ def test_a_lake_without_crashes_answers_with_nothing(lake: Lake) -> None:
     assert reports.ranking(WEEK, 10).rows == []
     assert reports.totals(WEEK).count == 0
     assert not reports.any()
-    assert (
-        reports.reports(WEEK, 10)
-        == reports.comments(WEEK, 10)
-        == reports.over_time(WEEK, "version", DAYS)
-        == []
-    )
+    assert reports.reports(WEEK, 10) == reports.comments(WEEK, 10) == []
+    assert reports.over_time(WEEK, "version", DAYS) == []
     assert reports.first_seen(["a"], None) == {}
     assert reports.products(WEEK.start, WEEK.end) == []
     assert reports.breakdowns(WEEK, list(BREAKDOWNS), 5) == {name: [] for name in BREAKDOWNS}
@@ -186,6 +185,15 @@ def test_crashes_over_time_fall_into_days_and_only_those_of_the_span_count(lake:
     assert {(b.group, b.number): b.count for b in found} == {("a", 0): 1, ("a", 7): 2, ("b", 3): 1}
 
 
+def test_of_many_groups_over_time_the_small_ones_are_pooled(lake: Lake) -> None:
+    lake.add(*(lake.crash(name, 0.1) for name in ("a", "a", "b", "b", "b", None, "d")), lake.crash("d", 3.6))
+    lake.add(lake.crash("c", 0.1))
+    found = lake.reports.over_time(WEEK, "signature", DAYS, most=2)
+    assert {(b.group, b.number, b.pooled): b.count for b in found} == {
+        ("a", 7, 0): 2, ("b", 7, 0): 3, (None, 3, 3): 1, (None, 7, 3): 3,
+    }  # fmt: skip
+
+
 def test_breakdowns_put_numbers_into_ranges_and_name_what_is_not_known(lake: Lake) -> None:
     lake.add(
         lake.crash("a", uptime=59, install_age=100),
@@ -195,6 +203,30 @@ def test_breakdowns_put_numbers_into_ranges_and_name_what_is_not_known(lake: Lak
     found = lake.reports.breakdowns(WEEK, ["uptime", "install age"], 9)
     assert counts(found["uptime"]) == {"under 1 min": 1, "1 to 5 min": 1, None: 1}
     assert counts(found["install age"]) == {"under 1 h": 1, "1 to 7 days": 1, None: 1}
+
+
+def test_the_links_of_a_breakdown_by_system_find_what_it_counts(lake: Lake) -> None:
+    lake.add(
+        lake.crash("a", os_name="Linux", os_pretty_version=None),
+        lake.crash("a", os_name="Windows NT", os_pretty_version="Windows 11"),
+        lake.crash("a", os_name="Windows NT", os_pretty_version="Windows 10"),
+    )
+    state = CrashState("/signature", signature="a")
+    view = build_signature(state, lake.reports, NOW, protected=False)
+    (systems,) = [one for one in view.breakdowns if one.name == "os"]
+    assert {value.value for value in systems.values} == {"Linux", "Windows 11", "Windows 10"}
+    for value in systems.values:
+        parts = urlsplit(value.href)
+        found = build_search(read_crash_state(parts.path, parse_qsl(parts.query)), lake.reports, NOW)
+        assert found.totals.count == value.count == 1, value
+
+
+def test_the_newest_report_is_known_on_every_page(lake: Lake) -> None:
+    lake.add(*(lake.crash("a", 0.1 + n / 100, version=f"{n}.0") for n in range(ON_A_PAGE + 1)))
+    for page in (1, 2, 3):
+        view = build_signature(CrashState("/signature", signature="a", page=page), lake.reports, NOW, False)
+        assert view.newest and view.newest.version == "0.0", page
+    assert len(view.reports) == 0
 
 
 def test_systems_and_first_sight_are_of_each_signature(lake: Lake) -> None:

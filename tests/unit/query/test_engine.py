@@ -368,3 +368,33 @@ def test_a_submission_date_that_is_not_the_windows_day_is_kept(lake: SmallLake, 
 def test_sums_beyond_64_bits_are_exact(lake: SmallLake, engine: Engine) -> None:
     lake.add([row(0, main_crashes=2**63 - 1), row(0, country="FR", main_crashes=2**63 - 1)])
     assert ask(engine, M)[0]["main_crashes"] == 2**64 - 2
+
+
+def test_columns_that_are_partitions_have_their_values_in_small_files(
+    lake: SmallLake, engine: Engine
+) -> None:
+    kinds = ("main", "crash")
+    lake.add(
+        [{"submission_date": DAY.date(), "doc_type": kind, "window_start": DAY} for kind in kinds], "pings"
+    )
+    columns = ("window_start", "doc_type", "submission_date")
+    sql = "SELECT doc_type, submission_date, count(*) FROM {relation} GROUP BY ALL ORDER BY 1"
+    expected = [("crash", DAY.date(), 1), ("main", DAY.date(), 1)]
+    assert engine.over("pings", sql, columns=columns) == engine.over("pings", sql) == expected
+
+
+def test_what_is_asked_again_is_answered_by_the_files_of_now(lake: SmallLake, engine: Engine) -> None:
+    def crashes() -> list[tuple[Any, ...]]:
+        return engine.over(
+            "error_aggregates", "SELECT version, sum(main_crashes) FROM {relation} GROUP BY ALL"
+        )
+
+    lake.add([row(0, main_crashes=1)])
+    first = crashes()
+    first.append(("of the caller", 0))
+    assert crashes() == [("59.0", 1)]
+    lake.add([row(5, main_crashes=2)])
+    assert crashes() == [("59.0", 3)]
+    sql = "SELECT count(*) FROM {relation} WHERE list_contains(?, version)"
+    asked = [engine.over("error_aggregates", sql, [versions]) for versions in (["59.0"], ["60.0"], ["59.0"])]
+    assert asked == [[(2,)], [(0,)], [(2,)]]

@@ -19,11 +19,12 @@ def seen(days_ago: int = 0, who: str = "ada", thing: str = "1") -> Seen:
 
 def test_entries_are_listed_the_newest_first_and_leave_after_their_time(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'state.sqlite'}")
-    AccessLog(database, 0).add(seen(400, thing="x" * 9999))
-    log = AccessLog(database, 365)
+    log = AccessLog(database)
+    log.add(seen(400, thing="x" * 9999))
     assert len(log.list()[0].thing) == 500
     for entry in (seen(3), seen(2, "grace"), seen()):
         log.add(entry)
+    log.forget(NOW - timedelta(days=365))
     assert log.list() == [seen(), seen(2, "grace"), seen(3)]
     assert log.list(who="grace") == [seen(2, "grace")] and log.list(limit=1) == [seen()]
 
@@ -39,7 +40,7 @@ def test_a_database_of_the_version_before_is_brought_up_to_date(tmp_path: Path) 
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0003")
-    log = AccessLog(Database(url), 365)
+    log = AccessLog(Database(url))
     log.add(seen())
     assert log.list() == [seen()]
     with engine.begin() as connection:

@@ -12,9 +12,9 @@ NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def event(version: str, hours_ago: float, severity: str = "critical") -> Event:
+def event(version: str, hours_ago: float, severity: str = "critical", channel: str = "release") -> Event:
     at = NOW - timedelta(hours=hours_ago)
-    return Event(0, "Firefox", "release", version, "main_crashes", at, "worse", "", severity, at, "{}")  # type: ignore[arg-type]
+    return Event(0, "Firefox", channel, version, "main_crashes", at, "worse", "", severity, at, "{}")  # type: ignore[arg-type]
 
 
 def test_changes_and_messages_of_a_span_are_given_newest_first(tmp_path: Path) -> None:
@@ -32,3 +32,18 @@ def test_changes_and_messages_of_a_span_are_given_newest_first(tmp_path: Path) -
     told = log.told_between(NOW - HOUR, NOW + HOUR, 10)
     assert [(d.id, d.status, e.version) for d, e in told] == [("a", "sent", "2.0"), ("a", "sent", "3.0")]
     assert log.told_between(NOW - 3 * HOUR, NOW - 2 * HOUR, 10) == []
+
+
+def test_the_newest_of_a_channel_are_given_however_many_there_are_of_others(tmp_path: Path) -> None:
+    log = AlertLog(Database(f"sqlite:///{tmp_path / 'state.sqlite'}"))
+    own = event("1.0", 5, channel="beta")
+    for one in (own, *(event(f"{n}.0", 1) for n in range(2, 6))):
+        assert log.take(one, None, {7: NOW})
+    span = (NOW - 9 * HOUR, NOW + HOUR, 2)
+    assert [e.version for e in log.events_between(*span, "Firefox", "beta")] == ["1.0"]
+    assert log.events_between(*span, "Fenix") == []
+    message = Delivery("a", 7, "ops", "alerts", "", "all", "waiting", 0, NOW, NOW, None, "")
+    log.add(message, [e.id for e in log.events_between(*span[:2], 9)])
+    log.tried(message, "sent", "200", NOW, NOW)
+    assert [e.version for _, e in log.told_between(*span, "Firefox", "beta")] == ["1.0"]
+    assert log.told_between(*span, channel="nightly") == [] and len(log.told_between(*span)) == 2

@@ -205,3 +205,18 @@ def test_an_entry_says_how_a_crash_stands(queue: CrashQueue) -> None:
     aside = queue.entry("id-a", later(3))
     assert aside is not None
     assert (aside.held, aside.set_aside, aside.reason) == (False, True, "no luck")
+
+
+def test_a_clock_that_was_put_back_keeps_no_crash_waiting(queue: CrashQueue) -> None:
+    queue.accept([upload("new"), upload("held"), upload("failed")], NOW)
+    leased = queue.lease("w", 3, 60, NOW)
+    queue.release(["id-new"], "w", NOW)
+    queue.failed(next(c for c in leased if c.crash_id == "id-failed"), "w", "no luck", NOW)
+    before = NOW - timedelta(days=400)
+    assert queue.any_due(before)
+    assert queue.backlog(before).held == 0
+    entry = queue.entry("id-held", before)
+    assert entry is not None and not entry.held
+    found = [crash for _ in range(3) for crash in ids(queue.lease("v", 1, 60, before))]
+    assert sorted(found) == ["id-failed", "id-held", "id-new"]
+    assert queue.lease("u", 9, 60, before) == [] and queue.backlog(before).held == 3

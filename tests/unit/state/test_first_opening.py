@@ -90,3 +90,12 @@ def test_only_a_database_with_migrations_to_make_loads_alembic(tmp_path: Path) -
             "DROP TABLE annotations"
         )
     assert [loads_alembic(), loads_alembic()] == [True, False], "one of an earlier version is migrated"
+
+
+def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'state.sqlite'}"
+    with Database(url).engine().begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StorageError) as refused:
+        Database(url).engine()
+    assert refused.value.code == "state_newer" and "9999" in refused.value.message

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from tests.support.busy_state import at_once
 
 from missioncontrol.errors import NotFound
 from missioncontrol.state import database
@@ -56,3 +57,36 @@ def test_what_was_left_stays_left_over_further_attempts(tmp_path: Path) -> None:
     assert runs.start("backfill", "{}", "command", NOW).left_at == NOW
     with pytest.raises(NotFound):
         runs.leave(99, NOW)
+
+
+def test_two_that_ask_for_the_same_at_once_get_one_run(tmp_path: Path) -> None:
+    file = tmp_path / "state.sqlite"
+    runs = [Runs(Database(f"sqlite:///{file}")) for _ in range(2)]
+    for each in runs:
+        each.list(NOW)  # it is open
+    found = at_once(file, [lambda each=each: each.want("backfill", "{}", "page", NOW) for each in runs])
+    assert [run.id for run in runs[0].waiting(NOW)] == [found[0].id] == [found[1].id]
+
+
+def test_two_that_start_the_same_at_once_share_a_run(tmp_path: Path) -> None:
+    file = tmp_path / "state.sqlite"
+    runs = [Runs(Database(f"sqlite:///{file}")) for _ in range(2)]
+    for each in runs:
+        each.list(NOW)
+    at_once(file, [lambda each=each: each.start("backfill", "{}", "page", NOW) for each in runs])
+    assert [run.attempts for run in runs[0].list(NOW)] == [2]
+
+
+def test_what_waited_for_the_same_days_twice_waits_no_longer(tmp_path: Path) -> None:
+    state = Database(f"sqlite:///{tmp_path / 'state.sqlite'}")
+    runs = Runs(state)
+    first = runs.want("backfill", "{}", "page", NOW)
+    other = runs.want("backfill", "{'other': 1}", "page", NOW)
+    with state.engine().begin() as connection:  # as an earlier version left it
+        values = {"job": "backfill", "arguments": "{}", "origin": "page", "status": "waiting", "attempts": 0}
+        connection.execute(sa.insert(database.runs).values(values | {"created_at": NOW, "message": ""}))
+    run = runs.start("backfill", "{}", "schedule", NOW)
+    assert run.id > other.id and [r.id for r in runs.waiting(NOW)] == [other.id]
+    runs.finish(run, "done", "", NOW)
+    closed = runs.get(first.id, NOW)
+    assert (closed.status, closed.message) == ("done", f"Run {run.id} did it.")

@@ -6,6 +6,7 @@ import json
 import zlib
 from collections import Counter
 from datetime import UTC, date, datetime
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from missioncontrol.lake.snapshot import LakeReader
 from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.log.protocol import Entry, Kind, Record
 from missioncontrol.registry.load import load_registry
-from missioncontrol.telemetry.archive import Archived, read_archive
+from missioncontrol.telemetry.archive import Archived, parts, read_part
 from missioncontrol.telemetry.batch import Batch
 from missioncontrol.telemetry.extract import Extractor
 from missioncontrol.telemetry.submission import Submission, from_record
@@ -85,7 +86,7 @@ def read(config: Config) -> list[Archived]:
     assert snapshot is not None
     found = []
     for file in snapshot.files:
-        for row in read_archive(file):
+        for row in chain.from_iterable(map(read_part, parts(file))):
             assert isinstance(row.submission.body, memoryview)
             found.append(row)
     return sorted(found, key=lambda row: row.submission.received_ns)

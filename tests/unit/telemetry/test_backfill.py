@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -529,3 +530,23 @@ def test_a_day_with_nothing_for_a_table_is_noted_as_made() -> None:
         assert run_job(config, log, plan("crash_aggregates"), Notes())
         [built] = Runs(Database(config.state_url)).built_days("crash_aggregates")
         assert (built.day, built.rows, built.pings) == (DAY, 0, 4)
+
+
+def test_a_run_says_that_it_is_there_also_while_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("missioncontrol.telemetry.backfill_job.SEEN_EVERY_S", 0.02)
+
+    class Waiting(Notes):
+        def begins(self, days: dict[date, int], done: frozenset[date]) -> None:
+            began = runs.list(datetime.now(UTC))[0].seen_at
+            until = time.monotonic() + 20
+            while not self.seen and time.monotonic() < until:
+                time.sleep(0.01)
+                self.seen = runs.list(datetime.now(UTC))[0].seen_at != began
+
+        seen = False
+
+    with installation() as (config, log, writer):
+        streamed(config, log, writer, FIVE_DAYS)
+        runs, notes = Runs(Database(config.state_url)), Waiting()
+        assert run_job(config, log, plan(*STREAM_TABLES), notes)
+        assert notes.seen

@@ -64,7 +64,10 @@ def test_a_measure_that_is_bad_when_it_falls_turns_the_words() -> None:
     registry = msgspec.structs.replace(REGISTRY, measures={**REGISTRY.measures, "main_crashes": measure})
     rows = hours_of(nightly_rows(END, 20, {0: 3.0}))
     field = Field(build_days(rows, END), [], END)
-    assert build_builds(WANTED, registry, field, "").heading == "Today's build is better than yesterday's"
+    view = build_builds(WANTED, registry, field, "")
+    assert view.heading == "Today's build is better than yesterday's"
+    of = view.days[0].of
+    assert of and of.before and of.earlier and of.before.answer == of.earlier.answer == "better"
 
 
 def test_days_without_a_build_are_gaps_and_the_next_is_compared_with_the_last_there_was() -> None:

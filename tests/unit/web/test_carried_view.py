@@ -44,7 +44,7 @@ def view(
     account: Account, registry: Registry, carriers: list[Carrier], compared: bool = True, system: str = ""
 ) -> CarriedView:
     reports = sum(one.reports for one in carriers)
-    facts = CarriedFacts(account, carriers, SignatureBasis(reports, 3, len(carriers)), compared)
+    facts = CarriedFacts(account, carriers, SignatureBasis(reports, 3, len(carriers)), compared, [], [], ())
     now = account.look.as_of + timedelta(hours=1)
     return build_carried(facts, registry.measures["main_crashes"], system, {}, now)
 
@@ -99,6 +99,16 @@ def test_systems_keep_their_place_in_the_address(account: Account, registry: Reg
     assert [one.title for one in other.systems if one.chosen] == ["BeOS"]
     look = msgspec.structs.replace(account.look, slice={"os_name": "Linux", "country": "DE"})
     assert account_address(msgspec.structs.replace(account, look=look)).endswith("/main_crashes?os=Linux")
+
+
+def test_of_a_system_that_the_verdict_does_not_tell_apart_neither_usage_nor_pings_are_known(
+    account: Account, registry: Registry
+) -> None:
+    page = view(account, registry, [carrier("a", 50, 10)], system="BeOS")
+    assert (page.usage, page.counted, page.coverage) == (None, None, None)
+    assert (page.rows[0].rate, page.rows[0].rate_expected, page.rows[0].of_all) == (None, None, 1.0)
+    everyone = view(account, registry, [carrier("a", 50, 10)])
+    assert everyone.usage and everyone.counted and everyone.coverage and everyone.rows[0].rate
 
 
 def test_the_largest_excess_comes_first_and_what_nobody_had_is_left_out() -> None:

@@ -297,6 +297,12 @@ def test_intervals_without_an_end() -> None:
     )
 
 
+def test_an_empty_value_leads_nowhere_for_no_address_can_say_it() -> None:
+    found = broken_down(slices(0, 1e5, **{"": 100.0, "DE": 200.0}))
+    wheres = {value_title(("country",), one): where_of(("country",), one) for one in found.values}
+    assert wheres["(empty)"] == [] and wheres["DE"] == [("country", "DE")]
+
+
 def test_a_value_leads_to_the_measure_with_these_users_only(registry: Registry) -> None:
     view = view_of(registry, *two(registry))
     href = measure_href(view, "main_crashes", [("country", "DE"), ("os_name", None)], ["83.0", "83.x"], 30)

@@ -116,5 +116,15 @@ def test_labels_are_days_or_hours_and_the_last_is_the_end_of_the_span() -> None:
     assert (week.intervals[0].label, week.last, week.partial) == ("2026-11-19", "2026-11-26", "11-19 13:28")
     day = chart(Selection(now - timedelta(days=1), now))
     assert (day.intervals[0].label, day.last, day.every) == ("11-25 13:00", "11-26 13:00", "hour")
+    assert (made.until, week.until, day.until) == ("", "11-26 13:28", "11-26 13:28")
     year = chart(Selection(now - timedelta(days=366), now))
     assert (year.last, year.every) == ("2026-11-26", "7 days")
+
+
+def test_a_bar_that_is_not_full_yet_is_drawn_apart() -> None:
+    selection = Selection(START, START + timedelta(days=2, hours=13))
+    made = chart(selection, Bucket("a", 1, 3), Bucket("a", 2, 2), Bucket("b", 0, 1))
+    assert [len(boxes(layer.path)) for layer in made.layers] == [1, 1]
+    assert [len(boxes(layer.unfinished)) for layer in made.layers] == [1, 0]
+    assert chart(days(3), Bucket("a", 2, 2)).layers[0].unfinished == ""
+    assert chart(Selection(START, selection.end, "build"), Bucket("a", 2, 2)).until == ""

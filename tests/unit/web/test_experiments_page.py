@@ -161,14 +161,17 @@ def test_open_intervals_have_words() -> None:
     assert rate_words(0.11, 943) == rate_words(0.5, None) == "too few to say" and rate_words(None, None) == ""
 
 
-def test_an_empty_answer_is_not_kept_and_others_are_for_a_minute(tmp_path: Path) -> None:
+def test_what_is_new_is_there_at_once_and_what_was_read_is_kept(tmp_path: Path) -> None:
     channel = SmallChannel(tmp_path)
     source = LakeExperiments(channel.services.engine)
     assert source.current(END) == []
     rows = experiment_rows(END, {"control": 1.0, "b": 1.0}, days=1)
     channel.take(rows[: len(rows) // 2], "experiment_aggregates")
     (one,) = source.current(END)
-    first = source.by_time(one, ("main_crashes",))
+    _, first = source.by_time(one, ("usage_hours",))
     channel.take(rows[len(rows) // 2 :], "experiment_aggregates")
-    assert source.by_time(one, ("main_crashes",)) is first
+    (later,) = source.current(END)
+    assert later.hours == pytest.approx(sum(row["usage_hours"] for row in rows)) and later.hours > one.hours
+    _, again = source.by_time(one, ("usage_hours",))
+    assert {id(row) for row in first} < {id(row) for row in again}
     channel.services.close()

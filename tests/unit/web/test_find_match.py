@@ -8,7 +8,17 @@ import pytest
 
 from missioncontrol.registry.load import load_registry
 from missioncontrol.state.release_model import Release, group
-from missioncontrol.web.find.match import KINDS, Hit, Kind, Named, fitting, mixed, place_among, words_of
+from missioncontrol.web.find.match import (
+    KINDS,
+    Asked,
+    Hit,
+    Kind,
+    Named,
+    asked_of,
+    fitting,
+    mixed,
+    place_among,
+)
 from missioncontrol.web.find.source import declared_of, pages_of, versions_of
 from missioncontrol.web.home.cards import Facts
 from missioncontrol.web.home.numbers import Line, Piece, Place, Sums, numbers_of
@@ -25,19 +35,35 @@ from missioncontrol.web.home.numbers import Line, Piece, Place, Sums, numbers_of
         ("beta 61", 4),
         ("beta  firefox", 4),
         ("release", None),
-        ("", None),
-        ("   ", None),
     ],
 )
 def test_how_well_a_version_fits(asked: str, place: int | None) -> None:
-    assert place_among("61.0b3", "Firefox beta", words_of(asked)) == place
+    assert place_among("61.0b3", "Firefox beta", looked_for(asked)) == place
+
+
+def looked_for(text: str) -> Asked:
+    asked = asked_of(text)
+    assert asked is not None
+    return asked
+
+
+def test_without_a_word_nothing_is_looked_for() -> None:
+    assert asked_of("") is asked_of("   ") is None
+
+
+def test_words_are_looked_for_once_and_ten_of_them_but_a_name_is_compared_whole() -> None:
+    signature = "OOM | large | " + " | ".join(f"frame{n}" for n in range(20))
+    asked = looked_for(f"{signature}  {signature}")
+    assert len(asked.words) == 10 and asked.words[:4] == ("oom", "|", "large", "frame0")
+    assert place_among(signature, "", looked_for(signature)) == 0
+    assert place_among(signature, "", looked_for("large oom large")) == 4
 
 
 def test_the_best_come_first_and_equals_stay_in_their_order() -> None:
     things = [
         Named(name, "", hit("signature", name)) for name in ("a::foo", "foo::b", "foo::a", "foo", "xfoo")
     ]
-    found = fitting(things, words_of("foo"), 4)
+    found = fitting(things, looked_for("foo"), 4)
     assert [(one.title, one.fit) for one in found] == [
         ("foo", 0),
         ("foo::b", 1),
@@ -96,5 +122,5 @@ def test_measures_applications_and_pages_are_known_by_their_names_and_titles() -
         ("backfill", "History"),
         ("os_name", "Operating system"),
     ):
-        titles = [one.title for one in fitting(named, words_of(asked), 3)]
+        titles = [one.title for one in fitting(named, looked_for(asked), 3)]
         assert any(title.split()[0].lower() in one.lower() for one in titles), (asked, titles)

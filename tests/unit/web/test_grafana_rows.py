@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from tests.support.small_channel import SmallChannel, published, rows_of
 
 from missioncontrol.errors import BadRequest
 from missioncontrol.state.release_model import Release
-from missioncontrol.web.grafana.annotations import collect, mark, of_releases
-from missioncontrol.web.grafana.asked import read_asked
+from missioncontrol.web.grafana import rates as rates_module
+from missioncontrol.web.grafana.annotations import collect, mark, of_people, of_releases
+from missioncontrol.web.grafana.asked import Asked, read_asked
 from missioncontrol.web.grafana.rates import newest_versions
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -81,3 +84,26 @@ def test_the_newest_versions_are_those_published_last_before_the_end() -> None:
     asked = read_asked("", "", "Firefox", "release", NOW)
     assert newest_versions(known, asked, 2) == ("1.9.1", "2.0")
     assert newest_versions(known, asked, 9) == ("1.9.1", "2.0", "1.0")
+
+
+def test_rates_of_too_many_intervals_are_refused_rather_than_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = SmallChannel(tmp_path)
+    channel.take(rows_of(0, hours=10))
+    asked = Asked(published(0), published(1), "Firefox", "release")
+    monkeypatch.setattr(rates_module, "_MOST_ROWS", 10)
+    found = rates_module.rates(channel.services.engine, asked, "main_crashes", ["1.0"], "hour")
+    assert len(found) == 10
+    monkeypatch.setattr(rates_module, "_MOST_ROWS", 9)
+    with pytest.raises(BadRequest) as refused:
+        rates_module.rates(channel.services.engine, asked, "main_crashes", ["1.0"], "hour")
+    assert refused.value.code == "range_too_long"
+    channel.services.close()
+
+
+def test_notes_up_to_the_end_of_the_calendar_can_be_asked_for(tmp_path: Path) -> None:
+    services = SmallChannel(tmp_path).services
+    asked = read_asked("", "9999-12-31T23:59:59.999999Z", "", "", NOW)
+    assert collect([of_people(lambda: services.annotations)], [], asked) == []
+    services.close()

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from missioncontrol.errors import BadRequest
-from missioncontrol.health.model import Account, Course, Explanation, SliceLook
+from missioncontrol.health.model import Account, Course, Crossing, Explanation, SliceLook
 from missioncontrol.query.hour_sums import HourSum
 from missioncontrol.registry.load import load_registry
 from missioncontrol.registry.model import Registry
@@ -20,9 +20,9 @@ from missioncontrol.web.home.numbers import Place, add_further, hour_of, numbers
 from missioncontrol.web.home.pages import HomeWanted, filtered, read_home_wanted
 from missioncontrol.web.home.plots import adoption_spark, course_spark
 from missioncontrol.web.home.said import said_of
-from missioncontrol.web.home.source import people_of
+from missioncontrol.web.home.source import made_of, people_of
 from missioncontrol.web.home.text import home_text
-from missioncontrol.web.home.view import Home, build_home
+from missioncontrol.web.home.view import Home
 
 NOW = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
 HOUR = hour_of(NOW)
@@ -95,13 +95,13 @@ def home(
 ) -> Home:
     known = group(releases)
     numbers = numbers_of([pieces_of(held)])
-    return build_home(
+    return made_of(
         registry, Facts(numbers, known, accounts, facts.get("people", {}), facts.get("end", NOW)), NOW
-    )
+    ).home
 
 
 def cards(view: Home) -> list[Card]:
-    return view.sections_cards
+    return [card for section in view.sections for card in section.cards]
 
 
 def test_the_worst_comes_first_and_is_named_at_the_top(registry: Registry, bad: Course) -> None:
@@ -162,6 +162,87 @@ def test_a_verdict_of_one_system_is_told_of_the_others_as_their_own_slice(bad: C
 def test_sentences(bad: Course, verdict: str, look: dict[str, Any], words: str) -> None:
     said = said_of(account(bad.account, verdict, **look), "windows", lambda name: name, NOW)
     assert re.search(words, said.words), said.words
+
+
+def test_a_worse_that_today_would_not_be_one_tells_what_was_seen_then(
+    registry: Registry, bad: Course
+) -> None:
+    base = account(bad.account, "worse", ratio=1.1, low=0.9, high=1.3)
+    known = msgspec.structs.replace(base, crossed=Crossing(1.8, 1.3, 2.4))
+    view = home(registry, rows("57.0"), [version("57.0", 2)], [known])
+    still = "since 12:35 UTC (then 1.80×, 1.30× to 2.40×); now 1.10× (0.90× to 1.30×)"
+    assert view.attention[0].text == f"Firefox release 57.0: main crashes worse {still}."
+    (said,) = cards(view)[0].said
+    assert said.words.startswith(f"{still} what 8 predecessors had at") and said.mark.verdict == "worse"
+    assert f"main crashes: worse, {still} what 8" in home_text(view, "http://x/").replace("Main", "main")
+    unknown = said_of(base, "windows", lambda name: name, NOW)
+    assert unknown.words.startswith("since 12:35 UTC, which stays until a person withdraws it; now 1.10×")
+    linux = msgspec.structs.replace(
+        on_linux(bad.account),
+        slices=[SliceLook({"os_name": "Linux"}, 90, 80, 1.2, 0.8, 1.5, 0.1)],
+        crossed=Crossing(3.2, 2.2, 4.6),
+    )
+    told = said_of(linux, "linux", lambda name: name, NOW)
+    assert told.words.startswith(
+        "on Linux since 12:35 UTC (then 3.20×, 2.20× to 4.60×); now 1.20× (0.80× to 1.50×)"
+    )
+    assert (told.ratio, told.low, told.high) == (1.2, 0.8, 1.5), "of today, not of the alarm"
+
+
+def test_an_outage_is_told_once_for_the_measures_of_a_release_and_worse_by_itself(
+    registry: Registry, bad: Course
+) -> None:
+    names = ["content_crashes", "startup_crashes", "gc_max_pause_main_150", "crash_reports"]
+    lost: list[Account] = [
+        account(bad.account, "data-problem", measure=name, reasons=["pings_lost", "after_gap"])
+        for name in names
+    ]
+    worse = [account(bad.account, "worse", measure=name) for name in ("main_crashes", "main_crash_reports")]
+    silent = account(bad.account, "data-problem", measure="usage_hours", reasons=["no_hours"])
+    held = [*rows("57.0"), *rows("56.0"), *rows("57.0", "Linux")]
+    before = [
+        account(bad.account, "data-problem", "56.0", measure=name, reasons=["pings_lost"]) for name in names
+    ]
+    view = home(registry, held, [version("56.0", 9), version("57.0", 2)], [*before, *lost, *worse, silent])
+    told = [(point.mark.verdict, point.text) for point in view.attention]
+    assert [verdict for verdict, _ in told] == [
+        "worse",
+        "worse",
+        "data-problem",
+        "data-problem",
+        "data-problem",
+    ]
+    assert all("1.62× (1.31× to 2.05×)" in text for _, text in told[:2])
+    outages = {text for _, text in told[2:]}
+    because = "Pings were lost within the last hour: far fewer came than at the same time a week before."
+    assert f"Firefox release 56.0: none of its 4 measures can be judged. {because}" in outages
+    titles = [registry.measures[name].title if name in registry.measures else name for name in names]
+    lower = [title[:1].lower() + title[1:] for title in titles]
+    assert (
+        f"Firefox release 57.0: {', '.join(lower[:3])} and {lower[3]} cannot be judged. {because}" in outages
+    )
+    because_hours = "Crashes came while usage hours stopped coming: what was counted then is left out."
+    assert f"Firefox release 57.0: usage hours cannot be judged. {because_hours}" in outages
+    for card in cards(view):
+        assert [one.mark.verdict for one in card.said].count("worse") == 2
+        (several,) = (one for one in card.said if len(one.measures) > 1)
+        assert several.measures == names and several.words == because
+        assert several.href == "/verdicts?application=Firefox&channel=release&verdict=data-problem"
+    assert home_text(view, "http://x/").count(because) == 2 + len(cards(view))
+    assert view.heading == "1 release needs attention, 1 cannot be judged now"
+    many = [*before, account(bad.account, "data-problem", "56.0", reasons=["short_history", "pings_lost"])]
+    some = [*many, account(bad.account, "same", "56.0", measure="usage_hours")]
+    assert home(registry, held, [], some).attention[0].text == (
+        "Firefox release 56.0: content crashes, main crashes, startup crashes and 2 more measures cannot be judged. "
+        + because
+    )
+    assert "56.0: none of its other 5 measures can be judged" in (
+        home(registry, held, [], [*many, account(bad.account, "worse", "56.0", measure="x")])
+        .attention[1]
+        .text
+    )
+    calm = home(registry, held, [version("57.0", 2)], before)
+    assert calm.heading == "1 release cannot be judged now"
 
 
 def test_where_nothing_is_wrong_the_top_says_so(registry: Registry, bad: Course) -> None:
@@ -285,11 +366,22 @@ def test_a_filter_leaves_the_rest_out_of_all_parts(registry: Registry, bad: Cour
     releases = [version("57.0", 2), version("58.0", 2, "beta")]
     known = group(releases)
     facts = Facts(numbers_of([pieces_of(held)]), known, [account(bad.account, "worse")], {}, NOW)
-    whole = build_home(registry, facts, NOW)
-    beta = filtered(registry, whole, facts, HomeWanted(channel="beta"))
+    made = made_of(registry, facts, NOW)
+    beta = filtered(registry, made, HomeWanted(channel="beta"))
     assert [c.version for c in cards(beta)] == ["58.0"] and beta.attention == [] and beta.judged == 0
-    assert filtered(registry, whole, facts, HomeWanted()) is whole
-    assert filtered(registry, whole, facts, HomeWanted(application="~")).sections == []
+    assert filtered(registry, made, HomeWanted()) is made.home
+    assert filtered(registry, made, HomeWanted(application="~")).sections == []
+
+
+def test_a_filter_finds_what_the_whole_page_has_no_room_for(registry: Registry) -> None:
+    held = [
+        row
+        for n in range(201)
+        for row in rows("57.0", channel=f"c{n}", hours=2, values=(500.0 - n, 2.0, None, 50.0))
+    ]
+    made = made_of(registry, Facts(numbers_of([pieces_of(held)]), [], [], {}, NOW), NOW)
+    assert len(cards(made.home)) == 200 and "c200" not in {c.channel for c in cards(made.home)}
+    assert [c.channel for c in cards(filtered(registry, made, HomeWanted(channel="c200")))] == ["c200"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tests.support.kept_verdicts import keep_courses, moved
 
 from missioncontrol.config import Config
 from missioncontrol.errors import NotFound
-from missioncontrol.health.model import Course
+from missioncontrol.health.model import Course, Crossing
 from missioncontrol.services import Services
 from missioncontrol.web.app import create_app, kept_verdicts
 from missioncontrol.web.verdicts.kept import looks_due, merged
@@ -67,6 +67,35 @@ def test_at_an_earlier_time_nothing_later_is_in_it(source: VerdictSource, course
     assert ": worse" not in before.account.sentence
     at = source.course(course.account.subject, since).course
     assert at.account.look.verdict == "worse" and ": worse" in at.account.sentence
+
+
+def test_what_was_seen_when_it_was_first_worse_is_looked_up(tmp_path: Path, bad: Course) -> None:
+    course = moved(bad, END, "3.0")
+    since = course.account.look.since
+    calmer = msgspec.structs.replace(course.looks[-1], ratio=1.1, low=0.9, high=1.3, slice=None)
+    looks = [*course.looks[:-1], calmer]
+    everyone = msgspec.structs.replace(course.account, look=calmer, explanations=[])
+    (first,) = (look for look in looks if look.as_of == since)
+    keep_courses(tmp_path / "all", [Course(everyone, looks)])
+    keep_courses(tmp_path / "later", [Course(everyone, [look for look in looks if look.as_of != since])])
+    for folder in ("all", "later"):
+        services = Services(Config(data=tmp_path / folder))
+        source = kept_verdicts(services)
+        (account,) = source.current()
+        assert account == source.current()[0], "looked up once, and held"
+        if folder == "all":
+            assert account.crossed == Crossing(first.ratio, first.low, first.high)  # type: ignore[arg-type]
+            assert "(then " in account.sentence and "; now 1.10 times" in account.sentence
+            assert source.course(account.subject, None).course.account.crossed == account.crossed
+            client = TestClient(create_app(services), base_url="http://localhost")
+            for page in ("/", "/verdicts", "/verdict/Firefox/release/3.0/main_crashes"):
+                text = client.get(page).text
+                assert f"then {first.ratio:.2f}×" in text or f"with <b>{first.ratio:.2f}×" in text, page
+        else:
+            assert (
+                account.crossed is msgspec.UNSET and "stays until a person withdraws it" in account.sentence
+            )
+        services.close()
 
 
 def test_what_nobody_published_is_not_known(source: VerdictSource, courses: list[Course]) -> None:

@@ -7,18 +7,22 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
+import msgspec
 import pytest
 from tests.unit.query.query_lake import DAY, SmallLake, measure, row, small_registry
 
-from missioncontrol.config import Query
+from missioncontrol.config import Query, load_config
 from missioncontrol.errors import BadRequest
 from missioncontrol.query.engine import Engine
 from missioncontrol.registry.model import MeasureSource
+from missioncontrol.services import Services
 from missioncontrol.state.annotations import Annotation
 from missioncontrol.state.release_model import Release
 from missioncontrol.web.address import read_state
-from missioncontrol.web.measure.charts import Sources, build_view
+from missioncontrol.web.annotations.pages import annotations_of
+from missioncontrol.web.measure.charts import Sources, build_view, notes_of, releases_of
 from missioncontrol.web.measure.engine_lookup import EngineLookup
+from missioncontrol.web.measure.lookup import Selection
 from missioncontrol.web.measure.table import file_rows
 from missioncontrol.web.measure.view import MeasureView
 
@@ -180,7 +184,7 @@ def test_two_selections_are_compared_with_an_interval(show: Show) -> None:
 
 def test_selections_of_other_dates_are_laid_over_each_other(show: Show) -> None:
     view = show("range=24h&a.version=58.0&a.start=2018-03-28T16:00&b.version=52.0&b.start=2018-03-28T04:00")
-    assert view.chart.time == "release" and view.chart.x0 == 0 and view.chart.marks == []
+    assert view.chart.time == "release" and view.chart.x0 == 0
     assert shown(view, 0)[:3] == [90.0, 90.0, 90.0] and shown(view, 1)[:3] == [30.0, 30.0, 30.0]
     assert view.ratio is not None and view.ratio.ratio == pytest.approx(3.0)
 
@@ -228,6 +232,40 @@ def test_marks_tell_releases_and_notes_and_their_author_only_to_some(show: Show)
     assert show("range=7d", protected=True).chart.marks[-1].who == "olga"
 
 
+def test_a_page_of_rows_without_a_channel_has_the_marks_of_no_other(tmp_path: Path) -> None:
+    services = Services(load_config(str(tmp_path), None))
+    services.releases.put(RELEASES)
+    for of in ((None, None), ("Firefox", None), ("Firefox", "release")):
+        services.annotations.add(DAY, f"of {of}", *of, "olga", NOW)
+    releases, notes = (
+        releases_of(services.releases.list),
+        notes_of(annotations_of(lambda: services.annotations)),
+    )
+    assert len(releases("Firefox", "release")) == len(RELEASES)
+    assert [*releases(None, "release"), *releases("Firefox", None), *releases(None, None)] == []
+
+    def texts(*of: str | None) -> list[str]:
+        return [note.text for note in notes(DAY, NOW, *of)]
+
+    assert texts(None, None) == ["of (None, None)"]
+    assert texts("Firefox", None) == ["of (None, None)", "of ('Firefox', None)"]
+    assert len(texts("Firefox", "release")) == 3
+    services.close()
+
+
+def test_two_values_of_a_dimension_that_is_declared_to_have_an_order_are_a_range(
+    lookup: EngineLookup,
+) -> None:
+    country = msgspec.structs.replace(REGISTRY.dimensions["country"], ordered=True)
+    declared = msgspec.structs.replace(REGISTRY, dimensions={**REGISTRY.dimensions, "country": country})
+    query = parse_qsl("country=AA&country=EE")
+    whole = (DAY, DAY + timedelta(days=3), "day")
+    for registry, found in ((declared, True), (REGISTRY, False)):
+        state = read_state("Firefox", "release", "main_crashes", query, registry)
+        of = Selection("Firefox", "release", state.filters)
+        assert bool(lookup.course(of, "main_crashes", "usage_hours", *whole).places) == found  # type: ignore[arg-type]
+
+
 def test_a_permalink_shows_the_same_later(show: Show) -> None:
     view = show("range=24h&series=59.0&series=58.0")
     address = urlsplit(view.permalink)
@@ -256,3 +294,115 @@ def test_too_many_intervals_are_refused_by_the_clock_and_by_age(show: Show) -> N
         with pytest.raises(BadRequest) as refusal:
             show(query + "&series=59.0", releases=old)
         assert refusal.value.code == "range_too_long"
+
+
+def test_since_release_a_note_is_on_each_line_at_its_age_and_a_line_has_its_successor(show: Show) -> None:
+    view = show("time=release&range=48h&series=59.0&series=57.0", protected=True)
+    found = [
+        (mark.kind, mark.label, mark.line, mark.of, mark.x // 3600, mark.at) for mark in view.chart.marks
+    ]
+    # 59.0 was published at hour 18, 57.0 at 14, 58.0 at 16; the note is of hour 30.
+    assert found == [
+        ("release", "58.0", 1, "57.0", 2, "+02:00"),
+        ("annotation", "1", 0, "59.0", 12, "+12:00"),
+        ("annotation", "1", 1, "57.0", 16, "+16:00"),
+    ]
+    (_, first), (note, places) = view.noted
+    assert [mark.of for mark in first] == ["57.0"] and [mark.of for mark in places] == ["59.0", "57.0"]
+    assert (note.text, note.who, note.everywhere) == ("<b>Outage</b>", "olga", "all channels")
+
+
+def test_a_mark_before_the_first_age_or_after_the_last_is_not_drawn(show: Show) -> None:
+    # Ages from 24 h on: 51.0 of hour 2 was 28 h old at the note, 59.0 only 12 h.
+    view = show("time=release&range=48h&skip=24h&series=59.0&series=51.0")
+    assert [(mark.label, mark.of) for mark in view.chart.marks] == [("1", "51.0")]
+    young = show("time=release&range=24h&series=50.0")
+    assert [mark.label for mark in young.chart.marks] == ["51.0"]
+
+
+def test_a_release_of_an_older_train_is_no_successor_and_builds_have_that_of_their_version(
+    show: Show,
+) -> None:
+    patched = [*RELEASES, Release("Firefox", "release", "52.1", "p", DAY + timedelta(hours=15))]
+    view = show("time=release&range=48h&series=57.0", releases=patched)
+    assert [mark.label for mark in view.chart.marks if mark.kind == "release"] == ["58.0"]
+    of_build = [Release("Firefox", "release", "57.0", "20180328000000", DAY), *RELEASES[8:]]
+    view = show("time=release&range=48h&group=build_id", releases=of_build)
+    kinds = [mark.label for mark in view.chart.marks if mark.kind == "release"]
+    assert kinds == (["58.0"] if view.drawn[0].label == "20180328000000" else [])
+
+
+def test_two_versions_are_compared_at_equal_ages(show: Show) -> None:
+    view = show("time=release&range=24h&a.version=58.0&b.version=52.0")
+    assert view.chart.time == "release" and (view.chart.x0, view.chart.count) == (0, 24)
+    assert set(shown(view, 0)) == {90.0} and set(shown(view, 1)) == {30.0}
+    assert view.ratio is not None and view.ratio.ratio == pytest.approx(3.0)
+    assert [(line.started, line.started_by) for line in view.lines] == [
+        (DAY + timedelta(hours=16), "release"), (DAY + timedelta(hours=4), "release")
+    ]  # fmt: skip
+    marks = [(mark.label, mark.of[0], mark.x // 3600) for mark in view.chart.marks]
+    assert marks == [("59.0", "A", 2), ("53.0", "B", 2), ("1", "A", 14)]
+    later = show("time=release&range=48h&skip=24h&a.version=58.0&b.version=52.0")
+    assert (later.chart.x0, later.drawn[0].per) == (86_400, 600.0)
+
+
+def test_a_ratio_since_release_is_of_the_ages_that_both_have_reached(show: Show) -> None:
+    late = [Release("Firefox", "release", "59.0", "b", DAY + timedelta(hours=40)), *RELEASES[:9]]
+    view = show("time=release&range=48h&a.version=59.0&b.version=52.0", releases=late)
+    assert view.chart.count == 48  # B is older than that
+    assert "The ratio is that of the ages that both have reached: before +20:00." in view.notes
+    # From hour 40 to 50 of A: 40 crashes in 60 hours each; the first 20 of B: 3 in 100.
+    assert view.ratio is not None and view.ratio.ratio == pytest.approx((40 / 60) / (3 / 100))
+
+
+def test_a_page_of_one_version_has_its_publication_for_both_sides(show: Show) -> None:
+    view = show("time=release&range=24h&version=59.0&a.country=DE&b.country=FR")
+    assert {line.started for line in view.lines} == {DAY + timedelta(hours=18)}
+    assert view.ratio is not None and view.ratio.ratio == pytest.approx(400 / 2000)
+
+
+def test_a_version_that_nobody_published_begins_with_its_first_data_and_a_start_is_taken_at_its_word(
+    show: Show,
+) -> None:
+    view = show("time=release&range=24h&a.version=59.0&b.version=52.0&b.start=2018-03-28T10:00", releases=[])
+    assert [(line.started, line.started_by) for line in view.lines] == [
+        (DAY + timedelta(hours=20), "first data"), (DAY + timedelta(hours=10), "start")
+    ]  # fmt: skip
+
+
+def test_selections_without_a_publication_are_compared_by_the_clock_and_told_why(show: Show) -> None:
+    view = show("time=release&range=newest&band=on&a.version=59.0&b.country=FR")
+    assert view.chart.time == "clock" and view.ratio is not None and view.lines
+    assert view.notes[0] == (
+        "By the clock, not since release: B (country FR) is of no single version or build with data, "
+        "so it has no time of publication."
+    )
+    several = show("time=release&a.version=59.0&b.version=51.0&b.version=52.0&b.version=53.0")
+    assert several.chart.time == "clock" and "B (version 51.0 or 52.0 or 53.0)" in several.notes[0]
+
+
+def test_small_charts_since_release_lie_at_equal_ages(show: Show) -> None:
+    view = show("time=release&range=24h&split=country&series=59.0&series=58.0")
+    small = view.small
+    assert small is not None and (small.x0, small.interval_s, small.times[0]) == (0, 3600, "+00:00")
+    by_label = {chart.label: chart for chart in small.charts}
+    assert set(by_label) == {"DE", "FR"}
+    first = by_label["FR"].series[0]
+    # 59.0 was published at hour 18 and has France from hour 32 on.
+    assert first.label == "59.0" and first.value.index(20.0) == 14 and first.value[:14] == [None] * 14
+    assert [one.label for one in by_label["DE"].series] == ["59.0", "58.0"]
+    whole = sum(line.per or 0 for line in view.drawn)
+    assert sum(cell[1] or 0 for chart in small.charts for cell in chart.cells) == pytest.approx(whole)
+
+
+@pytest.mark.parametrize("time", ["clock", "release"])
+def test_the_file_of_small_charts_says_which_value_each_row_is_of(show: Show, time: str) -> None:
+    span = "range=48h&time=release" if time == "release" else "range=custom&start=2018-03-28&end=2018-03-30"
+    view = show(f"{span}&split=country&series=59.0&series=58.0")
+    head, *rows = file_rows(view)
+    first = "age_s" if time == "release" else "start"
+    assert head[:4] == (first, "country", "line", "main_crashes")
+    assert {(row[1], row[2]) for row in rows} == {("DE", "59.0"), ("DE", "58.0"), ("FR", "59.0")}
+    whole = sum(row[3] or 0 for row in rows)
+    assert whole == sum(line.value or 0 for line in view.drawn)
+    assert "dimensions=country" in view.csv_url

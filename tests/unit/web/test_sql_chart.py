@@ -85,3 +85,30 @@ def test_dots_of_more_columns_than_can_be_told_apart_are_left_out() -> None:
     names, types = " ".join(["d", *(f"c{n}" for n in range(10))]), " ".join(["DATE", *["BIGINT"] * 10])
     found = chart(names, types, [[day, *range(10)] for day in (DAYS[0], DAYS[0], DAYS[1])])
     assert found.dotted and (len(found.lines), found.left_out) == (8, 2)
+
+
+def test_numbers_too_far_apart_have_no_chart() -> None:
+    far = [[1, 1e308], [2, -1e308]]
+    assert quick_chart(["n", "v"], ["BIGINT", "DOUBLE"], far) is None
+    assert quick_chart(["v", "n"], ["DOUBLE", "BIGINT"], [row[::-1] for row in far]) is None
+
+
+def test_what_is_no_finite_number_is_a_gap() -> None:
+    odd = [float("nan"), float("inf"), 10**400]
+    found = chart("n v", "BIGINT DOUBLE", [*([n, value] for n, value in enumerate(odd)), [3, 1.0], [4, 2.0]])
+    assert [dot.says for dot in found.lines[0].dots] == ["v, 3: 1", "v, 4: 2"]
+
+
+def test_times_at_the_ends_of_the_calendar_are_none() -> None:
+    ends = [
+        "9999-12-31 23:59:59.999999",
+        "0001-01-01T00:00+14:00",
+        "1970-01-01 00:00:00",
+        "1970-01-02 00:00:00",
+    ]
+    found = chart("d n", "TIMESTAMP BIGINT", [[text, n] for n, text in enumerate(ends)])
+    assert [dot.says for dot in found.lines[0].dots] == ["n, 1970-01-01 00:00: 2", "n, 1970-01-02 00:00: 3"]
+    edges = ["9998-12-31 23:59:59.999999", "0002-01-01T00:00+14:00"]
+    assert (
+        len(chart("d n", "TIMESTAMP BIGINT", [[text, n] for n, text in enumerate(edges)]).lines[0].dots) == 2
+    )

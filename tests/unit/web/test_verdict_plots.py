@@ -48,6 +48,30 @@ def test_an_unknown_value_is_a_gap() -> None:
     assert line(x, y, [(1.0, None)]) == ""
 
 
+def test_a_spike_between_near_points_is_drawn_and_a_point_alone_is_a_dot() -> None:
+    x, y = linear_axis(0, 5000, str), linear_axis(0, 10, str)
+    across = flat(x)
+    points = [(float(n), 10.0 if n == 2501 else 0.0 if n == 3502 else 5.0) for n in range(5001)]
+    heights = [float(part.split()[1]) for part in re.split("[ML]", line(across, y, points))[1:]]
+    assert len(heights) < 1000
+    assert sorted(set(heights)) == [0, 500, 1000]
+    assert line(across, y, [(0, 5), (1, None), (2500, 4), (2501, None), (5000, 5)]).count("h0") == 3
+    assert area(across, y, [(2500.0, 2.0, 8.0)]) == "M498.0 200.0L502.0 200.0L502.0 800.0L498.0 800.0Z"
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 10)), min_size=1, max_size=200))
+def test_the_ends_and_the_extremes_of_a_line_are_drawn(points: list[tuple[float, float]]) -> None:
+    points = sorted(points)
+    across, y = flat(linear_axis(0, 100, str)), linear_axis(0, 10, str)
+    found = [part.removesuffix("h0").split() for part in re.split("[ML]", line(across, y, list(points)))[1:]]
+    places = [(float(at), float(height)) for at, height in found]
+    drawn = [(round(across.place(at), 1), round(y.place(value), 1)) for at, value in points]
+    assert (places[0], places[-1]) == (pytest.approx(drawn[0]), pytest.approx(drawn[-1]))
+    heights = [height for _, height in places]
+    assert min(heights) == pytest.approx(min(h for _, h in drawn), abs=0.11)
+    assert max(heights) == pytest.approx(max(h for _, h in drawn), abs=0.11)
+
+
 def test_values_out_of_view_stay_near_the_box() -> None:
     path = line(age_axis(2), ratio_axis([1.0]), [(1.0, 1e-9), (2.0, 1e9)])
     assert all(-BOX <= number <= 2 * BOX for number in numbers(path))

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from missioncontrol.errors import BadRequest
 from missioncontrol.query.build_hours import Wanted
 from missioncontrol.registry.model import Registry
-from missioncontrol.web.address import decode_part
+from missioncontrol.web.address import decode_part, read_once
+from missioncontrol.web.api_route import open_json
+from missioncontrol.web.builds.reckoned import rates_of, ratios_of
 from missioncontrol.web.builds.source import BuildSource
 from missioncontrol.web.builds.view import (
-    PLATFORMS,
     BuildsView,
     BuildsWanted,
     build_builds,
@@ -26,6 +26,7 @@ from missioncontrol.web.builds.view import (
 )
 from missioncontrol.web.crashes.answers import Format, csv_answer
 from missioncontrol.web.home.cards import drawn_measure
+from missioncontrol.web.home.said import PLATFORMS
 from missioncontrol.web.home.view import application_title, channel_title
 from missioncontrol.web.pages import PageSources, top_bar
 
@@ -54,13 +55,15 @@ def build_builds_page(sources: PageSources, source: BuildSource, renderer: Rende
         title = f"{application_title(wanted.application, registry)} {channel_title(wanted.channel)}"
         view = build_builds(wanted, registry, field, title)
         if format == "json":
-            return _json(view)
+            return open_json(_twin(view))
         if format == "csv":
             return csv_answer(_csv_rows(view), "builds")
         return renderer.page(
             request,
             "builds.html",
             view=view,
+            how_rates=rates_of(view),
+            how_ratios=ratios_of(view),
             day_words=day_words,
             interval_words=interval_words,
             rate_words=rate_words,
@@ -91,20 +94,8 @@ def read_builds_wanted(
     return BuildsWanted(decode_part(application), decode_part(channel), measure, platform)
 
 
-def read_once(pairs: Sequence[tuple[str, str]], known: Sequence[str]) -> dict[str, str]:
-    """The parameters of an address, each at most once; raises `BadRequest` for others."""
-    seen = [name for name, _ in pairs]
-    for name in seen:
-        if name not in known:
-            hint = f"Known: {', '.join(known)}."
-            raise BadRequest("unknown_parameter", f"This page has no parameter `{name[:60]}`.", hint)
-        if seen.count(name) > 1:
-            raise BadRequest("repeated_parameter", f"`{name}` is there more than once.", "Say it once.")
-    return dict(pairs)
-
-
-def _json(view: BuildsView) -> Response:
-    content = {
+def _twin(view: BuildsView) -> dict[str, Any]:
+    return {
         "application": view.wanted.application,
         "channel": view.wanted.channel,
         "measure": view.measure.name,
@@ -116,8 +107,6 @@ def _json(view: BuildsView) -> Response:
         "sentence": view.sentence,
         "days": [row.of for row in view.days if row.of],
     }
-    headers = {"access-control-allow-origin": "*"}
-    return Response(msgspec.json.encode(content), headers=headers, media_type="application/json")
 
 
 def _csv_rows(view: BuildsView) -> list[Sequence[Any]]:

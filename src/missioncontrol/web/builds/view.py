@@ -15,17 +15,16 @@ from missioncontrol.web.address import builds_path, encode_part, measure_path
 from missioncontrol.web.builds.days import DAYS, BuildDay, BuildTotal
 from missioncontrol.web.builds.plot import DayPlot, plot_of
 from missioncontrol.web.builds.source import Field
+from missioncontrol.web.home.said import PLATFORMS
 from missioncontrol.web.numerals import NOTHING, amount, rate
 from missioncontrol.web.verdicts.words import Mark, between, length, mark_of, times
 
 if TYPE_CHECKING:
     from missioncontrol.verdict.days import Against
 
-PLATFORMS = {
-    "windows": "Windows", "mac": "Mac", "linux": "Linux", "android": "Android", "ios": "iOS", "other": "Others",
-}  # fmt: skip
 SHOWN_BUILDS = 8
 _OPEN = {"too-early": "too early to say", "undecided": "not used enough to tell"}
+_TURNED = {"worse": "better", "better": "worse"}
 _LIFE_HOURS, _USED_HOURS = 168.0, 96.0
 _LEAST, _MOST = 0.01, 100.0
 UNDECIDED = Mark("undecided", "○", "Not told", "It was not used enough to tell.")
@@ -100,13 +99,13 @@ def judged_measures(registry: Registry) -> list[Measure]:
 def build_builds(wanted: BuildsWanted, registry: Registry, field: Field, title: str) -> BuildsView:
     """Lay out the days of a channel."""
     measure = registry.measures[wanted.measure]
-    days = field.days
-    rows = _rows(days, wanted, measure, field.end.date()) if field.end and days else []
+    days = [_turned(day) for day in field.days] if measure.worse == "down" else field.days
+    rows = _rows(days, wanted, field.end.date()) if field.end and days else []
     newest = next((day for day in reversed(days) if day.hours), None)
     names = {"application": wanted.application or "", "channel": wanted.channel or ""}
     per = registry.measures.get(measure.per)
     per_title = per.title.lower() if per else measure.per
-    mark = _mark(newest.before, measure, _old(newest)) if newest else None
+    mark = _mark(newest.before, _old(newest)) if newest else None
     return BuildsView(
         wanted=wanted,
         title=title,
@@ -116,7 +115,7 @@ def build_builds(wanted: BuildsWanted, registry: Registry, field: Field, title: 
         mark=mark,
         heading=_heading(newest, mark, field.end),
         sentence=_sentence(newest, mark, measure, per_title, days),
-        notes=_notes(newest, measure),
+        notes=_notes(newest),
         days=rows,
         plot=plot_of(rows[::-1], measure.title, per_title) if newest else None,
         platforms=[(name, PLATFORMS.get(name, name)) for name in field.platforms],
@@ -127,12 +126,19 @@ def build_builds(wanted: BuildsWanted, registry: Registry, field: Field, title: 
     )
 
 
-def _mark(against: Against | None, measure: Measure, old: bool) -> Mark | None:
+def _turned(day: BuildDay) -> BuildDay:
+    """The day of a measure that is bad when it falls: more of it is better."""
+    before, earlier = (
+        msgspec.structs.replace(one, answer=_TURNED.get(one.answer, one.answer)) if one else None
+        for one in (day.before, day.earlier)
+    )
+    return msgspec.structs.replace(day, before=before, earlier=earlier)
+
+
+def _mark(against: Against | None, old: bool) -> Mark | None:
     if against is None:
         return None
-    turned = {"worse": "better", "better": "worse"} if measure.worse == "down" else {}
-    answer = turned.get(against.answer, against.answer)
-    return UNDECIDED if answer == "too-early" and old else mark_of(answer)
+    return UNDECIDED if against.answer == "too-early" and old else mark_of(against.answer)
 
 
 def _old(day: BuildDay) -> bool:
@@ -140,7 +146,7 @@ def _old(day: BuildDay) -> bool:
     return day.age_hours >= _USED_HOURS
 
 
-def _rows(days: Sequence[BuildDay], wanted: BuildsWanted, measure: Measure, last: date) -> list[DayRow]:
+def _rows(days: Sequence[BuildDay], wanted: BuildsWanted, last: date) -> list[DayRow]:
     by_day = {day.day: day for day in days}
     first = days[0].day
     found = []
@@ -149,16 +155,16 @@ def _rows(days: Sequence[BuildDay], wanted: BuildsWanted, measure: Measure, last
         if day < first:
             break
         of = by_day.get(day)
-        found.append(_row(day, of, wanted, measure))
+        found.append(_row(day, of, wanted))
     return found
 
 
-def _row(day: date, of: BuildDay | None, wanted: BuildsWanted, measure: Measure) -> DayRow:
+def _row(day: date, of: BuildDay | None, wanted: BuildsWanted) -> DayRow:
     if of is None:
         return DayRow(day, None, None, None, None, None, None, [], 0)
     builds = [_build(one, wanted) for one in of.builds[:SHOWN_BUILDS]]
     rate, low, high = (None if one is None else one * 1000 for one in (of.rate, of.rate_low, of.rate_high))
-    before, earlier = (_mark(one, measure, _old(of)) for one in (of.before, of.earlier))
+    before, earlier = (_mark(one, _old(of)) for one in (of.before, of.earlier))
     return DayRow(day, of, before, earlier, rate, low, high, builds, len(of.builds) - len(builds))
 
 
@@ -266,10 +272,10 @@ def _usual_hours(days: Sequence[BuildDay]) -> float | None:
     return median(old) if old else None
 
 
-def _notes(newest: BuildDay | None, measure: Measure) -> list[str]:
+def _notes(newest: BuildDay | None) -> list[str]:
     if newest is None or newest.earlier is None:
         return []
-    mark = _mark(newest.earlier, measure, _old(newest))
+    mark = _mark(newest.earlier, _old(newest))
     if mark is None or newest.earlier.ratio is None:
         return []
     words = {**_OPEN, "same": "like them"}.get(mark.verdict, mark.verdict)

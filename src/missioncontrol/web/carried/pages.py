@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.health.model import Subject
 from missioncontrol.registry.model import Measure, Registry
-from missioncontrol.web.address import decode_part
+from missioncontrol.web.address import decode_part, read_once
+from missioncontrol.web.api_route import open_json
+from missioncontrol.web.carried.reckoned import expected_of, seen_of
 from missioncontrol.web.carried.view import ROWS, SYSTEM, build_carried, carried_path, csv_rows
 from missioncontrol.web.crashes.answers import csv_answer
 from missioncontrol.web.measure.question import find_measure
@@ -73,16 +74,24 @@ def build_carried_pages(
         shown = {"html": ROWS, "part": 0}.get(format, _EVERY)
         facts = source.facts(account, {SYSTEM: system} if system else {}, shown)
         linked = bugs.of_signatures([one.share.signature for one in facts.carriers[:shown]])
-        view = build_carried(facts, declared, system, linked, sources.now())
+        most = {"html": ROWS, "part": _PART_ROWS}.get(format)
+        view = build_carried(facts, declared, system, linked, sources.now(), most)
         if format == "json":
-            headers = {"access-control-allow-origin": "*"}
-            return Response(msgspec.json.encode(view), headers=headers, media_type="application/json")
+            return open_json(view)
         if format == "csv":
             return csv_answer(csv_rows(view.rows), "carried")
         if format == "part":
-            return renderer.page(request, "carried_part.html", view=view, shown=_PART_ROWS)
+            return renderer.page(request, "carried_part.html", view=view)
         navigation = top_bar(sources, registry)
-        return renderer.page(request, "carried.html", view=view, shown=ROWS, navigation=navigation)
+        return renderer.page(
+            request,
+            "carried.html",
+            view=view,
+            signatures=len(facts.carriers),
+            how_seen=seen_of(facts, view),
+            how_expected=expected_of(facts, view),
+            navigation=navigation,
+        )
 
     return router
 
@@ -99,11 +108,4 @@ def find_crashes(name: str, registry: Registry) -> Measure:
 
 def read_wanted(pairs: Sequence[tuple[str, str]]) -> str:
     """The system that is asked for, empty: all; raises `BadRequest` (`unknown_parameter`, `repeated_parameter`)."""
-    seen = [name for name, _ in pairs]
-    for name in seen:
-        if name not in PARAMETERS:
-            hint = f"Known: {', '.join(PARAMETERS)}."
-            raise BadRequest("unknown_parameter", f"This page has no parameter `{name[:60]}`.", hint)
-        if seen.count(name) > 1:
-            raise BadRequest("repeated_parameter", f"`{name}` is there more than once.", "Say it once.")
-    return decode_part(dict(pairs).get("os", "").strip()[:300]) or ""
+    return decode_part(read_once(pairs, PARAMETERS).get("os", "").strip()[:300]) or ""

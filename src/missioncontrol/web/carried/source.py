@@ -10,6 +10,7 @@ import msgspec
 
 from missioncontrol.errors import MissionControlError, NotFound
 from missioncontrol.health.model import Account, SignatureBasis, SignatureShare, Subject, Where
+from missioncontrol.query.signature_counts import Stretch
 
 if TYPE_CHECKING:
     from missioncontrol.health.courses import Courses
@@ -32,12 +33,20 @@ class Carrier(msgspec.Struct, frozen=True):
 
 
 class CarriedFacts(msgspec.Struct, frozen=True):
-    """What the page is made of. `compared`: predecessors' reports are known, so that something was to be expected."""
+    """What the page is made of. `compared`: predecessors' reports are known, so that something was to be expected.
+
+    stretches: the hours that were counted, of the release and of these predecessors. builds: version and build id of
+    all that were published in the channel.
+    """
 
     account: Account
     carriers: list[Carrier]
     basis: SignatureBasis
     compared: bool
+    stretches: list[Stretch]
+    builds: list[tuple[str, str]]
+    processes: tuple[str | None, ...]
+    """As `processes_of()` has them."""
 
 
 class CarriedSource(Protocol):
@@ -114,7 +123,7 @@ class LakeCarried:
     def facts(self, account: Account, where: Where, dated: int) -> CarriedFacts:
         """See `CarriedSource`."""
         from missioncontrol.health.published import versions_of
-        from missioncontrol.health.signatures import weigh
+        from missioncontrol.health.signatures import processes_of, weigh
 
         of = account.subject
         versions = versions_of(self._releases().list(of.application, of.channel), of.application, of.channel)
@@ -129,6 +138,9 @@ class LakeCarried:
             self._dated(by_excess(found), of.application, dated),
             weighed.basis,
             weighed.found is not None,
+            weighed.stretches,
+            [(one.version, build) for one in versions for build in one.builds],
+            processes_of(of.measure),
         )
 
     def _dated(self, found: list[Carrier], product: str, number: int) -> list[Carrier]:

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from missioncontrol.health.model import Account, SignatureBasis, Subject
+from missioncontrol.query.signature_counts import whole_hour
 from missioncontrol.registry.model import Measure
 from missioncontrol.web.address import encode_part, measure_path
 from missioncontrol.web.carried.source import CarriedFacts, Carrier
@@ -85,8 +86,8 @@ class CarriedView(msgspec.Struct, frozen=True):
     observed: float
     expected: float | None
     named: int
-    counted: float
-    """Events that the measure counts, of the same users; by pings where it is a measure of pings."""
+    counted: float | None
+    """Events that the measure counts, of the same users; by pings where it is a measure of pings. None: not known."""
     by_pings: bool
     per: str
     """Name of the denominator."""
@@ -97,6 +98,11 @@ class CarriedView(msgspec.Struct, frozen=True):
     top_url: str
     json_url: str
     csv_url: str
+
+    @property
+    def counted_to(self) -> datetime:
+        """The hour before which crashes are counted."""
+        return whole_hour(self.as_of)
 
     @property
     def weight(self) -> float | None:
@@ -127,18 +133,27 @@ def account_address(account: Account) -> str:
 
 
 def build_carried(
-    facts: CarriedFacts, measure: Measure, system: str, bugs: Mapping[str, list[BugLink]], now: datetime
+    facts: CarriedFacts,
+    measure: Measure,
+    system: str,
+    bugs: Mapping[str, list[BugLink]],
+    now: datetime,
+    most: int | None = None,
 ) -> CarriedView:
-    """Lay the facts out. `bugs`: by signature."""
+    """Lay the facts out. `bugs`: by signature; most: so many rows, None: all."""
     account, subject = facts.account, facts.account.subject
     exposure, where = account.exposure, {SYSTEM: system} if system else {}
     part = next((one for one in account.slices if one.where == where), None)
-    usage = exposure.usage * (part.usage_share if part else 1.0) if exposure else None
+    known = part is not None or not system  # of another system neither usage nor pings are told
+    usage = exposure.usage * (part.usage_share if part else 1.0) if exposure and known else None
     observed = sum(one.share.observed for one in facts.carriers)
     expected = sum(one.share.expected for one in facts.carriers) if facts.compared else None
     days = min(max(math.ceil((now - account.published_at).total_seconds() / 86_400), 1), MOST_DAYS)
     whole = observed - expected if expected is not None else 0.0
-    rows = [_row(one, subject, facts.compared, observed, whole, usage, days, bugs) for one in facts.carriers]
+    rows = [
+        _row(one, subject, facts.compared, observed, whole, usage, days, bugs)
+        for one in facts.carriers[:most]
+    ]
     return CarriedView(
         subject=subject,
         measure_title=measure.title,
@@ -155,8 +170,8 @@ def build_carried(
         rows=rows,
         observed=observed,
         expected=expected,
-        named=sum(one.named for one in rows),
-        counted=part.observed if part else account.look.observed,
+        named=sum(one.named for one in facts.carriers),
+        counted=part.observed if part else account.look.observed if known else None,
         by_pings=measure.group == "crash",
         per=measure.per or "usage_hours",
         usage=usage or None,

@@ -11,7 +11,7 @@ import msgspec
 
 from missioncontrol.errors import BadRequest
 from missioncontrol.registry.model import Dimension, Registry
-from missioncontrol.web.address import decode_part, encode_part
+from missioncontrol.web.address import decode_part, encode_part, read_once
 
 Columns = Literal["", "releases", "majors", "points", "betas"]
 Show = Literal["rate", "count"]
@@ -67,12 +67,11 @@ class ChannelState(msgspec.Struct, frozen=True):
 
     def pairs(self) -> list[tuple[str, str]]:
         """The parameters that differ from what an address without any means."""
-        usual = {field.name: field.default for field in msgspec.structs.fields(ChannelState)}
         shown = {
             **{name: getattr(self, name) for name in _NAMES},
             "platform": PLATFORMS.get(self.platform, ""),
         }
-        return [(name, value) for name, value in shown.items() if value and value != usual[name]]
+        return [(name, value) for name, value in shown.items() if value and value != _USUAL[name]]
 
     def url(self, **changes: str) -> str:
         """The address of this view with `changes`; `format` may be among them, and `anchor`."""
@@ -82,6 +81,9 @@ class ChannelState(msgspec.Struct, frozen=True):
         pairs = [*state.pairs(), *([("format", form)] if form else [])]
         address = f"{state.path}?{urlencode(pairs)}" if pairs else state.path
         return f"{address}#{anchor}" if anchor else address
+
+
+_USUAL = {field.name: field.default for field in msgspec.structs.fields(ChannelState)}
 
 
 def channel_path(application: str | None, channel: str | None) -> str:
@@ -106,15 +108,7 @@ def read_channel_state(
 
     Raises `BadRequest`: `unknown_parameter`, `repeated_parameter`, `bad_parameter`.
     """
-    given: dict[str, str] = {}
-    for name, value in query:
-        if name not in (*_NAMES, "format"):
-            close = difflib.get_close_matches(name, _NAMES, 1)
-            hint = f"Did you mean `{close[0]}`?" if close else f"Known: {', '.join((*_NAMES, 'format'))}."
-            raise BadRequest("unknown_parameter", f"This page has no parameter `{name[:60]}`.", hint)
-        if name in given:
-            raise BadRequest("repeated_parameter", f"`{name}` is there more than once.", "Say it once.")
-        given[name] = value.strip()
+    given = {name: value.strip() for name, value in read_once(query, (*_NAMES, "format")).items()}
     given.pop("format", None)
     for name, value in given.items():
         _refuse_odd(name, value, registry)

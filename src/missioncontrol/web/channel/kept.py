@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from missioncontrol.query.hour_sums import HOUR_S, Builds, HourSums, Part
+from missioncontrol.query.day_files import Part
+from missioncontrol.query.hour_sums import HOUR_S, Builds, HourSums
 from missioncontrol.web.channel.sums import DAY_H, Days, Sheets, Span, sheets_of, split
 
 if TYPE_CHECKING:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from missioncontrol.errors import BadRequest
+from missioncontrol.state.release_model import group
 from missioncontrol.web.address import MeasureState, builds_path
+from missioncontrol.web.api_route import open_json
 from missioncontrol.web.channel.address import ChannelState, people_dimensions, read_channel_state
 from missioncontrol.web.channel.breakdown import Breakdown
+from missioncontrol.web.channel.reckoned import columns_of, ratios_of, values_of, whole_of
 from missioncontrol.web.channel.source import ChannelSource, Read
 from missioncontrol.web.channel.table import change_text
 from missioncontrol.web.channel.view import (
@@ -47,14 +49,21 @@ def build_channel_pages(sources: PageSources, source: ChannelSource, renderer: R
         found = _breakdown(source, state, read, now)
         view = build_channel(registry, read, state, found, now)
         if format == "json":
-            return _json(view)
+            return open_json(view)
         if format == "csv":
             if found is not None:
                 return csv_answer(breakdown_csv(found), "breakdown")
             return csv_answer(table_csv(view), "channel")
+        versions = group(sources.releases(state.application, state.channel))
+        listed = [row for each in view.table.groups for row in each.listed(state.q != "")]
+        of = (view, read.facts, versions, registry)
         return renderer.page(
             request,
             "channel.html",
+            how_columns=columns_of(*of, listed),
+            how_whole=whole_of(*of),
+            how_values=values_of(*of),
+            how_ratios=ratios_of(*of),
             view=view,
             state=state,
             now=now,
@@ -95,8 +104,3 @@ def _refuse_absent(state: ChannelState, read: Read) -> None:
 
 def _breakdown(source: ChannelSource, state: ChannelState, read: Read, now: datetime) -> Breakdown | None:
     return source.breakdown(state, read, now) if state.by and read.facts.shown else None
-
-
-def _json(content: Any) -> Response:
-    headers = {"access-control-allow-origin": "*"}
-    return Response(msgspec.json.encode(content), headers=headers, media_type="application/json")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from missioncontrol.errors import MissionControlError
+from missioncontrol.query.day_files import KeptDays
 from missioncontrol.query.hour_sums import HOUR_S, Builds
 from missioncontrol.query.last_day_users import UserCount, last_day_users
 from missioncontrol.query.summary_scope import platform_of
@@ -29,7 +30,7 @@ from missioncontrol.web.channel.columns import (
 from missioncontrol.web.channel.kept import Channel, ChannelSums
 from missioncontrol.web.channel.sums import DAY_H, Days, Sheets, Span, systems_of, version_sums
 from missioncontrol.web.channel.table import Facts, Shown, Users, before_of
-from missioncontrol.web.home.numbers import NamedReleases
+from missioncontrol.web.home.numbers import STRAY_SHARE, NamedReleases
 from missioncontrol.web.measure.sums import counts_events
 
 if TYPE_CHECKING:
@@ -38,13 +39,13 @@ if TYPE_CHECKING:
     from missioncontrol.web.verdicts.source import VerdictSource
 
 _WINDOW = timedelta(minutes=5)
-_FURTHEST = 200
-"""Days back that are read at most."""
+FURTHEST = timedelta(days=200)
+"""So far back is read at most."""
 _LATELY = 14
 """Days in which versions are looked for where nobody published any."""
 _PEOPLE_HELD_S = 600.0
-_SLICES_HELD_S = 300.0
-_MOST_SLICED = 16
+_MOST_SLICED = 500
+"""Days of breakdowns that are kept."""
 _MOST_CHANNELS = 200
 _BROKEN_DOWN_H = 24 * _LATELY
 """Breakdowns are of so much of a life at most."""
@@ -78,10 +79,11 @@ class _Asked(msgspec.Struct, frozen=True):
     @property
     def furthest(self) -> int:
         """The first hour that is read."""
-        return self.end - DAY_H * _FURTHEST
+        return self.end - DAY_H * FURTHEST.days
 
 
-def _hour_after(end: datetime) -> int:
+def hour_after(end: datetime) -> int:
+    """The first hour since the epoch that has nothing of what ended."""
     return int((end - timedelta(seconds=1)).timestamp()) // HOUR_S + 1
 
 
@@ -104,7 +106,7 @@ class LakeChannel:
         self._engine, self._releases, self._verdicts = engine, releases, verdicts
         self._sums = ChannelSums(engine)
         self._named = NamedReleases()
-        self._sliced: dict[tuple[object, ...], tuple[float, list[SliceSum]]] = {}
+        self._sliced: KeptDays[list[SliceSum]] = KeptDays(_MOST_SLICED)
         self._people: dict[tuple[str | None, str | None], tuple[float, list[UserCount]]] = {}
 
     def read(self, state: ChannelState, now: datetime) -> Read:
@@ -117,7 +119,7 @@ class LakeChannel:
         if newest is None:
             return Read(Facts(names, [], [], {}, None), (), [], "releases", [], bool(own), 0)
         end = min(newest + _WINDOW, now)
-        asked = _Asked(of, names, builds, _hour_after(end), _hour_after(newest + _WINDOW))
+        asked = _Asked(of, names, builds, hour_after(end), hour_after(newest + _WINDOW))
         out = shipped(own, now) or self._unpublished(asked)
         which = state.columns or usual_columns(out)
         columns = columns_of(out, which, state.channel)
@@ -127,7 +129,7 @@ class LakeChannel:
         ]
         users = self._users(registry, of, builds, end) if shown else {}
         cut = state.age == "all" and any(one.start_hour < asked.furthest for one in columns)
-        facts = Facts(names, shown, accounts, users, end, _FURTHEST if cut else 0)
+        facts = Facts(names, shown, accounts, users, end, FURTHEST.days if cut else 0)
         parts = [*parts, *self._days(asked, [(asked.end - DAY_H, asked.end)]).every()]
         held = {platform_of(one) for one in systems_of(parts, "")}
         last_s = max((sheet.last_s for part in parts for sheet in part.values()), default=0)
@@ -160,34 +162,16 @@ class LakeChannel:
         dimensions = ("os_name", "os_version") if state.by == "os_version" else (state.by,)
         place = Place(state.application, state.channel, systems)
         stretch = timedelta(hours=max(1, hours // _STRETCHES))
-        sums = self._slices(place, dimensions, (measure.name, measure.per), tuple(eras), stretch, own_builds)
+        measures = measure.name, measure.per
+        sums = slice_sums(self._engine, place, dimensions, measures, eras, stretch, own_builds, self._sliced)
         return build_breakdown(
             sums,
             dimensions,
-            (measure.name, measure.per),
+            measures,
             (one.column.name, before.column.name if before else None),
             hours,
             counts_events(measure),
         )
-
-    def _slices(
-        self,
-        place: Place,
-        dimensions: tuple[str, ...],
-        measures: tuple[str, str],
-        eras: tuple[Era, ...],
-        stretch: timedelta,
-        builds: dict[str, str],
-    ) -> list[SliceSum]:
-        """As `slice_sums()`, at most five minutes old."""
-        key = (place, dimensions, measures, eras, frozenset(builds.items()))
-        held = self._sliced.get(key)
-        if held is None or time.monotonic() - held[0] > _SLICES_HELD_S:
-            found = slice_sums(self._engine, place, dimensions, measures, eras, stretch, builds)
-            if len(self._sliced) >= _MOST_SLICED:
-                self._sliced.clear()
-            held = self._sliced[key] = (time.monotonic(), found)
-        return held[1]
 
     def _shown(
         self, columns: Sequence[Column], state: ChannelState, asked: _Asked
@@ -225,7 +209,7 @@ class LakeChannel:
                     first_hours[version] = min(first_hours.get(version, asked.end), int(sheet.hours[0]))
                     usage = float(sheet.total[place])
                     weights[version] = weights.get(version, 0.0) + (usage if usage == usage else 0.0)
-        least = 1e-4 * sum(weights.values())
+        least = STRAY_SHARE * sum(weights.values())
         return unpublished({name: hour for name, hour in first_hours.items() if weights[name] >= least})
 
     def _users(

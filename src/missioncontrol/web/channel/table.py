@@ -11,15 +11,15 @@ from datetime import UTC, datetime
 import msgspec
 import numpy as np
 
+from missioncontrol.health.crossing import doubted, guilty_of, now_of
 from missioncontrol.health.model import Account
 from missioncontrol.query.hour_sums import HOUR_S
 from missioncontrol.registry.model import Measure, Registry
 from missioncontrol.web.channel.address import ChannelState
 from missioncontrol.web.channel.columns import Column
 from missioncontrol.web.channel.sums import Floats
-from missioncontrol.web.home.said import compared, said_of
+from missioncontrol.web.home.said import compared, said_of, still_words
 from missioncontrol.web.measure.sums import counts_events
-from missioncontrol.web.verdicts.bars import guilty_of
 from missioncontrol.web.verdicts.view import verdict_path
 from missioncontrol.web.verdicts.words import Mark, mark_of
 
@@ -309,13 +309,14 @@ def _said(
 ) -> Said | None:
     for one in accounts:
         if (one.subject.version, one.subject.measure) == (version, measure.name):
-            return _of_platform(one, state.platform, now) if state.platform else _of_all(one)
+            return _of_platform(one, state.platform, now) if state.platform else _of_all(one, now)
     return None
 
 
-def _of_all(one: Account) -> Said:
-    of = guilty_of(one) or one.look
+def _of_all(one: Account, now: datetime) -> Said:
+    of = now_of(one) if doubted(one) else guilty_of(one) or one.look
     words = compared(of.ratio, of.low, of.high) if of.ratio is not None else ""
+    words = still_words(one, now) if doubted(one) else words
     mark = mark_of(one.look.verdict)
     return Said(mark, verdict_path(one.subject), of.ratio, of.low, of.high, words, one.sentence)
 
@@ -323,4 +324,6 @@ def _of_all(one: Account) -> Said:
 def _of_platform(one: Account, platform: str, now: datetime) -> Said:
     said = said_of(one, platform, lambda name: name, now)
     words = compared(said.ratio, said.low, said.high) if said.ratio is not None else ""
+    if said.mark.verdict == "worse" and doubted(one):
+        words = still_words(one, now)
     return Said(said.mark, said.href, said.ratio, said.low, said.high, words, one.sentence)

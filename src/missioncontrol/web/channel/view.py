@@ -144,8 +144,9 @@ def span_text(one: Against) -> str:
 
 
 def where_of(dimensions: Sequence[str], value: Value) -> list[tuple[str, str | None]]:
-    """The dimensions with their values; empty for those that were pooled."""
-    return list(zip(dimensions, value.values, strict=True)) if value.values else []
+    """The dimensions with their values; empty for those that were pooled, or that no address can say."""
+    there = value.values and "" not in value.values
+    return list(zip(dimensions, value.values, strict=True)) if there else []
 
 
 _HEAD = (

@@ -37,6 +37,7 @@ TEXT_FIELDS = {
 _MENUS = {"process": "process_type", "os": "os_name", "channel": "release_channel"}
 _PROCESS_TITLES = {"content": "content (renderer)", "parent": "parent (browser)"}
 _LONGEST = 1000
+_MINUTE = timedelta(minutes=1)
 Pairs = Sequence[tuple[str, str]]
 Operator = Literal["contains", "is"]
 
@@ -107,7 +108,8 @@ class CrashState(msgspec.Struct, frozen=True):
         if self.by == "build":
             end = _midnight(now.date() + timedelta(days=1))
             return end - timedelta(days=self.days), end
-        return now - timedelta(days=self.days), now
+        end = whole_minute(now)
+        return end - timedelta(days=self.days), end
 
     def _conditions(self) -> tuple[Condition, ...]:
         exact = {"product": self.product, **{column: getattr(self, n) for n, column in _MENUS.items()}}
@@ -124,6 +126,11 @@ class CrashState(msgspec.Struct, frozen=True):
             how: How = "is" if self.operator == "is" else "contains"
             found.append(Condition(self.field, (self.text,), how))
         return tuple(found)
+
+
+def whole_minute(now: datetime) -> datetime:
+    """The end of the minute: what is asked for again within it, and of the same reports, has the same answer."""
+    return now + (_MINUTE - timedelta(seconds=now.second, microseconds=now.microsecond)) % _MINUTE
 
 
 def process_title(kind: str | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -17,6 +18,7 @@ from missioncontrol.web.crashes.store import CrashSources
 from missioncontrol.web.crashes.top import MOST_IN_A_FILE
 
 Format = Annotated[Literal["html", "csv", "json"], Query()]
+_FIGURE = re.compile(r"[+-]?\d[\d,]*(\.\d+)?(e[+-]?\d+)?( ?[%×])?", re.ASCII | re.IGNORECASE)
 
 
 def state_of(request: Request, path: str = "") -> CrashState:
@@ -43,8 +45,15 @@ def reports_csv(sources: CrashSources, state: CrashState) -> Response:
 
 
 def csv_answer(rows: Sequence[Sequence[Any]], name: str) -> Response:
-    """Rows, the head first, as a file."""
+    """Rows, the head first, as a file. What a sheet would run as a formula has an apostrophe in front."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows([_harmless(value) for value in row] for row in rows)
     headers = {"content-disposition": f'inline; filename="{name}.csv"'}
     return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _harmless(value: Any) -> Any:
+    """Clients choose names and signatures, and sheets take a text with such a beginning for a formula."""
+    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return value
+    return value if _FIGURE.fullmatch(value) else f"'{value}"

@@ -16,7 +16,8 @@ from missioncontrol.query.crash_selection import Intervals, Selection
 
 SPARK_WIDTH, SPARK_HEIGHT = 96, 20
 WIDTH, HEIGHT = 960, 180
-_MOST_LAYERS = 6
+MOST_LAYERS = 6
+"""Groups with a colour of their own."""
 _MINUTE = timedelta(minutes=1)
 _MOST_BARS = 60
 
@@ -38,6 +39,8 @@ class Layer(msgspec.Struct, frozen=True):
     name: str
     path: str
     """Data of an SVG path in a box of `WIDTH` x `HEIGHT`."""
+    unfinished: str
+    """The same of the last bar, where the span ends within it; else empty."""
     total: float
     counts: list[float]
 
@@ -64,6 +67,8 @@ class TimeChart(msgspec.Struct, frozen=True):
     """Length of an interval in words."""
     partial: str
     """When the span begins, where that is within the first interval; else empty."""
+    until: str = ""
+    """When the span ends, where that is within the last interval; else empty."""
 
 
 def intervals_of(selection: Selection) -> Intervals:
@@ -101,19 +106,25 @@ def spark(counts: Sequence[float]) -> Spark:
 
 def time_chart(selection: Selection, buckets: Sequence[Bucket], intervals: Intervals) -> TimeChart:
     """The groups with most crashes, a layer each, and all others in one."""
-    by_group = filled(buckets, intervals.number)
+    by_group = filled([one for one in buckets if not one.pooled], intervals.number)
+    pooled = filled([one for one in buckets if one.pooled], intervals.number)
     ordered = sorted(by_group.items(), key=lambda item: (-sum(item[1]), item[0] or ""))
     named = [(name or "(none)", counts) for name, counts in ordered]
-    shown, rest = named[:_MOST_LAYERS], named[_MOST_LAYERS:]
-    if rest:
-        others = [sum(column) for column in zip(*(counts for _, counts in rest), strict=True)]
-        shown.append((f"{len(rest)} others", others))
+    shown, rest = named[:MOST_LAYERS], named[MOST_LAYERS:]
+    if rest or pooled:
+        small = [*(counts for _, counts in rest), *pooled.values()]
+        number = len(rest) + max((one.pooled for one in buckets), default=0)
+        shown.append((f"{number} others", [sum(column) for column in zip(*small, strict=True)]))
     heights = [sum(column) for column in zip(*(counts for _, counts in shown), strict=True)]
     top = max(heights, default=0.0)
     below = [0.0] * intervals.number
+    # A build day has ended or not whatever the span says.
+    cut = selection.by == "report" and intervals.starts()[-1] + intervals.width - selection.end >= _MINUTE
     layers = []
     for n, (name, counts) in enumerate(shown):
-        layers.append(Layer(n, name, _bars(counts, below, top), sum(counts), counts))
+        bars = _bars(counts, below, top)
+        ready = len(bars) - 1 if cut else len(bars)
+        layers.append(Layer(n, name, "".join(bars[:ready]), "".join(bars[ready:]), sum(counts), counts))
         below = [under + count for under, count in zip(below, counts, strict=True)]
     labels = [_label(start, intervals.width) for start in intervals.starts()]
     says = [_says(label, n, shown) for n, label in enumerate(labels)]
@@ -124,19 +135,21 @@ def time_chart(selection: Selection, buckets: Sequence[Bucket], intervals: Inter
         top,
         _words(intervals.width),
         f"{selection.start:%m-%d %H:%M}" if selection.start - intervals.start >= _MINUTE else "",
+        f"{selection.end:%m-%d %H:%M}" if cut else "",
     )
 
 
-def _bars(counts: Sequence[float], below: Sequence[float], top: float) -> str:
-    """A box for each count, on what stands below it."""
+def _bars(counts: Sequence[float], below: Sequence[float], top: float) -> list[str]:
+    """A box for each count, on what stands below it; of 0 there is none."""
     step = WIDTH / len(counts)
     gap, wide = step * 0.1, step * 0.8
     room = (HEIGHT - 4) / (top or 1.0)
-    return "".join(
+    return [
         f"M{n * step + gap:.1f} {HEIGHT - 1 - room * under:.1f}v-{room * count:.1f}h{wide:.1f}v{room * count:.1f}z"
-        for n, (count, under) in enumerate(zip(counts, below, strict=True))
         if count > 0
-    )
+        else ""
+        for n, (count, under) in enumerate(zip(counts, below, strict=True))
+    ]
 
 
 def _label(start: datetime, width: timedelta) -> str:

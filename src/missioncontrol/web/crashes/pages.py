@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from missioncontrol.errors import BadRequest
 from missioncontrol.web.auth.visit import visit_of
-from missioncontrol.web.crashes.address import DAYS, TEXT_FIELDS, CrashState
+from missioncontrol.web.crashes.address import DAYS, TEXT_FIELDS, CrashState, whole_minute
 from missioncontrol.web.crashes.answers import Format, csv_answer, reports_csv, state_of, untidy
 from missioncontrol.web.crashes.reckoned import count_of, ranking_of
 from missioncontrol.web.crashes.signature import FACETS, build_search
@@ -33,7 +33,7 @@ def build_crash_pages(sources: CrashSources, renderer: Renderer) -> APIRouter:
     def crashes(request: Request, format: Format = "html") -> Response:
         now = sources.now()
         queue = sources.queue()
-        products = sources.reports.products(now - WEEK, now)
+        products = sources.reports.products(whole_minute(now) - WEEK, whole_minute(now))
         backlog, aside = queue.backlog(now), queue.set_aside(_MOST_ASIDE)
         if format != "html":
             builtin = {

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from missioncontrol.query.crash_selection import Selection, weight_of, written
 from missioncontrol.web.numerals import amount
-from missioncontrol.web.reckoning import Reckoning, span_words
+from missioncontrol.web.reckoning import Reckoning, rows_of
 
 
 def count_of(selection: Selection, count: float, reports: int) -> Reckoning:
     """Of the number of crashes or reports of a page."""
-    rows = ("Rows", f"reports, {span_words(selection.start, selection.end)}")
+    rows = rows_of("reports", selection.start, selection.end)
     query = f"SELECT sum({weight_of(selection)}) AS crashes, count(*) AS reports\n{_from(selection)}"
     if selection.weighted:
         formula = f"Sum of 1 ÷ the share that the collector kept, over all reports = {amount(count)}"
@@ -33,7 +33,7 @@ def ranking_of(selection: Selection, count: float, signatures: int, shown: int, 
         f"Count: reports of the signature that fit the filters. Share: count ÷ {amount(count)} of all signatures",
         [
             ("Signatures", amount(signatures)),
-            ("Rows", f"reports, {span_words(selection.start, selection.end)}"),
+            rows_of("reports", selection.start, selection.end),
         ],
         query,
         "Reports are weighted by the share that the collector kept." if selection.weighted else "",

@@ -12,7 +12,7 @@ import msgspec
 from missioncontrol.errors import BadRequest
 from missioncontrol.query.crash_reports import Comment, CrashReports, Part, ReportRow, Totals
 from missioncontrol.web.crashes.address import TEXT_FIELDS, CrashState
-from missioncontrol.web.crashes.charts import TimeChart, intervals_of, time_chart
+from missioncontrol.web.crashes.charts import MOST_LAYERS, TimeChart, intervals_of, time_chart
 
 ON_A_PAGE = 50
 _MOST_VALUES = 10
@@ -76,6 +76,8 @@ class CrashesView(msgspec.Struct, frozen=True):
     chart: TimeChart
     breakdowns: list[Breakdown]
     reports: list[ReportRow]
+    newest: ReportRow | None
+    """Of all of them, whichever page is shown."""
     comments: list[Comment]
     first_seen: datetime | None
     start: datetime
@@ -110,12 +112,15 @@ def _view(
     selection = state.selection(now)
     totals = reports.totals(selection)
     intervals = intervals_of(selection)
-    chart = time_chart(selection, reports.over_time(selection, over_time, intervals), intervals)
+    course = reports.over_time(selection, over_time, intervals, most=MOST_LAYERS)
+    chart = time_chart(selection, course, intervals)
     found = reports.breakdowns(selection, names, _MOST_VALUES + 1)
     broken = [_breakdown(name, found[name], totals.count, state) for name in names]
     listed = reports.reports(selection, ON_A_PAGE, (state.page - 1) * ON_A_PAGE)
+    first = listed if state.page == 1 else reports.reports(selection, 1)
     return CrashesView(
-        totals, chart, [b for b in broken if b.values], listed, [], None, selection.start, selection.end,
+        totals, chart, [b for b in broken if b.values], listed, next(iter(first), None), [], None,
+        selection.start, selection.end,
         state.page, -(-totals.reports // ON_A_PAGE), intervals.number <= 62,
     )  # fmt: skip
 

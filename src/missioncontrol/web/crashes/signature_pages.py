@@ -175,12 +175,12 @@ def _moved(sources: CrashSources, state: CrashState, view: CrashesView) -> Moved
 
 def _measure(view: CrashesView) -> str:
     """The measure that counts crashes like the newest one."""
-    return _MEASURES.get(view.reports[0].process_type if view.reports else "", "crash_reports")
+    return _MEASURES.get(view.newest.process_type if view.newest else "", "crash_reports")
 
 
 def _verdict_url(state: CrashState, view: CrashesView) -> str:
     """The verdict on the signature in the version of its newest report; empty where none says which."""
-    newest = view.reports[0] if view.reports else None
+    newest = view.newest
     if not state.signature or newest is None or not (newest.product and newest.channel and newest.version):
         return ""
     subject = Subject(newest.product, newest.channel, newest.version, _measure(view), state.signature)
@@ -190,8 +190,8 @@ def _verdict_url(state: CrashState, view: CrashesView) -> str:
 def _new_bugs(
     sources: CrashSources, request: Request, state: CrashState, view: CrashesView
 ) -> dict[str, str]:
-    """Forms for a new bug, filled in from the newest crash that is shown."""
+    """Forms for a new bug, filled in from the newest crash."""
     if not sources.bugs.trackers.files_new:
         return {}
-    crash = sources.store.public(view.reports[0].crash_id) if view.reports else None
+    crash = sources.store.public(view.newest.crash_id) if view.newest else None
     return sources.bugs.new_bugs(state.signature, crash, visit_of(request).base_url)

@@ -115,7 +115,7 @@ def build_top(
     seen = reports.first_seen(names, state.product or None) if names else {}
     intervals = intervals_of(selection)
     number = intervals.number
-    courses = filled(reports.over_time(selection, "signature", intervals), number)
+    courses = filled(reports.over_time(selection, "signature", intervals, names), number)
     columns = _columns(systems.values())
     linked = bugs.of_signatures(names)
     rows = [

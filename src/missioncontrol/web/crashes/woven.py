@@ -6,7 +6,6 @@ showing without it.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -14,13 +13,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from missioncontrol.errors import MissionControlError
+from missioncontrol.query.day_files import KeptDays
 from missioncontrol.web.carried.view import account_address
 from missioncontrol.web.crashes.spread import NAMES, Difference, differences
 
 if TYPE_CHECKING:
     from missioncontrol.health.model import Account
     from missioncontrol.query.engine import Engine
-    from missioncontrol.query.signature_counts import Stretch
     from missioncontrol.query.signature_history import UsageHour
     from missioncontrol.registry.model import Registry
     from missioncontrol.state.releases import Releases
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
     from missioncontrol.web.crashes.moved import Moved
     from missioncontrol.web.verdicts.source import VerdictSource
 
-_USAGE_KEPT_S = 300.0
-_MOST_KEPT = 8
+_MOST_DAYS = 1000
+"""Of usage that are kept."""
 
 
 class Carrying(msgspec.Struct, frozen=True):
@@ -59,7 +58,7 @@ class WovenCrashes:
         registry: Callable[[], Registry],
     ) -> None:
         self._engine, self._releases, self._verdicts, self._registry = engine, releases, verdicts, registry
-        self._kept: dict[tuple[tuple[str, str], tuple[Stretch, ...]], tuple[float, list[UsageHour]]] = {}
+        self._usage: KeptDays[list[UsageHour]] = KeptDays(_MOST_DAYS)
 
     def carrying(self, application: str = "") -> list[Carrying]:
         """The signatures that carry what is worse now, of one application or of all; the largest share first."""
@@ -83,7 +82,7 @@ class WovenCrashes:
         """The versions that a signature moves; None where nothing is known of it, or of versions."""
         # Brings numpy along, which a server needs that shows a signature, and an idle one does not.
         from missioncontrol.health.published import owner_of, versions_of
-        from missioncontrol.query.signature_history import beginnings, crash_hours
+        from missioncontrol.query.signature_history import beginnings, crash_hours, usage_by_hour
         from missioncontrol.web.crashes.moved import Lives, build_moved, dispersions, place_of, stretches_of
 
         engine = self._engine()
@@ -96,7 +95,7 @@ class WovenCrashes:
         if not stretches:
             return None
         crashes = crash_hours(engine, *place, state.signature, stretches)
-        usage = self._usage(place, stretches)
+        usage = usage_by_hour(engine, *place, stretches, self._usage)
         accounts = [one for one in self._accounts() if _place(one) == place]
         phi = dispersions({one.subject.measure: one.data.dispersion for one in accounts}, measure)
         own = [one for one in self.carrying(place[0]) if one.signature == state.signature]
@@ -109,19 +108,6 @@ class WovenCrashes:
 
         around = msgspec.structs.replace(state, signature="", contains="", empty=False).selection(now)
         return differences(spread(self._engine(), around, state.signature, NAMES))
-
-    def _usage(self, place: tuple[str, str], stretches: Sequence[Stretch]) -> list[UsageHour]:
-        """Usage hours by hour; those of hours that are over hardly change, so they are kept for some minutes."""
-        from missioncontrol.query.signature_history import usage_by_hour
-
-        key, now = (place, tuple(stretches)), time.monotonic()
-        held = self._kept.get(key)
-        if held is None or now - held[0] > _USAGE_KEPT_S:
-            held = now, usage_by_hour(self._engine(), *place, stretches)
-            while len(self._kept) >= _MOST_KEPT:
-                self._kept.pop(next(iter(self._kept)), None)
-            self._kept[key] = held
-        return held[1]
 
     def _accounts(self) -> Sequence[Account]:
         try:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.query.experiment_sums import LATELY, Experiment
 from missioncontrol.registry.model import Registry
-from missioncontrol.web.address import decode_part
-from missioncontrol.web.builds.pages import read_once
+from missioncontrol.web.address import decode_part, read_once
+from missioncontrol.web.api_route import open_json
 from missioncontrol.web.builds.view import interval_words, rate_words
 from missioncontrol.web.crashes.answers import Format, csv_answer
 from missioncontrol.web.experiments.compare import (
@@ -23,6 +22,7 @@ from missioncontrol.web.experiments.compare import (
     compare_experiment,
     compared_measures,
 )
+from missioncontrol.web.experiments.reckoned import hours_of, rates_of, ratios_of, slices_of
 from missioncontrol.web.experiments.source import ExperimentSource
 from missioncontrol.web.experiments.view import (
     ExperimentWanted,
@@ -49,16 +49,18 @@ def build_experiment_pages(sources: PageSources, source: ExperimentSource, rende
     @router.get("/experiments")
     def experiments(request: Request, format: Format = "html") -> Response:
         read_once(request.query_params.multi_items(), ("format",))
-        found = source.current(sources.now())
+        now = sources.now()
+        found = source.current(now)
         if format == "json":
-            return _json([_listed(one) for one in found])
+            return open_json([_listed(one) for one in found])
         if format == "csv":
             return csv_answer(_list_rows(found), "experiments")
         return renderer.page(
             request,
             "experiments.html",
             experiments=found,
-            now=sources.now(),
+            how_hours=hours_of(now),
+            now=now,
             days=LATELY.days,
             path_of=experiment_path,
             branch_title=branch_title,
@@ -77,13 +79,17 @@ def build_experiment_pages(sources: PageSources, source: ExperimentSource, rende
             raise BadRequest("unknown_branch", said, f"Branches: {names}.")
         numbers = compare_experiment(source, registry, one, base, wanted.measure)
         if format == "json":
-            return _json(_answer(one, numbers))
+            return open_json(_answer(one, numbers))
         if format == "csv":
             return csv_answer(_csv_rows(numbers), "experiment")
+        view = build_experiment(wanted, registry, one, numbers)
         return renderer.page(
             request,
             "experiment.html",
-            view=build_experiment(wanted, registry, one, numbers),
+            view=view,
+            how_rates={block.measure.name: rates_of(view, block) for block in view.blocks},
+            how_ratios=ratios_of(view),
+            how_slices=slices_of(view),
             interval_words=interval_words,
             rate_words=rate_words,
             navigation=top_bar(sources, registry),
@@ -151,8 +157,3 @@ def _csv_rows(numbers: Numbers) -> list[Sequence[Any]]:
             own = (cell.events, cell.per, cell.rate, cell.low, cell.high)
             rows.append((row.measure, name, names[numbers.base], *own, *told, numbers.comparisons))
     return rows
-
-
-def _json(content: Any) -> Response:
-    headers = {"access-control-allow-origin": "*"}
-    return Response(msgspec.json.encode(content), headers=headers, media_type="application/json")

@@ -105,7 +105,6 @@ class ExperimentView(msgspec.Struct, frozen=True):
     slice_scale: Scale
     branches: list[tuple[str, str, Branch]]
     """(value, name, branch) for the menu."""
-    span_words: str
 
 
 def experiment_path(name: str) -> str:
@@ -167,7 +166,6 @@ def build_experiment(
             (encode_part(branch.name), title, branch)
             for branch, title in zip(numbers.branches, titles, strict=True)
         ],
-        span_words=f"{one.first:%Y-%m-%d %H:%M} to {one.last:%Y-%m-%d %H:%M} UTC",
     )
 
 
@@ -254,7 +252,8 @@ def plot_of(course: Timeline, branch: str, base: str, first: datetime, number: i
         Column(
             round(n * wide, 2),
             round(wide, 2),
-            f"{first + timedelta(hours=p.hours):%Y-%m-%d %H:%M}: {times(p.ratio)} ({interval_words(p.low, p.high)})",
+            f"{first + timedelta(hours=p.hours):%Y-%m-%d %H:%M} UTC: {times(p.ratio)} "
+            f"({interval_words(p.low, p.high)})",
         )
         for n, p in enumerate(points)
     ]

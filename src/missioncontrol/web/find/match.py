@@ -26,6 +26,7 @@ KINDS: dict[Kind, str] = {
 }
 """Kind -> heading, in the order in which they are shown."""
 _WORD = re.compile(r"[\s]+")
+_MOST_WORDS = 10
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -63,16 +64,22 @@ class Named(msgspec.Struct, frozen=True):
     hit: Hit
 
 
-def words_of(text: str) -> list[str]:
-    """The words of a text in lower case."""
-    return [word for word in _WORD.split(text.casefold()) if word]
+class Asked(msgspec.Struct, frozen=True):
+    """What is looked for, in lower case: all words with single spaces, and the first ten different ones."""
+
+    whole: str
+    words: tuple[str, ...]
 
 
-def place_among(name: str, words: str, asked: Sequence[str]) -> int | None:
+def asked_of(text: str) -> Asked | None:
+    """What a text asks for; None: nothing."""
+    words = [word for word in _WORD.split(text.casefold()) if word]
+    return Asked(" ".join(words), tuple(dict.fromkeys(words))[:_MOST_WORDS]) if words else None
+
+
+def place_among(name: str, words: str, asked: Asked) -> int | None:
     """How well it fits, as `Hit.fit` says; None: it does not."""
-    if not asked:
-        return None
-    whole, name, words = " ".join(asked), name.casefold(), words.casefold()
+    whole, name, words = asked.whole, name.casefold(), words.casefold()
     if name == whole:
         return 0
     if name.startswith(whole):
@@ -81,10 +88,10 @@ def place_among(name: str, words: str, asked: Sequence[str]) -> int | None:
     if at > 0:
         return 2 if not name[at - 1].isalnum() else 3
     everything = f"{name} {words}"
-    return 4 if all(word in everything for word in asked) else None
+    return 4 if all(word in everything for word in asked.words) else None
 
 
-def fitting(things: Iterable[Named], asked: Sequence[str], most: int) -> list[Hit]:
+def fitting(things: Iterable[Named], asked: Asked, most: int) -> list[Hit]:
     """The hits that fit best; among equals those that come first."""
     return [
         msgspec.structs.replace(thing.hit, fit=place)
@@ -93,7 +100,7 @@ def fitting(things: Iterable[Named], asked: Sequence[str], most: int) -> list[Hi
 
 
 def best(
-    things: Iterable[T], asked: Sequence[str], most: int, called: Callable[[T], tuple[str, str]]
+    things: Iterable[T], asked: Asked, most: int, called: Callable[[T], tuple[str, str]]
 ) -> list[tuple[int, T]]:
     """How well each of the best fits, and it; `called` gives name and further words."""
     found = []

@@ -1,7 +1,7 @@
 """Where the search looks: what the first page, the releases, the registry and the crashes of four weeks name.
 
 Shows nothing protected: signatures, products and ids of crashes are public. Answers come from what is kept in memory,
-which is at most a minute old; only a part of a crash id asks the lake.
+which is at most two minutes old; only a part of a crash id asks the lake.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -18,7 +18,8 @@ from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.query.crash_selection import Condition, Selection
 from missioncontrol.web.address import encode_part, measure_path
 from missioncontrol.web.crashes.address import signature_href
-from missioncontrol.web.find.match import Hit, Named, Way, best, fitting, words_of
+from missioncontrol.web.failing import Failing
+from missioncontrol.web.find.match import Asked, Hit, Named, Way, asked_of, best, fitting
 from missioncontrol.web.home.cards import Facts, drawn_measure
 from missioncontrol.web.home.said import pressing
 from missioncontrol.web.home.view import application_title, channel_title
@@ -56,6 +57,7 @@ class Finder:
         self._home, self._registry, self._store = home, registry, store
         self._reports, self._now = reports, now
         self._reading = threading.Lock()
+        self._failing = Failing()
         self._signatures: tuple[float, list[Part]] | None = None
         self._named: tuple[Facts, Registry, list[list[Named]]] | None = None
 
@@ -63,8 +65,8 @@ class Finder:
         """At most `most` of each kind, the best first. Raises `TooSlow`, `BadRequest` (`query_memory`) and
         `StorageError`.
         """
-        asked = words_of(text)
-        if not asked:
+        asked = asked_of(text)
+        if asked is None:
             return []
         crash = self._crash(text)
         if crash is not None:
@@ -110,7 +112,7 @@ class Finder:
             for row in rows
         ]
 
-    def _fitting_signatures(self, asked: Sequence[str], most: int) -> list[Hit]:
+    def _fitting_signatures(self, asked: Asked, most: int) -> list[Hit]:
         return [
             Hit(
                 "signature", part.value or "", f"{amount(part.count)} reports in {SHOWN.days} days",
@@ -124,9 +126,10 @@ class Finder:
         with self._reading:
             held = self._signatures
             if held is None or time.monotonic() - held[0] > _HELD_S:
-                found = self._reports.breakdowns(self._selection(), ["signature"], _MOST_SIGNATURES)[
-                    "signature"
-                ]
+                with self._failing.trying():
+                    found = self._reports.breakdowns(self._selection(), ["signature"], _MOST_SIGNATURES)[
+                        "signature"
+                    ]
                 held = self._signatures = (time.monotonic(), [part for part in found if part.value])
             return held[1]
 

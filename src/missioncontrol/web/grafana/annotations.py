@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from missioncontrol.state.annotations import Annotation as Note
     from missioncontrol.state.annotations import Annotations
 
+_LAST = datetime(9999, 12, 31, tzinfo=UTC)
 MOST = 1000
 """Annotations of one source, the newest; more are no help to anybody."""
 
@@ -75,8 +76,8 @@ def of_verdicts(log: Callable[[], AlertLog], base_url: str) -> Source:
     """A mark for each verdict that became another, and that somebody may be told of."""
 
     def read(asked: Asked) -> list[Annotation]:
-        found = log().events_between(asked.first, asked.last, MOST)
-        return [_change(event, base_url) for event in found if asked.wants(event.application, event.channel)]
+        found = log().events_between(asked.first, asked.last, MOST, asked.application, asked.channel)
+        return [_change(event, base_url) for event in found]
 
     return Source("verdict", read)
 
@@ -85,8 +86,8 @@ def of_alerts(log: Callable[[], AlertLog], base_url: str) -> Source:
     """A mark for each message that was sent, or could not be, at the time of the last attempt."""
 
     def read(asked: Asked) -> list[Annotation]:
-        told = log().told_between(asked.first, asked.last, MOST)
-        wanted = {d.id: (d, e) for d, e in told if asked.wants(e.application, e.channel)}
+        told = log().told_between(asked.first, asked.last, MOST, asked.application, asked.channel)
+        wanted = {delivery.id: (delivery, event) for delivery, event in told}
         return [_alert(delivery, event, base_url) for delivery, event in wanted.values()]
 
     return Source("alert", read)
@@ -96,7 +97,7 @@ def of_people(annotations: Callable[[], Annotations]) -> Source:
     """A mark for each annotation that somebody added to a chart."""
 
     def read(asked: Asked) -> list[Annotation]:
-        end = asked.last + timedelta(microseconds=1)
+        end = min(asked.last, _LAST) + timedelta(microseconds=1)
         found = annotations().list(asked.first, end, asked.application, asked.channel, MOST)
         return [
             mark(note.at, note.text, "Noted.", tags_of(note)) for note in found

@@ -51,7 +51,8 @@ def rates(
 ) -> list[Rate]:
     """The rates of these versions, by time. Without an interval one that suits the span.
 
-    Raises `BadRequest` (`unknown_measure`, `unknown_interval`, `too_many_versions`) and as `Engine.aggregate()`.
+    Raises `BadRequest` (`unknown_measure`, `unknown_interval`, `too_many_versions`, `range_too_long`) and as
+    `Engine.aggregate()`.
     """
     _refuse(engine.registry(), measure, versions, interval)
     if not versions:
@@ -72,6 +73,9 @@ def rates(
         names = [column.name for column in rows.columns]
         declared = engine.registry().measures[measure]
         found = [_rate(dict(zip(names, row, strict=True)), declared) for b in rows.batches() for row in b]
+        if not rows.complete:  # what is cut off is the newest
+            message = f"The range holds more than {_MOST_ROWS:,} intervals of versions."
+            raise BadRequest("range_too_long", message, "Choose a longer interval or a shorter range.")
     return sorted(found, key=lambda rate: (rate.time, rate.version))
 
 

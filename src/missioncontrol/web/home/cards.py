@@ -17,7 +17,7 @@ from missioncontrol.state.release_model import Version
 from missioncontrol.web.address import measure_path
 from missioncontrol.web.home import numbers
 from missioncontrol.web.home.numbers import Field, Numbers, Place, hour_of
-from missioncontrol.web.home.said import PLATFORMS, Said, need_of, place_of, said_of, shown_of
+from missioncontrol.web.home.said import PLATFORMS, Said, need_of, place_of, said_of, shown_of, together
 
 REPORTS = "crash_reports"
 """The measure of all crash reports."""
@@ -119,10 +119,8 @@ def card_of(
         found = registry.measures.get(name)
         return found.title if found else name
 
-    said = [
-        said_of(one, place.platform, title, now)
-        for one in shown_of(a for a in own if a.subject.version == version)
-    ]
+    newest = [one for one in own if one.subject.version == version]
+    said = together((said_of(one, place.platform, title, now) for one in shown_of(newest)), newest)
     said.sort(key=lambda one: place_of(one.mark.verdict))
     worse = [a for a in own if a.look.verdict == "worse" and a.subject.version != version]
     earlier = [one for a in worse if (one := said_of(a, place.platform, title, now)).mark.verdict == "worse"]

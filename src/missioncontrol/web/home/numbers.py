@@ -17,7 +17,7 @@ from missioncontrol.state.release_model import Release, Version, group
 
 DAYS_SHOWN = 14
 _HOURS_SHOWN = 24 * DAYS_SHOWN
-_STRAY_SHARE = 1e-4
+STRAY_SHARE = 1e-4
 """A version that nobody published and that has less of the usage is not believed to be out."""
 _STEP_H = 6
 _BINS = ((24.0, 1), (72.0, 3), (168.0, 6))
@@ -224,7 +224,7 @@ def newest_of(
     for one in reversed(known):
         if one.version in alive and one.published_at <= now:
             return one.version, one
-    least = _STRAY_SHARE * sum(_weight(totals[name]) for name in alive)
+    least = STRAY_SHARE * sum(_weight(totals[name]) for name in alive)
     told = [name for name in alive if name is not None and _weight(totals[name]) >= least]
     return max(told, key=lambda name: (is_version(name), version_key(name), name), default=None), None
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlencode
 
 import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 
-from missioncontrol.errors import BadRequest
-from missioncontrol.web.address import builds_path, decode_part, encode_part
-from missioncontrol.web.home.cards import Card, Facts
+from missioncontrol.web.address import builds_path, decode_part, encode_part, read_once
+from missioncontrol.web.api_route import open_json
+from missioncontrol.web.home.cards import Card
 from missioncontrol.web.home.plots import adoption_spark, course_spark
 from missioncontrol.web.home.reckoned import crash_free_of, rate_of, share_of
-from missioncontrol.web.home.source import HomeSource
+from missioncontrol.web.home.source import HomeSource, Made
 from missioncontrol.web.home.text import home_text, version_title
 from missioncontrol.web.home.view import Home, assembled, channel_title
 from missioncontrol.web.measure.lookup import ChannelRef
@@ -61,11 +61,11 @@ def build_home_pages(sources: PageSources, source: HomeSource, renderer: Rendere
         wanted = read_home_wanted(request.query_params.multi_items())
         made = source.made(now)
         facts, whole = made.facts, made.home
-        view = filtered(registry, whole, facts, wanted)
+        view = filtered(registry, made, wanted)
         base = str(request.base_url).rstrip("/")
         text = home_text(view, base + wanted.url())
         if format == "json":
-            return _json(view)
+            return open_json(view)
         if format == "text":
             return PlainTextResponse(text)
         nothing = not whole.sections and not facts.accounts
@@ -77,10 +77,10 @@ def build_home_pages(sources: PageSources, source: HomeSource, renderer: Rendere
             view=view,
             nothing=nothing,
             wanted=wanted,
-            choices=_choices(whole),
+            choices=_choices(made.cards),
             computed_rate=lambda card: rate_of(card, facts.versions),
             computed_share=lambda card: share_of(card, facts.versions),
-            computed_crash_free=crash_free_of,
+            computed_crash_free=lambda card: crash_free_of(card, facts.versions),
             text=text,
             most_points=_MOST_POINTS,
             adoption_of=adoption_spark,
@@ -88,7 +88,7 @@ def build_home_pages(sources: PageSources, source: HomeSource, renderer: Rendere
             version_title=version_title,
             builds_path=builds_path,
             crash_reports=sources.crash_reports(now).last_day if nothing else 0,
-            navigation=top_bar(sources, registry, known=_channels(whole.sections_cards)),
+            navigation=top_bar(sources, registry, known=_channels(made.cards)),
             base_url=base,
             build_id=f"{now:%Y%m%d%H0000}",
         )
@@ -98,25 +98,19 @@ def build_home_pages(sources: PageSources, source: HomeSource, renderer: Rendere
 
 def read_home_wanted(pairs: Sequence[tuple[str, str]]) -> HomeWanted:
     """What an address asks for; raises `BadRequest` (`unknown_parameter`, `repeated_parameter`)."""
-    seen = [name for name, _ in pairs]
-    for name in seen:
-        if name not in (*FILTERS, "format"):
-            hint = f"Known: {', '.join((*FILTERS, 'format'))}."
-            raise BadRequest("unknown_parameter", f"This page has no parameter `{name[:60]}`.", hint)
-        if seen.count(name) > 1:
-            raise BadRequest("repeated_parameter", f"`{name}` is there more than once.", "Say it once.")
-    return HomeWanted(**{name: value for name, value in pairs if name in FILTERS})
+    given = read_once(pairs, (*FILTERS, "format"))
+    return HomeWanted(**{name: value for name, value in given.items() if name in FILTERS})
 
 
-def filtered(registry: Registry, whole: Home, facts: Facts, wanted: HomeWanted) -> Home:
+def filtered(registry: Registry, made: Made, wanted: HomeWanted) -> Home:
     """The page of what is asked for alone."""
     if wanted == HomeWanted():
-        return whole
-    cards = [card for card in whole.sections_cards if wanted.has(card.application, card.channel)]
+        return made.home
+    cards = [card for card in made.cards if wanted.has(card.application, card.channel)]
     accounts: list[Account] = [
-        one for one in facts.accounts if wanted.has(one.subject.application, one.subject.channel)
+        one for one in made.facts.accounts if wanted.has(one.subject.application, one.subject.channel)
     ]
-    return assembled(registry, cards, accounts, facts.end, whole.now)
+    return assembled(registry, cards, accounts, made.facts.end, made.home.now)
 
 
 def _channels(cards: Iterable[Card]) -> list[ChannelRef] | None:
@@ -125,16 +119,11 @@ def _channels(cards: Iterable[Card]) -> list[ChannelRef] | None:
     return list(dict.fromkeys(ChannelRef(card.application, card.channel) for card in ordered)) or None
 
 
-def _choices(whole: Home) -> dict[str, list[tuple[str, str]]]:
+def _choices(cards: Iterable[Card]) -> dict[str, list[tuple[str, str]]]:
     """For each filter its values with their titles, as there are cards of."""
-    applications = {section.application for section in whole.sections}
-    channels = {section.channel for section in whole.sections}
+    places = {(card.application, card.channel) for card in cards}
+    applications, channels = {of for of, _ in places}, {on for _, on in places}
     return {
         name: sorted((encode_part(value), channel_title(value)) for value in values)
         for name, values in (("application", applications), ("channel", channels))
     }
-
-
-def _json(content: Any) -> Response:
-    headers = {"access-control-allow-origin": "*"}
-    return Response(msgspec.json.encode(content), headers=headers, media_type="application/json")

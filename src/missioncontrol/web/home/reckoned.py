@@ -12,16 +12,14 @@ from missioncontrol.state.release_model import Version
 from missioncontrol.web.home.cards import Card
 from missioncontrol.web.numerals import amount, percent, rate
 from missioncontrol.web.reckoning import (
+    MOST_OTHERS,
     Reckoning,
     Rows,
     crash_free_query,
     rate_query,
+    rows_of,
     share_query,
-    span_words,
 )
-
-_MOST_OTHERS = 60
-"""Builds of other versions that are named; more would not fit an address, and only betas need them."""
 
 
 def rate_of(card: Card, versions: Sequence[Version]) -> Reckoning | None:
@@ -35,7 +33,7 @@ def rate_of(card: Card, versions: Sequence[Version]) -> Reckoning | None:
         [
             (card.measure_title, amount(card.crashes)),
             ("Usage hours", amount(round(card.hours))),
-            ("Rows", f"sums of 5 minutes, {span_words(rows.start, rows.end)}"),
+            rows_of("sums of 5 minutes", rows.start, rows.end),
         ],
         rate_query(card.measure, "usage_hours", rows),
     )
@@ -52,18 +50,18 @@ def share_of(card: Card, versions: Sequence[Version]) -> Reckoning | None:
         f"Usage hours of the version ÷ usage hours of all versions on this platform = {percent(card.share)}",
         [
             ("All versions", f"{amount(round(card.usage_hours_day))} h"),
-            ("Rows", f"sums of 5 minutes, {span_words(rows.start, rows.end)}"),
+            rows_of("sums of 5 minutes", rows.start, rows.end),
         ],
         share_query("usage_hours", rows),
     )
 
 
-def crash_free_of(card: Card) -> Reckoning | None:
+def crash_free_of(card: Card, versions: Sequence[Version]) -> Reckoning | None:
     """Of the crash-free users; None where nothing tells of clients."""
     free = card.crash_free
     if free is None or free.end is None:
         return None
-    rows = _rows(card, (), (free.end - timedelta(hours=24), free.end))
+    rows = _rows(card, versions, (free.end - timedelta(hours=24), free.end))
     bounds = f"{percent(free.low)} to {percent(free.high)}" if free.low is not None else "–"
     return Reckoning(
         f"{_name(card)}: crash-free users",
@@ -71,7 +69,7 @@ def crash_free_of(card: Card) -> Reckoning | None:
         [
             ("Clients", f"about {amount(round(free.clients))}"),
             ("Bounds of the estimate", bounds),
-            ("Rows", f"sketches of an hour, {span_words(rows.start, rows.end)}"),
+            rows_of("sketches of an hour", rows.start, rows.end),
         ],
         crash_free_query(rows),
         "Clients are counted by sketches, so the number is an estimate.",
@@ -87,4 +85,4 @@ def _rows(card: Card, versions: Sequence[Version], span: tuple[datetime, datetim
     builds = tuple(b for one in own if one.version == card.version for b in one.build_ids if b)
     others = tuple(b for one in own if one.version != card.version for b in one.build_ids if b)
     named = (card.application, card.channel, card.version)
-    return Rows(*named, *span, card.platform, builds, others[-_MOST_OTHERS:])
+    return Rows(*named, *span, card.platform, builds, others[-MOST_OTHERS:])

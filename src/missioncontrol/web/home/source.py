@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from missioncontrol.errors import MissionControlError
-from missioncontrol.query import filters
-from missioncontrol.query.aggregates import AggregateQuery
-from missioncontrol.query.client_measures import SHARE, client_measures
 from missioncontrol.query.hour_sums import Builds, HourSums, days_between
+from missioncontrol.query.last_day_users import last_day_shares
 from missioncontrol.query.summary_scope import platform_of
 from missioncontrol.state.release_model import Release, Version
-from missioncontrol.web.home.cards import REPORTS, CrashFree, Facts, drawn_measure, predecessor
+from missioncontrol.web.failing import Failing
+from missioncontrol.web.home.cards import REPORTS, Card, CrashFree, Facts, drawn_measure, predecessor
 from missioncontrol.web.home.numbers import (
     DAYS_SHOWN,
     NamedReleases,
@@ -28,7 +27,7 @@ from missioncontrol.web.home.numbers import (
     numbers_of,
     pieces_of,
 )
-from missioncontrol.web.home.view import Home, build_home
+from missioncontrol.web.home.view import Home, assembled, cards_of
 
 if TYPE_CHECKING:
     from missioncontrol.health.model import Account
@@ -44,15 +43,20 @@ _AFTER_S = 0.1
 _WAITED_FOR_S = 120.0
 """What is older than this is not shown: the reader waits for what is new. Open pages ask every minute."""
 _PEOPLE_HELD_S = 600.0
-_DAY = timedelta(hours=24)
-_LIMIT = 5000
 
 
 class Made(msgspec.Struct, frozen=True):
-    """The page, and what it was made of."""
+    """The page, and what it was made of. `cards`: all there are, also those that the page has no room for."""
 
     facts: Facts
+    cards: list[Card]
     home: Home
+
+
+def made_of(registry: Registry, facts: Facts, now: datetime) -> Made:
+    """Lay the page out, all applications and channels of it."""
+    cards = cards_of(registry, facts, now)
+    return Made(facts, cards, assembled(registry, cards, facts.accounts, facts.end, now))
 
 
 class HomeSource(Protocol):
@@ -77,6 +81,7 @@ class LakeHome:
         self._engine, self._releases, self._verdicts = engine, releases, verdicts
         self._sums = HourSums(engine, pieces_of)
         self._reading = threading.Lock()
+        self._failing = Failing()
         self._held: tuple[float, Made] | None = None
         self._revision: tuple[object, ...] = ()
         self._named = NamedReleases()
@@ -87,15 +92,18 @@ class LakeHome:
         held, moment = self._held, time.monotonic()
         if held is None or moment - held[0] > _WAITED_FOR_S:
             with self._reading:
-                if self._held is held:
+                if self._held is not held and self._held is not None:
+                    return self._held[1]
+                with self._failing.trying():
                     return self._renew(now)
-                held = self._held
-                return held[1] if held else self._renew(now)
         if moment - held[0] > _HELD_S and self._reading.acquire(blocking=False):
             # Later, so that this request has its answer before the processor is needed for the next one's.
             timer = threading.Timer(_AFTER_S, self._renew_behind, args=(now,))
             timer.daemon = True
-            timer.start()
+            try:
+                timer.start()
+            except RuntimeError:  # no thread can be started now; the next request tries again
+                self._reading.release()
         return held[1]
 
     def _renew_behind(self, now: datetime) -> None:
@@ -116,7 +124,7 @@ class LakeHome:
             facts = self._read(registry, versions, builds, accounts, now)
         else:
             facts = held[1].facts
-        made = Made(facts, build_home(registry, facts, now))
+        made = made_of(registry, facts, now)
         # An empty page waits for its first ping: it is looked at anew each time.
         self._held = (time.monotonic(), made) if facts.numbers or facts.accounts else None
         self._revision = revision
@@ -141,27 +149,19 @@ class LakeHome:
         spans = _spans_before(numbers, versions, end)
         before = {day for first, last in spans for day in days_between(first, last)} - days
         add_further(numbers, (part.content for part in self._sums.days(before, measures, builds)))
-        return Facts(numbers, versions, accounts, self._crash_free(registry, numbers, end), end)
+        return Facts(numbers, versions, accounts, self._crash_free(numbers, builds, end), end)
 
     def _crash_free(
-        self, registry: Registry, numbers: Numbers, end: datetime
+        self, numbers: Numbers, builds: Builds, end: datetime
     ) -> dict[tuple[Place, str | None], CrashFree]:
         """Of the clients of the last day; empty where nothing tells of clients."""
         held = self._people
         if held is not None and time.monotonic() - held[0] < _PEOPLE_HELD_S:
             return held[1]
-        people = client_measures(registry)
-        names = (SHARE, f"{SHARE}_low", f"{SHARE}_high", "client_count")
-        dimensions = ("application", "channel", "version", "os_name")
-        if not numbers or not all(name in people for name in names):
+        if not numbers:
             return {}
-        within = filters.WindowFilter("range", (end - _DAY, end - _WINDOW))
-        query = AggregateQuery(
-            (), dimensions, (within,), (), _LIMIT, "", 86_400, tuple(people[name] for name in names)
-        )
         try:
-            with self._engine.aggregate(query) as rows:
-                found = people_of([row for batch in rows.batches() for row in batch], end)
+            found = people_of(last_day_shares(self._engine, builds, end), end)
         except MissionControlError:
             return {}  # the page is worth showing without it
         self._people = (time.monotonic(), found)

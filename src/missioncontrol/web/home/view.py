@@ -43,14 +43,9 @@ class Home(msgspec.Struct, frozen=True):
     """Versions of which there are verdicts."""
     heading: str
 
-    @property
-    def sections_cards(self) -> list[Card]:
-        """The cards of all sections."""
-        return [card for section in self.sections for card in section.cards]
 
-
-def build_home(registry: Registry, facts: Facts, now: datetime) -> Home:
-    """Lay the page out, all applications and channels of it."""
+def cards_of(registry: Registry, facts: Facts, now: datetime) -> list[Card]:
+    """A card for every platform of every channel; the page shows those that need attention most."""
     known: dict[tuple[str, str], list[Version]] = {}
     for one in facts.versions:
         known.setdefault((one.application, one.channel), []).append(one)
@@ -60,7 +55,7 @@ def build_home(registry: Registry, facts: Facts, now: datetime) -> Home:
         card = card_of(registry, facts, place, field, own, now)
         if card is not None:
             cards.append(card)
-    return assembled(registry, cards, facts.accounts, facts.end, now)
+    return cards
 
 
 def assembled(
@@ -70,7 +65,7 @@ def assembled(
     end: datetime | None,
     now: datetime,
 ) -> Home:
-    """Cards in the order of need, and what is said above them."""
+    """Cards in the order of need, at most 200, and what is said above them."""
 
     def title(name: str) -> str:
         measure = registry.measures.get(name)
@@ -100,12 +95,22 @@ def assembled(
 def _heading(attention: Sequence[Point], accounts: Sequence[Account]) -> str:
     if not accounts:
         return "No verdicts yet"
-    releases = len(
-        {(a.subject.application, a.subject.channel, a.subject.version) for a in accounts if pressing(a)}
-    )
     if not attention:
         return "Nothing needs attention"
-    return "1 release needs attention" if releases == 1 else f"{releases:,} releases need attention"
+    pressed: dict[tuple[str, str, str], set[str]] = {}
+    for one in filter(pressing, accounts):
+        of = one.subject
+        pressed.setdefault((of.application, of.channel, of.version), set()).add(one.look.verdict)
+    unjudged = sum(1 for verdicts in pressed.values() if verdicts == {"data-problem"})
+    needy = len(pressed) - unjudged
+    if not needy:
+        return f"{_releases(unjudged)} cannot be judged now"
+    also = f", {unjudged:,} cannot be judged now" if unjudged else ""
+    return f"{_releases(needy)} need{'s' if needy == 1 else ''} attention{also}"
+
+
+def _releases(number: int) -> str:
+    return "1 release" if number == 1 else f"{number:,} releases"
 
 
 def _calm(accounts: Sequence[Account], judged: int) -> str:

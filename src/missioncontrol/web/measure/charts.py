@@ -7,7 +7,7 @@ charts and the legend are made of the same numbers. An interval without rows is 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from missioncontrol.registry.model import Registry
 from missioncontrol.web.address import MeasureState
 from missioncontrol.web.measure.band import LEAST_PREDECESSORS, band_of, predecessors
+from missioncontrol.web.measure.beginnings import Beginning, beginnings, version_of
 from missioncontrol.web.measure.compare import compare
 from missioncontrol.web.measure.lines import (
     Releases,
@@ -24,7 +25,7 @@ from missioncontrol.web.measure.lines import (
     without_per,
 )
 from missioncontrol.web.measure.lookup import Lookup
-from missioncontrol.web.measure.marks import marks_of
+from missioncontrol.web.measure.marks import Covered, marks_by_age, marks_of
 from missioncontrol.web.measure.question import Question, ask, floor
 from missioncontrol.web.measure.series import (
     Axis,
@@ -54,6 +55,28 @@ class Sources(msgspec.Struct, frozen=True):
     annotations: Annotations
 
 
+def releases_of(stored: Releases) -> Releases:
+    """Releases of a page: rows whose application or channel is null are of none, where the store means any."""
+    return lambda application, channel: (
+        [] if application is None or channel is None else stored(application, channel)
+    )
+
+
+def notes_of(stored: Annotations) -> Annotations:
+    """Annotations of a page: of rows whose application or channel is null those that are of all of them."""
+
+    def found(
+        start: datetime, end: datetime, application: str | None, channel: str | None
+    ) -> Sequence[Annotation]:
+        return [
+            one
+            for one in stored(start, end, application, channel)
+            if one.application in (None, application) and one.channel in (None, channel)
+        ]
+
+    return found
+
+
 def build_view(
     state: MeasureState, registry: Registry, sources: Sources, now: datetime, protected: bool = False
 ) -> MeasureView:
@@ -76,7 +99,8 @@ def build_view(
     if state.time == "release":
         courses, axis, lead = since_release(question, lookup, drawn)
         lines = [summed(line, question, courses, axis) for line in lines]
-        marks: list[Mark] = []
+        covered = _covered(question, drawn, sources, axis)
+        marks = _marks_by_age(question, covered, sources, protected)
     else:
         courses, axis, lead = by_clock(question, lookup, drawn)
         marks = _marks(question, drawn, sources, protected)
@@ -156,6 +180,35 @@ def _marks(question: Question, drawn: Sequence[Line], sources: Sources, protecte
     return marks_of(question, drawn, releases, notes, protected)
 
 
+def _covered(question: Question, drawn: Sequence[Line], sources: Sources, axis: Axis) -> list[Covered]:
+    """What each line covers, since its release."""
+    state = question.state
+    releases = sources.releases(state.application, state.channel)
+    found = []
+    for line in drawn:
+        if line.started:
+            group = group_of(line) or ""
+            version = group if state.group == "version" else version_of(group, releases)
+            found.append(_covers(line, version, line.started, axis, question.now))
+    return found
+
+
+def _covers(line: Line, version: str, zero: datetime, axis: Axis, now: datetime) -> Covered:
+    start = zero + timedelta(seconds=axis.x0)
+    return Covered(line, version, zero, start, min(start + timedelta(seconds=axis.count * axis.step_s), now))
+
+
+def _marks_by_age(
+    question: Question, covered: Sequence[Covered], sources: Sources, protected: bool
+) -> list[Mark]:
+    if not covered:
+        return []
+    state = question.state
+    first, last = min(one.start for one in covered), max(one.end for one in covered)
+    notes = sources.annotations(first, last, state.application, state.channel) if first < last else []
+    return marks_by_age(covered, sources.releases(state.application, state.channel), notes, protected)
+
+
 def _chart(
     question: Question,
     registry: Registry,
@@ -210,34 +263,44 @@ def _smoothing_note(question: Question) -> list[str]:
 
 def _comparison(question: Question, registry: Registry, sources: Sources, protected: bool) -> MeasureView:
     """The view of two selections."""
-    found = compare(question, sources.lookup, window_intervals(question) - 1)
-    shifted = found.time == "release"
+    notes: list[str] = []
+    began: list[Beginning] = []
+    if question.state.time == "release":
+        began, lacking = beginnings(question, sources.lookup, sources.releases)
+        if lacking:
+            began = []
+            question = ask(_by_the_clock(question.state), registry, question.now)
+            notes = [f"By the clock, not since release: {'; '.join(lacking)}."]
+        elif question.state.band == "on":
+            notes = ["No band: it is of the releases before a version, and the lines are selections."]
+    found = compare(question, sources.lookup, began, window_intervals(question) - 1)
+    no_per = ""
     if found.no_per:
         question = msgspec.structs.replace(question, shows_rate=False)
-    axis = Axis(
-        0 if shifted else int(found.starts[0].timestamp()), int(question.step.total_seconds()), found.count
-    )
-    seen = question
-    if shifted:
+        per = registry.measures.get(question.measure.per)
+        no_per = per.title if per else ""
+    axis, seen = found.axis, question
+    if found.by_age:
         seen = msgspec.structs.replace(
-            question, state=msgspec.structs.replace(question.state, time="release", range="14d")
+            question, state=msgspec.structs.replace(question.state, time="release")
         )
+        versions = [one.version for one in began] or ["", ""]
+        covered = [
+            _covers(line, version, start, axis, question.now)
+            for line, version, start in zip(found.lines, versions, found.starts, strict=True)
+        ]
+        marks = _marks_by_age(question, covered, sources, protected)
     else:
-        end = found.starts[0] + found.count * question.step
+        end = found.starts[0] + axis.count * question.step
         seen = msgspec.structs.replace(question, start=found.starts[0], end=end)
-    lead = window_intervals(question) - 1
+        marks = _marks(seen, found.lines, sources, protected)
     series = [
-        series_of(line.key, line.label, course, seen, axis, lead)
+        series_of(line.key, line.label, course, seen, axis, found.lead)
         for line, course in zip(found.lines, found.courses, strict=True)
     ]
-    marks = [] if shifted else _marks(seen, found.lines, sources, protected)
     chart = _chart(seen, registry, axis, series, None, marks)
     if found.no_per:
-        per = registry.measures.get(question.measure.per)
         chart = msgspec.structs.replace(chart, per_title="")
-        no_per = per.title if per else ""
-    else:
-        no_per = ""
     rows, cut_rows = page_rows(chart, seen.state)
     return MeasureView(
         measure=question.measure,
@@ -254,6 +317,12 @@ def _comparison(question: Question, registry: Registry, sources: Sources, protec
         csv_url="",
         json_url="",
         permalink=_permalink(question, found.lines),
-        notes=[*_smoothing_note(question), *found.notes],
+        notes=[*notes, *_smoothing_note(question), *found.notes],
         ratio=found.ratio,
     )
+
+
+def _by_the_clock(state: MeasureState) -> MeasureState:
+    """The state without what is said of ages."""
+    span = "48h" if state.range == "newest" else state.range
+    return msgspec.structs.replace(state, time="clock", range=span, skip="0", band="off")

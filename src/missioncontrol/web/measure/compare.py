@@ -1,16 +1,23 @@
-"""Two selections next to each other: any rows of the page's channel, narrowed by dimensions, dates or an experiment."""
+"""Two selections next to each other: any rows of the page's channel, narrowed by dimensions, dates or an experiment.
+
+By the clock; or by age, where each begins at an instant of its own: dates that differ, or their releases.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import msgspec
 
 from missioncontrol.web.address import EXPERIMENT, SIDES, Side
+from missioncontrol.web.measure.beginnings import Beginning
 from missioncontrol.web.measure.lookup import Course, Lookup, Selection
-from missioncontrol.web.measure.question import Question, floor
+from missioncontrol.web.measure.question import Question, floor, refuse_too_many
 from missioncontrol.web.measure.ratio import ratio_of
+from missioncontrol.web.measure.series import Axis, longest_age, reached, skipped_s
 from missioncontrol.web.measure.sums import aligned, rate, total
+from missioncontrol.web.measure.table import age_label
 from missioncontrol.web.measure.view import Line, Ratio
 
 
@@ -20,68 +27,83 @@ class Compared(msgspec.Struct, frozen=True):
     lines: list[Line]
     courses: list[Course]
     starts: list[datetime]
-    count: int
-    """Intervals of each."""
-    time: str
-    """`clock`, or `release`: they begin at different instants, and their places count from there."""
+    """Age 0 of each, or the first instant where time is that of the clock."""
+    axis: Axis
+    lead: int
+    """Intervals before the axis that the courses have."""
+    by_age: bool
+    """Places count from the starts."""
     no_per: bool
     """Neither has anything to divide by."""
     ratio: Ratio | None
     notes: list[str]
 
 
-def compare(question: Question, lookup: Lookup, lead: int) -> Compared:
-    """Look both sides of the question up. `lead`: intervals before the range that are read too, for a moving window.
+def compare(question: Question, lookup: Lookup, began: Sequence[Beginning], lead: int) -> Compared:
+    """Look both sides of the question up. `began`: where each begins since its release; empty: by the clock.
 
-    Raises `BadRequest` (`not_kept_for_experiments`).
+    `lead`: intervals before the range that are read too, for a moving window. Raises `BadRequest`
+    (`not_kept_for_experiments`, `range_too_long`).
     """
     state, step = question.state, question.step
     sides = [state.a, state.b]
-    count = round((question.end - question.start) / step)
-    starts = [floor(side.start, step) if side.start else question.start for side in sides]
-    shifted = starts[0] != starts[1]
-    courses = [
-        _moved(_course(question, lookup, side, start, count, lead), start if shifted else None)
-        for side, start in zip(sides, starts, strict=True)
-    ]
-    x0 = [0 if shifted else int(start.timestamp()) for start in starts]
     step_s = int(step.total_seconds())
-    sums = [
-        aligned(course, question.measure, first, step_s, count)
-        for course, first in zip(courses, x0, strict=True)
+    if began:
+        starts = [one.start for one in began]
+        span = longest_age(question, starts)
+        refuse_too_many(span / step, state)
+        x0, by_age = skipped_s(question), True
+        lead = min(lead, x0 // step_s)
+        ends = [reached(start, span, step, question.now) for start in starts]
+        count = max(1, max(end // step for end in ends) - x0 // step_s)
+    else:
+        starts = [floor(side.start, step) if side.start else question.start for side in sides]
+        by_age = starts[0] != starts[1]
+        count = round((question.end - question.start) / step)
+        x0 = 0 if by_age else int(starts[0].timestamp())
+        ends = [count * step, count * step]
+    axis = Axis(x0, step_s, count)
+    courses = [
+        _course(question, lookup, side, start, axis, lead, by_age, end)
+        for side, start, end in zip(sides, starts, ends, strict=True)
     ]
+    sums = [aligned(course, question.measure, x0, step_s, count) for course in courses]
+    by = [one.by for one in began] or ["start", "start"]
     lines = [
-        _line(question, index, side, start, count, values, per)
-        for index, (side, start, (values, per)) in enumerate(zip(sides, starts, sums, strict=True))
+        _line(question, n, sides[n], starts[n], starts[n] + ends[n], by[n], *sums[n])
+        for n in range(len(sides))
     ]
     no_per = bool(question.measure.per) and not any(line.per for line in lines)
-    ratio = None
+    ratio, notes = None, _notes(sides, question)
     if question.measure.per and not no_per:
-        ratio = ratio_of(sums[0], sums[1], step_s, not shifted)
-    return Compared(
-        lines,
-        courses,
-        starts,
-        count,
-        "release" if shifted else "clock",
-        no_per,
-        ratio,
-        _notes(sides, question),
-    )
+        common = max(0, min(ends) // step - x0 // step_s) if by_age else count
+        a, b = ((values[:common], per[:common]) for values, per in sums)
+        ratio = ratio_of(a, b, step_s, starts[0] == starts[1])
+        if common < count:
+            notes.append(
+                f"The ratio is that of the ages that both have reached: before {age_label(x0 + common * step_s)}."
+            )
+    return Compared(lines, courses, starts, axis, lead, by_age, no_per, ratio, notes)
 
 
-def _course(question: Question, lookup: Lookup, side: Side, start: datetime, count: int, lead: int) -> Course:
+def _course(
+    question: Question,
+    lookup: Lookup,
+    side: Side,
+    start: datetime,
+    axis: Axis,
+    lead: int,
+    by_age: bool,
+    length: timedelta,
+) -> Course:
     of = Selection(question.of.application, question.of.channel, (*question.of.filters, *side.filters))
-    first, end = start - lead * question.step, start + count * question.step
-    return lookup.course(of, question.measure.name, question.per, first, end, question.state.interval)
-
-
-def _moved(course: Course, start: datetime | None) -> Course:
-    """The course with places that count from its start."""
-    if start is None:
-        return course
-    since = int(start.timestamp())
-    return msgspec.structs.replace(course, places=[place - since for place in course.places])
+    step = question.step
+    ahead = timedelta(seconds=axis.x0) if by_age else timedelta()
+    first, end = start + ahead - lead * step, start + length
+    if end <= first:
+        return Course(None, [], [], [])
+    since = start if by_age else None
+    return lookup.course(of, question.measure.name, question.per, first, end, question.state.interval, since)
 
 
 def _line(
@@ -89,12 +111,12 @@ def _line(
     index: int,
     side: Side,
     start: datetime,
-    count: int,
+    end: datetime,
+    by: str,
     values: list[float | None],
     per_values: list[float | None],
 ) -> Line:
     value, per = total(values), total(per_values)
-    last = start + count * question.step
     return Line(
         key=SIDES[index],
         label=f"{SIDES[index].upper()}: {side.text}",
@@ -102,12 +124,13 @@ def _line(
         per=per,
         rate=rate(value, per) if question.measure.per else None,
         first=start.date(),
-        last=last.date(),
+        last=end.date(),
         drawn=True,
         usual=True,
         index=index,
         started=start,
-        started_by="start",
+        started_by=by,
+        ended=end,
     )
 
 

@@ -1,6 +1,6 @@
 """The pages' questions, answered by the query engine: each is one query.
 
-Never reads the lake itself and keeps nothing, so that an answer is as new as the tables are.
+Never reads the lake itself. What is kept is of files that are still there: an answer is as new as the tables are.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
-from missioncontrol.query import filters
+from missioncontrol.query import dialect, filters
 from missioncontrol.query.aggregates import EXPERIMENT_COLUMNS, AggregateQuery
 from missioncontrol.query.day_sums import DaySums
 from missioncontrol.query.engine import Engine
@@ -23,7 +23,6 @@ from missioncontrol.web.measure.lookup import (
     GroupTotal,
     Life,
     Selection,
-    VersionTotal,
 )
 from missioncontrol.web.measure.question import ceil, floor
 from missioncontrol.web.measure.sums import add
@@ -57,11 +56,6 @@ class EngineLookup:
                         counts[place] = counts.get(place, 0) + (count or 0)
         return [ChannelRef(*place) for place in sorted(counts, key=lambda place: counts[place], reverse=True)]
 
-    def versions(self, measures: Sequence[str], start: datetime, end: datetime) -> list[VersionTotal]:
-        """Sums for each application, channel and version with rows in [start, end)."""
-        rows = self._rows(tuple(measures), ("application", "channel", "version"), _within(start, end))
-        return [VersionTotal(row[0], row[1], row[2], tuple(row[3:])) for row in rows]
-
     def totals(
         self, of: Selection, measure: str, per: str, group: Group, start: datetime, end: datetime
     ) -> list[GroupTotal]:
@@ -70,20 +64,47 @@ class EngineLookup:
         whole = self._whole_days(of, measure, per, group, start, end)
         for one in whole or []:
             found[one.group] = joined(found[one.group], one) if one.group in found else one
-        for first, last in _edges(start, end) if whole is not None else [(start, end)]:
-            for one in self._read_totals(of, measure, per, group, first, last):
-                found[one.group] = joined(found[one.group], one) if one.group in found else one
+        for one in self._read_totals(
+            of, measure, per, group, _edges(start, end) if whole is not None else [(start, end)]
+        ):
+            found[one.group] = joined(found[one.group], one) if one.group in found else one
         return list(found.values())
 
     def _read_totals(
-        self, of: Selection, measure: str, per: str, group: Group, start: datetime, end: datetime
+        self,
+        of: Selection,
+        measure: str,
+        per: str,
+        group: Group,
+        ranges: Sequence[tuple[datetime, datetime]],
     ) -> list[GroupTotal]:
-        names = tuple(dict.fromkeys((measure, per)))
-        rows = self._rows(names, ("submission_date", group), (*_selected(of), *_within(start, end)))
-        return [
-            GroupTotal(name, sums[0], sums[-1], date.fromisoformat(day), date.fromisoformat(day))
-            for day, name, *sums in rows
-        ]
+        """Sums for each group and day in some ranges, by one query."""
+        if not ranges:
+            return []
+        spans = [Span(start, end - _WINDOW) for start, end in ranges]
+        snapshot = self._engine.reader.snapshot("error_aggregates")
+        held = snapshot.files if snapshot else ()
+        paths = frozenset(file.path for file in held if any(span.wants(file) for span in spans))
+        rows = self._courses.rows_of(_selected(of), {}, Span(spans[0].first, spans[-1].last, files=paths))
+        within = " OR ".join(
+            f"window_start BETWEEN {dialect.instant(start)} AND {dialect.instant(end - _WINDOW)}"
+            for start, end in ranges
+        )
+        day = "epoch_us(window_start) // 86400000000"
+        sums = ", ".join(f"CAST(sum({dialect.name(name)}) AS DOUBLE)" for name in (measure, per))
+        sql = (
+            f"SELECT {group}, {day}, {sums} FROM {{relation}} WHERE {rows.where} AND ({within}) GROUP BY 1, 2"
+        )
+        columns = tuple(dict.fromkeys((group, "window_start", measure, per, *rows.columns)))
+        if rows.of_experiments:
+            read = self._engine.over("experiment_aggregates", sql, rows.parameters, rows.span, columns)
+        else:
+            read = self._engine.over_sums(columns, sql, rows.parameters, rows.span)
+        found = []
+        for name, number, value, of_per in read:
+            at = datetime.fromtimestamp(number * 86_400, UTC).date()
+            found.append(GroupTotal(name, value, of_per, at, at))
+        return found
 
     def _whole_days(
         self, of: Selection, measure: str, per: str, group: Group, start: datetime, end: datetime
@@ -122,11 +143,18 @@ class EngineLookup:
         return self._courses.read(rows, (measure, per), (group,), INTERVALS[interval])
 
     def course(
-        self, of: Selection, measure: str, per: str, start: datetime, end: datetime, interval: Interval
+        self,
+        of: Selection,
+        measure: str,
+        per: str,
+        start: datetime,
+        end: datetime,
+        interval: Interval,
+        since: datetime | None = None,
     ) -> Course:
         """Sums of two measures for each interval in [start, end), all groups together."""
         rows = self._courses.rows_of(_selected(of), {}, Span(start, end - _WINDOW))
-        found = self._courses.read(rows, (measure, per), (), INTERVALS[interval])
+        found = self._courses.read(rows, (measure, per), (), INTERVALS[interval], since=since)
         return found[0] if found else Course(None, [], [], [])
 
     def parts(
@@ -145,25 +173,46 @@ class EngineLookup:
         rows = self._courses.rows_of(_selected(of), {group: groups}, Span(start, end - _WINDOW))
         return self._courses.read(rows, (measure, per), (group, dimension), INTERVALS[interval])
 
+    def age_parts(
+        self,
+        of: Selection,
+        measure: str,
+        per: str,
+        dimension: str,
+        group: Group,
+        lives: Sequence[Life],
+        interval: Interval,
+    ) -> list[Course]:
+        """As `parts()`, for each interval of the age of each life; no two are of one group."""
+        return self._by_age(of, measure, per, (group, dimension), lives, interval)
+
     def ages(
         self, of: Selection, measure: str, per: str, group: Group, lives: Sequence[Life], interval: Interval
     ) -> list[Course]:
         """Sums of two measures for each interval of the age of each life; no two are of one group."""
+        return self._by_age(of, measure, per, (group,), lives, interval)
+
+    def _by_age(
+        self,
+        of: Selection,
+        measure: str,
+        per: str,
+        keys: tuple[str, ...],
+        lives: Sequence[Life],
+        interval: Interval,
+    ) -> list[Course]:
         if not lives:
             return []
         span = Span(min(one.start for one in lives), max(one.end for one in lives) - _WINDOW)
-        rows = self._courses.rows_of(_selected(of), {group: [one.group for one in lives]}, span)
-        return self._courses.read(rows, (measure, per), (group,), INTERVALS[interval], lives)
+        rows = self._courses.rows_of(_selected(of), {keys[0]: [one.group for one in lives]}, span)
+        return self._courses.read(rows, (measure, per), keys, INTERVALS[interval], lives)
 
     def first_data(self, of: Selection, group: Group, only: Sequence[str | None]) -> list[FirstData]:
         """The first window of each of the groups; one without rows is left out."""
         if not only:
             return []
         rows = self._courses.rows_of(_selected(of), {group: only}, Span())
-        sql = f"SELECT {group}, min(epoch_us(window_start)) FROM {{relation}} WHERE {rows.where} GROUP BY 1"
-        columns = dict.fromkeys((group, "window_start", *rows.columns))
-        found = self._engine.over_sums(tuple(columns), sql, rows.parameters)
-        return [FirstData(name, datetime.fromtimestamp(us // 1_000_000, UTC)) for name, us in found]
+        return [FirstData(name, start) for name, start in self._courses.first_windows(rows, group).items()]
 
     def _rows(
         self,
@@ -197,9 +246,9 @@ def _equals(column: str, value: str | None) -> filters.TextFilter:
 
 
 def _condition(one: Filter) -> filters.TextFilter:
-    """The same meaning as in the API: two versions or build ids are a range."""
+    """The same meaning as in the API: two values of a dimension with an order are a range."""
     if one.null is None:
-        return filters.text_filter(one.dimension, one.values)
+        return filters.text_filter(one.dimension, one.values, one.ranged)
     how: Literal["null", "not_null"] = "null" if one.null else "not_null"
     return filters.TextFilter(one.dimension, how)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -72,15 +72,19 @@ def group_of(line: Line) -> str | None:
 def _published(line: Line, group: str, published: Sequence[Release]) -> Line:
     if not line.drawn:
         return line
-    of_line = [r for r in published if (r.version if group == "version" else r.build_id) == line.label]
-    said = [r.published_at for r in of_line if r.origin != "inferred"]
+    began = publication(published, group, line.label)
+    return msgspec.structs.replace(line, started=began[0], started_by=began[1]) if began else line
+
+
+def publication(published: Sequence[Release], group: str, name: str) -> tuple[datetime, str] | None:
+    """When a version or build was published, on a border of windows, and who says so; None: nobody does."""
+    of_name = [r for r in published if (r.version if group == "version" else r.build_id) == name]
+    said = [r.published_at for r in of_name if r.origin != "inferred"]
     # An inferred one that is excluded has a time that nobody could see.
-    inferred = [r.published_at for r in of_line if r.origin == "inferred" and r.status == "accepted"]
+    inferred = [r.published_at for r in of_name if r.origin == "inferred" and r.status == "accepted"]
     if not said and not inferred:
-        return line
-    started = floor(min(said or inferred), WINDOW)
-    by = "release" if said else "inferred release"
-    return msgspec.structs.replace(line, started=started, started_by=by)
+        return None
+    return floor(min(said or inferred), WINDOW), "release" if said else "inferred release"
 
 
 def _usual(totals: Sequence[GroupTotal]) -> list[str | None]:

@@ -49,15 +49,6 @@ class Course(msgspec.Struct, frozen=True):
     """Value of the dimension that the sums are split by."""
 
 
-class VersionTotal(msgspec.Struct, frozen=True):
-    """Sums of one version in one channel; `values` in the order of the measures asked for."""
-
-    application: str | None
-    channel: str | None
-    version: str | None
-    values: tuple[float | None, ...]
-
-
 class ChannelRef(msgspec.Struct, frozen=True):
     """A channel of an application that has data."""
 
@@ -86,9 +77,6 @@ class Lookup(Protocol):
     def channels(self, start: datetime, end: datetime) -> list[ChannelRef]:
         """The channels with rows in [start, end), the busiest first."""
 
-    def versions(self, measures: Sequence[str], start: datetime, end: datetime) -> list[VersionTotal]:
-        """Sums for each application, channel and version with rows in [start, end)."""
-
     def totals(
         self, of: Selection, measure: str, per: str, group: Group, start: datetime, end: datetime
     ) -> list[GroupTotal]:
@@ -108,10 +96,18 @@ class Lookup(Protocol):
         """Sums of two measures for each interval and each of the groups `only`, in [start, end)."""
 
     def course(
-        self, of: Selection, measure: str, per: str, start: datetime, end: datetime, interval: Interval
+        self,
+        of: Selection,
+        measure: str,
+        per: str,
+        start: datetime,
+        end: datetime,
+        interval: Interval,
+        since: datetime | None = None,
     ) -> Course:
         """Sums of two measures for each interval in [start, end), all groups together.
 
+        `since`: intervals are laid from this instant on and places count from it; None: both are those of the clock.
         Rows of experiments have no application: where `of` names an experiment, its application is not looked at.
         Raises `BadRequest` (`not_kept_for_experiments`).
         """
@@ -132,6 +128,18 @@ class Lookup(Protocol):
 
         Of more than `MOST_PARTS` courses those with the most usage.
         """
+
+    def age_parts(
+        self,
+        of: Selection,
+        measure: str,
+        per: str,
+        dimension: str,
+        group: Group,
+        lives: Sequence[Life],
+        interval: Interval,
+    ) -> list[Course]:
+        """As `parts()`, for each interval of the age of each life; no two are of one group."""
 
     def ages(
         self, of: Selection, measure: str, per: str, group: Group, lives: Sequence[Life], interval: Interval

@@ -30,8 +30,10 @@ from missioncontrol.web.address import (
 from missioncontrol.web.api_route import as_json
 from missioncontrol.web.auth.visit import reader_of
 from missioncontrol.web.crashes.answers import csv_answer
-from missioncontrol.web.measure.charts import Annotations, Sources, build_view
-from missioncontrol.web.measure.question import find_measure
+from missioncontrol.web.measure.cells import number_cells
+from missioncontrol.web.measure.charts import Annotations, Sources, build_view, notes_of, releases_of
+from missioncontrol.web.measure.question import Question, ask, find_measure
+from missioncontrol.web.measure.reckoned import intervals_of, ratio_of, small_of, sums_of
 from missioncontrol.web.measure.table import file_rows
 from missioncontrol.web.pages import PageSources, channels_of, top_bar, usual_measure
 from missioncontrol.web.rendering import Renderer
@@ -46,7 +48,7 @@ _FILTER_FORM = ("filter", "value", "side")
 def build_measure_pages(sources: PageSources, annotations: Annotations, renderer: Renderer) -> APIRouter:
     """The routes of the page."""
     router = APIRouter(include_in_schema=False)
-    of = Sources(sources.lookup, sources.releases, annotations)
+    of = Sources(sources.lookup, releases_of(sources.releases), notes_of(annotations))
 
     @router.get("/measure")
     def choose(request: Request) -> Response:
@@ -65,24 +67,27 @@ def build_measure_pages(sources: PageSources, annotations: Annotations, renderer
             extended = [*state.pairs(), *([added] if added[1] else [])]
             return RedirectResponse(read_state(application, channel, measure, extended, registry).url(), 303)
         protected = reader_of(request).may("protected")
-        view = build_view(state, registry, of, sources.now(), protected)
+        now = sources.now()
+        view = build_view(state, registry, of, now, protected)
         if form == "json":
             return as_json(view)
         if form == "csv":
             return csv_answer(list(file_rows(view)), measure)
-        return _page(request, state, registry, view, sources, renderer)
+        return _page(request, ask(state, registry, now), registry, view, sources, renderer)
 
     return router
 
 
 def _page(
     request: Request,
-    state: MeasureState,
+    question: Question,
     registry: Registry,
     view: MeasureView,
     sources: PageSources,
     renderer: Renderer,
 ) -> Response:
+    state, per = question.state, registry.measures.get(question.per)
+    per_title = per.title if per else question.per
     return renderer.page(
         request,
         "measure.html",
@@ -97,8 +102,13 @@ def _page(
         ],
         dimensions=[registry.dimensions[name] for name in filterable(registry)],
         titles={d.name: d.title for d in registry.keys},
+        how_sums=sums_of(view, question, per_title),
+        how_intervals=intervals_of(view, question, per_title),
+        how_small=small_of(view, question, per_title),
+        how_ratio=ratio_of(view, question, per_title),
         sides=[("a", state.a), ("b", state.b)],
         none_side=Side(),
+        number_cells=number_cells,
         builds_path=builds_path,
         here=f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path,
         base_url=str(request.base_url).rstrip("/"),
@@ -192,16 +202,17 @@ def _choices_of(name: str, state: MeasureState) -> list[Choice]:
 
 def _choice_labels(state: MeasureState) -> list[tuple[str, str, list[Choice]]]:
     """For each group of buttons: parameter, legend and choices."""
-    hidden = {"time", "group"} if state.compares else {"time"} if state.split else set()
     return [
-        (name, legend, _choices_of(name, state)) for name, legend in _LEGENDS.items() if name not in hidden
+        (name, legend, _choices_of(name, state))
+        for name, legend in _LEGENDS.items()
+        if name != "group" or not state.compares
     ]
 
 
 def _select_labels(state: MeasureState) -> list[tuple[str, str, list[Choice]]]:
-    """The same of the menus, of which two mean something only since release."""
+    """The same of the menus, of which two mean something only since release, and the band not of selections."""
     return [
         (name, legend, _choices_of(name, state))
         for name, legend in _SELECTS.items()
-        if name == "smooth" or state.time == "release"
+        if name == "smooth" or (state.time == "release" and not (name == "band" and state.compares))
     ]

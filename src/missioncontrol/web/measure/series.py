@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -57,30 +57,47 @@ def since_release(
 
     Lines are compared at equal ages, so an interval that has not ended is left out, unless it is the first.
     """
-    state, step_s = question.state, int(question.step.total_seconds())
-    skip_s = 86_400 if state.skip == "24h" else 0
-    span = _longest_age(question, drawn)
-    refuse_too_many(span / question.step, state)
-    lives = []
-    for line in drawn:
-        if line.started is None:
-            continue
-        ended_s = max(int((question.now - line.started).total_seconds()) // step_s * step_s, step_s)
-        lives.append(Life(group_of(line), line.started, line.started + min(span, timedelta(seconds=ended_s))))
-    lives = [one for one in lives if one.end > one.start]
+    state, step = question.state, question.step
+    span = longest_age(question, [line.started for line in drawn if line.started])
+    refuse_too_many(span / step, state)
+    lives = lives_of(drawn, span, step, question.now)
     found = lookup.ages(question.of, question.measure.name, question.per, state.group, lives, state.interval)
-    last = max((max(course.places) for course in found), default=0)
-    x0 = skip_s // step_s * step_s
-    axis = Axis(x0, step_s, max(1, (last - x0) // step_s + 1))
-    return {course.group: course for course in found}, axis, min(window_intervals(question) - 1, x0 // step_s)
+    x0 = skipped_s(question)
+    axis = axis_of_ages(found, x0, int(step.total_seconds()))
+    return (
+        {course.group: course for course in found},
+        axis,
+        min(window_intervals(question) - 1, x0 // axis.step_s),
+    )
 
 
-def _longest_age(question: Question, drawn: Sequence[Line]) -> timedelta:
-    """Up to which age lines are drawn."""
+def longest_age(question: Question, starts: Sequence[datetime]) -> timedelta:
+    """Up to which age lines are drawn that began at these instants."""
     if question.state.range != "newest":
         return SPANS[question.state.range]
-    starts = [line.started for line in drawn if line.started]
     return min(max(question.now - max(starts), question.step), LONGEST_AGE) if starts else question.step
+
+
+def reached(start: datetime, span: timedelta, step: timedelta, now: datetime) -> timedelta:
+    """The age up to which a line is drawn: whole intervals, at least one."""
+    return min(span, max((now - start) // step, 1) * step)
+
+
+def lives_of(drawn: Sequence[Line], span: timedelta, step: timedelta, now: datetime) -> list[Life]:
+    """Each line from its start on, in whole intervals of `step`."""
+    began = [(group_of(line), line.started) for line in drawn if line.started]
+    return [Life(group, start, start + reached(start, span, step, now)) for group, start in began]
+
+
+def skipped_s(question: Question) -> int:
+    """The age at which the axis begins."""
+    return 86_400 if question.state.skip == "24h" else 0
+
+
+def axis_of_ages(found: Sequence[Course], x0: int, step_s: int) -> Axis:
+    """From the first age to the last that has a row."""
+    last = max((max(course.places) for course in found), default=0)
+    return Axis(x0, step_s, max(1, (last - x0) // step_s + 1))
 
 
 def series_of(

@@ -14,10 +14,12 @@ import msgspec
 
 from missioncontrol.web.address import INTERVALS, Filter, Interval
 from missioncontrol.web.measure.lines import group_of
-from missioncontrol.web.measure.lookup import MOST_PARTS
+from missioncontrol.web.measure.lookup import MOST_PARTS, Course
 from missioncontrol.web.measure.question import ceil, floor
+from missioncontrol.web.measure.series import Axis, axis_of_ages, lives_of, longest_age, skipped_s
 from missioncontrol.web.measure.sums import Values, add, aligned, rate, total
-from missioncontrol.web.measure.view import SmallChart, SmallCharts
+from missioncontrol.web.measure.table import age_label
+from missioncontrol.web.measure.view import Series, SmallChart, SmallCharts
 
 if TYPE_CHECKING:
     from missioncontrol.registry.model import Registry
@@ -48,20 +50,13 @@ def small_charts(
 
     The axis ends above all values that rest on enough usage; what is above it is marked at its end.
     """
-    state, dimension = question.state, question.state.split
-    interval: Interval = "hour" if question.end - question.start <= _HOURS_UP_TO else "day"
-    step = INTERVALS[interval]
-    start, end = floor(question.start, step), ceil(question.end, step)
-    count = int((end - start) / step)
-    measure, groups = question.measure.name, [group_of(line) for line in drawn]
-
-    found = lookup.parts(
-        question.of, measure, question.per, dimension, state.group, groups, start, end, interval
-    )
-    step_s, x0 = int(step.total_seconds()), int(start.timestamp())
+    dimension = question.state.split
+    found, axis, interval, times = _read(question, lookup, drawn)
     by_value: dict[str | None, Sums] = {}
     for one in found:
-        by_value.setdefault(one.part, {})[one.group] = aligned(one, question.measure, x0, step_s, count)
+        by_value.setdefault(one.part, {})[one.group] = aligned(
+            one, question.measure, axis.x0, axis.step_s, axis.count
+        )
     values = sorted(by_value, key=lambda value: _weight(by_value[value]), reverse=True)
     pooled = values[MOST_CHARTS - 1 :] if len(values) > MOST_CHARTS else []
     parts = [
@@ -86,11 +81,42 @@ def small_charts(
         names.get(dimension, dimension),
         [_small(part, lines, question, drawn, top) for part, lines in zip(parts, shown, strict=True)],
         [(HEIGHT - HEIGHT * share, _tick(top * share)) for share in (0.0, 0.5, 1.0)],
-        (f"{start:%b} {start.day}", f"{end - _MOMENT:%b} {(end - _MOMENT).day}"),
+        times,
         len(pooled),
         interval,
         any(value is not None and value > top for lines in shown for values in lines for value in values),
+        axis.x0,
+        axis.step_s,
+        axis.count,
     )
+
+
+def _read(
+    question: Question, lookup: Lookup, drawn: Sequence[Line]
+) -> tuple[list[Course], Axis, Interval, tuple[str, str]]:
+    """Courses by value and line, their axis, its interval, and its first and last instant or age in words."""
+    state, of, measure, per = question.state, question.of, question.measure.name, question.per
+    if state.time == "release":
+        span = longest_age(question, [line.started for line in drawn if line.started])
+        x0 = skipped_s(question)
+        interval = _interval(span - timedelta(seconds=x0))
+        step = INTERVALS[interval]
+        lives = lives_of(drawn, span, step, question.now)
+        found = lookup.age_parts(of, measure, per, state.split, state.group, lives, interval)
+        axis = axis_of_ages(found, x0, int(step.total_seconds()))
+        return found, axis, interval, (age_label(x0), age_label(x0 + axis.count * axis.step_s))
+    interval = _interval(question.end - question.start)
+    step = INTERVALS[interval]
+    start, end = floor(question.start, step), ceil(question.end, step)
+    groups = [group_of(line) for line in drawn]
+    found = lookup.parts(of, measure, per, state.split, state.group, groups, start, end, interval)
+    axis = Axis(int(start.timestamp()), int(step.total_seconds()), int((end - start) / step))
+    last = end - _MOMENT
+    return found, axis, interval, (f"{start:%b} {start.day}", f"{last:%b} {last.day}")
+
+
+def _interval(length: timedelta) -> Interval:
+    return "hour" if length <= _HOURS_UP_TO else "day"
 
 
 def _alone(question: Question, value: str | None) -> str:
@@ -151,7 +177,12 @@ def _small(
         usage += of or 0.0
         cells.append((rate(value, of) if question.shows_rate else value, of))
     paths = [(line.index, path_of(values, top)) for line, values in zip(drawn, shown, strict=True)]
-    return SmallChart(part.label, part.label, part.href, paths, cells, usage)
+    series = [
+        Series(line.key, line.label, *part.sums[group_of(line)])
+        for line in drawn
+        if group_of(line) in part.sums
+    ]
+    return SmallChart(part.label, part.label, part.href, paths, cells, usage, series)
 
 
 def path_of(values: Sequence[float | None], top: float) -> str:

@@ -18,11 +18,9 @@ MAX_TABLE_ROWS = 200
 
 def page_rows(chart: ChartData, state: MeasureState) -> tuple[list[Row], int]:
     """The first intervals with any data, and how many more there are; newest first by the clock, youngest by age."""
-    held = [
-        i
-        for i in range(chart.count)
-        if any(one.value[i] is not None or one.per[i] is not None for one in chart.series)
-    ]
+    sums = [values for one in chart.series for values in (one.value, one.per)]
+    nothing = (None,) * len(sums)
+    held = [i for i, at in enumerate(zip(*sums, strict=True)) if at != nothing]
     if chart.time == "clock":
         held.reverse()
     rows = []
@@ -39,27 +37,37 @@ def shown(series: Series, i: int, chart: ChartData) -> float | None:
 
 
 def file_rows(view: MeasureView) -> Iterator[Sequence[Any]]:
-    """All intervals of all lines, the head first: as they are drawn, so smoothed if they are."""
-    chart = view.chart
+    """All intervals of all lines, the head first: as they are drawn, so smoothed if they are.
+
+    Where there are small charts, theirs: a column says which value of the dimension each is of.
+    """
+    chart, small = view.chart, view.small
     named = view.measure.name
     first = "start" if chart.time == "clock" else "age_s"
     per = view.measure.per or "usage_hours"
     yield (
         first,
+        *([small.dimension] if small else []),
         "line",
         named,
         *([per] if per != named else []),
         *([f"{named}_per_1000_{per}"] if chart.rate else []),
     )
-    for i in range(chart.count):
-        place = chart.x0 + i * chart.interval_s
+    if small:
+        parts = [([part.label], one) for part in small.charts for one in part.series]
+        x0, interval_s, count = small.x0, small.interval_s, small.count
+    else:
+        parts = [([], one) for one in chart.series]
+        x0, interval_s, count = chart.x0, chart.interval_s, chart.count
+    for i in range(count):
+        place = x0 + i * interval_s
         at = f"{datetime.fromtimestamp(place, UTC):%Y-%m-%dT%H:%M:%SZ}" if chart.time == "clock" else place
-        for one in chart.series:
+        for of_part, one in parts:
             value, of = one.value[i], one.per[i]
             if value is None and of is None:
                 continue
             yield (
-                at, one.label, _plain(value), *([_plain(of)] if per != named else []),
+                at, *of_part, one.label, _plain(value), *([_plain(of)] if per != named else []),
                 *([_plain(rate(value, of))] if chart.rate else []),
             )  # fmt: skip
 
@@ -70,12 +78,17 @@ def _plain(value: float | None) -> float | int | None:
 
 def _time_labels(place: int, chart: ChartData, state: MeasureState) -> tuple[str, str]:
     if chart.time == "release":
-        days, seconds = divmod(place, 86400)
-        clock = f"{seconds // 3600:02d}:{seconds % 3600 // 60:02d}"
-        return (f"+{days} d {clock}" if days else f"+{clock}"), ""
+        return age_label(place), ""
     instant = datetime.fromtimestamp(place, UTC)
     pattern = "%Y-%m-%d" if state.interval == "day" else "%Y-%m-%d %H:%M"
     return instant.strftime(pattern), instant.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def age_label(age_s: int) -> str:
+    """`+00:25`, `+2 d 14:00`."""
+    days, seconds = divmod(age_s, 86400)
+    clock = f"{seconds // 3600:02d}:{seconds % 3600 // 60:02d}"
+    return f"+{days} d {clock}" if days else f"+{clock}"
 
 
 def api_url(question: Question, drawn: Sequence[Line], form: str) -> str:
@@ -83,7 +96,7 @@ def api_url(question: Question, drawn: Sequence[Line], form: str) -> str:
     state, of = question.state, question.of
     measurements = dict.fromkeys((question.measure.name, question.per))
     pairs = [("measurements", name) for name in measurements]
-    pairs += [("dimensions", "window_start"), ("dimensions", state.group)]
+    pairs += [("dimensions", name) for name in ("window_start", state.group, state.split) if name]
     for name, value in (("application", of.application), ("channel", of.channel)):
         pairs.append((f"{name}__isnull", "true") if value is None else (name, value))
     pairs += [pair for one in of.filters for pair in one.pairs]

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from missioncontrol.registry.model import Measure
+from missioncontrol.web.address import Interval
 
 MAX_LISTED = 40
 """Lines in the legend, apart from those that are drawn."""
@@ -34,6 +35,8 @@ class Line(msgspec.Struct, frozen=True):
     started: datetime | None = None
     started_by: str = ""
     """`release` or `first data`."""
+    ended: datetime | None = None
+    """Up to where a side of a comparison is drawn."""
 
 
 class Series(msgspec.Struct, frozen=True):
@@ -72,6 +75,12 @@ class Mark(msgspec.Struct, frozen=True):
     """Of an annotation."""
     everywhere: str = ""
     """Of what else the annotation is, in words."""
+    line: int = -1
+    """Which line it is on, where time counts from the start of each; -1: all."""
+    of: str = ""
+    """Label of that line."""
+    at: str = ""
+    """Its age, in words."""
 
 
 class ChartData(msgspec.Struct, frozen=True):
@@ -130,6 +139,8 @@ class SmallChart(msgspec.Struct, frozen=True):
     """(shown, per) of each line over the range"""
     per: float
     """Usage of all lines."""
+    series: list[Series] = []
+    """The sums of each line, interval by interval."""
 
 
 class SmallCharts(msgspec.Struct, frozen=True):
@@ -144,9 +155,13 @@ class SmallCharts(msgspec.Struct, frozen=True):
     """First and last instant."""
     pooled: int
     """How many values the last chart pools."""
-    interval: str
+    interval: Interval
     cut: bool
     """Values above the axis are marked at its end."""
+    x0: int
+    """Start of the first interval, as in `ChartData`."""
+    interval_s: int
+    count: int
 
 
 class MeasureView(msgspec.Struct, frozen=True):
@@ -184,6 +199,15 @@ class MeasureView(msgspec.Struct, frozen=True):
     def listed(self) -> list[Line]:
         """The lines in the legend: the newest, and those that are drawn."""
         return [line for i, line in enumerate(self.lines) if i < MAX_LISTED or line.drawn]
+
+    @property
+    def noted(self) -> list[tuple[Mark, list[Mark]]]:
+        """What happened, by time, and where in the charts it is."""
+        found: dict[tuple[str, datetime, str], list[Mark]] = {}
+        for mark in self.chart.marks:
+            found.setdefault((mark.kind, mark.instant, mark.label), []).append(mark)
+        ordered = sorted(found.values(), key=lambda alike: alike[0].instant)
+        return [(alike[0], sorted(alike, key=lambda mark: mark.line)) for alike in ordered]
 
     @property
     def empty(self) -> bool:

@@ -1,7 +1,7 @@
 """How many pings arrived in each 5 minutes of the last day, from the archive.
 
-What a file says is kept for as long as the file is there, so that a page that is asked for again and again reads only
-what was committed since.
+What files say is kept in parts, each of the files that were new at one request, for as long as all of them are there:
+a page that is asked for again and again reads what was committed since, and after a compaction what it replaced.
 """
 
 from __future__ import annotations

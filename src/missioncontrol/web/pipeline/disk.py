@@ -76,10 +76,13 @@ def count_folder(folder: Path) -> FolderSize:
                     seen += 1
                     if seen % _BREATHE_EVERY == 0:
                         time.sleep(0.001)  # whoever asks for pages meanwhile comes first
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
+                    try:
+                        if entry.is_dir(follow_symlinks=False):
+                            waiting.append(entry.path)
+                            continue
+                        stat = entry.stat(follow_symlinks=False)
+                    except OSError:
                         continue
-                    stat = entry.stat(follow_symlinks=False)
                     size += stat.st_size
                     written += stat.st_size if stat.st_mtime >= since else 0
         except OSError:

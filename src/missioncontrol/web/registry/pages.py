@@ -20,6 +20,7 @@ from missioncontrol.access.reader import Reader
 from missioncontrol.errors import BadRequest, MissionControlError
 from missioncontrol.web.address import filterable
 from missioncontrol.web.auth.guard import require
+from missioncontrol.web.auth.visit import reader_of
 from missioncontrol.web.pages import CHANNEL_LOOKBACK, PageSources, top_bar
 from missioncontrol.web.refusals import wants_page
 from missioncontrol.web.registry.desk import RegistryDesk
@@ -158,6 +159,7 @@ def build_registry_pages(desk: RegistryDesk, sources: PageSources, renderer: Ren
         entry = desk.entry(name, kept.survey if kept else None)
         if not look:
             return entry_page(request, entry)
+        reader_of(request).demand("admin")
         try:
             return entry_page(request, entry, preview=desk.look(entry))
         except MissionControlError as error:

@@ -6,6 +6,7 @@ honest as lines (several values at one place) becomes dots.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -47,6 +48,8 @@ _STEPS_S = (
     7_776_000,
 )
 _TICKS = 7
+_FIRST_YEAR, _LAST_YEAR = 2, 9998
+"""Beyond these a time zone, or rounding, leads out of what a time can be."""
 
 
 class Series(msgspec.Struct, frozen=True):
@@ -123,7 +126,7 @@ def _drawn(
     series = [one for one in series if any(value is not None for value in one.values)]
     shown = series[: _MOST_DOTTED if dotted else _MOST_LINES]
     values = [value for one in shown for value in one.values if value is not None]
-    if not values:
+    if not values or not all(map(math.isfinite, (x[-1] - x[0], max(0.0, *values) - min(0.0, *values)))):
         return None
     across = _time_axis(x[0], x[-1]) if time else flat(linear_axis(x[0], x[-1], amount))
     # From zero: small changes must not look like large ones.
@@ -195,12 +198,22 @@ def _at(value: Any, is_time: bool) -> float | None:
         return None
     try:
         if len(text) == 14 and text.isdigit():
-            return datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=UTC).timestamp()
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+            moment = datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        else:
+            moment = datetime.fromisoformat(text)
     except ValueError:
         return None
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _number(value: Any) -> float | None:
-    return None if value is None or isinstance(value, bool | str) else float(value)
+    """What can be drawn of a value; None: it is no number, or one without a place."""
+    if value is None or isinstance(value, bool | str):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None

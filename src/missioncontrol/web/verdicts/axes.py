@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 BOX = 1000.0
-_STEP = 1.5
-"""Nearer points than this are left out: nobody sees them."""
+_STEP = 3.0
+"""Of points nearer than this only the highest and the lowest are drawn: nobody sees the others."""
+_HALF = 2.0
+"""Half the width of an interval that stands alone."""
 _AGES = (
     (1 / 12, "5 min"), (0.25, "15 min"), (0.5, "30 min"), (1, "1 h"), (2, "2 h"), (3, "3 h"), (6, "6 h"), (12, "12 h"),
     (24, "1 day"), (48, "2 days"), (96, "4 days"), (168, "7 days"), (240, "10 days"), (336, "14 days"),
@@ -91,36 +93,49 @@ def linear_axis(low: float, high: float, label: Callable[[float], str]) -> Axis:
 
 
 def line(x: Axis, y: Axis, points: Sequence[tuple[float, float | None]]) -> str:
-    """The path of a line; an unknown value is a gap."""
-    parts: list[str] = []
-    before, down = -_STEP, False
-    for n, (age, value) in enumerate(points):
-        if value is None:
-            down = False
-            continue
-        at = x.place(age)
-        if down and at - before < _STEP and n < len(points) - 1:
-            continue
-        parts.append(f"{'L' if down else 'M'}{at:.1f} {_inside(y.place(value)):.1f}")
-        before, down = at, True
-    return "".join(parts)
+    """The path of a line; an unknown value is a gap, a point between two gaps a dot."""
+    drawn = _pieces(x, y, [(age, value, value) for age, value in points])
+    return "".join(
+        "M" + "L".join(f"{at:.1f} {high:.1f}" for at, _, high in piece) + ("h0" if len(piece) == 1 else "")
+        for piece in drawn
+    )
 
 
 def area(x: Axis, y: Axis, points: Sequence[tuple[float, float | None, float | None]]) -> str:
     """The closed path between two lines, in pieces where one is unknown."""
+    return "".join(_closed(piece) for piece in _pieces(x, y, points))
+
+
+def _pieces(
+    x: Axis, y: Axis, points: Sequence[tuple[float, float | None, float | None]]
+) -> list[list[tuple[float, float, float]]]:
+    """(x, low, high) in the box, from gap to gap, without what nobody sees."""
     pieces: list[list[tuple[float, float, float]]] = [[]]
-    for n, (age, low, high) in enumerate(points):
+    for age, low, high in points:
         if low is None or high is None:
             pieces.append([])
+        else:
+            pieces[-1].append((x.place(age), _inside(y.place(low)), _inside(y.place(high))))
+    return [_thinned(piece) for piece in pieces if piece]
+
+
+def _thinned(piece: Sequence[tuple[float, float, float]]) -> list[tuple[float, float, float]]:
+    """The ends, and of each step the points with the lowest low and the highest high; the box grows downwards."""
+    kept = {0, len(piece) - 1}
+    first = 0
+    for n, (at, _, _) in enumerate(piece):
+        if at - piece[first][0] < _STEP and n < len(piece) - 1:
             continue
-        at = x.place(age)
-        if pieces[-1] and at - pieces[-1][-1][0] < _STEP and n < len(points) - 1:
-            continue
-        pieces[-1].append((at, _inside(y.place(low)), _inside(y.place(high))))
-    return "".join(_closed(piece) for piece in pieces if len(piece) > 1)
+        step = range(first, max(n, first + 1))
+        kept |= {max(step, key=lambda i: piece[i][1]), min(step, key=lambda i: piece[i][2])}
+        first = n
+    return [piece[i] for i in sorted(kept)]
 
 
 def _closed(piece: Sequence[tuple[float, float, float]]) -> str:
+    if len(piece) == 1:
+        at, low, high = piece[0]
+        piece = [(at - _HALF, low, high), (at + _HALF, low, high)]
     there = [f"{at:.1f} {high:.1f}" for at, _, high in piece]
     back = [f"{at:.1f} {low:.1f}" for at, low, _ in reversed(piece)]
     return "M" + "L".join([*there, *back]) + "Z"

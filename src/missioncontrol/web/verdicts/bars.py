@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import msgspec
 
-from missioncontrol.health.model import Account, Explanation, SliceLook
+from missioncontrol.health.model import Account, SliceLook
 from missioncontrol.web.verdicts.axes import Axis, Tick, flat, ratio_axis
 from missioncontrol.web.verdicts.words import step_words, where_words
 
@@ -111,12 +111,6 @@ def bar(axis: Axis, low: float | None, high: float | None, dot: float | None) ->
         low < axis.low,
         high > axis.high,
     )
-
-
-def guilty_of(account: Account) -> Explanation | None:
-    """The users that are worse, when it is not everyone."""
-    best = account.explanations[0] if account.explanations else None
-    return best if best and best.where and account.look.slice else None
 
 
 def forest(account: Account) -> Forest:

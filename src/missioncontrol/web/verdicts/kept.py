@@ -16,7 +16,8 @@ import msgspec
 from missioncontrol.errors import MissionControlError
 from missioncontrol.health.calibration import Calibration
 from missioncontrol.health.calibration_store import kept
-from missioncontrol.health.model import Account, Course, Look, Subject
+from missioncontrol.health.crossing import crossing_of, doubted, guilty_of, with_crossing
+from missioncontrol.health.model import Account, Course, Crossing, Look, Subject
 from missioncontrol.health.records import Record
 from missioncontrol.health.sentence import sentence
 from missioncontrol.query.uncounted import Uncounted, archived_since, uncounted
@@ -58,6 +59,8 @@ class KeptVerdicts:
         self._records, self._courses, self._blobs = records, courses, blobs
         self._registry, self._releases, self._engine, self._config = registry, releases, engine, config
         self._current: tuple[float, list[Account]] | None = None
+        self._crossings: dict[tuple[Subject, datetime | None, str], Crossing | None] = {}
+        """Of subjects by when they were first worse. What was said then stays said, so it is looked up once."""
 
     def current(self) -> list[Account]:
         """The newest account of every measure of every version that is still looked at, and not taken back."""
@@ -66,7 +69,7 @@ class KeptVerdicts:
         if held is None or now - held[0] > _CURRENT_FOR_S:
             records = self._records()
             found = records.current(since=datetime.now(UTC) - _LATELY) or records.current()
-            held = now, [self._account(one) for one in still_looked_at(found)]
+            held = now, self._crossed([self._account(one) for one in still_looked_at(found)])
             self._current = held
         return of_releases(held[1], self._releases())
 
@@ -76,9 +79,10 @@ class KeptVerdicts:
         record = None if subject.signature else self._records().known_at(subject, as_of)
         if record is None or record.account is None:
             course = self._courses().course(subject, as_of or datetime.now(UTC))
-            return Found(course, len(course.looks))
+            account = self._still(with_crossing(course.account, course.looks))
+            return Found(Course(account, course.looks), len(course.looks))
         made = self._records().history(subject, until=as_of)
-        account = self._account(record)
+        account = self._still(with_crossing(self._crossed([self._account(record)])[0], made))
         if len(made) >= _ENOUGH * looks_due(record.look.age_hours):
             return Found(Course(account, made))
         try:
@@ -86,6 +90,7 @@ class KeptVerdicts:
         except MissionControlError:
             return Found(Course(account, made))  # the looks that were made are worth showing by themselves
         looks = merged(made, other.looks)
+        account = self._still(with_crossing(account, looks))
         return Found(Course(account, looks), len(looks) - len(made))
 
     def uncounted(self, account: Account) -> Uncounted | None:
@@ -110,10 +115,43 @@ class KeptVerdicts:
         assert record.account is not None
         if record.account.look == record.look:
             return record.account
-        account = msgspec.structs.replace(record.account, look=record.look)
-        measure = self._registry().measures.get(record.subject.measure)
-        said = sentence(account, measure.title if measure else record.subject.measure)
-        return msgspec.structs.replace(account, sentence=said)
+        return self._told(msgspec.structs.replace(record.account, look=record.look))
+
+    def _told(self, account: Account) -> Account:
+        """The account with a sentence on what is in it now."""
+        name = account.subject.measure
+        measure = self._registry().measures.get(name)
+        return msgspec.structs.replace(
+            account, sentence=sentence(account, measure.title if measure else name)
+        )
+
+    def _still(self, account: Account) -> Account:
+        """Told anew where it is doubted now: what was kept with it may be of before, or not know what was seen then."""
+        return self._told(account) if doubted(account) else account
+
+    def _crossed(self, accounts: list[Account]) -> list[Account]:
+        """The accounts, those that are worse from before and doubted now with what was seen when they became so."""
+        wanted = [one for one in accounts if doubted(one) and _alarm(one) not in self._crossings]
+        if wanted:
+            since = min(one.look.since for one in wanted if one.look.since)
+            first = {(one.subject, one.look.since): one for one in self._records().crossings(since)}
+            for one in wanted:
+                record = first.get((one.subject, one.look.since))
+                then = None if record is None else record.account or record.look
+                self._crossings[_alarm(one)] = None if then is None else crossing_of(one, then)
+        crossed = {one.subject: self._crossings[_alarm(one)] for one in accounts if doubted(one)}
+        return [
+            self._still(msgspec.structs.replace(one, crossed=found))
+            if (found := crossed.get(one.subject)) is not None
+            else self._still(one)
+            for one in accounts
+        ]
+
+
+def _alarm(account: Account) -> tuple[Subject, datetime | None, str]:
+    """When it was first worse, and for whom: that is explained again in the hours after."""
+    guilty = guilty_of(account)
+    return account.subject, account.look.since, str(guilty.where) if guilty else ""
 
 
 def of_releases(found: Sequence[T], releases: Releases) -> list[T]:

@@ -12,10 +12,11 @@ from urllib.parse import urlencode
 import msgspec
 
 from missioncontrol.errors import BadRequest
-from missioncontrol.health.model import Account, Look
+from missioncontrol.health.crossing import doubted, guilty_of, now_of
+from missioncontrol.health.model import Account, Crossing, Look
 from missioncontrol.query.versions import VersionKey, version_key
 from missioncontrol.web.verdicts.axes import Axis
-from missioncontrol.web.verdicts.bars import Bar, Scale, bar, bar_axis, guilty_of, scale_of
+from missioncontrol.web.verdicts.bars import Bar, Scale, bar, bar_axis, scale_of
 from missioncontrol.web.verdicts.view import verdict_path
 from missioncontrol.web.verdicts.words import ORDER, Mark, mark_of
 
@@ -58,6 +59,10 @@ class VerdictRow(msgspec.Struct, frozen=True):
     high: float | None
     everyone: float | None
     """The ratio of all users, where that is another."""
+    still: bool
+    """It is worse from before, and its interval holds 1 by now."""
+    crossed: Crossing | None
+    """What was seen when it was first worse, where that is known."""
     bar: Bar
     fresh: bool
     """Looked at within the last hour."""
@@ -118,7 +123,8 @@ def build_verdicts(
 
 def _row(one: Account, axis: Axis, title: Callable[[str], str], now: datetime) -> VerdictRow:
     subject, look, guilty = one.subject, one.look, guilty_of(one)
-    of = guilty or look
+    still = doubted(one)
+    of = now_of(one) if still else guilty or look
     return VerdictRow(
         mark=mark_of(look.verdict),
         application=subject.application,
@@ -133,6 +139,8 @@ def _row(one: Account, axis: Axis, title: Callable[[str], str], now: datetime) -
         low=of.low,
         high=of.high,
         everyone=look.ratio if guilty else None,
+        still=still,
+        crossed=None if one.crossed is msgspec.UNSET else one.crossed,
         bar=bar(axis, of.low, of.high, of.ratio),
         fresh=(now - look.as_of).total_seconds() < _FRESH_S,
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
@@ -17,6 +16,7 @@ from missioncontrol.health.model import Course, Subject
 from missioncontrol.registry.model import Registry
 from missioncontrol.state.release_model import Version, group
 from missioncontrol.web.address import decode_part
+from missioncontrol.web.api_route import open_json
 from missioncontrol.web.crashes.answers import Format, csv_answer
 from missioncontrol.web.pages import PageSources, top_bar
 from missioncontrol.web.rendering import Renderer
@@ -42,7 +42,7 @@ def build_verdict_pages(sources: PageSources, verdicts: VerdictSource, renderer:
         accounts = verdicts.current()
         if format != "html":
             found = matching(accounts, wanted)
-            return _json(found) if format == "json" else _overview_csv(found)
+            return open_json(found) if format == "json" else _overview_csv(found)
         view = build_verdicts(accounts, wanted, lambda name: _title(registry, name), sources.now())
         navigation = top_bar(sources, registry)
         return renderer.page(
@@ -69,7 +69,7 @@ def build_verdict_pages(sources: PageSources, verdicts: VerdictSource, renderer:
         found = verdicts.course(subject, moment)
         course = found.course
         if format == "json":
-            return _json(course)
+            return open_json(course)
         if format == "csv":
             return _looks_csv(course)
         dropped, release = verdicts.uncounted(course.account), _release(sources, subject)
@@ -90,7 +90,7 @@ def build_verdict_pages(sources: PageSources, verdicts: VerdictSource, renderer:
         if format == "json":
             if view.calibration is None:
                 raise NotFound("no_calibration", "Nothing was calibrated yet.", f"Run `{view.command}`.")
-            return _json(view.calibration)
+            return open_json(view.calibration)
         return renderer.page(
             request,
             "calibration.html",
@@ -129,11 +129,6 @@ def _title(registry: Registry, name: str) -> str:
 
 def _base(request: Request) -> str:
     return str(request.base_url).rstrip("/")
-
-
-def _json(content: Any) -> Response:
-    headers = {"access-control-allow-origin": "*"}
-    return Response(msgspec.json.encode(content), headers=headers, media_type="application/json")
 
 
 def _looks_csv(course: Course) -> Response:

@@ -11,7 +11,7 @@ from missioncontrol.health.model import Account
 from missioncontrol.query import dialect
 from missioncontrol.state.release_model import Version
 from missioncontrol.web.numerals import amount
-from missioncontrol.web.reckoning import Reckoning, span_words
+from missioncontrol.web.reckoning import Reckoning, rows_of
 from missioncontrol.web.verdicts.words import times
 
 _WINDOW_S = 300
@@ -56,7 +56,7 @@ def seen_of(account: Account, title: str, release: Version | None) -> Reckoning 
     return Reckoning(
         "seen",
         f"Sum of {title.lower()} from publication to the look = {amount(look.observed)}",
-        [("Rows", f"sums of 5 minutes, {span_words(start, end)}")],
+        [rows_of("sums of 5 minutes", start, end)],
         query,
         "Time in which data was lost is left out of the verdict, and not of the SQL.",
     )

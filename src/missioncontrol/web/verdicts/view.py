@@ -13,14 +13,17 @@ from urllib.parse import quote, urlencode
 import msgspec
 from msgspec.structs import replace
 
+from missioncontrol.health.crossing import doubted, guilty_of, now_of
 from missioncontrol.health.model import (
     Account,
     Course,
+    Crossing,
     Explanation,
     Forecast,
     Look,
     Predecessor,
     SignatureShare,
+    SliceLook,
     Subject,
 )
 from missioncontrol.health.sentence import signatures_words
@@ -29,7 +32,7 @@ from missioncontrol.state.release_model import StatusSince, Version
 from missioncontrol.web.address import encode_part, measure_path
 from missioncontrol.web.crashes.address import signature_href
 from missioncontrol.web.reckoning import Reckoning
-from missioncontrol.web.verdicts.bars import Forest, Waterfall, forest, guilty_of, waterfall
+from missioncontrol.web.verdicts.bars import Forest, Waterfall, forest, waterfall
 from missioncontrol.web.verdicts.figures import Figure, figures
 from missioncontrol.web.verdicts.plots import Plot, plots_of
 from missioncontrol.web.verdicts.reckoned import ratio_of, seen_of
@@ -82,6 +85,12 @@ class VerdictView(msgspec.Struct, frozen=True):
     where: dict[str, str] | None
     guilty: Explanation | None
     """Where it is worse, and how much; None: everywhere, or not worse."""
+    still: bool
+    """It is worse from before, and its interval holds 1 by now."""
+    crossed: Crossing | None
+    """What was seen when it was first worse, where that is known."""
+    now: SliceLook | Look | Explanation
+    """What is seen at the look of those who are worse."""
     reasons: list[tuple[str, str]]
     plots: list[Plot]
     waterfall: Waterfall
@@ -158,6 +167,9 @@ def build_verdict(
         past=as_of is not None,
         where=look.slice,
         guilty=guilty_of(account),
+        still=doubted(account),
+        crossed=None if account.crossed is msgspec.UNSET else account.crossed,
+        now=now_of(account),
         reasons=[(code, reason_words(code)) for code in look.reasons],
         plots=plots_of(course),
         waterfall=waterfall(account),
