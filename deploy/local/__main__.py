@@ -22,10 +22,8 @@ def main() -> int:
     )
     parser.add_argument("--fetch-only", action="store_true", help="bring the programs and start nothing")
     arguments = parser.parse_args()
-    for number in (
-        signal.SIGINT,
-        signal.SIGTERM,
-    ):  # SIGINT too: a shell ignores it for what runs in the background
+    # SIGINT too: a shell has it ignored by what it runs in the background.
+    for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:
         kafka_jars()

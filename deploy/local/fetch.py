@@ -107,8 +107,8 @@ def _made_once(folder: Path) -> Iterator[Path | None]:
 
 
 def _program(name: str, install: str, why: str) -> str:
-    # Beside Python too: what pip installed is found there, also where that environment is not on PATH.
-    found = shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
+    # Beside Python first: what pip installed there is meant, where the system's is too old.
+    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
     if not found:
         raise SetupError(f"There is no `{name}` on PATH, and {why}: {install}")
     return found

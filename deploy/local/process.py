@@ -18,6 +18,7 @@ from pathlib import Path
 from .fetch import SetupError
 
 _PR_SET_PDEATHSIG = 1
+_INTERRUPTIONS = {signal.SIGINT, signal.SIGTERM}
 _START_S = 120
 _STOP_S = 60
 
@@ -66,12 +67,17 @@ class Server(ABC):
         if listening(self.port):
             raise SetupError(f"{self.name}: port {self.port} is taken.")
         command, environment = self.command(), {**os.environ, **self.environment()}
-        with self.talk.open("ab") as talk:
-            self._process = subprocess.Popen(
-                command, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, stdout=talk, stderr=talk,
-                start_new_session=True, preexec_fn=_end_with_parent, user=self.owner, group=self.owner,
-                extra_groups=[] if self.owner else None,
-            )  # fmt: skip
+        # An interruption waits until the process is known here: it would not be ended otherwise.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTIONS)
+        try:
+            with self.talk.open("ab") as talk:
+                self._process = subprocess.Popen(
+                    command, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, stdout=talk, stderr=talk,
+                    start_new_session=True, preexec_fn=_as_server, user=self.owner, group=self.owner,
+                    extra_groups=[] if self.owner else None,
+                )  # fmt: skip
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         deadline = time.monotonic() + _START_S
         while not self.answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -120,6 +126,8 @@ def free_ports(count: int) -> list[int]:
             probe.close()
 
 
-def _end_with_parent() -> None:
+def _as_server() -> None:
+    """In the new process: take signals, and end with the process that started it."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTIONS)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

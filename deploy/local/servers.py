@@ -53,8 +53,8 @@ class Servers:
     def start(self, server: Server) -> None:
         """Start one, with its data made when there is none. Raises `SetupError`."""
         server.create()
+        self._started.append(server)  # first: it may be interrupted while it starts
         server.start()
-        self._started.append(server)
         if server is self.s3:
             self.s3.create_bucket(BUCKET)
 

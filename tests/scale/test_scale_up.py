@@ -130,6 +130,21 @@ def test_it_starts_all_says_where_they_are_stops_all_and_finds_them_again(
     assert third.end(signal.SIGKILL) == -signal.SIGKILL and gone(servers)
 
 
+def test_it_may_be_interrupted_while_a_server_starts(data: Path, runs: list[ScaleUp]) -> None:
+    runs.append(run := ScaleUp(data))
+    kafka = data / "kafka" / "talk"  # made as the broker's process is started, long before it answers
+    deadline = time.monotonic() + 100
+    while not kafka.exists():
+        assert run.process.poll() is None and time.monotonic() < deadline, run.talk
+        time.sleep(0.02)
+    children = [
+        int(pid)
+        for pid in Path(f"/proc/{run.process.pid}/task/{run.process.pid}/children").read_text().split()
+    ]
+    assert run.end(signal.SIGINT) == 0 and "Traceback" not in run.talk
+    assert len(run.servers) < 3 and not any(Path(f"/proc/{pid}").exists() for pid in children)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as somebody else")
 def test_a_folder_that_postgresql_cannot_enter_is_told(tmp_path: Path, runs: list[ScaleUp]) -> None:
     runs.append(run := ScaleUp(tmp_path / "data"))
