@@ -161,6 +161,8 @@ def _parts(
 
 def _sides(view: MeasureView, question: Question, common: bool = False) -> list[_Part]:
     """The two selections of a comparison; `common`: of the ages alone that both have reached."""
+    if not view.lines:  # nothing fits
+        return []
     by_age = view.chart.time == "release"
     skipped = timedelta(seconds=view.chart.x0 if by_age else 0)
     reached = [line.ended - line.started for line in view.lines if line.started and line.ended]
