@@ -29,7 +29,7 @@ _SETTINGS = {
     # The tests end processes, never the machine.
     "fsync": "off",
     "full_page_writes": "off",
-    "max_connections": "30",
+    "max_connections": "100",
 }
 
 
