@@ -47,6 +47,10 @@ class Postgres(PostgresServer):
         self.execute(self.dsn(), f"CREATE DATABASE {name} {more}")
         return self.dsn(name)
 
+    def new_state(self, more: str = "") -> str:
+        """Make an empty database; its address as `state.url` has it."""
+        return self.new_database(more).replace("postgresql:", "postgresql+psycopg:", 1)
+
     def execute(self, dsn: str, *statements: str) -> None:
         """Run statements, each in a transaction of its own."""
         with psycopg.connect(dsn, autocommit=True) as connection:

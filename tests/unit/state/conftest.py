@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,16 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.apt)])
-def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """SQLAlchemy address of an empty state database."""
+def new_state(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Gives SQLAlchemy addresses of empty state databases, each another one."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'state.sqlite'}"
+        names = (f"state{n or ''}.sqlite" for n in count())
+        return lambda: f"sqlite:///{tmp_path / next(names)}"
     server: Postgres = request.getfixturevalue("postgres")
-    return server.new_database().replace("postgresql:", "postgresql+psycopg:")
+    return server.new_state
+
+
+@pytest.fixture
+def state_url(new_state: Callable[[], str]) -> str:
+    """SQLAlchemy address of an empty state database."""
+    return new_state()

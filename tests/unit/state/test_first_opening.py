@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +20,7 @@ RELEASE = Release("Firefox", "release", "1.0", "b1", datetime(2026, 1, 1, tzinfo
 
 _OPENER = """
 import sys
-import alembic.command, sqlalchemy.dialects.sqlite
+import alembic.command, sqlalchemy.dialects.sqlite, missioncontrol.state.postgres
 from missioncontrol.state.database import Database, releases
 database = Database(sys.argv[1])
 print("ready", flush=True)
@@ -29,9 +30,11 @@ with database.engine().connect() as connection:
 """
 
 
-def test_processes_that_open_a_new_database_at_once_all_find_its_tables(tmp_path: Path) -> None:
-    for round_ in range(3):
-        command = [sys.executable, "-c", _OPENER, f"sqlite:///{tmp_path / f'{round_}.sqlite'}"]
+def test_processes_that_open_a_new_database_at_once_all_find_its_tables(
+    new_state: Callable[[], str],
+) -> None:
+    for _ in range(3):
+        command = [sys.executable, "-c", _OPENER, new_state()]
         openers = [
             subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
