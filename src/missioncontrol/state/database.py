@@ -15,6 +15,7 @@ that opens the database runs those that are missing, and others that open it wai
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import sqlite3
 import threading
@@ -411,6 +412,7 @@ def once_more(method: Callable[P, T]) -> Callable[P, T]:
         try:
             return method(*args, **kwargs)
         except Conflict:
+            time.sleep(random.uniform(0.05, 0.15))  # the other one goes first, or both would meet again
             return method(*args, **kwargs)
 
     return patient
