@@ -57,7 +57,7 @@ def test_a_crash_is_taken_processed_and_shown(server: RunningServer) -> None:
     assert not list(server.data.glob("state.sqlite*")), "all state is on PostgreSQL"
 
 
-def test_users_tokens_and_releases_work(server: RunningServer) -> None:
+def test_users_and_tokens_work(server: RunningServer) -> None:
     add_user(server, "ada")
     made = make_token(server, "read")
     me = httpx.get(f"{server.url}/api/v1/me", headers=bearer(made["token"])).json()

@@ -30,3 +30,9 @@ def new_state(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], st
 def state_url(new_state: Callable[[], str]) -> str:
     """SQLAlchemy address of an empty state database."""
     return new_state()
+
+
+@pytest.fixture
+def state_setting(state_url: str) -> str:
+    """The setting `state.url` for it: empty is SQLite, in the data folder."""
+    return state_url if state_url.startswith("postgresql") else ""
