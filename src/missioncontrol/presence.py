@@ -20,6 +20,8 @@ from pathlib import Path
 
 import msgspec
 
+from missioncontrol.small_file import replace_file
+
 FOLDER = "processes"
 EVERY_S = 10.0
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
@@ -103,13 +105,7 @@ class Beats:
             cpu_share=own.cpu_share,
             workers=workers,
         )
-        temporary = self._path.with_suffix(".tmp")
-        try:
-            self._path.parent.mkdir(exist_ok=True)
-            temporary.write_bytes(msgspec.json.encode(presence))
-            temporary.replace(self._path)
-        except OSError:
-            return
+        replace_file(self._path, msgspec.json.encode(presence))
 
     def _measured(self, pid: int, name: str, seen: dict[int, tuple[float, float]]) -> Worker:
         memory, cpu_s, now_s = _memory_bytes(pid), _cpu_s(pid), time.monotonic()

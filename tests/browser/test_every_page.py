@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, Page
 
 sys.path.insert(0, str(ROOT))
 from tests.support import crash_rows
+from tests.support.build_days import experiment_rows, write_rows
 from tests.support.courses import course_of, past_of
 from tests.support.crash_reports import ANNOTATIONS, report, send
 from tests.support.crashes import dump_symbols, make_crash
@@ -55,7 +56,7 @@ PAGES: dict[str, list[str]] = {
     "/channel/{application}/{channel}": ["/channel/Firefox/release", "/channel/Firefox/nobody"],
     "/builds/{application}/{channel}": ["/builds/Firefox/release"],
     "/experiments": ["/experiments"],
-    "/experiments/{experiment}": ["/experiments/unknown"],
+    "/experiments/{experiment}": ["/experiments/pref-flip-tabs"],
     "/carried/{application}/{channel}/{measure}": ["/carried/Firefox/release/main_crashes"],
     "/carried/{application}/{channel}/{version}/{measure}": ["/carried/Firefox/release/60.0/main_crashes"],
     "/signature/differences": [SIGNATURE.replace("?", "/differences?")],
@@ -86,7 +87,14 @@ PAGES: dict[str, list[str]] = {
     "/find": ["/find", "/find?q=otter", "/find?q=nothing+at+all"],
 }  # fmt: skip
 """Every route that shows a page -> the addresses at which it is looked at."""
-REFUSALS = ["/nowhere", f"{MEASURE}?interval=never", "/report/00000000-0000-4000-8000-000000260101"]
+REFUSALS = {
+    "/nowhere": 404,
+    f"{MEASURE}?interval=never": 400,
+    "/report/00000000-0000-4000-8000-000000260101": 404,
+    "/experiments/unknown": 404,
+}
+SIGNED_OUT = {"/profile": 401}
+"""Who is not signed in sees how to."""
 EMPTY = [
     "/", "/verdicts", "/calibration", "/crashes", "/topcrashers", "/search", "/symbols", "/sql", "/releases", "/history",
     "/registry", "/pipeline", "/alerts", "/find?q=61.0", "/profile",
@@ -148,6 +156,10 @@ class Filled:
         pings.write_bytes(b"".join(fleet.history()))
         self.server = Server(data)
         self.server.run("import", "pings", str(pings))
+        tried = write_rows(
+            folder / "tried.ndjson", experiment_rows(end, {"control": 1.0, "tabs": 2.5, "rows": 1.0}, 3)
+        )
+        self.server.run("import", "aggregates", "--table", "experiment_aggregates", str(tried))
         body = report(
             {**ANNOTATIONS, "Comments": "It was <i>diving</i>"}, upload_file_minidump=crash.dump.read_bytes()
         )
@@ -174,13 +186,15 @@ def looked(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def faults(page: Page, address: str) -> list[str]:
-    """What axe finds at both widths and in both themes, everything that opens being open."""
+def faults(page: Page, address: str, status: int) -> list[str]:
+    """What axe finds at both widths and in both themes, everything that opens being open; and another status."""
     found = []
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme="light")
-        page.goto(address)
+        answer = page.goto(address)
+        if answer is None or answer.status != status:
+            found.append(f"status {answer and answer.status}")
         page.evaluate(OPEN)
         page.evaluate(AXE.read_text())
         found += [f"{width} {one}" for one in page.evaluate(RUN, None)]
@@ -192,14 +206,20 @@ def faults(page: Page, address: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", [*(path for paths in PAGES.values() for path in paths), *REFUSALS])
+@pytest.mark.parametrize("path", [path for paths in PAGES.values() for path in paths])
 def test_axe_finds_nothing(looked: Page, filled: Filled, path: str) -> None:
-    assert faults(looked, filled.server.url + path.replace(CRASH, filled.crash_id)) == []
+    address = filled.server.url + path.replace(CRASH, filled.crash_id)
+    assert faults(looked, address, SIGNED_OUT.get(path, 200)) == []
+
+
+@pytest.mark.parametrize(("path", "status"), REFUSALS.items())
+def test_axe_finds_nothing_in_refusals(looked: Page, filled: Filled, path: str, status: int) -> None:
+    assert faults(looked, filled.server.url + path, status) == []
 
 
 @pytest.mark.parametrize("path", EMPTY)
 def test_axe_finds_nothing_without_data(looked: Page, empty_server: Server, path: str) -> None:
-    assert faults(looked, empty_server.url + path) == []
+    assert faults(looked, empty_server.url + path, SIGNED_OUT.get(path, 200)) == []
 
 
 def test_the_bar_is_one_line_on_a_desk(looked: Page, filled: Filled) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from missioncontrol.small_file import replace_file
+
 
 class TurnStatus(msgspec.Struct, frozen=True):
     """State after the newest turn; counts since judging began. `error`: why the turn as a whole failed."""
@@ -30,13 +32,7 @@ class TurnStatus(msgspec.Struct, frozen=True):
 
 def write_status(data: Path, status: TurnStatus) -> None:
     """Write the file; a status that cannot be written must not stop judging."""
-    path = _path(data)
-    temporary = path.with_suffix(".tmp")
-    try:
-        temporary.write_bytes(msgspec.json.encode(status))
-        temporary.replace(path)
-    except OSError:
-        return
+    replace_file(_path(data), msgspec.json.encode(status))
 
 
 def read_status(data: Path) -> TurnStatus | None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import msgspec
 
+from missioncontrol.small_file import replace_file
+
 LONGEST_GAP_DAYS = 7
 """Longer than a weekend, a holiday or a repair without clients; and a clock that is less wrong than this takes
 away at most so many days too early."""
@@ -52,10 +54,5 @@ def _read(path: Path) -> _Memory | None:
 
 
 def _write(path: Path, memory: _Memory) -> None:
-    temporary = path.with_suffix(".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(msgspec.json.encode(memory))
-        temporary.replace(path)
-    except OSError:
-        return  # On a full disk it matters more that old rows go.
+    # On a full disk it matters more that old rows go.
+    replace_file(path, msgspec.json.encode(memory))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from missioncontrol.file_lock import try_lock
+from missioncontrol.small_file import replace_file
 
 if TYPE_CHECKING:
     from missioncontrol.telemetry.batch import BatchReport
@@ -72,12 +73,7 @@ class StatusFile:
             lag_p99_s=lags[min(len(lags) - 1, int(len(lags) * 0.99))],
             error=error,
         )
-        temporary = self._path.with_suffix(".tmp")
-        try:
-            temporary.write_bytes(msgspec.json.encode(status))
-            temporary.replace(self._path)
-        except OSError:
-            return  # a status that cannot be written must not stop the stream
+        replace_file(self._path, msgspec.json.encode(status))
 
 
 def stream_runs(data: Path) -> bool:
