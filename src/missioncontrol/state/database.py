@@ -405,13 +405,16 @@ def write_first(connection: sa.Connection, table: sa.Table | None = None) -> Non
 
 
 def once_more(method: Callable[P, T]) -> Callable[P, T]:
-    """For what writes several rows: begun anew, once, when PostgreSQL ended it in favour of another (a deadlock)."""
+    """For what writes several rows on PostgreSQL: begun anew, once, when the server ended it in favour of another.
+
+    That is a deadlock, or a row that another put there between the look and the insert.
+    """
 
     @wraps(method)
     def patient(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return method(*args, **kwargs)
-        except Conflict:
+        except (Conflict, sa.exc.IntegrityError):
             time.sleep(random.uniform(0.05, 0.15))  # the other one goes first, or both would meet again
             return method(*args, **kwargs)
 

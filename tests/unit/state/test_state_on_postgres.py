@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -18,7 +19,7 @@ from missioncontrol.errors import MissionControlError, StorageError, StorageFull
 from missioncontrol.state.access_log import AccessLog, Seen
 from missioncontrol.state.crash_jobs import Upload
 from missioncontrol.state.crash_queue import CrashQueue
-from missioncontrol.state.database import Database, once_more, users
+from missioncontrol.state.database import Database, crash_queue, once_more, users
 from missioncontrol.state.symbol_changes import SymbolChanges
 from missioncontrol.state.users import Users
 
@@ -137,6 +138,53 @@ def test_of_two_that_wait_for_each_other_both_are_done(url: str) -> None:
     assert [(user.name, user.disabled, user.scopes) for user in Users(store).list()] == [
         ("ada", True, ("grace",)), ("grace", True, ("ada",))
     ]  # fmt: skip
+
+
+def test_a_crash_that_is_wanted_while_others_change_its_row_is_in_the_queue(url: str) -> None:
+    store = Database(url)
+    queue = CrashQueue(store)
+    others: list[sa.Executable] = [
+        sa.insert(crash_queue).values(  # an upload that is accepted
+            crash_id="id-a", priority=1, wanted_at=NOW, due_at=NOW, attempts=0, holder="", again=False,
+            set_aside=False, reason="",
+        ),
+        sa.delete(crash_queue),  # a worker that is done
+    ]  # fmt: skip
+    with ThreadPoolExecutor(1) as thread:
+        for other in others:
+            with store.engine().begin() as connection:
+                connection.execute(other)
+                wanted = thread.submit(queue.want, ["id-a"], 1, NOW)
+                with pytest.raises(TimeoutError):
+                    wanted.result(0.5)
+            wanted.result(30)
+            assert queue.place("id-a") == 0
+
+
+def test_the_rights_that_the_guide_names_are_enough(postgres: Postgres) -> None:
+    postgres.execute(
+        postgres.dsn(),
+        "CREATE ROLE keeper LOGIN PASSWORD 'x'",
+        "CREATE DATABASE kept OWNER keeper ENCODING 'UTF8' TEMPLATE template0",
+    )
+    shared = postgres.new_database()
+    name = sa.make_url(shared).database
+    postgres.execute(
+        shared,
+        "CREATE TABLE public.users (name text)",
+        "CREATE SCHEMA keeper AUTHORIZATION keeper",
+        f"ALTER ROLE keeper IN DATABASE {name} SET search_path = keeper",
+    )
+    for database in ("kept", name):
+        address = sa.make_url(shared).set(
+            drivername="postgresql+psycopg", username="keeper", password="x", database=database
+        )
+        store = Database(address.render_as_string(hide_password=False))
+        Users(store).add("ada", ["read"], NOW)
+        CrashQueue(store).accept([Upload(b"a", "id-a")], NOW)
+        CrashQueue(store).want(["id-a"], 1, NOW)
+        assert [crash.crash_id for crash in CrashQueue(store).lease("w", 1, 60, NOW)] == ["id-a"]
+    assert postgres.rows(shared, "SELECT count(*) FROM public.users") == [(0,)]
 
 
 def test_texts_have_one_order_whatever_the_language_of_the_database(postgres: Postgres) -> None:
