@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
+import uuid
 from collections.abc import Iterator
 
 import httpx
@@ -12,6 +14,7 @@ from deploy.local.fetch import SetupError
 from tests.support.crash_flow import PATIENCE_S
 from tests.support.crash_reports import ANNOTATIONS, report, send
 from tests.support.minidumps import many_threads
+from tests.support.pings import BUILD_ID, VERSION, main_ping
 from tests.support.postgres import PASSWORD, Postgres, running_postgres
 from tests.support.server import RunningServer, running_server
 from tests.support.signing_in import add_user, bearer, browser, make_token, sign_in
@@ -74,6 +77,9 @@ def test_the_server_goes_on_once_postgresql_is_back(postgres: Postgres, server: 
     postgres.kill()
     refused = send_crash(server)
     assert refused.status_code >= 500
+    assert server.get("/releases").json()["code"] == "state_unavailable"
+    path = f"/submit/telemetry/{uuid.uuid4()}/main/Firefox/{VERSION}/release/{BUILD_ID}?v=4"
+    assert server.post(path, json.dumps(main_ping()).encode()).status_code == 200, "pings need no state"
     for _ in range(100):
         try:
             postgres.start()
