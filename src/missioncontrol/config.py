@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import msgspec
 
@@ -289,6 +290,16 @@ class Alerts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Days that changes of verdicts and deliveries are kept; 0: for ever."""
 
 
+class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where users, tokens, releases, runs, the queue of crashes and the like are kept."""
+
+    url: str = ""
+    """Address of a PostgreSQL database; empty: a SQLite file in the data folder. May hold a password."""
+
+    def __repr__(self) -> str:
+        return f"State(url={'…' if self.url else ''})"
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings."""
 
@@ -297,6 +308,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     edge: Edge = Edge()
     ingest: Ingest = Ingest()
     crashes: Crashes = Crashes()
+    state: State = State()
     log: Log = Log()
     stream: Stream = Stream()
     lake: Lake = Lake()
@@ -361,7 +373,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def state_url(self) -> str:
-        """SQLAlchemy address of the state database."""
+        """SQLAlchemy address of the state database; may hold a password."""
+        if self.state.url:
+            return f"postgresql+psycopg://{self.state.url.partition('://')[2]}"
         return f"sqlite:///{self.data / 'state.sqlite'}"
 
     @property
@@ -380,6 +394,7 @@ _SECTIONS = (
     "edge",
     "ingest",
     "crashes",
+    "state",
     "log",
     "stream",
     "lake",
@@ -417,11 +432,35 @@ def load_config(
         settings.setdefault(section, {}).update({k: v for k, v in values.items() if v is not None})
     _refuse_unknown(settings)
     try:
-        return msgspec.convert(
+        config = msgspec.convert(
             {**settings, "data": data_dir.absolute()}, Config, strict=False, dec_hook=_path
         )
     except msgspec.ValidationError as error:
         raise _wrong_value(str(error), environ) from None
+    _check_state_url(config.state.url)
+    return config
+
+
+def _check_state_url(url: str) -> None:
+    """Refuse what is no address of PostgreSQL, without a word of it: it may hold a password."""
+    try:
+        right = not url or _names_postgres(urlsplit(url))
+    except ValueError:
+        right = False
+    if not right:
+        raise ConfigError(
+            "state_url_invalid",
+            "Setting `state.url` is no address of a PostgreSQL database.",
+            "As in postgresql+psycopg://user@host:5432/database. In a password @ is written %40, / %2F, : %3A, # %23.",
+        )
+
+
+def _names_postgres(parts: SplitResult) -> bool:
+    if parts.scheme not in ("postgresql", "postgresql+psycopg") or parts.port == 0 or parts.fragment:
+        return False
+    if "@" in parts.netloc.rpartition("@")[0]:
+        return False  # of a password: what follows would be taken for the host
+    return bool(parts.path.strip("/") and (parts.hostname or parse_qs(parts.query).get("host")))
 
 
 def _wrong_value(message: str, environ: Mapping[str, str]) -> ConfigError:

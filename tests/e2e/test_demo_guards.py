@@ -19,9 +19,11 @@ def demo(folder: Path, port: int, timeout_s: float = 120) -> subprocess.Complete
     return missioncontrol("demo", "--once", "--port", str(port), "--data", str(folder), timeout_s=timeout_s)
 
 
-def missioncontrol(*arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+def missioncontrol(
+    *arguments: str, timeout_s: float = 120, **settings: str
+) -> subprocess.CompletedProcess[str]:
     command = [*COMMAND, *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(SOURCES)}
+    environment = {**os.environ, "PYTHONPATH": str(SOURCES), **settings}
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL
     )
@@ -41,6 +43,13 @@ def test_a_demo_refuses_a_port_that_another_server_has_and_sends_it_nothing(tmp_
         assert done.returncode == 2 and "Cannot listen" in done.stderr
         assert not (tmp_path / "demo").exists()
         assert server.sql("SELECT count(*) AS n FROM pings") == [{"n": 0}]
+
+
+def test_a_demo_keeps_away_from_a_shared_state_database(tmp_path: Path) -> None:
+    arguments = ("demo", "--once", "--port", str(_free_port()), "--data", str(tmp_path / "demo"))
+    done = missioncontrol(*arguments, MC_STATE__URL="postgresql://mc:s3cret@127.0.0.1:1/mc")
+    assert done.returncode == 2 and "keeps its state in its own folder" in done.stderr
+    assert "s3cret" not in done.stderr + done.stdout and not (tmp_path / "demo").exists()
 
 
 def test_a_demo_finds_the_bad_release_with_its_users_and_its_signature(tmp_path: Path) -> None:

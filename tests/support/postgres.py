@@ -29,7 +29,7 @@ _SETTINGS = {
     # The tests end processes, never the machine.
     "fsync": "off",
     "full_page_writes": "off",
-    "max_connections": "30",
+    "max_connections": "100",
 }
 
 
@@ -46,6 +46,10 @@ class Postgres(PostgresServer):
         name = f"test_{self._databases}"
         self.execute(self.dsn(), f"CREATE DATABASE {name} {more}")
         return self.dsn(name)
+
+    def new_state(self, more: str = "") -> str:
+        """Make an empty database; its address as `state.url` has it."""
+        return self.new_database(more).replace("postgresql:", "postgresql+psycopg:", 1)
 
     def execute(self, dsn: str, *statements: str) -> None:
         """Run statements, each in a transaction of its own."""

@@ -57,6 +57,31 @@ def test_wrong_settings_are_named(environ: dict[str, str], message: str, hint: s
     assert hint in caught.value.hint
 
 
+def test_the_state_is_in_the_data_folder_or_on_postgresql() -> None:
+    assert load_config("/x", environ={}).state_url == "sqlite:////x/state.sqlite"
+    for scheme in ("postgresql", "postgresql+psycopg"):
+        config = load_config("/x", environ={"MC_STATE__URL": f"{scheme}://mc:s3cret@db:5432/mc"})
+        assert config.state_url == "postgresql+psycopg://mc:s3cret@db:5432/mc"
+        assert "s3cret" not in repr(config)
+    socket = {"MC_STATE__URL": "postgresql:///mc?host=/run/postgresql"}
+    assert load_config("/x", environ=socket).state_url == "postgresql+psycopg:///mc?host=/run/postgresql"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://mc:s3cret@db/mc", "sqlite:///s3cret", "s3cret", "postgresql://mc:s3cret@db", "postgresql:///s3cret",
+        "postgresql://mc:s3cret@db:port/mc", "postgresql://mc:s3cret@x@db/mc", "postgresql://mc:s3cret/x@db/mc",
+        "postgresql://mc:s3cret#x@db/mc",
+    ],
+)  # fmt: skip
+def test_an_address_of_the_state_that_cannot_be_right_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config("x", environ={"MC_STATE__URL": url})
+    assert caught.value.code == "state_url_invalid"
+    assert "s3cret" not in str(caught.value.as_dict())
+
+
 @pytest.mark.parametrize("text", ["[server", "server = 3", "[other]\nx = 1"])
 def test_a_wrong_file_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "mc.toml").write_text(text)

@@ -48,10 +48,11 @@ def command(settings: Settings, port: int | None, once: bool, seed: int, rate: f
 
     from missioncontrol.cli.serve import listen
     from missioncontrol.processes import Child
-    from missioncontrol.simulate.demo import claim_folder, demo_fleet, load_history
+    from missioncontrol.simulate.demo import claim_folder, demo_fleet, load_history, refuse_shared_state
 
     settings.data = settings.data or os.environ.get("MC_DATA") or DEMO_DATA
     with open_services(settings, begins=True, server={"port": port}) as services:
+        refuse_shared_state(services.config)
         listen(services.config).close()  # whoever holds the port would be sent the simulated pings
         claim_folder(services.config.data)
         host, chosen = services.config.server.host, services.config.server.port

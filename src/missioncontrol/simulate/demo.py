@@ -51,6 +51,13 @@ class DemoData(msgspec.Struct, frozen=True):
     seed: int
 
 
+def refuse_shared_state(config: Config) -> None:
+    """A demo begins anew each time, and never in a database that may be somebody's: raises `ConfigError`."""
+    if config.state.url:
+        hint = "Take `state.url` out of the settings, and MC_STATE__URL out of the environment, for the demo."
+        raise ConfigError("demo_state", "A demo keeps its state in its own folder.", hint)
+
+
 def claim_folder(data: Path) -> None:
     """Empty a folder that an earlier demo made; refuse one in use, and any other that holds an installation."""
     if (data / _MARKER).exists():

@@ -22,6 +22,8 @@ from missioncontrol.state.database import (
     alert_deliveries,
     alert_rules,
     alert_tellings,
+    once_more,
+    write_first,
 )
 from missioncontrol.state.moments import aware
 
@@ -142,6 +144,7 @@ class AlertChannels:
             )
         return self.get(channel.name)
 
+    @once_more
     def switch(self, channel_id: int, state: State, reason: str, now: datetime) -> bool:
         """On, off or broken; false when it was so already. One that is off does not break."""
         c = alert_channels.c
@@ -153,6 +156,7 @@ class AlertChannels:
                 _forget_waiting(connection, channel_id)
             return changed.rowcount > 0
 
+    @once_more
     def remove(self, channel: AlertChannel) -> None:
         """Forget a channel, its rules and what it still was to be told; what it was told stays in the log."""
         with self._database.engine().begin() as connection:
@@ -177,6 +181,7 @@ class AlertChannels:
         values = msgspec.structs.asdict(rule)
         del values["id"]
         with self._database.engine().begin() as connection:
+            write_first(connection, alert_rules)
             if not connection.execute(
                 sa.update(alert_rules).where(which).values(severity=rule.severity)
             ).rowcount:

@@ -23,6 +23,7 @@ from missioncontrol.state.database import (
     alert_deliveries,
     alert_events,
     alert_tellings,
+    once_more,
     write_first,
 )
 from missioncontrol.state.moments import aware
@@ -110,7 +111,7 @@ class AlertLog:
         values = msgspec.structs.asdict(event)
         del values["id"]
         with self._database.engine().begin() as connection:
-            write_first(connection)
+            write_first(connection, alert_events)
             last = _last(connection, event.subject)
             if (last.id if last else None) != after:
                 return False
@@ -152,6 +153,7 @@ class AlertLog:
             rows = connection.execute(query.order_by(e.id).limit(_MOST_WAITING)).all()
         return [Telling(row.channel_id, _event(row), aware(row.due_at), bool(row.holds)) for row in rows]
 
+    @once_more
     def close(self, channel_id: int, event_ids: Sequence[int], status: Status) -> None:
         """Tell a channel these events no more."""
         t = alert_tellings.c
@@ -159,6 +161,7 @@ class AlertLog:
         with self._database.engine().begin() as connection:
             connection.execute(sa.update(alert_tellings).where(which).values(status=status))
 
+    @once_more
     def add(self, delivery: Delivery, event_ids: Sequence[int] = ()) -> None:
         """Keep a message that is to be sent, or was, with the events that it tells."""
         t = alert_tellings.c
@@ -193,6 +196,7 @@ class AlertLog:
                 for row in connection.execute(query)
             ]
 
+    @once_more
     def tried(self, delivery: Delivery, status: Status, answer: str, due_at: datetime, now: datetime) -> None:
         """Note how an attempt went. Events of a message that was refused for good are free for another.
 
@@ -281,6 +285,7 @@ class AlertLog:
         with self._database.engine().connect() as connection:
             return dict(connection.execute(query).tuples().all())
 
+    @once_more
     def forget(self, before: datetime) -> None:
         """Drop what is older and done. The newest event of a subject stays: the next change is measured by it."""
         e, d, t = alert_events.c, alert_deliveries.c, alert_tellings.c

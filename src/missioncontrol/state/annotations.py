@@ -52,7 +52,7 @@ class Annotations:
         }  # fmt: skip
         same = sa.and_(*(c[name].is_not_distinct_from(value) for name, value in values.items()))
         with self._database.engine().begin() as connection:
-            write_first(connection)
+            write_first(connection, chart_annotations)
             if not connection.execute(sa.select(c.id).where(same)).first():
                 total = connection.execute(
                     sa.select(sa.func.count()).select_from(chart_annotations)
@@ -72,7 +72,7 @@ class Annotations:
         found = None
         if 0 < annotation_id < 2**31:
             with self._database.engine().begin() as connection:
-                write_first(connection)
+                write_first(connection, chart_annotations)
                 found = connection.execute(sa.select(chart_annotations).where(which)).first()
                 connection.execute(sa.delete(chart_annotations).where(which))
         if found is None:

@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 import sqlalchemy as sa
 
-from missioncontrol.state.database import Database, crash_deletions, write_first
+from missioncontrol.state.database import Database, crash_deletions, once_more, write_first
 from missioncontrol.state.moments import aware
 
 _LONGEST_WHO = 200
@@ -33,7 +33,7 @@ class CrashDeletions:
     def begin(self, crash_ids: Sequence[str], who: str, now: datetime) -> None:
         """Note that crashes are to be deleted, before anything is; the first one who asked stays the one who did."""
         with self._database.engine().begin() as connection:
-            write_first(connection)
+            write_first(connection, crash_deletions)
             wanted = crash_deletions.c.crash_id.in_(list(crash_ids))
             known = set(connection.execute(sa.select(crash_deletions.c.crash_id).where(wanted)).scalars())
             rows = [
@@ -44,6 +44,7 @@ class CrashDeletions:
             if rows:
                 connection.execute(sa.insert(crash_deletions), rows)
 
+    @once_more
     def finish(self, crash_ids: Sequence[str], now: datetime) -> None:
         """Note that nothing of them is left."""
         wanted = crash_deletions.c.crash_id.in_(list(crash_ids))

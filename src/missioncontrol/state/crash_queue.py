@@ -21,7 +21,14 @@ from sqlalchemy.exc import IntegrityError
 
 from missioncontrol.errors import StorageError, StorageFull
 from missioncontrol.state.crash_jobs import URGENT, USUAL, Backlog, Entry, Leased, SetAside, Upload
-from missioncontrol.state.database import Database, crash_deletions, crash_queue, crash_uploads, write_first
+from missioncontrol.state.database import (
+    Database,
+    crash_deletions,
+    crash_queue,
+    crash_uploads,
+    once_more,
+    write_first,
+)
 from missioncontrol.state.moments import aware
 
 ATTEMPTS = 5
@@ -91,14 +98,15 @@ class CrashQueue:
                     connection.execute(sa.update(crash_queue).where(stale).values(values))
         return [ids[upload.identity] for upload in uploads]
 
+    @once_more
     def want(self, crash_ids: Sequence[str], priority: int, now: datetime) -> None:
         """Process these (again); what waits already is only moved up, what was set aside gets another chance."""
         with self._database.engine().begin() as connection:
-            write_first(connection)
+            write_first(connection, crash_queue)
             for crash_id in dict.fromkeys(crash_ids):
-                row = connection.execute(
-                    sa.select(crash_queue).where(crash_queue.c.crash_id == crash_id)
-                ).first()
+                # Locked, or a worker could take it out between this look and the change.
+                query = sa.select(crash_queue).where(crash_queue.c.crash_id == crash_id).with_for_update()
+                row = connection.execute(query).first()
                 if row is None:
                     connection.execute(sa.insert(crash_queue), _row(crash_id, priority, now))
                     continue
@@ -142,6 +150,7 @@ class CrashQueue:
             )
         return [Leased(row.crash_id, row.attempts + 1) for row in rows]
 
+    @once_more
     def hold(self, crash_ids: Sequence[str], holder: str, lease_s: float, now: datetime) -> set[str]:
         """Hold what is still held for longer; which that is."""
         held = sa.and_(crash_queue.c.crash_id.in_(list(crash_ids)), crash_queue.c.holder == holder)
@@ -151,6 +160,7 @@ class CrashQueue:
             )
             return set(connection.execute(sa.select(crash_queue.c.crash_id).where(held)).scalars())
 
+    @once_more
     def done(self, crash_ids: Sequence[str], holder: str, now: datetime) -> None:
         """Take processed crashes out; one that was wanted again meanwhile waits again."""
         held = sa.and_(crash_queue.c.crash_id.in_(list(crash_ids)), crash_queue.c.holder == holder)
@@ -167,6 +177,7 @@ class CrashQueue:
         self._update([crash.crash_id], holder, values)
         return over
 
+    @once_more
     def release(self, crash_ids: Sequence[str], holder: str, now: datetime) -> None:
         """Give back what was not begun; the attempt does not count."""
         values = {"holder": "", "due_at": now, "attempts": crash_queue.c.attempts - 1}
@@ -274,8 +285,10 @@ class CrashQueue:
     def received_by(self, step_s: int, since: datetime) -> dict[int, int]:
         """How many of these uploads came in each `step_s` seconds, counted from the epoch; none: left out."""
         kept = ~sa.exists().where(crash_deletions.c.crash_id == crash_uploads.c.crash_id)
-        seconds = sa.extract("epoch", crash_uploads.c.received_at)
+        seconds: sa.ColumnElement[Any] = sa.extract("epoch", crash_uploads.c.received_at)
         with self._database.engine().connect() as connection:
+            if connection.dialect.name == "postgresql":  # which gives fractions, and a cast would round them
+                seconds = sa.func.floor(seconds)
             step = sa.cast(seconds, sa.BigInteger) // step_s
             query = sa.select(step.label("step"), sa.func.count())
             query = query.where(crash_uploads.c.received_at >= since, kept).group_by("step")
@@ -301,6 +314,8 @@ class CrashQueue:
                 connection.exec_driver_sql("PRAGMA synchronous = NORMAL")
             try:
                 write_first(connection)
+                if not sqlite:
+                    connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
                 yield connection
                 connection.commit()
             except sa.exc.SQLAlchemyError as error:
@@ -348,10 +363,10 @@ def _known(connection: sa.Connection, identities: Sequence[bytes]) -> dict[bytes
 
 
 def _queued(connection: sa.Connection, crash_ids: Sequence[str]) -> set[str]:
-    """Which of these are in the queue."""
+    """Which of these are in the queue; until the end of the transaction no worker takes them out."""
     return set(
         connection.execute(
-            sa.select(crash_queue.c.crash_id).where(crash_queue.c.crash_id.in_(crash_ids))
+            sa.select(crash_queue.c.crash_id).where(crash_queue.c.crash_id.in_(crash_ids)).with_for_update()
         ).scalars()
     )
 

@@ -14,7 +14,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from missioncontrol.state.database import Database, crash_days_gone, crash_recounts, write_first
+from missioncontrol.state.database import Database, crash_days_gone, crash_recounts, once_more, write_first
 
 HOURS = range(24)
 _ATTEMPTS = 10
@@ -35,6 +35,7 @@ class CrashRecounts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @once_more
     def mark(self, hours: Iterable[tuple[date, int]]) -> None:
         """Count these hours (UTC day of receipt, hour) again."""
         wanted = sorted(set(hours))
@@ -48,7 +49,7 @@ class CrashRecounts:
     def _mark(self, hours: Sequence[tuple[date, int]]) -> None:
         stamp = uuid.uuid4().hex
         with self._database.engine().begin() as connection:
-            write_first(connection)
+            write_first(connection, crash_recounts)
             for day, hour in hours:
                 here = sa.and_(crash_recounts.c.day == day, crash_recounts.c.hour == hour)
                 if not connection.execute(sa.update(crash_recounts).where(here).values(stamp=stamp)).rowcount:
@@ -70,6 +71,7 @@ class CrashRecounts:
         with self._database.engine().connect() as connection:
             return connection.execute(sa.select(crash_recounts.c.hour).limit(1)).first() is not None
 
+    @once_more
     def counted(self, marks: Collection[Mark]) -> None:
         """Take marks away, but for those that were set again meanwhile."""
         with self._database.engine().begin() as connection:
@@ -81,7 +83,7 @@ class CrashRecounts:
     def let_go(self, before: date) -> None:
         """Rows of days before this one have left `crashes`; what is known stays if it is later."""
         with self._database.engine().begin() as connection:
-            write_first(connection)
+            write_first(connection, crash_days_gone)
             known = connection.execute(sa.select(sa.func.max(crash_days_gone.c.before))).scalar()
             if known is None or known < before:
                 connection.execute(sa.delete(crash_days_gone))

@@ -72,7 +72,7 @@ class Releases:
             said.setdefault(_key(entry), []).append(entry)
         new = replaced = 0
         with self._database.engine().begin() as connection:
-            write_first(connection)
+            write_first(connection, releases)
             known = _known(connection, {(a, c) for a, c, _ in said})
             for key, of_version in said.items():
                 before = after = known.get(key, [])
@@ -104,7 +104,7 @@ class Releases:
         )
         key = _key(subject)
         with self._database.engine().begin() as connection:
-            write_first(connection)
+            write_first(connection, releases)
             before = _known(connection, {key[:2]}).get(key, [])
             after = with_change(subject, before, change)
             _write(connection, key, before, after)
@@ -116,7 +116,7 @@ class Releases:
         """Forget a version, or one build of it; gives what it was. Raises `NotFound` (`unknown_release`)."""
         key = (application.strip(), channel.strip(), version.strip())
         with self._database.engine().begin() as connection:
-            write_first(connection)
+            write_first(connection, releases)
             before = _known(connection, {key[:2]}).get(key, [])
             gone = [b for b in before if build_id is None or b.build_id == build_id.strip()]
             if not gone:

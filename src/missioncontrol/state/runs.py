@@ -91,7 +91,7 @@ class Runs:
         other process is at the same: one that is said to be running was killed.
         """
         with self._database.engine().begin() as connection:
-            write_first(connection)
+            write_first(connection, runs)
             known = self._newest(connection, job, arguments, now)
             values: dict[str, Any] = {
                 "status": "running", "started_at": now, "seen_at": now, "finished_at": None, "message": "",
@@ -111,7 +111,7 @@ class Runs:
     def want(self, job: str, arguments: str, origin: Origin, now: datetime) -> Run:
         """A waiting run, for whoever runs jobs; one that waits or runs already is not doubled."""
         with self._database.engine().begin() as connection:
-            write_first(connection)
+            write_first(connection, runs)
             known = self._newest(connection, job, arguments, now)
             if known and known.status in ("waiting", "running"):
                 return known
@@ -180,6 +180,7 @@ class Runs:
     def built(self, days: Sequence[BuiltDay]) -> None:
         """Note days that were built; what was known of them is replaced."""
         with self._database.engine().begin() as connection:
+            write_first(connection, built_days)
             for day in days:
                 same = sa.and_(built_days.c.table_name == day.table_name, built_days.c.day == day.day)
                 connection.execute(sa.delete(built_days).where(same))

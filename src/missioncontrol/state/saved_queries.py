@@ -61,7 +61,7 @@ class SavedQueries:
         }  # fmt: skip
         c = saved_queries.c
         with self._database.engine().begin() as connection:
-            write_first(connection)
+            write_first(connection, saved_queries)
             found = connection.execute(sa.select(c.id, c.owner).where(c.name == name)).first()
             if found is None:
                 total = connection.execute(sa.select(sa.func.count()).select_from(saved_queries)).scalar_one()
@@ -91,6 +91,7 @@ class SavedQueries:
             hint = "Ask whoever saved it, or somebody with the scope `admin`."
             raise Forbidden("not_yours", f"Somebody else saved {found.name!r}.", hint)
         with self._database.engine().begin() as connection:
+            write_first(connection, saved_queries)
             connection.execute(sa.delete(saved_queries).where(saved_queries.c.id == query_id))
         return found
 

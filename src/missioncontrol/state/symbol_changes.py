@@ -11,7 +11,7 @@ from datetime import datetime
 import msgspec
 import sqlalchemy as sa
 
-from missioncontrol.state.database import Database, symbol_changes
+from missioncontrol.state.database import Database, symbol_changes, write_first
 
 KEPT = 20_000
 """Entries that are kept."""
@@ -40,6 +40,7 @@ class SymbolChanges:
             return
         rows = [{"debug_file": file, "debug_id": debug_id, "at": now} for file, debug_id in symbols]
         with self._database.engine().begin() as connection:
+            write_first(connection, symbol_changes)  # or a smaller number could appear after a greater one
             connection.execute(sa.insert(symbol_changes), rows)
             newest = connection.execute(sa.select(sa.func.max(symbol_changes.c.id))).scalar_one()
             connection.execute(sa.delete(symbol_changes).where(symbol_changes.c.id <= newest - KEPT))

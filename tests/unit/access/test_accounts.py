@@ -14,7 +14,7 @@ from missioncontrol.access import secret_texts
 from missioncontrol.access.accounts import Accounts
 from missioncontrol.access.anonymous import Approach
 from missioncontrol.access.passwords import Passwords
-from missioncontrol.config import Config
+from missioncontrol.config import Config, State
 from missioncontrol.errors import BadRequest, Forbidden, MissionControlError, NotFound, Unauthorized
 from missioncontrol.services import Services
 
@@ -29,8 +29,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def accounts(folder: Path) -> Accounts:
-    return Services(Config(data=folder)).accounts
+def accounts(folder: Path, state_setting: str) -> Accounts:
+    return Services(Config(data=folder, state=State(url=state_setting))).accounts
 
 
 def code(call: Any, *arguments: Any) -> str:
@@ -55,7 +55,8 @@ def test_a_user_signs_in_with_the_password_and_with_nothing_else(accounts: Accou
     assert code(accounts.sign_in, "ada", PASSWORD) == "wrong_password"
 
 
-def test_only_hashes_are_stored(accounts: Accounts, folder: Path) -> None:
+def test_only_hashes_are_stored(folder: Path) -> None:
+    accounts = Services(Config(data=folder)).accounts
     user = accounts.add_user("ada", PASSWORD, ("admin",), NOW)
     token = accounts.make_token("ci", ("read",), NOW)
     session, _ = accounts.start_session(user, None, NOW)
@@ -231,8 +232,10 @@ def test_a_user_of_a_provider_is_known_by_subject_and_takes_nobodys_name(account
     assert code(accounts.of_provider, "https://id.example#2", "grace", ("read",), NOW) == "user_disabled"
 
 
-def test_what_another_process_changes_holds_at_the_next_question(accounts: Accounts, folder: Path) -> None:
-    other = Services(Config(data=folder)).accounts
+def test_what_another_process_changes_holds_at_the_next_question(
+    accounts: Accounts, folder: Path, state_setting: str
+) -> None:
+    other = Services(Config(data=folder, state=State(url=state_setting))).accounts
     made = other.make_token("t", ("read",), NOW)
     assert accounts.of_token(made.token, NOW).name == "t"
     other.tokens.revoke(made.id, NOW)

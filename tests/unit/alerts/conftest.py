@@ -15,6 +15,7 @@ from missioncontrol.alerts.intake import Alerts
 from missioncontrol.alerts.mail import Mailer
 from missioncontrol.alerts.setup import Setup
 from missioncontrol.config import Alerts as AlertSettings
+from missioncontrol.config import Config, State
 from missioncontrol.health.model import Subject
 from missioncontrol.state.alert_channels import AlertChannel, AlertChannels, QuietHours
 from missioncontrol.state.alert_log import AlertLog
@@ -28,6 +29,7 @@ class Installation:
     """What there is of alerts in one data folder."""
 
     folder: Path
+    state_setting: str = ""
     settings: AlertSettings = field(default_factory=AlertSettings)
     now: datetime = NOW
     channels: AlertChannels = field(init=False)
@@ -38,7 +40,7 @@ class Installation:
 
     def restart(self) -> None:
         """As after a restart: nothing is known but what is on the disk."""
-        database = Database(f"sqlite:///{self.folder / 'state.sqlite'}")
+        database = Database(Config(data=self.folder, state=State(url=self.state_setting)).state_url)
         self.channels, self.log = AlertChannels(database), AlertLog(database)
 
     @property
@@ -77,5 +79,5 @@ class Installation:
 
 
 @pytest.fixture
-def installation(tmp_path: Path) -> Installation:
-    return Installation(tmp_path)
+def installation(tmp_path: Path, state_setting: str) -> Installation:
+    return Installation(tmp_path, state_setting)

@@ -17,11 +17,10 @@ SOURCES = Path(__file__).parents[3] / "src"
 DELIVER = """
 import sys
 from datetime import datetime
-from pathlib import Path
-from missioncontrol.config import Config
+from missioncontrol.config import load_config
 from missioncontrol.services import Services
 
-Services(Config(data=Path(sys.argv[1]))).alert_deliverer.turn(datetime.fromisoformat(sys.argv[2]))
+Services(load_config(sys.argv[1])).alert_deliverer.turn(datetime.fromisoformat(sys.argv[2]))
 """
 
 
@@ -29,7 +28,7 @@ def deliver(installation: Installation) -> subprocess.Popen[bytes]:
     """A turn in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-c", DELIVER, str(installation.folder), installation.now.isoformat()],
-        env={**os.environ, "PYTHONPATH": str(SOURCES)},
+        env={**os.environ, "PYTHONPATH": str(SOURCES), "MC_STATE__URL": installation.state_setting},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

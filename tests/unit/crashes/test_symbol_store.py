@@ -32,8 +32,8 @@ PUBLICS = f"MODULE Linux x86_64 {ID} app\nPUBLIC 10 0 main\n".encode()
 
 
 @pytest.fixture
-def changes(tmp_path: Path) -> SymbolChanges:
-    return SymbolChanges(Database(f"sqlite:///{tmp_path / 'state.sqlite'}"))
+def changes(state_url: str) -> SymbolChanges:
+    return SymbolChanges(Database(state_url))
 
 
 @pytest.fixture

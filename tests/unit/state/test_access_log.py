@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -17,8 +16,8 @@ def seen(days_ago: int = 0, who: str = "ada", thing: str = "1") -> Seen:
     return Seen(NOW - timedelta(days=days_ago), who, "session", "sample", thing, "127.0.0.1")
 
 
-def test_entries_are_listed_the_newest_first_and_leave_after_their_time(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'state.sqlite'}")
+def test_entries_are_listed_the_newest_first_and_leave_after_their_time(state_url: str) -> None:
+    database = Database(state_url)
     log = AccessLog(database)
     log.add(seen(400, thing="x" * 9999))
     assert len(log.list()[0].thing) == 500
@@ -29,18 +28,17 @@ def test_entries_are_listed_the_newest_first_and_leave_after_their_time(tmp_path
     assert log.list(who="grace") == [seen(2, "grace")] and log.list(limit=1) == [seen()]
 
 
-def test_a_database_of_the_version_before_is_brought_up_to_date(tmp_path: Path) -> None:
+def test_a_database_of_the_version_before_is_brought_up_to_date(state_url: str) -> None:
     from alembic import command
     from alembic.config import Config
 
-    url = f"sqlite:///{tmp_path / 'state.sqlite'}"
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
-    engine = sa.create_engine(url)
+    engine = sa.create_engine(state_url)
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0003")
-    log = AccessLog(Database(url))
+    log = AccessLog(Database(state_url))
     log.add(seen())
     assert log.list() == [seen()]
     with engine.begin() as connection:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from missioncontrol.state.alert_log import AlertLog, Delivery, Event
 from missioncontrol.state.database import Database
@@ -17,8 +16,8 @@ def event(version: str, hours_ago: float, severity: str = "critical", channel: s
     return Event(0, "Firefox", channel, version, "main_crashes", at, "worse", "", severity, at, "{}")  # type: ignore[arg-type]
 
 
-def test_changes_and_messages_of_a_span_are_given_newest_first(tmp_path: Path) -> None:
-    log = AlertLog(Database(f"sqlite:///{tmp_path / 'state.sqlite'}"))
+def test_changes_and_messages_of_a_span_are_given_newest_first(state_url: str) -> None:
+    log = AlertLog(Database(state_url))
     for one in (event("1.0", 5), event("2.0", 3), event("3.0", 1), event("4.0", 2, "")):
         assert log.take(one, None, {7: NOW} if one.severity else {})
     found = log.events_between(NOW - 4 * HOUR, NOW, 10)
@@ -34,8 +33,8 @@ def test_changes_and_messages_of_a_span_are_given_newest_first(tmp_path: Path) -
     assert log.told_between(NOW - 3 * HOUR, NOW - 2 * HOUR, 10) == []
 
 
-def test_the_newest_of_a_channel_are_given_however_many_there_are_of_others(tmp_path: Path) -> None:
-    log = AlertLog(Database(f"sqlite:///{tmp_path / 'state.sqlite'}"))
+def test_the_newest_of_a_channel_are_given_however_many_there_are_of_others(state_url: str) -> None:
+    log = AlertLog(Database(state_url))
     own = event("1.0", 5, channel="beta")
     for one in (own, *(event(f"{n}.0", 1) for n in range(2, 6))):
         assert log.take(one, None, {7: NOW})

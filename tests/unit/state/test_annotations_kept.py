@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -15,8 +14,8 @@ NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Annotations:
-    return Annotations(Database(f"sqlite:///{tmp_path / 'state.sqlite'}"))
+def kept(state_url: str) -> Annotations:
+    return Annotations(Database(state_url))
 
 
 def add(

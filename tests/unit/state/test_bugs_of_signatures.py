@@ -17,8 +17,8 @@ NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def bugs(tmp_path: Path) -> SignatureBugs:
-    return SignatureBugs(Database(f"sqlite:///{tmp_path / 'state.sqlite'}"))
+def bugs(state_url: str) -> SignatureBugs:
+    return SignatureBugs(Database(state_url))
 
 
 def add(bugs: SignatureBugs, signature: str, bug: str, title: str = "", who: str = "olga") -> SignatureBug:
@@ -82,9 +82,8 @@ def test_what_cannot_be_kept_is_refused(bugs: SignatureBugs, signature: str, tit
     assert refused.value.code == code and bugs.list() == []
 
 
-def test_several_who_link_the_same_make_one_link(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'state.sqlite'}"
-    stores = [SignatureBugs(Database(url)) for _ in range(6)]
+def test_several_who_link_the_same_make_one_link(state_url: str) -> None:
+    stores = [SignatureBugs(Database(state_url)) for _ in range(6)]
     found: list[SignatureBug] = []
     ready = threading.Barrier(len(stores))
 
@@ -102,13 +101,13 @@ def test_several_who_link_the_same_make_one_link(tmp_path: Path) -> None:
     assert len(found) == 60 and len({one.id for one in found}) == len(stores[0].list()) == 10
 
 
-def test_the_migration_makes_the_declared_table_and_goes_back(tmp_path: Path) -> None:
+def test_the_migration_makes_the_declared_table_and_goes_back(state_url: str) -> None:
     from alembic import command
     from alembic.config import Config
 
     from missioncontrol.state import database
 
-    engine = Database(f"sqlite:///{tmp_path / 'state.sqlite'}").engine()
+    engine = Database(state_url).engine()
     made = {column["name"]: column["nullable"] for column in sa.inspect(engine).get_columns("signature_bugs")}
     assert made == {column.name: column.nullable for column in database.signature_bugs.columns}
     assert sa.inspect(engine).get_unique_constraints("signature_bugs")[0]["column_names"] == [

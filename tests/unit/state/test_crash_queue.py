@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -21,8 +20,8 @@ def later(seconds: float) -> datetime:
 
 
 @pytest.fixture
-def queue(tmp_path: Path) -> CrashQueue:
-    return CrashQueue(Database(f"sqlite:///{tmp_path / 'state.sqlite'}"))
+def queue(state_url: str) -> CrashQueue:
+    return CrashQueue(Database(state_url))
 
 
 def upload(name: str) -> Upload:
@@ -51,9 +50,8 @@ def test_a_crash_that_was_set_aside_is_accepted_again_with_others(queue: CrashQu
     assert queue.set_aside() == []
 
 
-def test_eight_at_once_get_one_id(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'state.sqlite'}"
-    queues = [CrashQueue(Database(url)) for _ in range(8)]
+def test_eight_at_once_get_one_id(state_url: str) -> None:
+    queues = [CrashQueue(Database(state_url)) for _ in range(8)]
     queues[0].backlog(NOW)  # the tables are there
     answers: list[str] = []
     barrier = threading.Barrier(8, timeout=30)

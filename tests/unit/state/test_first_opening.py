@@ -5,10 +5,12 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from missioncontrol.errors import StorageError
 from missioncontrol.state.database import Database
@@ -18,7 +20,7 @@ RELEASE = Release("Firefox", "release", "1.0", "b1", datetime(2026, 1, 1, tzinfo
 
 _OPENER = """
 import sys
-import alembic.command, sqlalchemy.dialects.sqlite
+import alembic.command, sqlalchemy.dialects.sqlite, missioncontrol.state.postgres
 from missioncontrol.state.database import Database, releases
 database = Database(sys.argv[1])
 print("ready", flush=True)
@@ -28,9 +30,11 @@ with database.engine().connect() as connection:
 """
 
 
-def test_processes_that_open_a_new_database_at_once_all_find_its_tables(tmp_path: Path) -> None:
-    for round_ in range(3):
-        command = [sys.executable, "-c", _OPENER, f"sqlite:///{tmp_path / f'{round_}.sqlite'}"]
+def test_processes_that_open_a_new_database_at_once_all_find_its_tables(
+    new_state: Callable[[], str],
+) -> None:
+    for _ in range(3):
+        command = [sys.executable, "-c", _OPENER, new_state()]
         openers = [
             subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -70,8 +74,7 @@ def test_what_cannot_be_written_or_is_busy_is_an_error_for_people(tmp_path: Path
     assert [(each.version, each.status) for each in store.list()] == [("1.0", "accepted")]
 
 
-def test_only_a_database_with_migrations_to_make_loads_alembic(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'state.sqlite'}"
+def test_only_a_database_with_migrations_to_make_loads_alembic(state_url: str) -> None:
     code = (
         "import sys; from missioncontrol.state.database import Database; Database(sys.argv[1]).engine(); "
         "print('alembic' in sys.modules)"
@@ -79,23 +82,21 @@ def test_only_a_database_with_migrations_to_make_loads_alembic(tmp_path: Path) -
 
     def loads_alembic() -> bool:
         done = subprocess.run(
-            [sys.executable, "-c", code, url], capture_output=True, text=True, timeout=120, check=True
+            [sys.executable, "-c", code, state_url], capture_output=True, text=True, timeout=120, check=True
         )
         return done.stdout == "True\n"
 
     assert [loads_alembic(), loads_alembic()] == [True, False]
-    with sqlite3.connect(tmp_path / "state.sqlite") as connection:
-        connection.executescript(
-            "UPDATE alembic_version SET version_num = '0012'; DROP TABLE saved_queries; DROP TABLE query_history; "
-            "DROP TABLE annotations"
-        )
+    with sa.create_engine(state_url).begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0012'")
+        for table in ("saved_queries", "query_history", "annotations"):
+            connection.exec_driver_sql(f"DROP TABLE {table}")
     assert [loads_alembic(), loads_alembic()] == [True, False], "one of an earlier version is migrated"
 
 
-def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'state.sqlite'}"
-    with Database(url).engine().begin() as connection:
+def test_a_database_of_a_newer_version_is_left_alone(state_url: str) -> None:
+    with Database(state_url).engine().begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(StorageError) as refused:
-        Database(url).engine()
+        Database(state_url).engine()
     assert refused.value.code == "state_newer" and "9999" in refused.value.message

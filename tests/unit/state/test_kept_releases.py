@@ -16,8 +16,8 @@ ONE = b'[{"application": "Firefox", "channel": "release", "version": "133.0", "b
 
 
 @pytest.fixture
-def releases(tmp_path: Path) -> Releases:
-    return Releases(Database(f"sqlite:///{tmp_path / 'deep' / 'state.sqlite'}"))
+def releases(state_url: str) -> Releases:
+    return Releases(Database(state_url))
 
 
 def test_a_release_is_stored_once_and_its_time_can_be_corrected(releases: Releases) -> None:
@@ -32,10 +32,13 @@ def test_releases_are_listed_by_application_and_channel(releases: Releases) -> N
     assert releases.list("Firefox", "beta") == []
 
 
-def test_another_process_finds_the_database_migrated(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'state.sqlite'}"
-    Releases(Database(url)).put(parse_releases(ONE % b"2026-11-20T12:00:00Z", "x"))
-    assert len(Releases(Database(url)).list()) == 1
+def test_the_folder_of_the_file_is_made(tmp_path: Path) -> None:
+    assert Releases(Database(f"sqlite:///{tmp_path / 'deep' / 'state.sqlite'}")).list() == []
+
+
+def test_another_process_finds_the_database_migrated(state_url: str) -> None:
+    Releases(Database(state_url)).put(parse_releases(ONE % b"2026-11-20T12:00:00Z", "x"))
+    assert len(Releases(Database(state_url)).list()) == 1
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,8 @@ EVER = (StatusSince("accepted"),)
 
 
 @pytest.fixture
-def releases(tmp_path: Path) -> Releases:
-    return Releases(Database(f"sqlite:///{tmp_path / 'state.sqlite'}"))
+def releases(state_url: str) -> Releases:
+    return Releases(Database(state_url))
 
 
 def build(build_id: str, when: datetime = DAY, **more: object) -> Release:

@@ -19,8 +19,8 @@ V = ("Firefox", "release", "61.0")
 
 
 @pytest.fixture
-def releases(tmp_path: Path) -> Releases:
-    return Releases(Database(f"sqlite:///{tmp_path / 'state.sqlite'}"))
+def releases(state_url: str) -> Releases:
+    return Releases(Database(state_url))
 
 
 def build(build_id: str = "1", **more: object) -> Release:

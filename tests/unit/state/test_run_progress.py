@@ -36,8 +36,8 @@ def test_a_run_of_an_older_edition_says_nothing_of_its_days(tmp_path: Path) -> N
     assert (run.days, run.made, run.left_at, run.made_nothing) == (None, None, None, False)
 
 
-def test_progress_says_that_a_run_is_there_and_a_new_attempt_begins_anew(tmp_path: Path) -> None:
-    runs = Runs(Database(f"sqlite:///{tmp_path / 'state.sqlite'}"))
+def test_progress_says_that_a_run_is_there_and_a_new_attempt_begins_anew(state_url: str) -> None:
+    runs = Runs(Database(state_url))
     run = runs.start("backfill", "{}", "command", NOW)
     later = NOW + timedelta(minutes=5)
     runs.progress(run, 8, 3, later)
@@ -48,8 +48,8 @@ def test_progress_says_that_a_run_is_there_and_a_new_attempt_begins_anew(tmp_pat
     assert (again.id, again.days, again.made, again.attempts) == (run.id, None, None, 2)
 
 
-def test_what_was_left_stays_left_over_further_attempts(tmp_path: Path) -> None:
-    runs = Runs(Database(f"sqlite:///{tmp_path / 'state.sqlite'}"))
+def test_what_was_left_stays_left_over_further_attempts(state_url: str) -> None:
+    runs = Runs(Database(state_url))
     run = runs.start("backfill", "{}", "page", NOW)
     runs.finish(run, "failed", "x", NOW)
     assert runs.leave(run.id, NOW).left_at == NOW
@@ -59,26 +59,24 @@ def test_what_was_left_stays_left_over_further_attempts(tmp_path: Path) -> None:
         runs.leave(99, NOW)
 
 
-def test_two_that_ask_for_the_same_at_once_get_one_run(tmp_path: Path) -> None:
-    file = tmp_path / "state.sqlite"
-    runs = [Runs(Database(f"sqlite:///{file}")) for _ in range(2)]
+def test_two_that_ask_for_the_same_at_once_get_one_run(state_url: str) -> None:
+    runs = [Runs(Database(state_url)) for _ in range(2)]
     for each in runs:
         each.list(NOW)  # it is open
-    found = at_once(file, [lambda each=each: each.want("backfill", "{}", "page", NOW) for each in runs])
+    found = at_once(state_url, [lambda each=each: each.want("backfill", "{}", "page", NOW) for each in runs])
     assert [run.id for run in runs[0].waiting(NOW)] == [found[0].id] == [found[1].id]
 
 
-def test_two_that_start_the_same_at_once_share_a_run(tmp_path: Path) -> None:
-    file = tmp_path / "state.sqlite"
-    runs = [Runs(Database(f"sqlite:///{file}")) for _ in range(2)]
+def test_two_that_start_the_same_at_once_share_a_run(state_url: str) -> None:
+    runs = [Runs(Database(state_url)) for _ in range(2)]
     for each in runs:
         each.list(NOW)
-    at_once(file, [lambda each=each: each.start("backfill", "{}", "page", NOW) for each in runs])
+    at_once(state_url, [lambda each=each: each.start("backfill", "{}", "page", NOW) for each in runs])
     assert [run.attempts for run in runs[0].list(NOW)] == [2]
 
 
-def test_what_waited_for_the_same_days_twice_waits_no_longer(tmp_path: Path) -> None:
-    state = Database(f"sqlite:///{tmp_path / 'state.sqlite'}")
+def test_what_waited_for_the_same_days_twice_waits_no_longer(state_url: str) -> None:
+    state = Database(state_url)
     runs = Runs(state)
     first = runs.want("backfill", "{}", "page", NOW)
     other = runs.want("backfill", "{'other': 1}", "page", NOW)

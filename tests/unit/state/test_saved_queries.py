@@ -16,8 +16,8 @@ NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database(f"sqlite:///{tmp_path / 'state.sqlite'}")
+def database(state_url: str) -> Database:
+    return Database(state_url)
 
 
 def save(saved: SavedQueries, name: str, owner: str = "session:olga", query: str = "SELECT 1") -> SavedQuery:
@@ -38,21 +38,21 @@ def test_a_query_is_kept_and_replaced_by_its_owner_alone(database: Database) -> 
     assert saved.list() == [again] == [saved.get(1)]
 
 
-def test_the_tables_come_and_go_by_migration(tmp_path: Path) -> None:
+def test_the_tables_come_and_go_by_migration(state_url: str) -> None:
     import sqlalchemy as sa
     from alembic import command
     from alembic.config import Config
 
     import missioncontrol.state.database as database
 
-    config, engine = Config(), sa.create_engine(f"sqlite:///{tmp_path / 'state.sqlite'}")
+    config, engine = Config(), sa.create_engine(state_url)
     config.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
     for revision, there in (("0012", False), ("0013", True)):
         with engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
         assert ({"saved_queries", "query_history"} <= set(sa.inspect(engine).get_table_names())) is there
-    assert save(SavedQueries(Database(str(engine.url))), "kept").id == 1
+    assert save(SavedQueries(Database(state_url)), "kept").id == 1
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, "0012")
