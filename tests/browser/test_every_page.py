@@ -83,7 +83,7 @@ PAGES: dict[str, list[str]] = {
     "/login": ["/login"],
     "/profile": ["/profile"],
     "/docs/": ["/docs/"],
-    "/docs/{folder}/{name}": ["/docs/reference/pages", "/docs/how-to/read-a-verdict"],
+    "/docs/{folder}/{name}": ["/docs/reference/pages", "/docs/how-to/read-a-verdict", "/docs/how-to/five-questions"],
     "/find": ["/find", "/find?q=otter", "/find?q=nothing+at+all"],
 }  # fmt: skip
 """Every route that shows a page -> the addresses at which it is looked at."""
@@ -104,7 +104,7 @@ NO_PAGES = {
     "/releases/remove", "/history/runs", "/signature/bugs", "/report/{crash_id}/reprocess", "/alerts/channels",
     "/alerts/channels/{name}/{what}", "/sql/stop", "/sql/saved", "/sql/download", "/registry/{name}/{what}",
     "/profile/tokens", "/annotations", "/annotations/{annotation_id}/remove",  # after a form, or signing in
-    "/pipeline/samples/{log_offset}", "/pipeline/refused/{day}/{name}", "/report/{crash_id}/files/{name}",
+    "/docs/images/{name}.png", "/pipeline/samples/{log_offset}", "/pipeline/refused/{day}/{name}", "/report/{crash_id}/files/{name}",
     "/{debug_file}/{debug_id:debug_id}/{file:sym_file}", "/symbols/{debug_file}/{debug_id:debug_id}/{file:sym_file}",
 }  # fmt: skip
 """Routes that show none: forms that were sent, files, ways to other pages."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import FileResponse, Response
 from markupsafe import Markup
 
 from missioncontrol.errors import NotFound
@@ -43,8 +43,15 @@ class GuidePage(msgspec.Struct, frozen=True):
 
 
 def build_guide(sources: PageSources, renderer: Renderer) -> APIRouter:
-    """The routes `/docs/` and `/docs/<folder>/<name>`."""
+    """The routes `/docs/`, `/docs/<folder>/<name>` and `/docs/images/<name>.png`."""
     router = APIRouter(include_in_schema=False)
+
+    @router.get("/docs/images/{name}.png")
+    def picture(name: str) -> Response:
+        path = _DOCS / "images" / f"{name}.png"
+        if not _NAME.fullmatch(name) or not path.is_file():
+            raise NotFound("unknown_guide", f"There is no picture {name[:80]!r}.", "/docs/ lists the pages.")
+        return FileResponse(path)
 
     @router.get("/docs")
     @router.get("/docs/")

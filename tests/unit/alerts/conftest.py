@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from tests.support.verdict_changes import SUBJECT, change
@@ -21,6 +23,7 @@ from missioncontrol.state.alert_channels import AlertChannel, AlertChannels, Qui
 from missioncontrol.state.alert_log import AlertLog
 from missioncontrol.state.database import Database
 
+Answer = TypeVar("Answer")
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 
 
@@ -68,7 +71,13 @@ class Installation:
         return Alerts(self.channels, self.log).take([change(before, verdict, self.now, subject)], self.now)
 
     def turn(self) -> int:
-        return self.deliverer.turn(self.now)
+        return self.apart(self.deliverer.turn, self.now)
+
+    def apart(self, call: Callable[..., Answer], *arguments: object) -> Answer:
+        """What a call gives in a thread of its own, as the server's jobs are: tests of browsers in the same process
+        leave an event loop running in this one."""
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(call, *arguments).result()
 
     def statuses(self) -> list[str]:
         """Of deliveries, the oldest first."""

@@ -351,8 +351,8 @@ def test_a_test_message_is_sent_at_once_whatever_the_state_and_is_in_the_log(
     with http_receiver([200, 404]) as receiver:
         ops = installation.channel("ops", receiver.url)
         installation.setup.switch("ops", False, "ada", NOW)
-        assert installation.deliverer.test(ops, NOW).result == "sent"
-        failed = installation.deliverer.test(ops, NOW)
+        assert installation.apart(installation.deliverer.test, ops, NOW).result == "sent"
+        failed = installation.apart(installation.deliverer.test, ops, NOW)
     assert (failed.result, failed.answer) == ("never", "404 Not Found: no_such_hook")
     assert receiver.got[0].content["kind"] == "test" and receiver.got[0].signed_by(ops.secret)
     assert sorted(installation.statuses()) == ["refused", "sent"] and installation.states() == ["off"]
