@@ -58,6 +58,14 @@ export function shadeBand(plot: uPlot, band: Band, colour: string): void {
   ctx.restore();
 }
 
+/** Until the next `restore()` texts are labels of marks. */
+function beginLabels(ctx: CanvasRenderingContext2D, ratio: number): void {
+  ctx.save();
+  ctx.font = `${LABEL_HEIGHT * ratio}px ${css("--font") || "system-ui"}`;
+  ctx.textBaseline = "bottom";
+  ctx.textAlign = "left";
+}
+
 /** What happened when: vertical lines, or signs on the lines that it is of; the upper chart says what, as far as there is room. */
 export function drawMarks(plot: uPlot, data: ChartData, labelled: boolean): void {
   const onLines = data.series.length > 1 ? data.marks.filter((mark) => mark.line >= 0) : [];
@@ -70,10 +78,7 @@ function drawVertical(plot: uPlot, marks: Mark[], labelled: boolean): void {
   const { left, top, width, height } = plot.bbox;
   const ratio = devicePixelRatio;
   let free = -Infinity;
-  ctx.save();
-  ctx.font = `${LABEL_HEIGHT * ratio}px ${css("--font") || "system-ui"}`;
-  ctx.textBaseline = "bottom";
-  ctx.textAlign = "left";
+  beginLabels(ctx, ratio);
   for (const mark of marks) {
     const x = plot.valToPos(mark.x, "x", true);
     if (x < left || x > left + width) continue;
@@ -101,10 +106,7 @@ function drawOnLines(plot: uPlot, data: ChartData, marks: Mark[], labelled: bool
   const ratio = devicePixelRatio;
   const size = 5 * ratio;
   const taken: [number, number, number, number][] = [];
-  ctx.save();
-  ctx.font = `${LABEL_HEIGHT * ratio}px ${css("--font") || "system-ui"}`;
-  ctx.textBaseline = "bottom";
-  ctx.textAlign = "left";
+  beginLabels(ctx, ratio);
   for (const mark of marks) {
     const x = plot.valToPos(mark.x, "x", true);
     if (x < left || x > left + width) continue;
