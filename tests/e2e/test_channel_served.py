@@ -103,6 +103,8 @@ def test_marks_of_verdicts_users_and_changes_are_in_the_cells(server: RunningSer
         newest["said"]["href"] == f"/verdict/Firefox/release/{NEWEST}/main_crashes" and before["said"] is None
     )
     assert newest["before"] == BEFORE and newest["ratio_before"]
+    # What was read of clients may be a moment old, and the pings were imported only just now.
+    server.wait_until(lambda: cells(server, "plugin_crashes")[0]["users"])
     users = cells(server, "plugin_crashes")[0]["users"]
     assert users["number"] == pytest.approx(2, abs=0.1) and users["of"] == pytest.approx(3, abs=0.1)
     assert cells(server, "plugin_crashes", platform="Windows")[0]["users"] == users

@@ -128,6 +128,11 @@ class HourSums(Generic[T]):
         return {day: self._fold(rows[day]) for day in missing}
 
 
+def hour_after(end: datetime) -> int:
+    """The first hour since the epoch that has nothing of what ended."""
+    return int((end - timedelta(seconds=1)).timestamp()) // HOUR_S + 1
+
+
 def days_between(first: datetime, last: datetime) -> list[date]:
     """Every day that has a part of the time from first to last."""
     return [first.date() + timedelta(days=n) for n in range((last.date() - first.date()).days + 1)]

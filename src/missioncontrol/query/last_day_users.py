@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from missioncontrol.query.hour_sums import Builds
     from missioncontrol.query.statement import Parameter
 
+_TABLE = "client_aggregates"
 _DAY = timedelta(hours=24)
 _MOST_ROWS = 2000
 _MOST_SHARES = 5000
@@ -65,12 +66,18 @@ def last_day_users(
     )
     first = end - _DAY
     parameters: list[Parameter] = [*of[1], *on[1], first, end, list(builds), list(builds.values())]
-    rows = engine.over_people("client_aggregates", sql, parameters, Span(first, end))
+    rows = engine.over_people(_TABLE, sql, parameters, Span(first, end))
     return [
         UserCount(row[0], row[1], name, *(float(v) for v in (*row[3 + 3 * n : 6 + 3 * n], row[2])))
         for row in rows
         for n, name in enumerate(measures)
     ]
+
+
+def client_files(engine: Engine) -> frozenset[str]:
+    """The files that tell of clients, as they are now. Raises `StorageError`."""
+    snapshot = engine.reader.snapshot(_TABLE)
+    return frozenset(file.path for file in snapshot.files) if snapshot else frozenset()
 
 
 def last_day_shares(engine: Engine, builds: Builds, end: datetime) -> list[tuple[object, ...]]:
@@ -98,4 +105,4 @@ def last_day_shares(engine: Engine, builds: Builds, end: datetime) -> list[tuple
     first = end - _DAY
     of_builds = [[key[n] for key in builds] for n in range(len(keys))]
     parameters: list[Parameter] = [first, end, *of_builds, list(builds.values())]
-    return engine.over_people("client_aggregates", sql, parameters, Span(first, end))
+    return engine.over_people(_TABLE, sql, parameters, Span(first, end))

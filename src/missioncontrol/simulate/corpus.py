@@ -43,16 +43,14 @@ def make_corpus(
     light: bool = False,
     defects: Defects = Defects(),
 ) -> CorpusReport:
-    """Write `count` lines of a fleet's pings received up to about `now_ns`; gzip when the name ends in `.gz`.
+    """Write `count` lines of a fleet's last pings received before `now_ns`; gzip when the name ends in `.gz`.
 
     `size_bytes` is about the mean length of a main ping (25,500 to 170,000). Raises `BadRequest` when it is
     out of reach, and for defects that do not fit into `count` lines.
     """
     sizes = (size_bytes - 1_500, size_bytes + 3_500)
     fleet = Fleet(seed, clients, now_ns, glean_share=glean_share, sizes=sizes)
-    span_s = count / (fleet.sessions_per_s * fleet.pings_per_session)
-    start_ns = now_ns - int(span_s * NS)
-    return write_corpus(path, fleet.live(start_ns, light=light), count, defects=defects, seed=seed)
+    return write_corpus(path, fleet.last(count, light=light), count, defects=defects, seed=seed)
 
 
 def write_corpus(

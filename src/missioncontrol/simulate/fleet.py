@@ -25,6 +25,7 @@ from missioncontrol.simulate.truth import Truth, truth_of
 
 _CHUNK_S = HOUR_S
 _LIVE_CHUNK_PINGS = 500.0
+_RENDERED_AT_ONCE = 10_000
 _CALIBRATION_SESSIONS = 20_000
 # Keys of the independent streams of random numbers.
 _WHO, _WHAT, _WHEN, _TEXT, _STARTS, _ARRIVALS, _CALIBRATION = range(7)
@@ -109,6 +110,18 @@ class Fleet:
         """
         self._check_start(start_ns)
         return self._rendered(self._received(start_ns, end_ns), light)
+
+    def last(self, count: int, light: bool = False) -> Iterator[Submission]:
+        """The last `count` pings received before `now_ns`, in order. Raises `BadRequest` as `history` does."""
+        span_s = count / (self.sessions_per_s * self.pings_per_session)
+        while True:
+            span_s *= 1.2
+            start_ns = self.now_ns - int(span_s * NS)
+            self._check_start(start_ns)
+            found = np.concatenate([np.zeros(0, EVENT), *self._received(start_ns, self.now_ns)])
+            if len(found) >= count:
+                tables = np.array_split(found[len(found) - count :], count // _RENDERED_AT_ONCE + 1)
+                return self._rendered(iter(tables), light)
 
     def main_crashes(self, start_ns: int, end_ns: int) -> Iterator[MainCrash]:
         """The crashes of main processes behind the crash pings that `history` has of this time."""

@@ -61,7 +61,9 @@ class Warming:
         if self._ended.wait(_AFTER_S):
             return
         if sys.platform == "linux":  # where a thread has a priority of its own
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+            thread = threading.get_native_id()
+            lower = min(os.getpriority(os.PRIO_PROCESS, thread) + _NICE, 19)
+            os.setpriority(os.PRIO_PROCESS, thread, lower)
         try:
             self.prepare()
         except MissionControlError as error:

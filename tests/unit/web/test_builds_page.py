@@ -90,6 +90,15 @@ def test_several_builds_of_a_day_are_one_day() -> None:
     assert "by=build" in both.days[0].builds[0].signatures_href
 
 
+def test_hours_after_the_end_of_the_data_are_of_a_clock_that_was_wrong() -> None:
+    rows = hours_of(nightly_rows(END, 6))
+    last = int(END.timestamp()) // 3600
+    later = [BuildHour("20260320100000", None, "Linux", last + n, 1e6, 1.0) for n in (1, 30)]
+    assert build_days([*rows, *later], END) == build_days(rows, END)
+    same_hour = BuildHour("20260320100000", None, "Linux", last, 7.0, 1.0)
+    assert (build_days([*rows, same_hour], END)[-1].events or 0) - 7 == build_days(rows, END)[-1].events
+
+
 def test_a_platform_is_asked_for_alone() -> None:
     rows = hours_of(nightly_rows(END, 6))
     linux = view_of(rows, BuildsWanted("Firefox", "nightly", "main_crashes", "linux"))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from missioncontrol.query.build_hours import LIFE, BuildHour
+from missioncontrol.query.hour_sums import hour_after
 from missioncontrol.query.summary_scope import platform_of
 
 if TYPE_CHECKING:
@@ -74,7 +75,11 @@ def platforms_of(rows: Iterable[BuildHour]) -> list[str]:
 
 
 def build_days(rows: Iterable[BuildHour], end: datetime, platform: str = "") -> list[BuildDay]:
-    """The days that have builds, the oldest first, of the last 30 days before `end`, the end of the data."""
+    """The days that have builds, the oldest first, of the last 30 days before `end`, the end of the data.
+
+    The hour of the end counts whole; later ones, of a clock that was wrong, not at all.
+    """
+    last = hour_after(end)
     of_build: dict[str, list[BuildHour]] = {}
     made: dict[str, datetime] = {}
     for row in rows:
@@ -82,7 +87,7 @@ def build_days(rows: Iterable[BuildHour], end: datetime, platform: str = "") -> 
         if moment is None or moment > end or (platform and platform_of(row.os_name) != platform):
             continue
         made[row.build_id] = moment
-        if 0 <= row.hour - int(moment.timestamp()) // 3600 < _LIFE_HOURS:
+        if row.hour < last and 0 <= row.hour - int(moment.timestamp()) // 3600 < _LIFE_HOURS:
             of_build.setdefault(row.build_id, []).append(row)
     by_day: dict[date, list[str]] = {}
     for build_id in of_build:

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, time
 
 from missioncontrol.query import dialect
 from missioncontrol.query.build_hours import LIFE
+from missioncontrol.query.hour_sums import HOUR_S, hour_after
 from missioncontrol.web.builds.view import BuildsView
 from missioncontrol.web.numerals import amount
 from missioncontrol.web.reckoning import (
@@ -86,7 +87,8 @@ def ratios_of(view: BuildsView) -> Reckoning | None:
 
 def _query(view: BuildsView, by: list[tuple[str, str]], first: date, order: str) -> str:
     """The sums of the builds from the day `first` on, each of the week after it was made."""
-    wanted, end = view.wanted, view.end or datetime.now(UTC)
+    wanted = view.wanted
+    end = datetime.fromtimestamp(hour_after(view.end or datetime.now(UTC)) * HOUR_S, UTC)
     conditions = place_conditions(wanted.application, wanted.channel)
     conditions += [f"build_id >= {dialect.text(f'{first:%Y%m%d}')}", *between(_midnight(first), end)]
     if wanted.platform:

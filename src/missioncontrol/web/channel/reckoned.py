@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from missioncontrol.query import dialect
-from missioncontrol.query.hour_sums import HOUR_S
+from missioncontrol.query.hour_sums import HOUR_S, hour_after
 from missioncontrol.registry.model import Registry
 from missioncontrol.state.release_model import Version
 from missioncontrol.web.channel.breakdown import Breakdown
 from missioncontrol.web.channel.columns import Column
-from missioncontrol.web.channel.source import FURTHEST, hour_after
+from missioncontrol.web.channel.source import FURTHEST
 from missioncontrol.web.channel.table import Facts, Row, before_of
 from missioncontrol.web.channel.view import ChannelView
 from missioncontrol.web.measure.sums import counts_events

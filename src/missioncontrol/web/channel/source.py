@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -11,8 +10,9 @@ import msgspec
 
 from missioncontrol.errors import MissionControlError
 from missioncontrol.query.day_files import KeptDays
-from missioncontrol.query.hour_sums import HOUR_S, Builds
-from missioncontrol.query.last_day_users import UserCount, last_day_users
+from missioncontrol.query.held import Held
+from missioncontrol.query.hour_sums import HOUR_S, Builds, hour_after
+from missioncontrol.query.last_day_users import UserCount, client_files, last_day_users
 from missioncontrol.query.summary_scope import platform_of
 from missioncontrol.query.version_slices import Era, Place, SliceSum, slice_sums
 from missioncontrol.state.release_model import Release
@@ -43,7 +43,6 @@ FURTHEST = timedelta(days=200)
 """So far back is read at most."""
 _LATELY = 14
 """Days in which versions are looked for where nobody published any."""
-_PEOPLE_HELD_S = 600.0
 _MOST_SLICED = 500
 """Days of breakdowns that are kept."""
 _MOST_CHANNELS = 200
@@ -82,11 +81,6 @@ class _Asked(msgspec.Struct, frozen=True):
         return self.end - DAY_H * FURTHEST.days
 
 
-def hour_after(end: datetime) -> int:
-    """The first hour since the epoch that has nothing of what ended."""
-    return int((end - timedelta(seconds=1)).timestamp()) // HOUR_S + 1
-
-
 class ChannelSource(Protocol):
     """Reads what the page shows. Blocks; raises `TooSlow`, `BadRequest` (`query_memory`) and `StorageError`."""
 
@@ -107,7 +101,7 @@ class LakeChannel:
         self._sums = ChannelSums(engine)
         self._named = NamedReleases()
         self._sliced: KeptDays[list[SliceSum]] = KeptDays(_MOST_SLICED)
-        self._people: dict[tuple[str | None, str | None], tuple[float, list[UserCount]]] = {}
+        self._people: Held[list[UserCount]] = Held(_MOST_CHANNELS)
 
     def read(self, state: ChannelState, now: datetime) -> Read:
         """See `ChannelSource`."""
@@ -216,18 +210,16 @@ class LakeChannel:
         self, registry: Registry, of: tuple[str | None, str | None], builds: Builds, end: datetime
     ) -> dict[tuple[str | None, str, str], Users]:
         """Of the clients of the last day; empty where nothing tells of clients."""
-        held = self._people.get(of)
-        if held is None or time.monotonic() - held[0] > _PEOPLE_HELD_S:
-            own = {build: version for (a, c, build), version in builds.items() if (a, c) == of}
-            names = [one.name for one in registry.client_measures]
-            try:
-                found = last_day_users(self._engine, *of, names, own, end) if names else []
-            except MissionControlError:
-                return {}  # the page is worth showing without it
-            if len(self._people) >= _MOST_CHANNELS:
-                self._people.clear()
-            held = self._people[of] = (time.monotonic(), found)
-        return users_of(held[1])
+        own = {build: version for (a, c, build), version in builds.items() if (a, c) == of}
+        names = [one.name for one in registry.client_measures]
+        if not names:
+            return {}
+        revision = (client_files(self._engine), end, names, own)
+        try:
+            found = self._people.of(of, revision, lambda: last_day_users(self._engine, *of, names, own, end))
+        except MissionControlError:
+            return {}  # the page is worth showing without it
+        return users_of(found)
 
 
 def users_of(counts: Iterable[UserCount]) -> dict[tuple[str | None, str, str], Users]:

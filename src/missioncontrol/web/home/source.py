@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from missioncontrol.errors import MissionControlError
+from missioncontrol.query.held import Held
 from missioncontrol.query.hour_sums import Builds, HourSums, days_between
-from missioncontrol.query.last_day_users import last_day_shares
+from missioncontrol.query.last_day_users import client_files, last_day_shares
 from missioncontrol.query.summary_scope import platform_of
 from missioncontrol.state.release_model import Release, Version
 from missioncontrol.web.failing import Failing
@@ -42,7 +43,6 @@ _HELD_S = 5.0
 _AFTER_S = 0.1
 _WAITED_FOR_S = 120.0
 """What is older than this is not shown: the reader waits for what is new. Open pages ask every minute."""
-_PEOPLE_HELD_S = 600.0
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -85,7 +85,7 @@ class LakeHome:
         self._held: tuple[float, Made] | None = None
         self._revision: tuple[object, ...] = ()
         self._named = NamedReleases()
-        self._people: tuple[float, dict[tuple[Place, str | None], CrashFree]] | None = None
+        self._people: Held[dict[tuple[Place, str | None], CrashFree]] = Held(1)
 
     def made(self, now: datetime) -> Made:
         """See `HomeSource`. What is a little old is answered at once, and brought up to date after that."""
@@ -155,17 +155,15 @@ class LakeHome:
         self, numbers: Numbers, builds: Builds, end: datetime
     ) -> dict[tuple[Place, str | None], CrashFree]:
         """Of the clients of the last day; empty where nothing tells of clients."""
-        held = self._people
-        if held is not None and time.monotonic() - held[0] < _PEOPLE_HELD_S:
-            return held[1]
         if not numbers:
             return {}
+        revision = (client_files(self._engine), end, builds)
         try:
-            found = people_of(last_day_shares(self._engine, builds, end), end)
+            return self._people.of(
+                "", revision, lambda: people_of(last_day_shares(self._engine, builds, end), end)
+            )
         except MissionControlError:
             return {}  # the page is worth showing without it
-        self._people = (time.monotonic(), found)
-        return found
 
 
 def people_of(
