@@ -328,6 +328,15 @@ query_history = sa.Table(
     sqlite_autoincrement=True,
 )
 
+identities = sa.Table(
+    "identities",
+    metadata,
+    sa.Column("id", sa.LargeBinary, primary_key=True),
+    sa.Column("claimant", sa.BigInteger, nullable=False),
+    sa.Column("noted_s", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _NO_ROOM_BYTES = 1 << 20
 _PATIENCE_S = 30.0
