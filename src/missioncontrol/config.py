@@ -127,6 +127,9 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dedup_days: int = 7
     max_bytes: int = 0
     """Largest size of the log on disk; 0: as large as the disk."""
+    bootstrap_servers: str = ""
+    topic: str = "missioncontrol-pings"
+    kafka: dict[str, str] = {}
 
 
 class Stream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -234,6 +237,23 @@ class Stackwalk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long symbols that were not found are not looked for again, unless some arrive."""
 
 
+class Spark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The stream and the backfill on Spark."""
+
+    master: str = "local[*]"
+    """Where Spark runs; what spark-submit says comes first."""
+    trigger_s: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    """A micro-batch begins so often."""
+    batch_records: Annotated[int, msgspec.Meta(ge=1)] = 200_000
+    """Most messages of a micro-batch, of all partitions together."""
+    packages: list[str] = msgspec.field(
+        default_factory=lambda: ["org.apache.spark:spark-sql-kafka-0-10_2.13:4.2.0"]
+    )
+    """Maven coordinates that Spark looks up when it starts; empty: they are on its class path already."""
+    settings: dict[str, str] = {}
+    """More settings of Spark, by their names (`spark.executor.memory`)."""
+
+
 class RegistrySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Declarations beside the shipped ones."""
 
@@ -316,6 +336,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     query: Query = Query()
     jobs: Jobs = Jobs()
     stackwalk: Stackwalk = Stackwalk()
+    spark: Spark = Spark()
     registry: RegistrySettings = RegistrySettings()
     access: Access = Access()
     alerts: Alerts = Alerts()
@@ -402,6 +423,7 @@ _SECTIONS = (
     "query",
     "jobs",
     "stackwalk",
+    "spark",
     "registry",
     "access",
     "alerts",

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,10 +42,12 @@ if TYPE_CHECKING:
     from missioncontrol.lake.retention import Expired
     from missioncontrol.lake.snapshot import LakeReader
     from missioncontrol.lake.writer import LakeWriter
+    from missioncontrol.log.identities import Identities
     from missioncontrol.log.sqlite import SqliteLog
     from missioncontrol.query.engine import Engine
     from missioncontrol.query.sql import SqlRunner
     from missioncontrol.query.supersearch import CrashSearch, SearchFields
+    from missioncontrol.spark.stream import SparkStream
     from missioncontrol.state.access_log import AccessLog
     from missioncontrol.state.alert_channels import AlertChannels
     from missioncontrol.state.alert_log import AlertLog
@@ -61,8 +63,22 @@ if TYPE_CHECKING:
     from missioncontrol.state.signature_bugs import SignatureBugs
     from missioncontrol.state.symbol_changes import SymbolChanges
     from missioncontrol.telemetry.backfill_job import BackfillJob
+    from missioncontrol.telemetry.batch import BatchReport
     from missioncontrol.telemetry.import_pings import PingImport
     from missioncontrol.telemetry.stream import Stream
+
+
+def open_identities(config: Config) -> Identities:
+    """What tells duplicates, for a process of Spark's, which does one task after another."""
+    return _identities(config.state_url, config.log.dedup_days)
+
+
+@lru_cache(maxsize=1)
+def _identities(url: str, dedup_days: int) -> Identities:
+    from missioncontrol.state.database import Database
+    from missioncontrol.state.identities import KnownIdentities
+
+    return KnownIdentities(Database(url), dedup_days)
 
 
 class Services:
@@ -524,6 +540,18 @@ class Services:
         from missioncontrol.telemetry.stream import Stream
 
         return Stream(self.log, self.writer, self.registry, self.config)
+
+    def spark_stream(self, report: Callable[[BatchReport], None]) -> SparkStream:
+        """The stream on Spark, from Kafka to the lake; starts Spark. `report` is told of each batch."""
+        from missioncontrol.spark.session import open_session
+        from missioncontrol.spark.stream import SparkStream
+        from missioncontrol.spark.topic import Topic
+
+        config = self.config
+        session = open_session(config.spark, "missioncontrol stream")
+        return SparkStream(
+            session, Topic(config.log), self.writer, self.registry, config, open_identities, report
+        )
 
     def care(self) -> LakeCare:
         """Background care of the lake."""

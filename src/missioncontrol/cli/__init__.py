@@ -17,6 +17,7 @@ _COMMANDS = {
     "serve": ("serve", "Run everything: edge, stream, daily jobs, API and pages."),
     "demo": ("demo", "Simulate a fleet with one bad release and show it."),
     "stream": ("stream", "Move what was accepted from the log to the lake."),
+    "spark": ("spark", "Run the stream on Spark, from Kafka into the lake."),
     "import": ("imports", "Import pings, aggregates, releases or crash reports from files."),
     "release": ("release", "See and say which versions were published when, and which may be compared with."),
     "backfill": ("backfill", "Make days of aggregate tables again from the archived pings."),

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
+import msgspec
 import pyarrow as pa
 from deltalake import DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError
@@ -46,6 +47,15 @@ __all__ = ["LakeWriter", "StagedFile"]
 _ATTEMPTS = 10
 
 
+class Move(msgspec.Struct, frozen=True):
+    """How far an application's transaction on a table goes with a commit."""
+
+    app: str
+    version: int
+    after: int | None = None
+    """Its last version must be exactly this one; None: any lower one."""
+
+
 class LakeWriter:
     """Writes to the tables of one lake. Thread-safe; several writers in any process may work at once."""
 
@@ -73,8 +83,13 @@ class LakeWriter:
 
     def committed(self, table: str, app: str) -> int:
         """Version of the application's last transaction on the table; 0 if there was none."""
+        return self.committed_each(table, [app])[0]
+
+    def committed_each(self, table: str, apps: Sequence[str]) -> list[int]:
+        """The same for several applications, as of one version of the table."""
         with self._lock:
-            return self._fresh(table).transaction_version(app) or 0
+            opened = self._fresh(table)
+            return [opened.transaction_version(app) or 0 for app in apps]
 
     def stage(self, table: str, data: pa.Table, level: int = FRESH_LEVEL) -> list[StagedFile]:
         """Write the rows (with partition columns) as one sorted file a partition, visible to nobody yet.
@@ -107,21 +122,32 @@ class LakeWriter:
         (`lake_staged_gone`, `lake_conflict`) or `StorageFull`; the table is then as it was, and the staged
         files are still there.
         """
+        return self.commit_moves(table, staged, [Move(app, version, after)], removed)
+
+    def commit_moves(
+        self, table: str, staged: Sequence[StagedFile], moves: Sequence[Move], removed: Sequence[FileRef] = ()
+    ) -> bool:
+        """As `commit()`, for several applications at once: each of them moves on, or none does.
+
+        False when all are that far already.
+        """
         with self._lock:
             for _ in range(_ATTEMPTS):
                 try:
-                    last = self.committed(table, app)
-                    if last >= version:
+                    lasts = self.committed_each(table, [move.app for move in moves])
+                    if all(last >= move.version for last, move in zip(lasts, moves, strict=True)):
                         discard(self._lake_path, staged)
                         return False
-                    if after is not None and last != after:
-                        raise self._conflict(table, app, f"version {last} was committed, not {after}")
-                    self._commit(table, staged, Transaction(app, version), removed)
+                    for last, move in zip(lasts, moves, strict=True):
+                        if move.after is not None and last != move.after:
+                            why = f"version {last} was committed, not {move.after}"
+                            raise self._conflict(table, move.app, why)
+                    self._commit(table, staged, [Transaction(m.app, m.version) for m in moves], removed)
                     self._unsynced.add(table, staged)
                     return True
                 except CommitFailedError as error:
                     failure = error
-            raise self._conflict(table, app, str(failure)) from failure
+            raise self._conflict(table, moves[0].app, str(failure)) from failure
 
     def append(self, table: str, data: pa.Table, app: str, version: int, after: int | None = None) -> bool:
         """Stage and commit; False, with nothing done, when this version was committed before."""
@@ -192,12 +218,15 @@ class LakeWriter:
             return known
 
     def _commit(
-        self, table: str, staged: Sequence[StagedFile], transaction: Transaction, removed: Sequence[FileRef]
+        self,
+        table: str,
+        staged: Sequence[StagedFile],
+        transactions: list[Transaction],
+        removed: Sequence[FileRef],
     ) -> None:
         """One attempt; raises `CommitFailedError` when another commit came in between."""
         opened = self._tables[table]
         actions: list[AddAction | RemoveAction] = [self._joining(table, file) for file in staged]
-        transactions = [transaction]
         if removed:
             self._refuse_gone(table, opened, removed)
             actions += [leaving(self._lake_path, table, file, data_change=True) for file in removed]

@@ -9,7 +9,7 @@ from missioncontrol.config import Config
 from missioncontrol.errors import StorageError
 from missioncontrol.lake.locks import commit_gate
 from missioncontrol.lake.snapshot import LakeReader, Snapshot
-from missioncontrol.lake.tables import lake_tables
+from missioncontrol.lake.tables import STREAMED
 from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.registry import Registry
 from missioncontrol.telemetry.import_run import app_of, running_names
@@ -25,11 +25,10 @@ def consistent_snapshots(
     Waits a while for a stream that is about to finish a batch. Raises `StorageError` (`batch_unfinished`) when a
     process was killed between two commits of a batch and has not been started again.
     """
-    streamed = [name for name, table in lake_tables(registry).items() if not table.daily]
     deadline = time.monotonic() + _WAIT_S
     while True:
         with commit_gate(config.lake_path, alone=True):
-            unfinished = _unfinished(config, writer, stream_app, streamed)
+            unfinished = _unfinished(config, writer, stream_app)
             if not unfinished:
                 reader = LakeReader(config.lake_path, config.cache_path)
                 found = {name: reader.snapshot(name) for name in tables}
@@ -39,10 +38,10 @@ def consistent_snapshots(
         time.sleep(0.5)
 
 
-def _unfinished(config: Config, writer: LakeWriter, stream_app: str, streamed: Sequence[str]) -> str:
+def _unfinished(config: Config, writer: LakeWriter, stream_app: str) -> str:
     """The application whose last batch is in some tables and not in others; empty: none."""
     for app in (stream_app, *(app_of(name) for name in running_names(config.data))):
-        if len({writer.committed(table, app) for table in streamed}) > 1:
+        if len({writer.committed(table, app) for table in STREAMED}) > 1:
             return app
     return ""
 

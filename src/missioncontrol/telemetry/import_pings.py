@@ -21,7 +21,7 @@ import msgspec
 from missioncontrol.config import Config
 from missioncontrol.errors import BadRequest
 from missioncontrol.lake.locks import commit_gate
-from missioncontrol.lake.tables import lake_tables
+from missioncontrol.lake.tables import STREAMED
 from missioncontrol.lake.writer import LakeWriter, StagedFile
 from missioncontrol.registry import Registry
 from missioncontrol.telemetry import import_worker
@@ -124,7 +124,7 @@ class PingImport:
     ) -> None:
         self._config = config
         self._registry = registry
-        self._tables = [name for name, table in lake_tables(registry).items() if not table.daily]
+        self._tables = STREAMED
         self._writer = writer
         self._log = log
         self._count = max(1, workers)

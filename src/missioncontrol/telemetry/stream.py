@@ -24,7 +24,7 @@ from missioncontrol.config import Config
 from missioncontrol.errors import ConfigError, StorageFull
 from missioncontrol.file_lock import try_lock
 from missioncontrol.lake.locks import commit_gate
-from missioncontrol.lake.tables import lake_tables
+from missioncontrol.lake.tables import STREAMED
 from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.log.protocol import Kind, Log, Record
 from missioncontrol.registry import Registry
@@ -145,13 +145,9 @@ class Stream:
         return self._extractor
 
     def _recover(self) -> None:
-        registry = self._adopt_registry().registry
+        self._adopt_registry()
         self._app = app_name(self._log)
-        self._committed = {
-            name: self._writer.committed(name, self._app)
-            for name, table in lake_tables(registry).items()
-            if not table.daily
-        }
+        self._committed = {name: self._writer.committed(name, self._app) for name in STREAMED}
 
     def _next(self) -> list[Record]:
         """The next records, cut where a table that is ahead of the others already stands."""
