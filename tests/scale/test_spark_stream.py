@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
+import subprocess
 import time
 import uuid
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from deltalake import DeltaTable
 from deploy.local.kafka import KafkaBroker
 from tests.support.accepted import accepted
 from tests.support.kafka_topics import durable_producer, make_topic
-from tests.support.lake import everything, merged
+from tests.support.lake import everything, merged, rows
 from tests.support.spark import TIMEOUT_S, SparkInstallation
 
 from missioncontrol.config import Config
 from missioncontrol.lake.writer import LakeWriter
-from missioncontrol.log.protocol import Entry
+from missioncontrol.log.protocol import Entry, Kind
 from missioncontrol.log.sqlite import SqliteLog
 from missioncontrol.registry.load import load_registry
 from missioncontrol.telemetry.stream import Stream
@@ -58,9 +61,9 @@ def compare(scaled: Path, lake: Path) -> None:
     found, expected = everything(scaled), everything(lake)
     assert found.keys() == expected.keys()
     assert found.pop("pings") == expected.pop("pings")
-    for table, rows in expected.items():
-        assert found[table].keys() == rows.keys(), table
-        for key, row in rows.items():
+    for table, sums in expected.items():
+        assert found[table].keys() == sums.keys(), table
+        for key, row in sums.items():
             own = found[table][key]
             assert own.keys() == row.keys(), (table, key)
             for column, value in row.items():
@@ -111,3 +114,98 @@ def version(table: Path) -> int:
 def apart(lake: Path) -> bool:
     """Whether a batch is in some tables and not in others."""
     return len({DeltaTable(lake / table).version() for table in ("error_aggregates", "pings")}) > 1
+
+
+def pings_only(count: int, seed: int) -> list[Entry]:
+    return [entry for entry in accepted(count, seed, NOW_NS) if entry.kind is Kind.PING]
+
+
+def reasons(lake: Path) -> Counter[str]:
+    """Discards by reason."""
+    found: Counter[str] = Counter()
+    for row in rows(lake, "discards"):
+        found[row["reason"]] += row["count"]
+    return found
+
+
+def accounted(lake: Path) -> int:
+    """Messages of pings that are in the lake: each is archived, a duplicate, or lost."""
+    found = reasons(lake)
+    return len(rows(lake, "pings")) + found["duplicate"] + found["log_gap"]
+
+
+def test_what_the_topic_deleted_first_is_told_and_passed_only_on_request(
+    kafka: KafkaBroker, installation: SparkInstallation
+) -> None:
+    lake, first, second = installation.data / "lake", pings_only(600, 4), pings_only(900, 5)
+    installation.send(first)
+    assert installation.run("--until-idle") == 0, installation.talk
+    assert accounted(lake) == len(first)
+    installation.send(second)
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": "ends"})
+    _, end = consumer.get_watermark_offsets(TopicPartition(installation.topic, 0), 30)
+    consumer.close()
+    [done] = admin.delete_records([TopicPartition(installation.topic, 0, end - 10)]).values()
+    done.result(30)
+    assert installation.run("--until-idle") == 1
+    told = re.search(
+        r"deleted ([\d,]+) messages (partition 0) before they were in the lake", installation.talk
+    )
+    assert told and "--skip-gap" in installation.talk and "Traceback" not in installation.talk
+    lost = int(told[1].replace(",", ""))
+    assert 100 < lost < len(second) and accounted(lake) == len(first), "nothing is passed by itself"
+    for _ in range(2):
+        assert installation.run("--until-idle", "--skip-gap") == 0, installation.talk
+        assert reasons(lake)["log_gap"] == lost
+        assert accounted(lake) == len(first) + len(second)
+
+
+def test_a_message_that_no_edge_wrote_stops_nothing_and_is_kept(
+    kafka: KafkaBroker, installation: SparkInstallation
+) -> None:
+    producer = durable_producer(kafka.bootstrap)
+    for value, headers in (
+        (b"rubbish", None),
+        (b"", [("kind", b"1")]),
+        (b"x" * 100_000, [("kind", b"one"), ("meta", b"\xc1")]),
+        (None, [("kind", b"1"), ("meta", b"")]),
+    ):
+        producer.produce(installation.topic, value, headers=headers)
+    assert producer.flush(30) == 0
+    entries = pings_only(300, 6)
+    installation.send(entries)
+    assert installation.run("--until-idle") == 0, installation.talk
+    lake = installation.data / "lake"
+    assert reasons(lake)["log_unreadable"] == 4 and accounted(lake) == 4 + len(entries)
+    kept = [len(r["body"]) for r in rows(lake, "pings") if r["discarded"] == "log_unreadable"]
+    assert len(kept) == 4 and 1000 < max(kept) < 100_000
+
+
+def test_a_signal_ends_the_stream_after_its_batch(installation: SparkInstallation) -> None:
+    entries = pings_only(300, 7)
+    installation.send(entries)
+    running = installation.start("--trigger-s", "0.2")
+    try:
+        wait_until(lambda: (installation.data / "lake" / "pings").is_dir(), running, installation)
+        wait_until(lambda: accounted(installation.data / "lake") == len(entries), running, installation)
+        more = pings_only(200, 8)
+        installation.send(more)
+        wait_until(
+            lambda: accounted(installation.data / "lake") == len(entries + more), running, installation
+        )
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(TIMEOUT_S) == 0, installation.talk
+    finally:
+        running.kill()
+        running.wait()
+    assert "Traceback" not in installation.talk
+
+
+def wait_until(
+    condition: Callable[[], bool], running: subprocess.Popen[str], installation: SparkInstallation
+) -> None:
+    ends = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert running.poll() is None and time.monotonic() < ends, installation.talk
+        time.sleep(0.2)

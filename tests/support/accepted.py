@@ -1,6 +1,6 @@
 """Entries as the edge accepts them, from a simulated fleet: some defective, some sent twice, some late.
 
-    entries = accepted(20_000, seed=1, now_ns=...)      # in the order of receipt
+entries = accepted(20_000, seed=1, now_ns=...)      # in the order of receipt
 """
 
 from __future__ import annotations

@@ -20,8 +20,10 @@ TIMEOUT_S = 240
 class SparkInstallation:
     """A data folder whose log is a topic."""
 
-    def __init__(self, data: Path, bootstrap: str, topic: str, batch_records: int = 200_000, more: str = "") -> None:
-        self.data, self._bootstrap, self._topic = data, bootstrap, topic
+    def __init__(
+        self, data: Path, bootstrap: str, topic: str, batch_records: int = 200_000, more: str = ""
+    ) -> None:
+        self.data, self._bootstrap, self.topic = data, bootstrap, topic
         data.mkdir(parents=True, exist_ok=True)
         (data / "missioncontrol.toml").write_text(
             f"""
@@ -48,9 +50,7 @@ class SparkInstallation:
         for entry in entries:
             made = to_message(entry)
             stamp = timestamp_ms(entry.received_ns)
-            producer.produce(
-                self._topic, made.value, made.key, headers=made.headers, timestamp=stamp
-            )
+            producer.produce(self.topic, made.value, made.key, headers=made.headers, timestamp=stamp)
             producer.poll(0)
         assert producer.flush(60) == 0
 
