@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from missioncontrol.query.engine import Engine
     from missioncontrol.query.sql import SqlRunner
     from missioncontrol.query.supersearch import CrashSearch, SearchFields
+    from missioncontrol.registry.model import Registry
     from missioncontrol.spark.stream import SparkStream
     from missioncontrol.state.access_log import AccessLog
     from missioncontrol.state.alert_channels import AlertChannels
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from missioncontrol.state.signature_bugs import SignatureBugs
     from missioncontrol.state.symbol_changes import SymbolChanges
     from missioncontrol.telemetry.backfill_job import BackfillJob
+    from missioncontrol.telemetry.backfill_sums import Summing
     from missioncontrol.telemetry.batch import BatchReport
     from missioncontrol.telemetry.import_pings import PingImport
     from missioncontrol.telemetry.stream import Stream
@@ -577,15 +579,28 @@ class Services:
 
         return PingImport(self.config, self.registry(), self.writer, self.log, os.cpu_count() or 1)
 
-    def backfill(self, workers: int | None = None) -> BackfillJob:
-        """Days made again from the archive, by default on all cores; use it as a context manager."""
+    def backfill(self, workers: int | None = None, on_spark: bool = False) -> BackfillJob:
+        """Days made again from the archive, on all cores of this machine or on Spark; use it as a context manager."""
         from missioncontrol.telemetry.backfill import Backfill
         from missioncontrol.telemetry.backfill_job import BackfillJob
         from missioncontrol.telemetry.stream import app_name
 
-        registry, count = self.registry(), workers or os.cpu_count() or 1
-        backfill = Backfill(self.config, registry, self.writer, app_name(self.log), count)
+        registry = self.registry()
+        summing = self._spark_sums(registry) if on_spark else self._workers(registry, workers)
+        backfill = Backfill(self.config, registry, self.writer, app_name(self.log), summing)
         return BackfillJob(self.config.data, backfill, self.runs, registry.revision)
+
+    def _workers(self, registry: Registry, count: int | None) -> Summing:
+        from missioncontrol.telemetry.backfill_sums import Workers
+
+        return Workers(self.config, registry, count or os.cpu_count() or 1)
+
+    def _spark_sums(self, registry: Registry) -> Summing:
+        from missioncontrol.spark.backfill import SparkSums
+        from missioncontrol.spark.session import open_session
+
+        session = open_session(self.config.spark, "missioncontrol backfill")
+        return SparkSums(session, self.config, registry)
 
     def close(self) -> None:
         """Release files and threads of the parts that were built."""

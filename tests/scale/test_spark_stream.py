@@ -10,6 +10,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -209,3 +210,31 @@ def wait_until(
     while not condition():
         assert running.poll() is None and time.monotonic() < ends, installation.talk
         time.sleep(0.2)
+
+
+def test_a_backfill_on_spark_makes_the_days_that_processes_of_one_machine_make(
+    installation: SparkInstallation, tmp_path: Path
+) -> None:
+    entries = accepted(4_000, 9, NOW_NS)
+    lake = embedded(tmp_path / "embedded", entries)
+    installation.send(entries)
+    assert installation.run("--until-idle") == 0, installation.talk
+    compare(installation.data / "lake", lake)
+    days = [str(datetime.fromtimestamp(NOW_NS / 1e9, UTC).date() - timedelta(days=n)) for n in (4, 0)]
+    asked = ("--table", "all", "--min-submission-date", days[0], "--max-submission-date", days[1])
+    assert installation.run(*asked, "--on-spark", command=("backfill",)) == 0, installation.talk
+    folder = SparkInstallation(tmp_path / "embedded", "", "")
+    assert folder.run(*asked, command=("backfill",)) == 0, folder.talk
+    compare(installation.data / "lake", lake)
+    found, expected = by_dimensions(installation.data / "lake"), by_dimensions(lake)
+    assert found and found.keys() == expected.keys()
+    for key, stats in expected.items():
+        assert found[key] == pytest.approx(stats, rel=1e-12), key
+
+
+def by_dimensions(lake: Path) -> dict[str, dict[str, float]]:
+    """The statistics of crash_aggregates by day and dimensions."""
+    return {
+        str((row["activity_date"], sorted(row["dimensions"]))): dict(row["stats"])
+        for row in rows(lake, "crash_aggregates")
+    }

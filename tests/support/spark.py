@@ -54,18 +54,18 @@ class SparkInstallation:
             producer.poll(0)
         assert producer.flush(60) == 0
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, command: Sequence[str] = ("spark", "stream")) -> subprocess.Popen[str]:
         """The command, which is left running; its talk is in `talk`."""
         environment = {**os.environ, "PYTHONPATH": str(SOURCES), "SPARK_LOCAL_IP": "127.0.0.1"}
         with self.talk_path.open("a") as talk:
             return subprocess.Popen(
-                [*COMMAND, "spark", "stream", "--data", str(self.data), *arguments],
+                [*COMMAND, *command, "--data", str(self.data), *arguments],
                 env=environment, stdin=subprocess.DEVNULL, stdout=talk, stderr=talk, text=True,
             )  # fmt: skip
 
-    def run(self, *arguments: str) -> int:
+    def run(self, *arguments: str, command: Sequence[str] = ("spark", "stream")) -> int:
         """The command to its end; its exit code."""
-        running = self.start(*arguments)
+        running = self.start(*arguments, command=command)
         try:
             return running.wait(TIMEOUT_S)
         finally:

@@ -68,8 +68,8 @@ class Held(msgspec.Struct, frozen=True):
         if lost:
             raise StorageError(
                 "log_gap",
-                f"The topic deleted {sum(lost.values()):,} messages (partition {', '.join(map(str, lost))}) before they "
-                "were in the lake: its retention was shorter than the stream was away.",
+                f"The topic deleted {sum(lost.values()):,} messages (partition {', '.join(map(str, lost))}) before "
+                "they were in the lake: its retention was shorter than the stream was away.",
                 "They are gone. To go on behind them, counted in discards as log_gap: missioncontrol spark stream "
                 "--skip-gap. Give the topic a longer retention.ms.",
             )

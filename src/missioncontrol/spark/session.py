@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from missioncontrol.config import Spark
-from missioncontrol.errors import ConfigError
+from missioncontrol.errors import ConfigError, StorageError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -43,6 +43,15 @@ def open_session(settings: Spark, name: str) -> SparkSession:
         ) from error
     session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+def spark_failure(error: BaseException) -> StorageError:
+    """What Spark gave up, in one sentence: our own error where an executor raised one."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = next(
+        (line for line in reversed(lines) if "missioncontrol.errors" in line), lines[0] if lines else ""
+    )
+    return StorageError("spark_failed", f"Spark gave up: {said}", "It is tried again.")
 
 
 def _defaults(settings: Spark) -> dict[str, str]:

@@ -25,12 +25,13 @@ from pyspark.errors import PySparkException
 
 from missioncontrol.clock import Clock, system_clock
 from missioncontrol.config import Config
-from missioncontrol.errors import MissionControlError, StorageError
+from missioncontrol.errors import MissionControlError
 from missioncontrol.lake.tables import STREAMED
 from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.log.identities import Identities
 from missioncontrol.registry.model import Registry
 from missioncontrol.spark.held import Held
+from missioncontrol.spark.session import spark_failure
 from missioncontrol.spark.staging import COLUMNS, SCHEMA, Staged, Staging
 from missioncontrol.spark.topic import Topic
 from missioncontrol.telemetry.batch import Batch, BatchReport
@@ -84,12 +85,12 @@ class SparkStream:
                 with self._taking:  # a batch that has begun ends
                     query.stop()
             except PySparkException as error:
-                self._failure = self._failure or _failed(error)
+                self._failure = self._failure or spark_failure(error)
             failure = query.exception()
         if self._failure is not None:
             raise self._failure
         if failure is not None and not stop.is_set():
-            raise _failed(failure)
+            raise spark_failure(failure)
 
     def skip_gap(self) -> int:
         """Go on behind messages that the topic deleted before they were in the lake; returns how many they are.
@@ -158,7 +159,7 @@ class SparkStream:
                 self._failure = error
                 raise
             except PySparkException as error:
-                self._failure = _failed(error)
+                self._failure = spark_failure(error)
                 raise
 
     def _take(self, frame: DataFrame, held: Held, reached: Offsets) -> None:
@@ -192,11 +193,3 @@ class SparkStream:
 
     def _offsets(self, offsets: Offsets) -> str:
         return json.dumps({self._topic.settings.topic: {str(p): offset for p, offset in offsets.items()}})
-
-
-def _failed(error: BaseException) -> StorageError:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = next(
-        (line for line in reversed(lines) if "missioncontrol.errors" in line), lines[0] if lines else ""
-    )
-    return StorageError("spark_failed", f"Spark gave a batch up: {said}", "It is tried again.")
