@@ -184,7 +184,7 @@ class Stream:
         self._trimmed_at = time.monotonic()
         position = self.position()
         # A trim gives back only so much room at once, so a log that had grown is trimmed again while idle.
-        if position <= self._trimmable and self._log.size_bytes() < _ROOMY_BYTES:
+        if position <= self._trimmable and (self._log.size_bytes() or 0) < _ROOMY_BYTES:
             return
         self._writer.sync()
         try:
