@@ -188,7 +188,7 @@ class KafkaLog:
             raise StorageError(
                 "log_partitioned",
                 f"Kafka's topic {self._cluster.topic} has {self._facts.partitions} partitions, and none was named.",
-                "Several partitions are read by: missioncontrol spark stream.",
+                "Several are read by: missioncontrol spark stream, beside serve --only edge,web,crashes,jobs.",
             )
         return 0
 

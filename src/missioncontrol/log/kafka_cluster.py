@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -36,7 +37,7 @@ _OURS = frozenset(
         "isolation.level",
     )
 )
-_ANSWER_S = 10.0
+_ANSWER_S = 3.0
 _DAY_MS = 86_400_000
 _ANY_CLOCK = str(2**63 - 1)
 _LONGEST_TEXT = 300
@@ -56,6 +57,27 @@ _FORBIDDEN = (
     KafkaError._AUTHENTICATION,
 )
 _logger = logging.getLogger("missioncontrol.kafka")
+
+
+def options(settings: Mapping[str, str]) -> dict[str, str]:
+    """librdkafka's options of settings, in which `_` stands for a dot and `name_file` for the file that has the value.
+
+    Raises `ConfigError` when such a file cannot be read.
+    """
+    found: dict[str, str] = {}
+    for name, value in settings.items():
+        option = name.replace("_", ".")
+        if name.endswith("_file"):
+            option = option.removesuffix(".file")
+            try:
+                value = Path(value).read_text(encoding="utf-8").rstrip("\r\n")
+            except (OSError, UnicodeDecodeError) as error:
+                why = getattr(error, "strerror", None) or "is no text"
+                raise ConfigError(
+                    "log_kafka_invalid", f"Setting `log.kafka.{name}`: {value}: {why}."
+                ) from None
+        found[option] = value
+    return found
 
 
 class TopicFacts(msgspec.Struct, frozen=True):
@@ -215,6 +237,6 @@ class Cluster:
 
     def _result(self, asked: Any) -> Any:
         try:
-            return asked.result(2 * _ANSWER_S)
+            return asked.result(3 * _ANSWER_S)
         except KafkaException as error:
             raise self.failure(error.args[0]) from None

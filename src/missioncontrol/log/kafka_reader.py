@@ -12,7 +12,7 @@ from missioncontrol.log.kafka_cluster import Cluster
 
 _PATIENCE_S = 30.0
 _POLL_S = 0.5
-_ANSWER_S = 10.0
+_ANSWER_S = 3.0
 
 
 class PartitionReader:

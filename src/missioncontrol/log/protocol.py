@@ -39,7 +39,6 @@ from typing import Protocol
 
 import msgspec
 
-
 NO_CLAIMANT = "claimant 0 is append() itself, and those below are records of a log"
 
 
@@ -94,8 +93,8 @@ class Appended(msgspec.Struct, frozen=True):
     """None: whoever reads the record tells."""
 
 
-class Log(Protocol):
-    """See the module's text for what each method promises."""
+class Appender(Protocol):
+    """What the edge needs of a log."""
 
     async def append(self, entry: Entry) -> Appended:
         """Store the entry durably; raises `StorageFull` or `StorageError`."""
@@ -104,6 +103,14 @@ class Log(Protocol):
     def append_many(self, entries: Sequence[Entry]) -> list[Appended]:
         """Store several entries durably; of a log on this machine in one commit, all or none."""
         ...
+
+    def check(self) -> None:
+        """Prove that something can be stored now; raises `StorageFull` or `StorageError`."""
+        ...
+
+
+class Log(Appender, Protocol):
+    """See the module's text for what each method promises."""
 
     def claim(self, document_ids: Sequence[str], claimant: int) -> list[bool]:
         """Note the ids durably for the claimant; for each id, whether another claimant noted it before.
@@ -144,10 +151,6 @@ class Log(Protocol):
 
     def trim(self, through: int) -> None:
         """Free the records with offset <= `through`."""
-        ...
-
-    def check(self) -> None:
-        """Prove that the log can be written now; raises `StorageFull` or `StorageError`."""
         ...
 
     def close(self) -> None:
