@@ -128,8 +128,17 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_bytes: int = 0
     """Largest size of the log on disk; 0: as large as the disk."""
     bootstrap_servers: str = ""
-    topic: str = "missioncontrol-pings"
+    """Addresses of Kafka's brokers, as in kafka1:9092,kafka2:9092; empty: the log is a file in the data folder."""
+    topic: str = "missioncontrol"
+    """Kafka's topic of the log."""
+    spool_bytes: Annotated[int, msgspec.Meta(ge=1 << 20)] = 1 << 30
+    """What the edge keeps on its disk while Kafka is away; beyond that it refuses submissions."""
     kafka: dict[str, str] = {}
+    """Options of librdkafka, such as `sasl.password`; `_` stands for the dots too. A name that ends in `_file` names a
+    file that holds the value."""
+
+    def __repr__(self) -> str:
+        return f"Log(bootstrap_servers={self.bootstrap_servers!r}, topic={self.topic!r})"
 
 
 class Stream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -356,6 +365,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def log_path(self) -> Path:
         """The SQLite file of the log; its bodies lie beside it."""
         return self.data / "log" / "log.sqlite"
+
+    @property
+    def spool_path(self) -> Path:
+        """The SQLite file of what waits for Kafka."""
+        return self.data / "spool" / "spool.sqlite"
 
     @property
     def lake_path(self) -> Path:

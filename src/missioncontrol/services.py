@@ -43,7 +43,10 @@ if TYPE_CHECKING:
     from missioncontrol.lake.snapshot import LakeReader
     from missioncontrol.lake.writer import LakeWriter
     from missioncontrol.log.identities import Identities
-    from missioncontrol.log.sqlite import SqliteLog
+    from missioncontrol.log.kafka import KafkaLog
+    from missioncontrol.log.kafka_cluster import Cluster
+    from missioncontrol.log.protocol import Appender, Log
+    from missioncontrol.log.spooled import SpooledLog
     from missioncontrol.query.engine import Engine
     from missioncontrol.query.sql import SqlRunner
     from missioncontrol.query.supersearch import CrashSearch, SearchFields
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
     from missioncontrol.state.crash_queue import CrashQueue
     from missioncontrol.state.crash_recounts import CrashRecounts
     from missioncontrol.state.database import Database
+    from missioncontrol.state.identities import KnownIdentities
     from missioncontrol.state.query_history import QueryHistory
     from missioncontrol.state.releases import Releases
     from missioncontrol.state.runs import Runs
@@ -83,6 +87,10 @@ def _identities(url: str, dedup_days: int) -> Identities:
     return KnownIdentities(Database(url), dedup_days)
 
 
+_PRODUCE_S = 1.5
+"""What Kafka has not acknowledged after so long goes to the edge's spool."""
+
+
 class Services:
     """The parts of one installation. Close it when done."""
 
@@ -96,11 +104,55 @@ class Services:
         return RegistryWatcher(self.config.registry_files)
 
     @cached_property
-    def log(self) -> SqliteLog:
+    def log(self) -> Log:
         """The log of accepted submissions."""
+        if self.config.log.bootstrap_servers:
+            return self.kafka_log()
         from missioncontrol.log.sqlite import SqliteLog
 
         return SqliteLog(self.config.log_path, self.config.log.dedup_days, self.config.log.max_bytes)
+
+    @property
+    def edge_log(self) -> Appender:
+        """What an edge appends to."""
+        return self.spool or self.log
+
+    @cached_property
+    def spool(self) -> SpooledLog | None:
+        """The way of an edge to a log on Kafka; None: the log is here."""
+        if not self.config.log.bootstrap_servers:
+            return None
+        from missioncontrol.log.spooled import SpooledLog
+
+        kafka = self.kafka_log(timeout_s=_PRODUCE_S)
+        return SpooledLog(kafka, self.config.spool_path, self.config.log.spool_bytes)
+
+    def kafka_log(self, partition: int | None = None, timeout_s: float = 30.0) -> KafkaLog:
+        """The log on Kafka, read in this partition; raises `ConfigError` for options that cannot be."""
+        from missioncontrol.log.kafka import KafkaLog
+
+        return KafkaLog(self.kafka_cluster(), self.identities, partition, timeout_s)
+
+    def kafka_cluster(self) -> Cluster:
+        """The topic of the log; raises `ConfigError` when the settings name none."""
+        from missioncontrol.errors import ConfigError
+        from missioncontrol.log.kafka_cluster import Cluster, options
+
+        log = self.config.log
+        if not log.bootstrap_servers:
+            raise ConfigError(
+                "log_not_on_kafka",
+                "The log is not on Kafka.",
+                "Set log.bootstrap_servers, or MC_LOG__BOOTSTRAP_SERVERS.",
+            )
+        return Cluster(log.bootstrap_servers, log.topic, options(log.kafka))
+
+    @cached_property
+    def identities(self) -> KnownIdentities:
+        """The document ids that are known, for a log on Kafka."""
+        from missioncontrol.state.identities import KnownIdentities
+
+        return KnownIdentities(self._database, self.config.log.dedup_days)
 
     @cached_property
     def writer(self) -> LakeWriter:
@@ -538,22 +590,40 @@ class Services:
         return Database(self.config.state_url)
 
     def stream(self) -> Stream:
-        """A stream from the log to the lake; hold the `StreamLock` while it runs."""
+        """A stream from the log to the lake; hold the `StreamLock` while it runs.
+
+        Raises `StorageError` for a log on Kafka that it cannot read as a whole.
+        """
         from missioncontrol.telemetry.stream import Stream
 
+        self.require_stream()
         return Stream(self.log, self.writer, self.registry, self.config)
 
     def spark_stream(self, report: Callable[[BatchReport], None]) -> SparkStream:
         """The stream on Spark, from Kafka to the lake; starts Spark. `report` is told of each batch."""
+        from missioncontrol.log.kafka_cluster import options
         from missioncontrol.spark.session import open_session
         from missioncontrol.spark.stream import SparkStream
         from missioncontrol.spark.topic import Topic
 
         config = self.config
+        topic = Topic(self.kafka_cluster(), config.log.bootstrap_servers, options(config.log.kafka))
         session = open_session(config.spark, "missioncontrol stream")
-        return SparkStream(
-            session, Topic(config.log), self.writer, self.registry, config, open_identities, report
-        )
+        return SparkStream(session, topic, self.writer, self.registry, config, open_identities, report)
+
+    def require_stream(self) -> None:
+        """Raise `StorageError` for a topic of Kafka that is missing, or that has several partitions: Spark reads those.
+
+        A Kafka that is away is no reason: it comes back.
+        """
+        from missioncontrol.errors import StorageError
+
+        if self.config.log.bootstrap_servers:
+            try:
+                self.log.identity()
+            except StorageError as error:
+                if error.code != "log_unreadable":
+                    raise
 
     def care(self) -> LakeCare:
         """Background care of the lake."""
@@ -606,6 +676,8 @@ class Services:
         """Release files and threads of the parts that were built."""
         if "engine" in self.__dict__:
             self.engine.close()
+        if "spool" in self.__dict__ and self.spool is not None:
+            self.spool.close()
         if "log" in self.__dict__:
             self.log.close()
 

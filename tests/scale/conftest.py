@@ -8,19 +8,15 @@ import pytest
 from deploy.local.kafka import KafkaBroker
 from deploy.local.process import free_ports
 from deploy.local.s3 import S3Server
+from tests.support.kafka_topics import running_broker
 
 BUCKET = "tests"
 
 
 @pytest.fixture(scope="module")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
-    broker = KafkaBroker(tmp_path_factory.mktemp("kafka"), *free_ports(2))
-    try:
-        broker.create()
-        broker.start()
+    with running_broker(tmp_path_factory.mktemp("kafka")) as broker:
         yield broker
-    finally:
-        broker.stop()
 
 
 @pytest.fixture(scope="module")

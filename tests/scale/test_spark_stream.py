@@ -178,8 +178,8 @@ def test_a_message_that_no_edge_wrote_stops_nothing_and_is_kept(
     installation.send(entries)
     assert installation.run("--until-idle") == 0, installation.talk
     lake = installation.data / "lake"
-    assert reasons(lake)["log_unreadable"] == 4 and accounted(lake) == 4 + len(entries)
-    kept = [len(r["body"]) for r in rows(lake, "pings") if r["discarded"] == "log_unreadable"]
+    assert reasons(lake)["log_message_unreadable"] == 4 and accounted(lake) == 4 + len(entries)
+    kept = [len(r["body"]) for r in rows(lake, "pings") if r["discarded"] == "log_message_unreadable"]
     assert len(kept) == 4 and 1000 < max(kept) < 100_000
 
 

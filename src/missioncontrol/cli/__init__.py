@@ -28,6 +28,7 @@ _COMMANDS = {
     "crash": ("crash", "Send, process, look at and search crashes."),
     "symbols": ("symbols", "Upload symbols, and see which are missing."),
     "registry": ("registry", "List and check what is declared: applications, dimensions, measures."),
+    "log": ("log", "Make the topic of a log that is on Kafka."),
     "lake": ("lake", "Look at and tidy the lake's tables."),
     "alert": ("alert", "Tell people and programs when a verdict changes."),
     "user": ("user", "Make and change the users who can sign in, and see who saw what."),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from missioncontrol.clock import WINDOW_S, system_clock, utc
-from missioncontrol.errors import MissionControlError
+from missioncontrol.errors import MissionControlError, StorageError
 from missioncontrol.file_lock import try_lock
 from missioncontrol.health.turn_status import TurnStatus, write_status
 from missioncontrol.lake.changes import changed_from
@@ -81,7 +81,7 @@ class Windows:
         """The end of that window; None: not known yet."""
         end = _window_end(now - timedelta(seconds=_SETTLE_S))
         if self._waiting is None or (self._waiting[0] != end and self._in_lake(self._waiting[1])):
-            self._waiting = end, self._services.log.last_offset()
+            self._waiting = end, self._newest()
         ends, offset = self._waiting
         late = now - ends > _PATIENCE or ends > now + timedelta(seconds=WINDOW_S)
         if self._in_lake(offset) or late:
@@ -89,6 +89,15 @@ class Windows:
             if late:
                 self._waiting = None
         return self._settled
+
+    def _newest(self) -> int:
+        """Offset of the newest record; 0 for a log of several partitions, which has none."""
+        try:
+            return self._services.log.last_offset()
+        except StorageError as error:
+            if error.code != "log_partitioned":
+                raise
+            return 0
 
     def _in_lake(self, offset: int) -> bool:
         data = self._services.config.data

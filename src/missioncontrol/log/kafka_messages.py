@@ -24,6 +24,9 @@ from missioncontrol.log.rows import pack, unpack
 MOST_PARTITIONS = 1 << 15
 """So that the number of a place has 63 bits."""
 
+UNREADABLE = "log_message_unreadable"
+"""Why a message of the topic that is none of ours is discarded."""
+
 _OFFSET_BITS = 48
 _LATEST_MS = 10**15
 
@@ -60,6 +63,16 @@ def from_message(key: bytes | None, value: bytes | None, headers: Iterable[tuple
     if not found.keys() >= {"kind", "meta"}:
         raise ValueError("it lacks the headers kind and meta")
     return unpack(int(Kind(int(found["kind"]))), found["meta"], value or b"")
+
+
+def read_message(
+    key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]] | None, timestamp_ms: int
+) -> Entry:
+    """The entry of any message: one that `to_message()` never made becomes a refusal, so that it is counted."""
+    try:
+        return from_message(key, value, headers or ())
+    except ValueError:
+        return Entry(Kind.REFUSED, max(0, timestamp_ms) * 1_000_000, detail=UNREADABLE, body=value or b"")
 
 
 def timestamp_ms(now_ns: int) -> int:

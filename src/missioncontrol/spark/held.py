@@ -51,7 +51,7 @@ class Held(msgspec.Struct, frozen=True):
         """The transactions that take a table to these next offsets, in those partitions where that is further."""
         held = self.next(table)
         return [
-            Move(f"{self.app}/{p}", place(p, to - 1), self.places[table].get(p, 0))
+            Move(f"{self.app}-{p}", place(p, to - 1), self.places[table].get(p, 0))
             for p, to in sorted(reached.items())
             if to > held.get(p, 0)
         ]

@@ -14,18 +14,17 @@ import pyarrow as pa
 from missioncontrol.config import Config
 from missioncontrol.lake.writer import LakeWriter, StagedFile
 from missioncontrol.log.identities import Identities
-from missioncontrol.log.kafka_messages import claimant, from_message, place
-from missioncontrol.log.protocol import Entry, Kind, Record
-from missioncontrol.log.rows import identity
+from missioncontrol.log.kafka import tell_duplicates
+from missioncontrol.log.kafka_messages import place, read_message
+from missioncontrol.log.protocol import Record
 from missioncontrol.registry.model import Registry
 from missioncontrol.telemetry.batch import Batch
-from missioncontrol.telemetry.discards import Discard
 from missioncontrol.telemetry.extract import Extractor
-from missioncontrol.telemetry.submission import Submission, from_record
 
 SCHEMA = "said binary"
 COLUMNS = ("key", "value", "headers", "partition", "offset", "unix_millis(timestamp) AS timestamp_ms")
-UNREADABLE = "log_unreadable"
+_MOST_MESSAGES = 20_000
+"""Of a stretch: more would make no larger groups of sums, and take longer to be tried again."""
 
 
 class Staged(msgspec.Struct, frozen=True):
@@ -72,7 +71,7 @@ class Staging(msgspec.Struct, frozen=True):
                     continue
                 found.append(_message(row))
                 size_bytes += len(row["value"] or b"")
-                if len(found) >= settings.batch_records * 4 or size_bytes >= settings.batch_bytes:
+                if len(found) >= _MOST_MESSAGES or size_bytes >= settings.batch_bytes:
                     yield found
                     found, size_bytes = [], 0
         if found:
@@ -82,9 +81,9 @@ class Staging(msgspec.Struct, frozen=True):
         self, messages: list[_Message], extractor: Extractor, identities: Identities, writer: LakeWriter
     ) -> Staged:
         batch = Batch(extractor, self.config)
-        known = _known(messages, identities)
-        for message in messages:
-            _take(batch, message, message.place in known)
+        seconds = [message.timestamp_ms // 1000 for message in messages]
+        for record in tell_duplicates([message.record for message in messages], seconds, identities):
+            batch.take(record)
         tables = batch.tables()
         files: list[StagedFile] = []
         try:
@@ -99,7 +98,7 @@ class Staging(msgspec.Struct, frozen=True):
             len(messages),
             batch.counted,
             batch.discarded,
-            min(message.received_ns for message in messages),
+            min(message.record.entry.received_ns for message in messages),
         )
 
 
@@ -107,49 +106,11 @@ class _Message(msgspec.Struct, frozen=True):
     partition: int
     offset: int
     timestamp_ms: int
-    value: bytes
-    entry: Entry | None
-    """None: not one that an edge writes."""
-
-    @property
-    def place(self) -> int:
-        return place(self.partition, self.offset)
-
-    @property
-    def received_ns(self) -> int:
-        return self.entry.received_ns if self.entry else self.timestamp_ms * 1_000_000
+    record: Record
 
 
 def _message(row: Mapping[str, Any]) -> _Message:
+    partition, offset, timestamp_ms = row["partition"], row["offset"], row["timestamp_ms"]
     headers = [(h["key"], h["value"]) for h in row["headers"] or ()]
-    value = row["value"] or b""
-    try:
-        entry = from_message(row["key"], value, headers)
-    except ValueError:
-        entry = None
-    return _Message(row["partition"], row["offset"], row["timestamp_ms"], value, entry)
-
-
-def _known(messages: list[_Message], identities: Identities) -> set[int]:
-    """Places of the messages whose document came before, in this stretch or ever."""
-    own = [m for m in messages if m.entry and m.entry.kind is Kind.PING and m.entry.document_id]
-    ids = [identity(m.entry.document_id) for m in own if m.entry]
-    times_s = [m.timestamp_ms // 1000 for m in own]
-    known = identities.claim(ids, [claimant(m.place) for m in own], times_s)
-    return {m.place for m, duplicate in zip(own, known, strict=True) if duplicate}
-
-
-def _take(batch: Batch, message: _Message, duplicate: bool) -> None:
-    entry = message.entry
-    if entry is None:
-        unreadable = Submission(
-            message.received_ns, "", "", "", "", None, None, None, None, None, None, (), "", message.value,
-            message.place,
-        )  # fmt: skip
-        batch.refuse(unreadable, Discard(UNREADABLE))
-    elif duplicate:
-        batch.discard(entry.received_ns, "duplicate")
-    elif entry.kind is Kind.PING:
-        batch.add(from_record(Record(message.place, entry)))
-    else:
-        batch.discard(entry.received_ns, entry.detail, entry.count)
+    entry = read_message(row["key"], row["value"], headers, timestamp_ms)
+    return _Message(partition, offset, timestamp_ms, Record(place(partition, offset), entry))

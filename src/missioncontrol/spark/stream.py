@@ -113,7 +113,7 @@ class SparkStream:
     def _held(self) -> Held:
         self._writer.ensure(self._registry_source())
         app, ends = f"stream:{self._topic.identity()}", self._topic.ends()
-        apps = [f"{app}/{partition}" for partition in ends]
+        apps = [f"{app}-{partition}" for partition in ends]
         places = {t: dict(zip(ends, self._writer.committed_each(t, apps), strict=True)) for t in STREAMED}
         return Held(app, ends, places)
 
@@ -128,7 +128,7 @@ class SparkStream:
             logger.info("stream_catches_up", messages=sum(more[p] - least[p] for p in least))
             frame = (
                 self._session.read.format("kafka")
-                .options(**self._topic.options())
+                .options(**self._topic.spark_options())
                 .option("startingOffsets", self._offsets(least))
                 .option("endingOffsets", self._offsets(more))
                 .load()
@@ -139,7 +139,7 @@ class SparkStream:
         settings = self._config.spark
         frame = (
             self._session.readStream.format("kafka")
-            .options(**self._topic.options())
+            .options(**self._topic.spark_options())
             .option("startingOffsets", self._offsets(self._held().least()))
             .option("maxOffsetsPerTrigger", settings.batch_records)
             .load()
@@ -192,4 +192,4 @@ class SparkStream:
         )
 
     def _offsets(self, offsets: Offsets) -> str:
-        return json.dumps({self._topic.settings.topic: {str(p): offset for p, offset in offsets.items()}})
+        return json.dumps({self._topic.name: {str(p): offset for p, offset in offsets.items()}})

@@ -1,18 +1,21 @@
-"""The topic as the stream on Spark sees it: its partitions, where they begin and end now."""
+"""The topic as the stream on Spark sees it: its partitions, where they begin and end now, and how Spark reaches it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 import msgspec
-from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from missioncontrol.config import Log
-from missioncontrol.errors import ConfigError, StorageError
+from missioncontrol.log.kafka_cluster import Cluster
 
-_TIMEOUT_S = 30.0
+_ANSWER_S = 30.0
+_JAVA_NAMES = {"sasl.mechanisms": "sasl.mechanism", "ssl.ca.location": "ssl.truststore.location"}
+_LOGINS = {
+    "PLAIN": "org.apache.kafka.common.security.plain.PlainLoginModule",
+    "SCRAM-SHA-256": "org.apache.kafka.common.security.scram.ScramLoginModule",
+    "SCRAM-SHA-512": "org.apache.kafka.common.security.scram.ScramLoginModule",
+}
 
 
 class Ends(msgspec.Struct, frozen=True):
@@ -23,64 +26,51 @@ class Ends(msgspec.Struct, frozen=True):
 
 
 class Topic:
-    """Reads what the broker knows; blocks up to half a minute. Raises `StorageError` (`log_unreadable`)."""
+    """What the brokers know of it; `options` are librdkafka's. Raises `StorageError` as `Cluster` does."""
 
-    def __init__(self, settings: Log) -> None:
-        self.settings = settings
-        self._client: dict[str, str | int | float | bool] = {
-            "bootstrap.servers": settings.bootstrap_servers,
-            **settings.kafka,
-        }
+    def __init__(self, cluster: Cluster, servers: str, options: Mapping[str, str]) -> None:
+        self.name = cluster.topic
+        self._cluster, self._servers, self._options = cluster, servers, options
 
     def identity(self) -> str:
-        """Name of the topic that no other has, also one made anew under its name; raises `ConfigError`."""
-        with self._failures():
-            admin = AdminClient(self._client)  # named: what it has begun ends with it
-            found = admin.describe_topics(TopicCollection([self.settings.topic]))[self.settings.topic]
-            return str(found.result(_TIMEOUT_S).topic_id)
+        """Name of the topic that no other has, also none that is made anew under its name."""
+        return self._cluster.facts().id
 
     def ends(self) -> dict[int, Ends]:
-        """Of each partition."""
-        with self._failures():
-            consumer = Consumer({**self._client, "group.id": "missioncontrol", "enable.auto.commit": False})
-            try:
-                topic = consumer.list_topics(self.settings.topic, _TIMEOUT_S).topics[self.settings.topic]
-                found = {}
-                for partition in sorted(topic.partitions):
-                    one = TopicPartition(self.settings.topic, partition)
-                    found[partition] = Ends(*consumer.get_watermark_offsets(one, _TIMEOUT_S))
-                return found
-            finally:
-                consumer.close()
-
-    def options(self) -> Mapping[str, str]:
-        """Spark's options for reading it."""
-        return {
-            "kafka.bootstrap.servers": self.settings.bootstrap_servers,
-            "subscribe": self.settings.topic,
-            "includeHeaders": "true",
-            **{f"kafka.{_java_name(name)}": value for name, value in self.settings.kafka.items()},
-        }
-
-    @contextmanager
-    def _failures(self) -> Iterator[None]:
+        """Of each partition, in order."""
+        partitions = self._cluster.facts().partitions
+        consumer = self._cluster.client(Consumer, group_id="missioncontrol", enable_auto_commit=False)
         try:
-            yield
+            places = [TopicPartition(self.name, partition) for partition in range(partitions)]
+            return {
+                place.partition: Ends(*consumer.get_watermark_offsets(place, _ANSWER_S, cached=False))
+                for place in places
+            }
         except KafkaException as error:
-            reason = error.args[0]
-            if reason.name() == "UNKNOWN_TOPIC_OR_PART":
-                raise ConfigError(
-                    "log_no_topic",
-                    f"There is no topic {self.settings.topic} at {self.settings.bootstrap_servers}.",
-                    "missioncontrol log create-topic",
-                ) from error
-            raise StorageError(
-                "log_unreadable",
-                f"The topic {self.settings.topic} cannot be read: {reason.str()}",
-                "Are the brokers of log.bootstrap_servers up?",
-            ) from error
+            raise self._cluster.failure(error.args[0]) from None
+        finally:
+            consumer.close()
+
+    def spark_options(self) -> dict[str, str]:
+        """How Spark's source reaches the topic."""
+        found = {"kafka.bootstrap.servers": self._servers, "subscribe": self.name, "includeHeaders": "true"}
+        return {**found, **{f"kafka.{name}": value for name, value in java_options(self._options).items()}}
 
 
-def _java_name(name: str) -> str:
-    """librdkafka's name of an option in the words of Kafka's own client, which Spark uses."""
-    return {"sasl.mechanisms": "sasl.mechanism"}.get(name, name)
+def java_options(options: Mapping[str, str]) -> dict[str, str]:
+    """librdkafka's options of how to sign in, in the words of Kafka's Java client, which Spark uses."""
+    found = {_JAVA_NAMES.get(name, name): value for name, value in options.items()}
+    if "ssl.truststore.location" in found:
+        found["ssl.truststore.type"] = "PEM"
+    user, password = found.pop("sasl.username", None), found.pop("sasl.password", None)
+    module = _LOGINS.get(found.get("sasl.mechanism", "").upper())
+    if module and user is not None:
+        found["sasl.jaas.config"] = (
+            f"{module} required username={_quoted(user)} password={_quoted(password or '')};"
+        )
+    return found
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

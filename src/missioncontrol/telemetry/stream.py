@@ -26,12 +26,11 @@ from missioncontrol.file_lock import try_lock
 from missioncontrol.lake.locks import commit_gate
 from missioncontrol.lake.tables import STREAMED
 from missioncontrol.lake.writer import LakeWriter
-from missioncontrol.log.protocol import Kind, Log, Record
+from missioncontrol.log.protocol import Log, Record
 from missioncontrol.registry import Registry
 from missioncontrol.telemetry.batch import Batch, BatchReport
 from missioncontrol.telemetry.extract import Extractor
 from missioncontrol.telemetry.status import LOCK
-from missioncontrol.telemetry.submission import from_record
 
 _ROOMY_BYTES = 256 * 1024 * 1024
 
@@ -102,7 +101,7 @@ class Stream:
             return None
         batch = Batch(extractor, self._config)
         for record in records:
-            _take(batch, record)
+            batch.take(record)
         try:
             with commit_gate(self._config.lake_path):
                 self._commit(batch, records[-1].offset)
@@ -180,7 +179,7 @@ class Stream:
         self._trimmed_at = time.monotonic()
         position = self.position()
         # A trim gives back only so much room at once, so a log that had grown is trimmed again while idle.
-        if position <= self._trimmable and self._log.size_bytes() < _ROOMY_BYTES:
+        if position <= self._trimmable and (self._log.size_bytes() or 0) < _ROOMY_BYTES:
             return
         self._writer.sync()
         try:
@@ -194,13 +193,3 @@ class Stream:
 def app_name(log: Log) -> str:
     """The stream's application transaction. A log that was lost and made anew counts from 1 again, hence its name."""
     return f"stream:{log.identity()}"
-
-
-def _take(batch: Batch, record: Record) -> None:
-    entry = record.entry
-    if entry.kind is Kind.PING:
-        batch.add(from_record(record))
-    elif entry.kind is Kind.DUPLICATE:
-        batch.discard(entry.received_ns, "duplicate")
-    else:
-        batch.discard(entry.received_ns, entry.detail, entry.count)
