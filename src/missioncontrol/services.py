@@ -56,12 +56,14 @@ if TYPE_CHECKING:
     from missioncontrol.state.crash_queue import CrashQueue
     from missioncontrol.state.crash_recounts import CrashRecounts
     from missioncontrol.state.database import Database
+    from missioncontrol.state.leases import Leases
     from missioncontrol.state.query_history import QueryHistory
     from missioncontrol.state.releases import Releases
     from missioncontrol.state.runs import Runs
     from missioncontrol.state.saved_queries import SavedQueries
     from missioncontrol.state.signature_bugs import SignatureBugs
     from missioncontrol.state.symbol_changes import SymbolChanges
+    from missioncontrol.state.turns import Turn
     from missioncontrol.telemetry.backfill_job import BackfillJob
     from missioncontrol.telemetry.import_pings import PingImport
     from missioncontrol.telemetry.stream import Stream
@@ -550,6 +552,21 @@ class Services:
         from missioncontrol.state.database import Database
 
         return Database(self.config.state_url)
+
+    @cached_property
+    def leases(self) -> Leases:
+        """Who does what one process of the installation does."""
+        from missioncontrol.state.leases import Leases
+
+        return Leases(self._database)
+
+    def turn(self, name: str) -> Turn:
+        """The turn to do what one process of the installation does at a time."""
+        from missioncontrol.state.turns import FileTurn, LeaseTurn
+
+        if self.config.state.url:
+            return LeaseTurn(self.leases, name)
+        return FileTurn(self.config.data / f"{name}.lock")
 
     def stream(self) -> Stream:
         """A stream from the log to the lake; hold the `StreamLock` while it runs."""

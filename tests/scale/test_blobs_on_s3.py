@@ -202,7 +202,9 @@ def test_an_s3_server_that_is_killed_while_reports_come_loses_none(
     for one in senders.acknowledged:
         processed(server, one)
     assert len(set(senders.acknowledged)) == len(senders.acknowledged)
-    assert "\nmc_crash_set_aside 0.0\n" in server.get("/metrics").text, "a store that is away is no fault of a crash"
+    assert "\nmc_crash_set_aside 0.0\n" in server.get("/metrics").text, (
+        "a store that is away is no fault of a crash"
+    )
     assert "Traceback" not in server.talk
 
 
