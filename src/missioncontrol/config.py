@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -329,6 +330,15 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"State(url={'…' if self.url else ''})"
 
 
+class Blobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where crash reports, processed crashes and symbols are kept."""
+
+    url: str = ""
+    """s3://bucket/prefix; empty: a folder in the data folder. Keys and endpoint are in AWS_* of the environment."""
+    spool_bytes: Annotated[int, msgspec.Meta(ge=1)] = 4 << 30
+    """Room on this machine's disk that a process may take for what it is about to upload."""
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings."""
 
@@ -338,6 +348,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ingest: Ingest = Ingest()
     crashes: Crashes = Crashes()
     state: State = State()
+    blobs: Blobs = Blobs()
     log: Log = Log()
     stream: Stream = Stream()
     lake: Lake = Lake()
@@ -387,6 +398,21 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.data / "blobs"
 
     @property
+    def spool_path(self) -> Path:
+        """The folder of what is on its way to or from a bucket."""
+        return self.cache_path / "blobs"
+
+    @property
+    def arriving_path(self) -> Path:
+        """The folder on whose disk crash reports lie while they arrive."""
+        return self.spool_path if self.blobs.url else self.blobs_path
+
+    @property
+    def copied_symbols_path(self) -> Path:
+        """The folder of copies of symbols that are in a bucket."""
+        return self.cache_path / "stored-symbols"
+
+    @property
     def symbols_path(self) -> Path:
         """The folder of symbols that were uploaded, in Breakpad's layout."""
         return self.blobs_path / "symbols"
@@ -430,6 +456,7 @@ _SECTIONS = (
     "ingest",
     "crashes",
     "state",
+    "blobs",
     "log",
     "stream",
     "lake",
@@ -474,7 +501,20 @@ def load_config(
     except msgspec.ValidationError as error:
         raise _wrong_value(str(error), environ) from None
     _check_state_url(config.state.url)
+    _check_blobs_url(config.blobs.url)
     return config
+
+
+_BUCKET_URL = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.=-]+)*/?", re.ASCII)
+
+
+def _check_blobs_url(url: str) -> None:
+    if url and not _BUCKET_URL.fullmatch(url):
+        raise ConfigError(
+            "blobs_url_invalid",
+            "Setting `blobs.url` is no address of a bucket.",
+            "As in s3://bucket/prefix. Keys and endpoint are in AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL and others.",
+        )
 
 
 def _check_state_url(url: str) -> None:

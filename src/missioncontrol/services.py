@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from missioncontrol.alerts.delivery import Deliverer
     from missioncontrol.alerts.intake import Alerts
     from missioncontrol.alerts.setup import Setup
-    from missioncontrol.blobs.report_blobs import ReportBlobs
+    from missioncontrol.blobs.protocol import ReportBlobs
+    from missioncontrol.blobs.s3 import S3Blobs
     from missioncontrol.crashes.bug_trackers import BugTrackers
     from missioncontrol.crashes.counts import CrashCounts
     from missioncontrol.crashes.deletion import CrashDeletion
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from missioncontrol.crashes.import_crashes import CrashImport
     from missioncontrol.crashes.processing import Settings as ProcessingSettings
     from missioncontrol.crashes.signature import Signatures
+    from missioncontrol.crashes.symbols.copies import SymbolCopies
     from missioncontrol.crashes.symbols.folders import SymbolFolders
     from missioncontrol.crashes.symbols.missing import MissingModule
     from missioncontrol.crashes.symbols.store import SymbolStore
@@ -61,12 +63,14 @@ if TYPE_CHECKING:
     from missioncontrol.state.crash_recounts import CrashRecounts
     from missioncontrol.state.database import Database
     from missioncontrol.state.identities import KnownIdentities
+    from missioncontrol.state.leases import Leases
     from missioncontrol.state.query_history import QueryHistory
     from missioncontrol.state.releases import Releases
     from missioncontrol.state.runs import Runs
     from missioncontrol.state.saved_queries import SavedQueries
     from missioncontrol.state.signature_bugs import SignatureBugs
     from missioncontrol.state.symbol_changes import SymbolChanges
+    from missioncontrol.state.turns import Turn
     from missioncontrol.telemetry.backfill_job import BackfillJob
     from missioncontrol.telemetry.backfill_sums import Summing
     from missioncontrol.telemetry.batch import BatchReport
@@ -220,10 +224,21 @@ class Services:
 
     @cached_property
     def blobs(self) -> ReportBlobs:
-        """Dumps, raw and processed crashes, symbols."""
-        from missioncontrol.blobs.report_blobs import ReportBlobs
+        """Dumps, raw and processed crashes, symbols. Raises `ConfigError` (`blobs_...`)."""
+        if self.config.blobs.url:
+            return self._bucket_blobs
+        from missioncontrol.blobs.report_blobs import LocalReportBlobs
 
-        return ReportBlobs(self.config.blobs_path)
+        return LocalReportBlobs(self.config.blobs_path)
+
+    @cached_property
+    def _bucket_blobs(self) -> S3Blobs:
+        from missioncontrol.blobs.bucket import Bucket
+        from missioncontrol.blobs.s3 import S3Blobs
+        from missioncontrol.blobs.spool import Spool
+
+        settings = self.config.blobs
+        return S3Blobs(Bucket(settings.url), Spool(self.config.spool_path, settings.spool_bytes))
 
     @cached_property
     def crash_queue(self) -> CrashQueue:
@@ -319,8 +334,8 @@ class Services:
         from missioncontrol.crashes.stackwalk import Stackwalker
         from missioncontrol.crashes.symbols.room import limit_mb
         from missioncontrol.crashes.symbols.servers import make_servers
-        from missioncontrol.crashes.symbols.watch import SymbolWatch
-        from missioncontrol.crashes.work import CrashWork
+        from missioncontrol.crashes.symbols.watch import Forgetful, SymbolWatch
+        from missioncontrol.crashes.work import CrashWork, SymbolSource
         from missioncontrol.crashes.worker import Worker
 
         def now() -> datetime:
@@ -328,6 +343,7 @@ class Services:
 
         settings = self.config.stackwalk
         servers = make_servers(self.config.crashes, self.config.fetched_symbols_path)
+        copies = self._symbol_copies()
         index = CrashIndex(self.writer, self.registry(), uuid.uuid4().hex, self.crash_recounts)
         with Stackwalker(
             Path(settings.program) if settings.program else None,
@@ -337,9 +353,23 @@ class Services:
             settings.timeout_s,
             settings.missing_ttl_s,
         ) as walker:
-            watch = SymbolWatch(self.symbol_changes, walker)
-            work = CrashWork(self.blobs, walker, self.crash_settings, now, watch, servers)
+            told: list[Forgetful] = [walker] if copies is None else [copies, walker]
+            watch = SymbolWatch(self.symbol_changes, told)
+            if copies is not None:
+                copies.begin_true()
+            sources: list[SymbolSource] = [one for one in (copies, servers) if one is not None]
+            work = CrashWork(self.blobs, walker, self.crash_settings, now, watch, sources)
             yield Worker(self.crash_queue, work, index, self.crash_fields, now, self.crash_counts())
+
+    def _symbol_copies(self) -> SymbolCopies | None:
+        """Copies of the symbols that are in a bucket; None: they lie in a folder here."""
+        if not self.config.blobs.url:
+            return None
+        from missioncontrol.crashes.symbols.copies import SymbolCopies
+
+        most_bytes = self.config.crashes.symbol_cache_bytes
+        missing_s = self.config.stackwalk.missing_ttl_s
+        return SymbolCopies(self._bucket_blobs, self.config.copied_symbols_path, most_bytes, missing_s)
 
     @cached_property
     def symbol_changes(self) -> SymbolChanges:
@@ -367,11 +397,15 @@ class Services:
         from missioncontrol.crashes.symbols.folders import SymbolFolders
         from missioncontrol.crashes.symbols.room import limit_mb
 
-        return SymbolFolders(self._symbol_roots(), limit_mb(self.config.stackwalk.memory_limit_mb))
+        limit, roots = limit_mb(self.config.stackwalk.memory_limit_mb), self._symbol_roots()
+        if self.config.blobs.url:  # of which the first root has some copies only
+            return SymbolFolders(roots[1:], limit, self.symbols.list)
+        return SymbolFolders(roots, limit)
 
     def _symbol_roots(self) -> list[Path]:
         fetched = [self.config.fetched_symbols_path] if self.config.crashes.symbol_servers else []
-        return [self.config.symbols_path, *map(Path, self.config.crashes.symbol_paths), *fetched]
+        stored = self.config.copied_symbols_path if self.config.blobs.url else self.config.symbols_path
+        return [stored, *map(Path, self.config.crashes.symbol_paths), *fetched]
 
     @cached_property
     def crash_deletions(self) -> CrashDeletions:
@@ -589,6 +623,21 @@ class Services:
 
         return Database(self.config.state_url)
 
+    @cached_property
+    def leases(self) -> Leases:
+        """Who does what one process of the installation does."""
+        from missioncontrol.state.leases import Leases
+
+        return Leases(self._database)
+
+    def turn(self, name: str) -> Turn:
+        """The turn to do what one process of the installation does at a time."""
+        from missioncontrol.state.turns import FileTurn, LeaseTurn
+
+        if self.config.state.url:
+            return LeaseTurn(self.leases, name)
+        return FileTurn(self.config.data / f"{name}.lock")
+
     def stream(self) -> Stream:
         """A stream from the log to the lake; hold the `StreamLock` while it runs.
 
@@ -680,6 +729,8 @@ class Services:
             self.spool.close()
         if "log" in self.__dict__:
             self.log.close()
+        if "blobs" in self.__dict__:
+            self.blobs.close()
 
 
 def _do_all(steps: Sequence[Callable[[], object]]) -> None:

@@ -35,6 +35,7 @@ _COMMANDS = {
     "token": ("token", "Make, list and revoke API tokens."),
     "simulate": ("simulate", "Write simulated pings to files, or send them to a server."),
     "config": ("config", "Show the settings in force."),
+    "doctor": ("doctor", "Try whether what the installation stands on works."),
 }
 """Name -> (module, one line of help). The help stands here so that `--help` imports nothing."""
 

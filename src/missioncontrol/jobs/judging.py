@@ -8,6 +8,7 @@ judges.
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,6 @@ import structlog
 
 from missioncontrol.clock import WINDOW_S, system_clock, utc
 from missioncontrol.errors import MissionControlError, StorageError
-from missioncontrol.file_lock import try_lock
 from missioncontrol.health.turn_status import TurnStatus, write_status
 from missioncontrol.lake.changes import changed_from
 from missioncontrol.processes import Child
@@ -129,29 +129,33 @@ class Judging:
         self._status = TurnStatus(os.getpid(), datetime.now(UTC))
 
     def run(self, stop: threading.Event) -> None:
-        """Make turns until `stop` is set; waits while another process judges this data folder."""
-        with (self._services.config.data / "verdicts.lock").open("w") as lock:
-            while not try_lock(lock):
-                if stop.wait(_POLL_S):
-                    return
-            done: tuple[object, ...] = ()
-            while not stop.wait(_POLL_S):
-                now = utc(system_clock())
-                try:
-                    until = self._windows.settled(now)
-                    if until is None:
-                        continue
-                    reasons = (until, self._named(), self._late(until))
-                    if reasons != done:
-                        self.turn(until, now)
-                        done = reasons  # what changed meanwhile is a reason for another turn
-                except MissionControlError as error:
-                    self._fell(error.code, error.message)
-                    stop.wait(_LOOK_S)
-                except Exception as error:
-                    logger.exception("verdicts_failed")
-                    self._fell("internal_error", str(error))
-                    stop.wait(_LOOK_S)
+        """Make turns until `stop` is set; waits while another process judges.
+
+        When that is another's to do in the middle of one, this process ends: it would still be written.
+        """
+        self._services.turn("verdicts").work(
+            stop, self._run, lost=lambda: os.kill(os.getpid(), signal.SIGTERM)
+        )
+
+    def _run(self, stop: threading.Event) -> None:
+        done: tuple[object, ...] = ()
+        while not stop.wait(_POLL_S):
+            now = utc(system_clock())
+            try:
+                until = self._windows.settled(now)
+                if until is None:
+                    continue
+                reasons = (until, self._named(), self._late(until))
+                if reasons != done:
+                    self.turn(until, now)
+                    done = reasons  # what changed meanwhile is a reason for another turn
+            except MissionControlError as error:
+                self._fell(error.code, error.message)
+                stop.wait(_LOOK_S)
+            except Exception as error:
+                logger.exception("verdicts_failed")
+                self._fell("internal_error", str(error))
+                stop.wait(_LOOK_S)
 
     def turn(self, until: datetime, now: datetime) -> TurnStatus:
         """Make a turn. Raises as `Turns.run()` does."""

@@ -337,6 +337,14 @@ identities = sa.Table(
     sqlite_with_rowid=False,
 )
 
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("name", _Text, primary_key=True),
+    sa.Column("holder", _Text, nullable=False),
+    sa.Column("until_s", sa.Double, nullable=False),
+)
+
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _NO_ROOM_BYTES = 1 << 20
 _PATIENCE_S = 30.0

@@ -142,7 +142,7 @@ def _collector(services: Services, refusals: Refusals) -> tuple[Collector, Crash
 
     throttle = load_throttle(settings.throttle)
     admission = Admission(
-        services.config.blobs_path,
+        services.config.arriving_path,
         settings.crash_free_bytes,
         settings.crash_backlog_max,
         lambda most: services.crash_queue.reports_waiting(most),
