@@ -378,7 +378,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.data / "log" / "log.sqlite"
 
     @property
-    def spool_path(self) -> Path:
+    def log_spool_path(self) -> Path:
         """The SQLite file of what waits for Kafka."""
         return self.data / "spool" / "spool.sqlite"
 

@@ -129,7 +129,7 @@ class Services:
         from missioncontrol.log.spooled import SpooledLog
 
         kafka = self.kafka_log(timeout_s=_PRODUCE_S)
-        return SpooledLog(kafka, self.config.spool_path, self.config.log.spool_bytes)
+        return SpooledLog(kafka, self.config.log_spool_path, self.config.log.spool_bytes)
 
     def kafka_log(self, partition: int | None = None, timeout_s: float = 30.0) -> KafkaLog:
         """The log on Kafka, read in this partition; raises `ConfigError` for options that cannot be."""
