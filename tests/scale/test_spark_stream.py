@@ -183,13 +183,17 @@ def test_a_message_that_no_edge_wrote_stops_nothing_and_is_kept(
     assert len(kept) == 2 and 1000 < max(kept) < 100_000, "those with a body, by their first bytes"
 
 
-def test_a_signal_ends_the_stream_after_its_batch(installation: SparkInstallation) -> None:
+def test_a_second_stream_refuses_and_a_signal_ends_the_first_after_its_batch(
+    installation: SparkInstallation,
+) -> None:
     entries = pings_only(300, 7)
     installation.send(entries)
     running = installation.start("--trigger-s", "0.2")
     try:
         wait_until(lambda: (installation.data / "lake" / "pings").is_dir(), running, installation)
         wait_until(lambda: accounted(installation.data / "lake") == len(entries), running, installation)
+        assert installation.run("--until-idle") == 1
+        assert "Another process runs the stream" in installation.talk and "--wait" in installation.talk
         more = pings_only(200, 8)
         installation.send(more)
         wait_until(

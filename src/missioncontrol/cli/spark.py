@@ -33,13 +33,21 @@ def command() -> None:
     "--skip-gap", is_flag=True,
     help="Go on behind messages that the topic deleted before they were in the lake; they are counted.",
 )  # fmt: skip
+@click.option(
+    "--wait", is_flag=True, help="Wait while another process runs the stream, and take over when it ends."
+)
 def stream(
-    settings: Settings, master: str | None, trigger_s: float | None, until_idle: bool, skip_gap: bool
+    settings: Settings,
+    master: str | None,
+    trigger_s: float | None,
+    until_idle: bool,
+    skip_gap: bool,
+    wait: bool,
 ) -> None:
     """Move what was accepted from the topic to the lake, exactly once.
 
     Runs until it is stopped. It may be killed at any time, and goes on where the lake says that it was, on any
-    machine. One stream a topic: a second one refuses.
+    machine. One stream an installation: a second one refuses, or waits.
 
     \b
     Examples:
@@ -50,6 +58,7 @@ def stream(
     import threading
 
     from missioncontrol import __version__
+    from missioncontrol.errors import StorageError
     from missioncontrol.presence import Beats
     from missioncontrol.processes import call_on_end, end_with_parent
 
@@ -59,6 +68,13 @@ def stream(
     overrides = {"spark": {"master": master, "trigger_s": trigger_s}}
     with open_services(settings, begins=True, **overrides) as services:
         services.config.data.mkdir(parents=True, exist_ok=True)
+        taken = "" if wait else services.turn("spark-stream").taken()
+        if taken:
+            raise StorageError(
+                "stream_runs",
+                f"Another process runs the stream: {taken}.",
+                "One is enough. To take over when that one ends: --wait.",
+            )
         with Beats(services.config.data, ["stream"], __version__):
             _stream(services, stop, until_idle, skip_gap)
 
@@ -77,16 +93,32 @@ def script() -> None:
 
 
 def _stream(services: Services, stop: threading.Event, until_idle: bool, skip_gap: bool) -> None:
+    """With the turn of the stream, so that no other has it: work until `stop` is set."""
     import os
 
+    from missioncontrol.errors import MissionControlError
     from missioncontrol.spark.runner import run_stream
     from missioncontrol.telemetry.status import StatusFile
 
-    status = StatusFile(services.config.data, os.getpid())
-    running = services.spark_stream(status.batch)
-    if skip_gap:
-        click.echo(f"{running.skip_gap():,} messages were lost; they are counted as log_gap.", err=True)
-    if until_idle:
-        running.run(stop, until_idle=True)
-    else:
-        run_stream(running, stop, status)
+    failure: MissionControlError | None = None
+
+    def work(ending: threading.Event) -> None:
+        nonlocal failure
+        status = StatusFile(services.config.data, os.getpid())
+        try:
+            running = services.spark_stream(status.batch)
+            if skip_gap:
+                lost = running.skip_gap()
+                click.echo(f"{lost:,} messages were lost; they are counted as log_gap.", err=True)
+            if until_idle:
+                running.run(ending, until_idle=True)
+            else:
+                run_stream(running, ending, status)
+        except MissionControlError as error:
+            failure = error
+        if failure is not None or until_idle:
+            stop.set()
+
+    services.turn("spark-stream").work(stop, work)
+    if failure is not None:
+        raise failure

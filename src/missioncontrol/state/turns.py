@@ -49,12 +49,20 @@ class Turn(Protocol):
         for work that cannot look at `ending` in the middle.
         """
 
+    def taken(self) -> str:
+        """Who has the turn now, in words; empty: nobody."""
+
 
 class FileTurn:
     """The turn among processes of one data folder."""
 
     def __init__(self, lock: Path) -> None:
         self._lock = lock
+
+    def taken(self) -> str:
+        """As `Turn.taken`."""
+        with self._lock.open("w") as lock:
+            return "" if try_lock(lock) else "a process of this data folder"
 
     def work(self, stop: threading.Event, work: Work, lost: Callable[[], None] = lambda: None) -> None:
         """As `Turn.work`; it is never lost."""
@@ -95,6 +103,14 @@ class LeaseTurn:
         self._lease_s, self._renew_s, self._sure_s, self._ask_s = lease_s, renew_s, sure_s, ask_s
         self.holder = f"{socket.gethostname()} {os.getpid()} {uuid.uuid4().hex[:8]}"
         self._sure_until = 0.0
+
+    def taken(self) -> str:
+        """As `Turn.taken`; raises `StorageError`."""
+        held = self._leases.holder(self._name)
+        if held is None:
+            return ""
+        host, pid, *_ = held.holder.split()
+        return f"process {pid} of {host}; if it is gone, its turn ends in {held.left_s:.0f} s"
 
     def work(self, stop: threading.Event, work: Work, lost: Callable[[], None] = lambda: None) -> None:
         """As `Turn.work`."""
