@@ -147,6 +147,10 @@ class Stream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Lake(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Background care of the lake's tables."""
 
+    url: str = ""
+    """As in s3://bucket/prefix; empty: the lake is in the data folder."""
+    cache_bytes: Annotated[int, msgspec.Meta(ge=0)] = 20 << 30
+    """Files of a lake on S3 that were read lately take no more room than this in the data folder."""
     archive: bool = True
     compact_interval_s: float = 20.0
     vacuum_after_s: float = 1800.0
@@ -300,6 +304,20 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"State(url={'…' if self.url else ''})"
 
 
+class LakePlace(msgspec.Struct, frozen=True):
+    """Where the lake is: in a folder; or on an S3 server, and then what is being written or was read lately is in the
+    folder. Holds no secrets: those are in the environment.
+    """
+
+    folder: Path
+    url: str = ""
+    """As in s3://bucket/prefix, without a slash at the end; empty: the folder is the lake."""
+    cache_bytes: int = 0
+
+    def __str__(self) -> str:
+        return self.url or str(self.folder)
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings."""
 
@@ -338,8 +356,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def lake_path(self) -> Path:
-        """The folder that holds one Delta table a folder."""
+        """The folder that holds one Delta table a folder; of a lake on S3, those of its files that are at hand."""
         return self.data / "lake"
+
+    @property
+    def lake_place(self) -> LakePlace:
+        """Where the lake is."""
+        return LakePlace(self.lake_path.absolute(), self.lake.url.rstrip("/"), self.lake.cache_bytes)
 
     @property
     def cache_path(self) -> Path:
@@ -438,7 +461,21 @@ def load_config(
     except msgspec.ValidationError as error:
         raise _wrong_value(str(error), environ) from None
     _check_state_url(config.state.url)
+    _check_lake_url(config.lake.url)
     return config
+
+
+def _check_lake_url(url: str) -> None:
+    """Refuse what names no bucket, or holds a password."""
+    parts = urlsplit(url)
+    right = parts.scheme == "s3" and parts.netloc and not set("@:?#%") & set(url.partition("://")[2])
+    if url and not right:
+        raise ConfigError(
+            "lake_url_invalid",
+            "Setting `lake.url` is no address of a bucket.",
+            "As in s3://bucket/lake. Address and keys of the server come from the environment: AWS_ENDPOINT_URL, "
+            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY.",
+        )
 
 
 def _check_state_url(url: str) -> None:

@@ -28,10 +28,10 @@ def consistent_snapshots(
     streamed = [name for name, table in lake_tables(registry).items() if not table.daily]
     deadline = time.monotonic() + _WAIT_S
     while True:
-        with commit_gate(config.lake_path, alone=True):
+        with commit_gate(config.lake_place, alone=True):
             unfinished = _unfinished(config, writer, stream_app, streamed)
             if not unfinished:
-                reader = LakeReader(config.lake_path, config.cache_path)
+                reader = LakeReader(config.lake_place, config.cache_path)
                 found = {name: reader.snapshot(name) for name in tables}
                 return {name: snapshot for name, snapshot in found.items() if snapshot is not None}
         if time.monotonic() > deadline:

@@ -104,7 +104,7 @@ class Stream:
         for record in records:
             _take(batch, record)
         try:
-            with commit_gate(self._config.lake_path):
+            with commit_gate(self._config.lake_place):
                 self._commit(batch, records[-1].offset)
         except Exception:
             self._committed = {}  # what got in is asked of the tables before the next attempt
