@@ -23,6 +23,9 @@ _TIMEOUT_S, _CONNECT_S = 60, 5
 _RETRIES, _RETRY_S = 4, 15
 """Whoever waits for an answer is told soon that there is none; what must not be lost is tried again by its owner."""
 
+_DEBUG = "\n\nDebug source"
+"""What follows in a message of obstore repeats it at length."""
+
 DELTA_OPTIONS = {
     # Commits are puts that succeed only while nobody else has made the object.
     "aws_conditional_put": "etag",
@@ -97,8 +100,8 @@ _TROUBLES: tuple[tuple[str, Trouble], ...] = (
         ),
     ),
     (
-        r"error sending request|onnection (refused|reset|closed)|timed out|imeout|dns error|operation was canceled"
-        r"|50[0-4] |SlowDown|InternalError|BadScheme|error decoding response",
+        r"error sending request|onnection (refused|reset|closed)|timed out|dns error|operation was canceled"
+        r"|\b50[0-4] [A-Z]|SlowDown|InternalError|builder error|error decoding response",
         Trouble(
             "away",
             "does not answer",
@@ -110,7 +113,7 @@ _TROUBLES: tuple[tuple[str, Trouble], ...] = (
 
 def trouble(error: BaseException) -> Trouble | None:
     """What an error of obstore or deltalake means; None: nothing that is of S3."""
-    text = str(error)
+    text = str(error).partition(_DEBUG)[0]
     return next((found for pattern, found in _TROUBLES if re.search(pattern, text)), None)
 
 
@@ -119,5 +122,5 @@ def plain(text: str) -> str:
     said = re.search(r"<Code>(.*?)</Code>(?:<Message>(.*?)</Message>)?", text, re.DOTALL)
     if said:
         return ": ".join(part for part in said.groups() if part)
-    lines = re.sub(r"\x1b\[[0-9;]*m|↳", "", text.partition("\n\nDebug source")[0]).splitlines()
+    lines = re.sub(r"\x1b\[[0-9;]*m|↳", "", text.partition(_DEBUG)[0]).splitlines()
     return " ".join(" ".join(lines).split())[:300]

@@ -76,6 +76,25 @@ def tables(settings: Settings, as_json: bool) -> None:
     console.print(table)
 
 
+@command.command("check")
+@with_settings
+def check(settings: Settings) -> None:
+    """Say whether the bucket of a lake on S3 can be written, and whether commits of several writers are safe there.
+
+    \b
+    Example:
+      missioncontrol lake check
+    """
+    from missioncontrol.lake.check import check
+
+    place = settings.installation().lake_place
+    if not place.url:
+        click.echo(f"The lake is in the folder {place}. There is nothing to check.", err=True)
+        return
+    check(place)
+    click.echo(f"{place}: objects are written, read, listed and deleted, and none is made twice.", err=True)
+
+
 @command.command("compact")
 @with_settings
 def compact(settings: Settings) -> None:

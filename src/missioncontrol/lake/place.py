@@ -33,6 +33,7 @@ _PART_BYTES = 8 * 1024 * 1024
 _LEFT_BYTES = 256 * 1024 * 1024
 """The folder is measured once more when so much has come."""
 _STALE_TMP_S = 3600.0
+_ANNOUNCED = "_imports"
 
 _lock = threading.Lock()
 _under_way: dict[str, threading.Lock] = {}
@@ -178,6 +179,38 @@ def read_commit(place: LakePlace, table: str, version: int) -> bytes | None:
         return bytes(obstore.get(store(place.url), f"{table}/_delta_log/{log_name(version)}").bytes())
     except FileNotFoundError:
         return None
+    except Exception as error:
+        raise failure(place, error) from error
+
+
+def announce(place: LakePlace, name: str) -> None:
+    """Let all machines know of an application that commits to several tables what belongs together."""
+    if place.url:
+        import obstore
+
+        try:
+            obstore.put(store(place.url), f"{_ANNOUNCED}/{name}", b"")
+        except Exception as error:
+            raise failure(place, error) from error
+
+
+def withdraw(place: LakePlace, name: str) -> None:
+    """Of an application that has ended, with all tables alike."""
+    remove(place, _ANNOUNCED, [name])
+
+
+def announced(place: LakePlace) -> frozenset[str]:
+    """The applications that were announced and have not ended, on whatever machine."""
+    if not place.url:
+        return frozenset()
+    import obstore
+
+    try:
+        return frozenset(
+            found["path"].rpartition("/")[2]
+            for page in obstore.list(store(place.url), _ANNOUNCED)
+            for found in page
+        )
     except Exception as error:
         raise failure(place, error) from error
 

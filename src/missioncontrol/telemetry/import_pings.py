@@ -21,6 +21,7 @@ import msgspec
 from missioncontrol.config import Config, LakePlace
 from missioncontrol.errors import BadRequest
 from missioncontrol.lake.locks import commit_gate
+from missioncontrol.lake.place import announce, withdraw
 from missioncontrol.lake.tables import lake_tables
 from missioncontrol.lake.writer import LakeWriter, StagedFile
 from missioncontrol.registry import Registry
@@ -139,8 +140,10 @@ class PingImport:
                 raise BadRequest("import_missing", f"There is no file {file}.")
         run = ImportRun(self._config.data, files, BLOCK_BYTES)
         try:
+            announce(self._config.lake_place, run.name)
             total = self._run(run, files, report)
             run.finish()
+            withdraw(self._config.lake_place, run.name)
             return total
         finally:
             run.close()
