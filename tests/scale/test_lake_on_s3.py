@@ -10,9 +10,12 @@ import sys
 import textwrap
 import time
 import uuid
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deploy.local.s3 import S3Server
 from tests.support.pings import crash_ping, main_ping
@@ -20,15 +23,19 @@ from tests.support.s3 import BUCKET, running_s3, s3_environment
 from tests.support.server import RunningServer, running_server
 
 from missioncontrol.clock import system_clock
-from missioncontrol.config import LakePlace
-from missioncontrol.errors import StorageError
+from missioncontrol.config import Config, Lake, LakePlace, Query
+from missioncontrol.errors import BadRequest, StorageError
 from missioncontrol.lake.care import compact_now
 from missioncontrol.lake.check import check
-from missioncontrol.lake.place import IN_USE_S, bound, data_objects, fetch
+from missioncontrol.lake.place import IN_USE_S, announce, announced, bound, data_objects, fetch, withdraw
 from missioncontrol.lake.snapshot import LakeReader
+from missioncontrol.lake.tables import lake_tables
 from missioncontrol.lake.vacuum import OBJECT_LEAST_AGE_S, vacuum
 from missioncontrol.lake.writer import LakeWriter
+from missioncontrol.query.engine import Engine
 from missioncontrol.registry.load import load_registry
+from missioncontrol.simulate.corpus import make_corpus
+from missioncontrol.telemetry import consistent
 
 pytestmark = pytest.mark.apt
 
@@ -144,8 +151,6 @@ WRITER = textwrap.dedent("""
 
 
 def rows_of(place: LakePlace, cache: Path) -> dict[str, list[int]]:
-    import pyarrow.parquet as pq
-
     snapshot = LakeReader(place, cache).snapshot(TABLE)
     assert snapshot is not None
     fetch(snapshot.files)
@@ -166,6 +171,56 @@ def test_of_two_writers_on_two_machines_nothing_is_lost(place: LakePlace, tmp_pa
     assert rows_of(place, tmp_path / "cache") == {name: list(range(1, 101)) for name in ("a", "b")}
     writer = LakeWriter(place)
     assert [writer.committed(TABLE, name) for name in ("a", "b")] == [100, 100]
+
+
+def test_an_import_of_another_machine_that_is_half_committed_is_waited_for(
+    place: LakePlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, registry = Config(tmp_path, lake=Lake(url=place.url)), load_registry()
+    writer, tables = LakeWriter(place), ("pings", TABLE)
+    writer.ensure(registry)
+    for table in lake_tables(registry):
+        writer.commit(table, [], "stream:x", 7)
+    announce(place, "other")
+    writer.commit(TABLE, [], "import:other", 1)
+    monkeypatch.setattr(consistent, "_WAIT_S", 0.0)
+    with pytest.raises(StorageError) as refused:
+        consistent.consistent_snapshots(config, registry, writer, "stream:x", tables)
+    assert refused.value.code == "batch_unfinished"
+    for table in lake_tables(registry):
+        writer.commit(table, [], "import:other", 1)
+    found = consistent.consistent_snapshots(config, registry, writer, "stream:x", tables)
+    assert {name: snapshot.version for name, snapshot in found.items()} == {
+        name: LakeReader(place, tmp_path).snapshot(name).version  # type: ignore[union-attr]
+        for name in tables
+    }
+    withdraw(place, "other")
+    assert announced(place) == frozenset()
+
+
+def test_an_import_is_announced_as_long_as_it_lasts(s3: S3Server, tmp_path: Path, place: LakePlace) -> None:
+    (tmp_path / "data").mkdir()
+    server = RunningServer(tmp_path, settings(s3, MC_LAKE__URL=place.url))
+    pings = tmp_path / "pings.ndjson"
+    make_corpus(pings, 300, seed=1, now_ns=time.time_ns(), light=True)
+    server.run("import", "pings", str(pings))
+    assert announced(place) == frozenset()
+    found = LakeReader(place, tmp_path / "cache").snapshot("pings")
+    assert found is not None and sum(file.rows for file in found.files) > 200
+
+
+def test_a_query_that_needs_more_files_than_may_be_at_hand_is_refused(
+    place: LakePlace, tmp_path: Path
+) -> None:
+    LakeWriter(place).ensure(load_registry())
+    subprocess.run([sys.executable, "-c", WRITER, str(place.folder), place.url, "a"], check=True)
+    small = LakePlace(tmp_path / "other", place.url, 1)
+    engine = Engine(LakeReader(small, tmp_path / "cache"), load_registry, Query())
+    with pytest.raises(BadRequest) as refused:
+        engine.over(TABLE, "SELECT sum(count) FROM {relation}")
+    assert refused.value.code == "query_too_wide"
+    wide = Engine(LakeReader(place, tmp_path / "cache"), load_registry, Query())
+    assert wide.over(TABLE, "SELECT sum(count) FROM {relation}") == [(5050,)]
 
 
 def test_a_server_that_is_killed_and_comes_back_loses_and_repeats_nothing(tmp_path: Path) -> None:
@@ -222,9 +277,6 @@ def test_vacuum_deletes_what_left_the_table_and_what_nobody_committed(
     writer = LakeWriter(place)
     writer.ensure(registry)
     subprocess.run([sys.executable, "-c", WRITER, str(place.folder), place.url, "a"], check=True)
-    from datetime import UTC, date, datetime
-
-    import pyarrow as pa
 
     rows = pa.table(
         {
@@ -234,8 +286,6 @@ def test_vacuum_deletes_what_left_the_table_and_what_nobody_committed(
         }
     )
     (orphan,) = writer.stage(TABLE, rows)
-    from missioncontrol.config import Lake
-
     held = LakeReader(place, cache).snapshot(TABLE)
     assert held is not None
     compact_now(place, cache, registry, Lake())
@@ -258,8 +308,6 @@ def test_vacuum_deletes_what_left_the_table_and_what_nobody_committed(
 
 
 def test_a_file_that_left_is_kept_for_its_readers_from_when_it_left(place: LakePlace, tmp_path: Path) -> None:
-    from missioncontrol.config import Lake
-
     registry, cache = load_registry(), tmp_path / "cache"
     cache.mkdir()
     LakeWriter(place).ensure(registry)

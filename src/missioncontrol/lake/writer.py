@@ -1,7 +1,8 @@
 """How rows get into the lake: Parquet files are staged first, then one Delta commit makes them visible.
 
 `stage()` may run in any process, for a lake on S3 on any machine; `commit()` carries an application transaction (who,
-how far), so that a batch which was committed already is skipped after a restart. Never merges rows and never drops a column.
+how far), so that a batch which was committed already is skipped after a restart. Never merges rows and never drops a
+column.
 Flow: Arrow table -> one sorted file a partition -> commit.
 """
 

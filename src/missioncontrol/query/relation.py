@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from missioncontrol.errors import BadRequest
 from missioncontrol.lake.place import fetch
 from missioncontrol.lake.tables import Column
 from missioncontrol.query import dialect
@@ -99,6 +100,13 @@ def view(files: Sequence[FileRef], columns: Sequence[Column]) -> str:
 
 
 def _at_hand(files: Sequence[FileRef]) -> None:
+    place = files[0].place if files else None
+    if place is not None and (size := sum(file.size_bytes for file in files)) > place.cache_bytes:
+        raise BadRequest(
+            "query_too_wide",
+            f"The query reads {size / 1e9:,.1f} GB of files; {place.cache_bytes / 1e9:,.1f} GB may be at hand.",
+            "Ask for fewer days, of an API or a page; or raise lake.cache_bytes.",
+        )
     try:
         fetch(files)
     except FileNotFoundError as error:
