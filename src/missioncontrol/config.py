@@ -160,6 +160,10 @@ class Stream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Lake(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Background care of the lake's tables."""
 
+    url: str = ""
+    """As in s3://bucket/prefix; empty: the lake is in the data folder."""
+    cache_bytes: Annotated[int, msgspec.Meta(ge=0)] = 20 << 30
+    """Files of a lake on S3 that were read lately take no more room than this in the data folder."""
     archive: bool = True
     compact_interval_s: float = 20.0
     vacuum_after_s: float = 1800.0
@@ -339,6 +343,20 @@ class Blobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Room on this machine's disk that a process may take for what it is about to upload."""
 
 
+class LakePlace(msgspec.Struct, frozen=True):
+    """Where the lake is: in a folder; or on an S3 server, and then what is being written or was read lately is in the
+    folder. Holds no secrets: those are in the environment.
+    """
+
+    folder: Path
+    url: str = ""
+    """As in s3://bucket/prefix, without a slash at the end; empty: the folder is the lake."""
+    cache_bytes: int = 0
+
+    def __str__(self) -> str:
+        return self.url or str(self.folder)
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings."""
 
@@ -384,8 +402,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def lake_path(self) -> Path:
-        """The folder that holds one Delta table a folder."""
+        """The folder that holds one Delta table a folder; of a lake on S3, those of its files that are at hand."""
         return self.data / "lake"
+
+    @property
+    def lake_place(self) -> LakePlace:
+        """Where the lake is."""
+        return LakePlace(self.lake_path.absolute(), self.lake.url.rstrip("/"), self.lake.cache_bytes)
 
     @property
     def cache_path(self) -> Path:
@@ -501,18 +524,20 @@ def load_config(
     except msgspec.ValidationError as error:
         raise _wrong_value(str(error), environ) from None
     _check_state_url(config.state.url)
-    _check_blobs_url(config.blobs.url)
+    _check_bucket_url("blobs", config.blobs.url)
+    _check_bucket_url("lake", config.lake.url)
     return config
 
 
 _BUCKET_URL = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.=-]+)*/?", re.ASCII)
 
 
-def _check_blobs_url(url: str) -> None:
+def _check_bucket_url(section: str, url: str) -> None:
+    """Refuse what names no bucket, or holds a password."""
     if url and not _BUCKET_URL.fullmatch(url):
         raise ConfigError(
-            "blobs_url_invalid",
-            "Setting `blobs.url` is no address of a bucket.",
+            f"{section}_url_invalid",
+            f"Setting `{section}.url` is no address of a bucket.",
             "As in s3://bucket/prefix. Keys and endpoint are in AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL and others.",
         )
 

@@ -77,6 +77,9 @@ if TYPE_CHECKING:
     from missioncontrol.telemetry.import_pings import PingImport
     from missioncontrol.telemetry.stream import Stream
 
+_LOOK_S = 0.25
+"""How often a table on S3 is asked for news, by pages: what came is seen within a second."""
+
 
 def open_identities(config: Config) -> Identities:
     """What tells duplicates, for a process of Spark's, which does one task after another."""
@@ -163,14 +166,14 @@ class Services:
         """Writes tables of the lake."""
         from missioncontrol.lake.writer import LakeWriter
 
-        return LakeWriter(self.config.lake_path)
+        return LakeWriter(self.config.lake_place)
 
     @cached_property
     def reader(self) -> LakeReader:
         """Reads which files a table has."""
         from missioncontrol.lake.snapshot import LakeReader
 
-        return LakeReader(self.config.lake_path, self.config.cache_path)
+        return LakeReader(self.config.lake_place, self.config.cache_path, _LOOK_S)
 
     @cached_property
     def engine(self) -> Engine:
@@ -207,7 +210,7 @@ class Services:
 
         config = self.config
         return Courses(
-            config.lake_path, config.cache_path, config.registry_files, config.query, self.releases.list,
+            config.lake_place, config.cache_path, config.registry_files, config.query, self.releases.list,
             self.reader,
         )  # fmt: skip
 
@@ -307,7 +310,7 @@ class Services:
 
         config = self.config
         return CrashCounts(
-            config.lake_path, config.cache_path, self.writer, self.registry, self.crash_recounts
+            config.lake_place, config.cache_path, self.writer, self.registry, self.crash_recounts
         )
 
     def crash_settings(self) -> ProcessingSettings:
@@ -451,7 +454,7 @@ class Services:
             lambda: CrashIndex(
                 self.writer, self.registry(), f"deletion-{uuid.uuid4().hex}", self.crash_recounts
             ),
-            RowRemoval(self.config.lake_path, self.config.cache_path, CRASHES, "uuid"),
+            RowRemoval(self.config.lake_place, self.config.cache_path, CRASHES, "uuid"),
             self.crash_deletions,
             lambda: utc(system_clock()),
             lambda: self.crash_counts().run(),
@@ -472,7 +475,7 @@ class Services:
 
         config, now = self.config, utc(system_clock())
         today = as_of or now.date()
-        why = "" if as_of or dry_run else clock_doubt(config.lake_path, config.cache_path)
+        why = "" if as_of or dry_run else clock_doubt(config.lake_place, config.cache_path)
         if config.retention.crashes and not dry_run and not why:
             # Before the rows leave: nobody shall count those that are left.
             self.crash_recounts.let_go(today - timedelta(days=config.retention.crashes))
@@ -486,7 +489,7 @@ class Services:
 
         steps: list[Callable[[], object]] = [
             lambda: gone.extend(
-                expire(config.lake_path, config.cache_path, config.retention, as_of=as_of, dry_run=dry_run)
+                expire(config.lake_place, config.cache_path, config.retention, as_of=as_of, dry_run=dry_run)
             ),
             parts,
         ]
@@ -680,7 +683,7 @@ class Services:
         from missioncontrol.lake.care import LakeCare
 
         return LakeCare(
-            self.config.lake_path, self.config.cache_path, self.registry, self.config.lake, system_clock
+            self.config.lake_place, self.config.cache_path, self.registry, self.config.lake, system_clock
         )
 
     def publisher(self, dsn: str, schema: str, tables: Sequence[str]) -> Publisher:

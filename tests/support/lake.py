@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from deltalake import DeltaTable
 
 from missioncontrol.lake.sketches import union
+
+in_a_folder = pytest.mark.parametrize("place", ["folder"], indirect=True)
+"""For what is only so where the lake is a folder."""
 
 
 def rows(lake: Path, table: str) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ def running_s3(folder: Path) -> Iterator[S3Server]:
         server.stop()
 
 
-def s3_environment(server: S3Server) -> dict[str, str]:
+def s3_environment(server: S3Server, **other: str) -> dict[str, str]:
     """What our processes are told of the server."""
     return {
         "AWS_ENDPOINT_URL": server.endpoint,
@@ -38,6 +38,7 @@ def s3_environment(server: S3Server) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
         "AWS_REGION": REGION,
+        **other,
     }
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from missioncontrol.config import Query
+from missioncontrol.config import LakePlace, Query
 from missioncontrol.errors import MissionControlError
 from missioncontrol.health.model import Course, Subject
 from missioncontrol.state.releases import Release
@@ -24,7 +24,7 @@ from missioncontrol.state.releases import Release
 class Question(msgspec.Struct, frozen=True):
     """Which course, from which lake; `timeout_s` seconds of a processor are enough for it."""
 
-    lake: Path
+    lake: LakePlace
     cache: Path
     registry: list[Path]
     settings: Query

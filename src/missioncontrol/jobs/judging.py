@@ -118,7 +118,7 @@ class Judging:
         self._services = services
         self._windows = Windows(services)
         self._turns = Turns(
-            services.config.lake_path,
+            services.config.lake_place,
             services.engine,
             services.writer,
             services.releases,
@@ -193,7 +193,7 @@ class Judging:
         if snapshot is None or time.monotonic() < self._late_again:
             return self._late_rows
         if self._seen is not None and self._seen < snapshot.version:
-            changed = changed_from(self._services.config.lake_path, snapshot, self._seen, with_reports=False)
+            changed = changed_from(self._services.config.lake_place, snapshot, self._seen, with_reports=False)
             if changed is not None and changed < until - timedelta(seconds=WINDOW_S):
                 self._late_rows += 1
                 self._late_again = time.monotonic() + _LATE_EVERY_S

@@ -20,11 +20,11 @@ import pyarrow as pa
 from missioncontrol.config import Config
 from missioncontrol.errors import MissionControlError, StorageError
 from missioncontrol.lake.actions import CommitUnsureError, StagedFile, discard
-from missioncontrol.lake.delta import delta_failures
 from missioncontrol.lake.durability import flush
 from missioncontrol.lake.locks import rewriting
 from missioncontrol.lake.merge import merged
 from missioncontrol.lake.parquet import COMPACTED_LEVEL
+from missioncontrol.lake.place import fetch
 from missioncontrol.lake.snapshot import FileRef, LakeReader, Snapshot
 from missioncontrol.lake.tables import lake_tables
 from missioncontrol.lake.writer import LakeWriter
@@ -87,7 +87,7 @@ class Backfill:
     def days(self, plan: Plan) -> dict[date, int]:
         """The days of the plan that the archive has pings of, oldest first, with how many may have to be read."""
         found: Counter[date] = Counter()
-        archive = LakeReader(self._config.lake_path, self._config.cache_path).snapshot(ARCHIVE)
+        archive = LakeReader(self._config.lake_place, self._config.cache_path).snapshot(ARCHIVE)
         for file in archive.files if archive else ():
             for day in days_of(file, plan):
                 found[day] += file.rows
@@ -120,6 +120,7 @@ class Backfill:
                 self._config, self._registry, self._writer, self._stream_app, (*plan.tables, ARCHIVE)
             )
             files = [f for f in snapshots[ARCHIVE].files if day in days_of(f, plan)]
+            fetch(files)
             asked = Day(day, plan.of_stream, plan.rules if plan.of_crashes else "")
             sums = self._summing.sums(asked, [part for file in files for part in parts(file)], read)
             held = Held(
@@ -146,7 +147,7 @@ class Backfill:
         """Nobody else rewrites this day of these tables meanwhile."""
         with ExitStack() as stack:
             for table in sorted(tables):
-                lock = rewriting(self._config.lake_path, table, day.isoformat(), _WAIT_S)
+                lock = rewriting(self._config.lake_place, table, day.isoformat(), _WAIT_S)
                 if not stack.enter_context(lock):
                     hint = "Wait for the other backfill or the compaction, and repeat."
                     raise StorageError(
@@ -170,17 +171,15 @@ class Backfill:
         return merged(shape, snapshot.columns, tables) if tables else None
 
     def _commit(self, table: str, day: date, staged: list[StagedFile], removed: list[FileRef]) -> None:
-        folder = self._config.lake_path / table
         app = f"backfill:{day}"
         try:
-            with delta_failures(folder):
-                flush([folder / file.path for file in staged])
+            flush(self._config.lake_place, staged)
             self._writer.commit(table, staged, app, self._writer.committed(table, app) + 1, removed)
         except CommitUnsureError:
             raise
         except MissionControlError:
             # Only of these is it known that nothing was committed; an interrupt may come right behind the commit.
-            discard(self._config.lake_path, staged)
+            discard(self._config.lake_place, staged)
             raise
         self._writer.sync()
 

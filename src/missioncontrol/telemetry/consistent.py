@@ -1,4 +1,9 @@
-"""Snapshots of several tables that hold the same batches, while stream and imports go on."""
+"""Snapshots of several tables that hold the same batches, while stream and imports go on.
+
+On one machine a lock keeps commits away meanwhile. Of a lake on S3 that does not hold for other machines: there the
+snapshots are good when the last batch of each application was in all tables before they were taken, and was still the
+last one afterwards.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,7 @@ from collections.abc import Sequence
 from missioncontrol.config import Config
 from missioncontrol.errors import StorageError
 from missioncontrol.lake.locks import commit_gate
+from missioncontrol.lake.place import announced
 from missioncontrol.lake.snapshot import LakeReader, Snapshot
 from missioncontrol.lake.tables import STREAMED
 from missioncontrol.lake.writer import LakeWriter
@@ -27,23 +33,32 @@ def consistent_snapshots(
     """
     deadline = time.monotonic() + _WAIT_S
     while True:
-        with commit_gate(config.lake_path, alone=True):
-            unfinished = _unfinished(config, writer, stream_app)
+        with commit_gate(config.lake_place, alone=True):
+            held = _held(config, writer, stream_app)
+            unfinished = next((app for app, versions in held.items() if len(versions) > 1), "")
             if not unfinished:
-                reader = LakeReader(config.lake_path, config.cache_path)
+                reader = LakeReader(config.lake_place, config.cache_path)
                 found = {name: reader.snapshot(name) for name in tables}
-                return {name: snapshot for name, snapshot in found.items() if snapshot is not None}
+                if not config.lake.url or _held(config, writer, stream_app) == held:
+                    return {name: snapshot for name, snapshot in found.items() if snapshot is not None}
         if time.monotonic() > deadline:
-            raise _refused(unfinished)
+            raise _refused(unfinished) if unfinished else _busy()
         time.sleep(0.5)
 
 
-def _unfinished(config: Config, writer: LakeWriter, stream_app: str) -> str:
-    """The application whose last batch is in some tables and not in others; empty: none."""
-    for app in (stream_app, *(app_of(name) for name in running_names(config.data))):
-        if len({writer.committed(table, app) for table in STREAMED}) > 1:
-            return app
-    return ""
+def _held(config: Config, writer: LakeWriter, stream_app: str) -> dict[str, frozenset[int]]:
+    """The last batches of each application that is not finished; one, where it is the same in all tables."""
+    names = sorted({*running_names(config.data), *announced(config.lake_place)})
+    apps = (stream_app, *map(app_of, names))
+    return {app: frozenset(writer.committed(table, app) for table in STREAMED) for app in apps}
+
+
+def _busy() -> StorageError:
+    return StorageError(
+        "lake_busy",
+        "Other machines commit to the lake without a pause.",
+        "Try again when an import has ended.",
+    )
 
 
 def _refused(app: str) -> StorageError:

@@ -103,7 +103,7 @@ class Stream:
         for record in records:
             batch.take(record)
         try:
-            with commit_gate(self._config.lake_path):
+            with commit_gate(self._config.lake_place):
                 self._commit(batch, records[-1].offset)
         except Exception:
             self._committed = {}  # what got in is asked of the tables before the next attempt
