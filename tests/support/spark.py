@@ -21,9 +21,10 @@ class SparkInstallation:
     """A data folder whose log is a topic."""
 
     def __init__(
-        self, data: Path, bootstrap: str, topic: str, batch_records: int = 200_000, more: str = ""
+        self, data: Path, bootstrap: str, topic: str, batch_records: int = 200_000, **environment: str
     ) -> None:
         self.data, self._bootstrap, self.topic = data, bootstrap, topic
+        self._environment = environment
         data.mkdir(parents=True, exist_ok=True)
         (data / "missioncontrol.toml").write_text(
             f"""
@@ -40,7 +41,6 @@ class SparkInstallation:
             "spark.driver.host" = "127.0.0.1"
             "spark.driver.bindAddress" = "127.0.0.1"
             "spark.local.dir" = "{data / "spill"}"
-            {more}
             """
         )
 
@@ -56,7 +56,12 @@ class SparkInstallation:
 
     def start(self, *arguments: str, command: Sequence[str] = ("spark", "stream")) -> subprocess.Popen[str]:
         """The command, which is left running; its talk is in `talk`."""
-        environment = {**os.environ, "PYTHONPATH": str(SOURCES), "SPARK_LOCAL_IP": "127.0.0.1"}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(SOURCES),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            **self._environment,
+        }
         with self.talk_path.open("a") as talk:
             return subprocess.Popen(
                 [*COMMAND, *command, "--data", str(self.data), *arguments],

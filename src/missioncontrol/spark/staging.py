@@ -55,7 +55,7 @@ class Staging(msgspec.Struct, frozen=True):
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Stage what comes; one row for each stretch that fits into memory."""
         extractor, identities = Extractor(self.registry), self.open_identities(self.config)
-        writer = LakeWriter(self.config.lake_path)
+        writer = LakeWriter(self.config.lake_place)
         for stretch in self._stretches(batches):
             staged = self._stage(stretch, extractor, identities, writer)
             said = pa.array([msgspec.json.encode(staged)], pa.binary())
