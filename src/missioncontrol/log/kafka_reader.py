@@ -77,6 +77,8 @@ class PartitionReader:
                 continue
             error = message.error()
             if error is None:
+                if message.offset() < self._next:
+                    raise made_anew(self._cluster)
                 return message
             if error.code() == KafkaError._PARTITION_EOF:
                 if message.offset() >= end:
@@ -95,6 +97,13 @@ class PartitionReader:
 
     def _whole(self, offset: int = -1001) -> TopicPartition:
         return TopicPartition(self._cluster.topic, self._partition, offset)
+
+
+def made_anew(cluster: Cluster) -> StorageError:
+    """The error of whoever has read a topic that is gone, where there is one of its name now."""
+    return StorageError(
+        "log_made_anew", f"Kafka's topic {cluster.topic} was made anew.", "It is read from its beginning."
+    )
 
 
 def _size_bytes(message: Any) -> int:

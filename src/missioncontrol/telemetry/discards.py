@@ -28,6 +28,7 @@ REASONS = {
     "build_id_missing": "There is no build id to take the age from.",
     "build_age": "The build id holds no date, or one outside the application's allowed age.",
     "submission_date": "The submission date is no date.",
+    "log_message_unreadable": "A message of Kafka's topic that Mission Control did not write.",
     "extraction_failed": "Mission Control itself failed on this ping. It is kept; the log says where. Please report.",
 }
 """Reasons of discards that do not come from the registry, with what they mean."""
