@@ -13,6 +13,7 @@ from missioncontrol.log.kafka_cluster import Cluster
 _PATIENCE_S = 30.0
 _POLL_S = 0.5
 _ANSWER_S = 3.0
+_AHEAD_KBYTES = 16 * 1024  # fetched ahead; whoever looks at one record fetches as much
 
 
 class PartitionReader:
@@ -30,6 +31,7 @@ class PartitionReader:
             enable_partition_eof=True,
             auto_offset_reset="earliest",  # where the records were trimmed meanwhile
             fetch_wait_max_ms=100,
+            queued_max_messages_kbytes=_AHEAD_KBYTES,
             fetch_queue_backoff_ms=20,
         )
 
