@@ -129,21 +129,21 @@ class Services:
         """The way of an edge to a log on Kafka; None: the log is here."""
         if not self.config.log.bootstrap_servers:
             return None
+        kafka = self.kafka_log(timeout_s=_PRODUCE_S)
         from missioncontrol.log.spooled import SpooledLog
 
-        kafka = self.kafka_log(timeout_s=_PRODUCE_S)
         return SpooledLog(kafka, self.config.log_spool_path, self.config.log.spool_bytes)
 
     def kafka_log(self, partition: int | None = None, timeout_s: float = 30.0) -> KafkaLog:
         """The log on Kafka, read in this partition; raises `ConfigError` for options that cannot be."""
+        cluster = self.kafka_cluster()
         from missioncontrol.log.kafka import KafkaLog
 
-        return KafkaLog(self.kafka_cluster(), self.identities, partition, timeout_s)
+        return KafkaLog(cluster, self.identities, partition, timeout_s)
 
     def kafka_cluster(self) -> Cluster:
         """The topic of the log; raises `ConfigError` when the settings name none."""
         from missioncontrol.errors import ConfigError
-        from missioncontrol.log.kafka_cluster import Cluster, options
 
         log = self.config.log
         if not log.bootstrap_servers:
@@ -152,6 +152,14 @@ class Services:
                 "The log is not on Kafka.",
                 "Set log.bootstrap_servers, or MC_LOG__BOOTSTRAP_SERVERS.",
             )
+        try:
+            from missioncontrol.log.kafka_cluster import Cluster, options
+        except ImportError:
+            raise ConfigError(
+                "log_kafka_missing",
+                "A log on Kafka needs the package confluent-kafka.",
+                "Install it, or missioncontrol[scale].",
+            ) from None
         return Cluster(log.bootstrap_servers, log.topic, options(log.kafka))
 
     @cached_property

@@ -20,9 +20,9 @@ class Identities(Protocol):
 
         `noted_s`: when the copy came, in seconds since the epoch. An id that another claimant noted within `dedup_days`
         before that is a duplicate, and stays noted as of then. What the same claimant noted is none: reading a record
-        again gives the same answer. Nor is it one of a later record of its own partition with no earlier time: the
-        reader has gone back behind that. A note that lies more than a day ahead was made by a clock that was wrong: it
-        counts, and its time becomes `noted_s`.
+        again, which has one time, gives the same answer. Nor is it one of a later record of its own partition with no
+        earlier time: the reader has gone back behind that. A note that lies more than a day ahead was made by a clock
+        that was wrong: it counts, and its time becomes `noted_s`.
         """
         ...
 

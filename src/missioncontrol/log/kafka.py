@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import cached_property
 
 import msgspec
@@ -29,7 +30,7 @@ from missioncontrol.log.kafka_messages import (
     to_message,
 )
 from missioncontrol.log.kafka_producer import MessageProducer, closed
-from missioncontrol.log.kafka_reader import PartitionReader
+from missioncontrol.log.kafka_reader import PartitionReader, made_anew
 from missioncontrol.log.protocol import NO_CLAIMANT, Appended, Entry, Kind, Record
 from missioncontrol.log.rows import identity
 
@@ -54,7 +55,7 @@ class KafkaLog:
         self._clock = clock
         self._producer = MessageProducer(cluster, timeout_s, clock)
         self._reading = threading.Lock()
-        self._reader: PartitionReader | None = None
+        self._opened: PartitionReader | None = None
         self._read_s: int | None = None
         self._closed = False
 
@@ -111,10 +112,11 @@ class KafkaLog:
 
     def read(self, after: int, max_records: int, max_bytes: int) -> list[Record]:
         """Records with offset > `after`, at least one if there is any, until a limit is reached."""
-        with self._reading:
-            reader = self._open_reader()
+        with self._reader() as reader:
             low, high = reader.ends()
             start = max(self._next(after), low)
+            if partition_and_offset(after)[0] == self._partition and start > high:
+                self._require_same_topic()
             messages = reader.read(start, high, max_records, max_bytes) if start < high else []
         if not messages:
             return []
@@ -167,9 +169,7 @@ class KafkaLog:
         self._closed = True
         self._producer.close()
         with self._reading:
-            if self._reader is not None:
-                self._reader.close()
-                self._reader = None
+            self._forget()
 
     @cached_property
     def _facts(self) -> TopicFacts:
@@ -192,16 +192,36 @@ class KafkaLog:
             )
         return 0
 
-    def _open_reader(self) -> PartitionReader:
-        if self._closed:
-            raise closed(self._cluster)
-        if self._reader is None:
-            self._reader = PartitionReader(self._cluster, self._partition)
-        return self._reader
+    @contextmanager
+    def _reader(self) -> Iterator[PartitionReader]:
+        """The reader; when it fails, what was known of the topic is asked anew the next time: it may be another one."""
+        with self._reading:
+            if self._closed:
+                raise closed(self._cluster)
+            try:
+                if self._opened is None:
+                    self._opened = PartitionReader(self._cluster, self._partition)
+                yield self._opened
+            except StorageError:
+                self._forget()
+                raise
+
+    def _forget(self) -> None:
+        self.__dict__.pop("_facts", None)
+        if self._named is None:
+            self.__dict__.pop("_partition", None)
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    def _require_same_topic(self) -> None:
+        """Whoever reads behind the end may have read a topic of the same name that is gone."""
+        if self._cluster.facts().id != self._facts.id:
+            raise made_anew(self._cluster)
 
     def _ends(self) -> tuple[int, int]:
-        with self._reading:
-            return self._open_reader().ends()
+        with self._reader() as reader:
+            return reader.ends()
 
     def _next(self, after: int) -> int:
         """The offset in Kafka that follows a place: 0 for places of partitions before this one."""

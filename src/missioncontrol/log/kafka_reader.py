@@ -13,6 +13,7 @@ from missioncontrol.log.kafka_cluster import Cluster
 _PATIENCE_S = 30.0
 _POLL_S = 0.5
 _ANSWER_S = 3.0
+_AHEAD_KBYTES = 16 * 1024  # fetched ahead; whoever looks at one record fetches as much
 
 
 class PartitionReader:
@@ -30,6 +31,7 @@ class PartitionReader:
             enable_partition_eof=True,
             auto_offset_reset="earliest",  # where the records were trimmed meanwhile
             fetch_wait_max_ms=100,
+            queued_max_messages_kbytes=_AHEAD_KBYTES,
             fetch_queue_backoff_ms=20,
         )
 
@@ -77,6 +79,8 @@ class PartitionReader:
                 continue
             error = message.error()
             if error is None:
+                if message.offset() < self._next:
+                    raise made_anew(self._cluster)
                 return message
             if error.code() == KafkaError._PARTITION_EOF:
                 if message.offset() >= end:
@@ -95,6 +99,13 @@ class PartitionReader:
 
     def _whole(self, offset: int = -1001) -> TopicPartition:
         return TopicPartition(self._cluster.topic, self._partition, offset)
+
+
+def made_anew(cluster: Cluster) -> StorageError:
+    """The error of whoever has read a topic that is gone, where there is one of its name now."""
+    return StorageError(
+        "log_made_anew", f"Kafka's topic {cluster.topic} was made anew.", "It is read from its beginning."
+    )
 
 
 def _size_bytes(message: Any) -> int:

@@ -26,13 +26,17 @@ _Row = tuple[bytes, int, int]
 # The claimant of a record is its place, below 0: the partition stands above 48 bits of offset.
 _EARLIER = """known.claimant < 0 AND excluded.claimant < 0 AND excluded.claimant > known.claimant
     AND (-excluded.claimant) >> 48 = (-known.claimant) >> 48 AND known.noted_s >= excluded.noted_s"""
+# A record has one time: another one at its place is of a topic that was made anew. Unless it was more than a day ahead,
+# and its note has had its time changed for that.
+_OWN = f"""known.claimant = excluded.claimant AND (excluded.claimant > 0
+    OR known.noted_s = excluded.noted_s OR known.noted_s < excluded.noted_s - {DAY_S})"""
 _AHEAD = f"known.noted_s > excluded.noted_s + {DAY_S}"
 _CLAIM = """
 INSERT INTO identities AS known (id, claimant, noted_s) {rows}
 ON CONFLICT (id) DO UPDATE SET
     claimant = CASE WHEN {mine} THEN excluded.claimant ELSE known.claimant END,
     noted_s = CASE WHEN {mine} OR {ahead} THEN excluded.noted_s ELSE known.noted_s END
-WHERE {mine} OR {ahead} OR known.claimant = excluded.claimant
+WHERE {mine} OR {ahead} OR ({own})
 RETURNING id, claimant"""
 _ARRAYS = "SELECT * FROM unnest(%(ids)s::bytea[], %(claimants)s::bigint[], %(noted_s)s::bigint[])"
 
@@ -64,7 +68,7 @@ class KnownIdentities:
         """Claim ids, each once and in order; the owner of each that this wrote."""
         engine = self._database.engine()
         expired = f"known.noted_s <= excluded.noted_s - {self._window_s}"
-        parts = {"mine": f"({expired} OR ({_EARLIER}))", "ahead": _AHEAD}
+        parts = {"mine": f"({expired} OR ({_EARLIER}))", "ahead": _AHEAD, "own": _OWN}
         owners: dict[bytes, int] = {}
         with engine.begin() as connection:
             write_first(connection)

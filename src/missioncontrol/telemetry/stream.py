@@ -21,7 +21,7 @@ import structlog
 
 from missioncontrol.clock import Clock, system_clock
 from missioncontrol.config import Config
-from missioncontrol.errors import ConfigError, StorageFull
+from missioncontrol.errors import ConfigError, StorageError, StorageFull
 from missioncontrol.file_lock import try_lock
 from missioncontrol.lake.locks import commit_gate
 from missioncontrol.lake.tables import STREAMED
@@ -95,7 +95,11 @@ class Stream:
         extractor = self._adopt_registry()
         if not self._committed:
             self._recover()
-        records = self._next()
+        try:
+            records = self._next()
+        except StorageError:
+            self._committed = {}  # the log may be another one when it can be read again
+            raise
         if not records:
             self._trim()
             return None

@@ -85,8 +85,16 @@ def test_what_a_later_record_noted_is_no_reason_against_an_earlier_one_but_of_an
 
 
 def test_a_topic_made_anew_finds_what_the_old_one_noted_known(known: KnownIdentities) -> None:
-    assert claims(known, (1, at(900), 0)) == [False]
-    assert claims(known, (1, at(3), 60)) == [True]
+    assert claims(known, (1, at(900), 0), (2, at(901), 0)) == [False, False]
+    assert claims(known, (1, at(3), 60), (2, at(901), 60), (2, at(901), 60)) == [True, True, True]
+
+
+def test_a_record_whose_clock_was_days_ahead_is_none_when_it_is_read_again_after_its_copy(
+    known: KnownIdentities,
+) -> None:
+    ahead, copy = (1, at(0), 3 * DAY_S), (1, at(1), 0)
+    assert claims(known, ahead, copy) == [False, True]
+    assert claims(known, ahead) + claims(known, copy) == [False, True]
 
 
 def test_a_note_by_a_clock_far_ahead_counts_but_not_for_ever(known: KnownIdentities) -> None:

@@ -133,7 +133,7 @@ def _stream(status: PipelineStatus, gauges: Gauges) -> Iterator[Trouble]:
 
 def _records(count: int | None) -> str:
     if count is None:
-        return "Nobody knows how many records wait"
+        return "It is not known how many records wait"
     return "1 record waits" if count == 1 else f"{amount(count)} records wait"
 
 
