@@ -272,7 +272,10 @@ class RegistrySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Declarations beside the shipped ones."""
 
     files: list[str] = []
-    """More TOML files. `registry.toml` in the data folder is always read when it exists."""
+    """More TOML files. `registry.toml` in the folder is always read when it exists."""
+    folder: str = ""
+    """Folder of `registry.toml`, `fields.toml`, `signature-lists/` and `probes.json`, which several machines may share;
+    empty: the data folder."""
 
 
 class Oidc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -446,14 +449,19 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.cache_path / "symbols"
 
     @property
+    def declared_path(self) -> Path:
+        """The folder of what users declare."""
+        return Path(self.registry.folder).absolute() if self.registry.folder else self.data
+
+    @property
     def field_files(self) -> list[Path]:
         """The user's declarations of fields of crashes."""
-        return [*(Path(f) for f in self.crashes.field_files), self.data / "fields.toml"]
+        return [*(Path(f) for f in self.crashes.field_files), self.declared_path / "fields.toml"]
 
     @property
     def signature_lists_path(self) -> Path:
         """The user's signature lists, over the shipped ones."""
-        return self.data / "signature-lists"
+        return self.declared_path / "signature-lists"
 
     @property
     def state_url(self) -> str:
@@ -465,12 +473,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def probes_path(self) -> Path:
         """The imported probe dictionary."""
-        return self.data / "probes.json"
+        return self.declared_path / "probes.json"
 
     @property
     def registry_files(self) -> list[Path]:
         """The user's registry files, in the order in which they are read."""
-        return [*(Path(f) for f in self.registry.files), self.data / "registry.toml"]
+        return [*(Path(f) for f in self.registry.files), self.declared_path / "registry.toml"]
 
 
 _SECTIONS = (

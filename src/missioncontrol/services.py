@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from missioncontrol.state.releases import Releases
     from missioncontrol.state.runs import Runs
     from missioncontrol.state.saved_queries import SavedQueries
+    from missioncontrol.state.sign_ins import SignIns
     from missioncontrol.state.signature_bugs import SignatureBugs
     from missioncontrol.state.symbol_changes import SymbolChanges
     from missioncontrol.state.turns import Turn
@@ -562,6 +563,13 @@ class Services:
         from missioncontrol.state.users import Users
 
         return Accounts(Users(self._database), Tokens(self._database), Sessions(self._database), self.config)
+
+    @cached_property
+    def sign_ins(self) -> SignIns:
+        """Sign-ins by a provider that have begun."""
+        from missioncontrol.state.sign_ins import SignIns
+
+        return SignIns(self._database)
 
     @cached_property
     def access_log(self) -> AccessLog:

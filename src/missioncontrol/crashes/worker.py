@@ -33,6 +33,8 @@ _INDEX_ROWS = 200
 _IDLE_S = 0.2
 _FULL_PAUSE_S = 5.0
 
+_NOT_THERE = "There is nothing of it in the store of objects. Do all machines have the same `blobs.url`?"
+
 logger = structlog.get_logger()
 
 
@@ -141,7 +143,11 @@ class Worker:
             self._ready.append(_Ready(crash.crash_id, pack_processed_crash(document), row))
         except NotFound:
             self._holding.drop([crash.crash_id])
-            self._queue.forget(crash.crash_id)  # deleted while it waited
+            if self._queue.was_deleted(crash.crash_id):  # while it waited
+                self._queue.forget(crash.crash_id)
+            else:  # perhaps this machine looks into another store than the one that took it
+                logger.error("crash_not_in_store", crash_id=crash.crash_id, attempt=crash.attempts)
+                self._queue.failed(crash, self._name, _NOT_THERE, self._now())
         except (StorageFull, StorageAway):
             self._release([crash.crash_id])
             raise

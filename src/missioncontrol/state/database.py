@@ -344,6 +344,16 @@ leases = sa.Table(
     sa.Column("holder", _Text, nullable=False),
     sa.Column("until_s", sa.Double, nullable=False),
 )
+sign_ins = sa.Table(
+    "sign_ins",
+    metadata,
+    sa.Column("sha256", _Text, primary_key=True),
+    sa.Column("browser", _Text, nullable=False),
+    sa.Column("nonce", _Text, nullable=False),
+    sa.Column("verifier", _Text, nullable=False),
+    sa.Column("after", _Text, nullable=False),
+    sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False, index=True),
+)
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _NO_ROOM_BYTES = 1 << 20

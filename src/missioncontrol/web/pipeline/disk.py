@@ -99,6 +99,8 @@ def read_disk(
     archive = [t for t in tables if t.table == ARCHIVE]
     others = [t for t in tables if t.table != ARCHIVE]
     growth = None if blobs is None else float(blobs.written_bytes_day)
+    files = DiskUse("Crash files", "dumps, reports, symbols", blobs.size_bytes if blobs else None, growth)
+    crash_files = () if config.blobs.url else (files,)  # those in a bucket are not on this disk
     uses = (
         *(
             []
@@ -107,7 +109,7 @@ def read_disk(
         ),
         _of_tables("Archive", "pings as they were sent", archive, config, today),
         _of_tables("Lake", "all other tables", others, config, today),
-        DiskUse("Crash files", "dumps, reports, symbols", blobs.size_bytes if blobs else None, growth),
+        *crash_files,
     )
     # A part whose growth is not known yet leaves the sum unknown, unless it is empty.
     known = [u.growth_bytes_day for u in uses if u.size_bytes != 0]
