@@ -69,6 +69,11 @@ def store(url: str) -> S3Store:
         raise ConfigError("s3_settings", f"{url} cannot be used: {plain(str(error))}") from None
 
 
+def own_variables() -> dict[str, str]:
+    """What a process that is to reach the server needs of the environment; holds keys."""
+    return {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+
+
 class Trouble(msgspec.Struct, frozen=True):
     """What a failure means."""
 

@@ -10,7 +10,7 @@ import sys
 import textwrap
 import time
 import uuid
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,13 @@ from deploy.local.s3 import S3Server
 from tests.support.pings import crash_ping, main_ping
 from tests.support.s3 import BUCKET, running_s3, s3_environment
 from tests.support.server import RunningServer, running_server
+from tests.support.small_channel import SmallChannel, published, release
+from tests.support.small_channel import rows_of as rows_of_version
 
 from missioncontrol.clock import system_clock
 from missioncontrol.config import Config, Lake, LakePlace, Query
 from missioncontrol.errors import BadRequest, StorageError
+from missioncontrol.health.model import Subject
 from missioncontrol.lake.care import compact_now
 from missioncontrol.lake.check import check
 from missioncontrol.lake.place import IN_USE_S, announce, announced, bound, data_objects, fetch, withdraw
@@ -221,6 +224,21 @@ def test_a_query_that_needs_more_files_than_may_be_at_hand_is_refused(
     assert refused.value.code == "query_too_wide"
     wide = Engine(LakeReader(place, tmp_path / "cache"), load_registry, Query())
     assert wide.over(TABLE, "SELECT sum(count) FROM {relation}") == [(5050,)]
+
+
+def test_a_course_that_a_process_of_its_own_computes_is_the_same(
+    place: LakePlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    courses = []
+    for name, url in (("folder", ""), ("bucket", place.url)):
+        monkeypatch.setenv("MC_LAKE__URL", url)
+        channel = SmallChannel(tmp_path / name)
+        channel.history()
+        channel.take(rows_of_version(8))
+        channel.services.releases.put([*channel.releases, release(8)])
+        subject = Subject("Firefox", "release", "9.0", "main_crashes")
+        courses.append(channel.services.courses.course(subject, published(8) + timedelta(hours=40)))
+    assert courses[0] == courses[1]
 
 
 def test_a_server_that_is_killed_and_comes_back_loses_and_repeats_nothing(tmp_path: Path) -> None:

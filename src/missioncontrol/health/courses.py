@@ -28,6 +28,7 @@ from missioncontrol.health.worker import Answer, Failure, Question
 from missioncontrol.lake.changes import changed_from
 from missioncontrol.lake.place import place_of
 from missioncontrol.lake.snapshot import LakeReader
+from missioncontrol.s3 import own_variables
 from missioncontrol.state.releases import Release
 
 _AT_ONCE = 1
@@ -176,7 +177,7 @@ def _ask(question: Question) -> Answer:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env=_environment(),
+        env=_environment() | (own_variables() if question.lake.url else {}),
         cwd="/",
     )
     assert process.stdin and process.stdout
