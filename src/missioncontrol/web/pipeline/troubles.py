@@ -90,7 +90,8 @@ def _edge(status: PipelineStatus, gauges: Gauges) -> Iterator[Trouble]:
             "edge", "bad", f"{amount(away)} submissions of the last hour were refused for lack of room",
             "The disk is full, the store of crash reports is away, or so many wait that no more are taken. "
             "Clients try again later.",
-            "Free disk space, let the backlog be processed, or see what `missioncontrol doctor` says.", "df -h", "#discards", "Which they are",
+            "Free disk space, let the backlog be processed, or see what `missioncontrol doctor` says.",
+            "df -h", "#discards", "Which they are",
         )  # fmt: skip
     lost = sum(row.last_hour for row in status.discards)
     taken = sum(row.last_hour for row in status.accepted) + lost
