@@ -139,6 +139,20 @@ def test_the_doctor_says_that_the_bucket_can_be_written(s3: S3Server, server: Ru
     assert not any("/check/" in key for key in keys(s3, "installation"))
 
 
+def test_reports_of_a_folder_are_imported_into_the_bucket(
+    s3: S3Server, server: RunningServer, crash: Crash, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pending"
+    folder.mkdir()
+    (folder / "one.dmp").write_bytes(crash.dump.read_bytes())
+    (folder / "one.extra").write_text(json.dumps({**ANNOTATIONS, "n": "imported"}))
+    before = set(keys(s3, "installation"))
+    server.run("import", "crashes", str(folder))
+    [raw] = [key for key in set(keys(s3, "installation")) - before if "/raw_crash/" in key]
+    document = processed(server, Path(raw).stem)
+    assert document["product"] == "Firefox" and document["json_dump"]["status"] == "OK"
+
+
 class Senders:
     """Clients that send reports, large and small, until they are stopped; whoever is refused sends another one."""
 

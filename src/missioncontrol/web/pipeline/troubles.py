@@ -22,7 +22,7 @@ LEAST_SUBMISSIONS = 20
 _LEAST_A_DAY = 48
 """Pings of a day of which silence for an hour is out of the ordinary."""
 _NO_ROOM = ("edge_log_full", "edge_not_stored", "edge_crash_no_room", "edge_crash_backlog_full",
-    "edge_crash_not_stored")  # fmt: skip
+    "edge_crash_not_stored", "edge_crash_store_away")  # fmt: skip
 BOXES = (
     "clients", "edge", "log", "stream", "lake", "verdicts", "alerts",
     "collector", "queue", "workers", "jobs", "disk", "processes",
@@ -88,8 +88,10 @@ def _edge(status: PipelineStatus, gauges: Gauges) -> Iterator[Trouble]:
     if BY_NAME["turned_away"].state(away) == "bad":
         yield Trouble(
             "edge", "bad", f"{amount(away)} submissions of the last hour were refused for lack of room",
-            "The disk is full, or so many crash reports wait that no more are taken. Clients try again later.",
-            "Free disk space, or let the backlog be processed.", "df -h", "#discards", "Which they are",
+            "The disk is full, the store of crash reports is away, or so many wait that no more are taken. "
+            "Clients try again later.",
+            "Free disk space, let the backlog be processed, or see what `missioncontrol doctor` says.",
+            "df -h", "#discards", "Which they are",
         )  # fmt: skip
     lost = sum(row.last_hour for row in status.discards)
     taken = sum(row.last_hour for row in status.accepted) + lost
