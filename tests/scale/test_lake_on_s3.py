@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 import uuid
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,10 @@ from missioncontrol.clock import system_clock
 from missioncontrol.config import Config, Lake, LakePlace, Query
 from missioncontrol.errors import BadRequest, StorageError
 from missioncontrol.health.model import Subject
+from missioncontrol.lake.actions import rewrite
 from missioncontrol.lake.care import compact_now
 from missioncontrol.lake.check import check
+from missioncontrol.lake.delta import open_table
 from missioncontrol.lake.place import IN_USE_S, announce, announced, bound, data_objects, fetch, withdraw
 from missioncontrol.lake.snapshot import LakeReader
 from missioncontrol.lake.tables import lake_tables
@@ -239,6 +242,35 @@ def test_a_course_that_a_process_of_its_own_computes_is_the_same(
         subject = Subject("Firefox", "release", "9.0", "main_crashes")
         courses.append(channel.services.courses.course(subject, published(8) + timedelta(hours=40)))
     assert courses[0] == courses[1]
+
+
+def test_each_look_at_the_log_that_fails_is_an_error_of_the_house(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_s3(tmp_path / "s3") as s3:
+        for name, value in s3_environment(s3).items():
+            monkeypatch.setenv(name, value)
+        place = LakePlace(tmp_path / "lake", f"s3://{BUCKET}/{uuid.uuid4().hex}", 1 << 30)
+        writer = LakeWriter(place)
+        writer.ensure(load_registry())
+        opened, reader = open_table(place, TABLE), LakeReader(place, tmp_path / "cache")
+        assert opened is not None and reader.snapshot(TABLE) is not None
+        s3.stop(signal.SIGKILL)
+        looks: list[Callable[[], object]] = [
+            lambda: writer.committed(TABLE, "a"),
+            lambda: rewrite(opened),
+            lambda: reader.snapshot(TABLE),
+            lambda: open_table(place, TABLE),
+            lambda: data_objects(place, TABLE),
+            lambda: LakeWriter(place).ensure(load_registry()),
+        ]
+        for look in looks:
+            with pytest.raises(StorageError) as refused:
+                look()
+            assert refused.value.code == "lake_away"
+        s3.start()
+        assert writer.append(TABLE, pa.table({"submission_date": [date(2026, 1, 1)], "count": [1]}), "a", 1)
+        assert writer.committed(TABLE, "a") == 1
 
 
 def test_a_server_that_is_killed_and_comes_back_loses_and_repeats_nothing(tmp_path: Path) -> None:

@@ -83,6 +83,12 @@ def named_files(place: LakePlace, table: str, opened: DeltaTable) -> set[str]:
     return {unquote(name).removeprefix(root) for name in opened.file_uris()}
 
 
+def last_transaction(table: DeltaTable, app: str) -> int:
+    """Version of the application's last transaction; 0 if there was none. Reads the log. Raises `StorageError`."""
+    with delta_failures(table.table_uri):
+        return table.transaction_version(app) or 0
+
+
 def columns_of(table: DeltaTable) -> tuple[Column, ...]:
     """The columns as the Delta table has them now; raises `StorageError` for a foreign type."""
     return tuple(

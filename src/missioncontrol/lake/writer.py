@@ -33,6 +33,7 @@ from missioncontrol.lake.delta import (
     columns_of,
     delta_failures,
     field_of,
+    last_transaction,
     named_files,
     open_table,
     options,
@@ -59,6 +60,8 @@ class LakeWriter:
         self._lock = threading.RLock()
         self._tables: dict[str, DeltaTable] = {}
         self._columns: dict[str, tuple[Column, ...]] = {}
+        self._known: dict[tuple[str, str], tuple[int, int]] = {}
+        """(table, application) -> (version of the table, of the transaction): to look it up reads the whole log."""
         self._unsynced = Unsynced(self._place)
 
     def ensure(self, registry: Registry) -> None:
@@ -78,7 +81,11 @@ class LakeWriter:
     def committed(self, table: str, app: str) -> int:
         """Version of the application's last transaction on the table; 0 if there was none."""
         with self._lock:
-            return self._fresh(table).transaction_version(app) or 0
+            opened = self._fresh(table)
+            known = self._known.get((table, app))
+            if known is None or known[0] != opened.version():
+                known = self._known[table, app] = (opened.version(), last_transaction(opened, app))
+            return known[1]
 
     def stage(self, table: str, data: pa.Table, level: int = FRESH_LEVEL) -> list[StagedFile]:
         """Write the rows (with partition columns) as one sorted file a partition, visible to nobody yet.
@@ -120,7 +127,10 @@ class LakeWriter:
                         return False
                     if after is not None and last != after:
                         raise self._conflict(table, app, f"version {last} was committed, not {after}")
+                    before = self._tables[table].version()
                     self._commit(table, staged, Transaction(app, version), removed)
+                    # Where another commit has come in between, ours is a later version, and it is looked up.
+                    self._known[table, app] = (before + 1, version)
                     self._unsynced.add(table, staged)
                     return True
                 except CommitFailedError as error:
@@ -179,6 +189,7 @@ class LakeWriter:
             except Exception:
                 # The log may have been cleaned past the version we hold; open from the newest checkpoint.
                 self._tables.pop(table)
+                self._known = {key: known for key, known in self._known.items() if key[0] != table}
         reopened = open_table(self._place, table)
         if reopened is None:
             raise StorageError(
