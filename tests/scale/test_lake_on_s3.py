@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deploy.local.s3 import S3Server
+from tests.support.disk import fill, small_disk
 from tests.support.pings import crash_ping, main_ping
 from tests.support.s3 import BUCKET, running_s3, s3_environment
 from tests.support.server import RunningServer, running_server
@@ -293,6 +294,21 @@ def test_a_server_that_is_killed_and_comes_back_loses_and_repeats_nothing(tmp_pa
             {"n": sent, "m": sent}
         ]
         assert "Traceback" not in server.talk, server.talk.partition("Traceback")[2][:4000]
+
+
+def test_a_full_bucket_is_told_and_pings_wait_until_there_is_room(tmp_path: Path) -> None:
+    with (
+        small_disk(tmp_path / "disk", 60) as disk,
+        running_s3(disk / "s3") as s3,
+        running_server(tmp_path / "mc", **settings(s3)) as server,
+    ):
+        send(server, 10)
+        server.wait_until(lambda: counted(server) == 10)
+        filler = fill(disk)
+        send(server, 10, 10)
+        server.wait_until(lambda: "lake_full" in server.talk)
+        filler.unlink()
+        server.wait_until(lambda: counted(server) == 20, 90)
 
 
 def test_what_is_at_hand_is_bounded_and_what_was_removed_is_fetched_again(
