@@ -395,6 +395,7 @@ def test_a_file_that_left_is_kept_for_its_readers_from_when_it_left(place: LakeP
     [
         ({"AWS_SECRET_ACCESS_KEY": "wrong"}, "is refused to these keys"),
         ({"AWS_ACCESS_KEY_ID": "nobody"}, "is refused to these keys"),
+        ({"AWS_ACCESS_KEY_ID": ""}, "there are no keys for it"),
         ({"MC_LAKE__URL": "s3://no-such-bucket/lake"}, "names a bucket that does not exist"),
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "does not answer"),
     ],
