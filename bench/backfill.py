@@ -70,7 +70,7 @@ def warm_child(data: Path) -> None:
         services.config,
         services.registry(),
         services.writer,
-        app_name(services.log),
+        [app_name(services.log)],
         Workers(services.config, services.registry(), 2),
     ) as backfill:
         seconds = [backfill.run_day(plan, DAY).duration_s for _ in range(4)]

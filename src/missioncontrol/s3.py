@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from missioncontrol.errors import ConfigError
+from missioncontrol.errors import ConfigError, StorageError
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
@@ -26,7 +26,7 @@ _RETRIES, _RETRY_S = 4, 15
 _DEBUG = "\n\nDebug source"
 """What follows in a message of obstore repeats it at length."""
 
-DELTA_OPTIONS = {
+_DELTA_OPTIONS = {
     # Commits are puts that succeed only while nobody else has made the object.
     "aws_conditional_put": "etag",
     "timeout": f"{_TIMEOUT_S}s",
@@ -34,15 +34,36 @@ DELTA_OPTIONS = {
     "max_retries": str(_RETRIES),
     "retry_timeout": f"{_RETRY_S}s",
 }
-"""What `deltalake` is told beside the environment."""
+_KEYS = (
+    "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_SKIP_SIGNATURE",
+)  # fmt: skip
+
+
+def delta_options() -> dict[str, str]:
+    """What `deltalake` is told beside the environment. Raises `StorageError` (`s3_no_keys`)."""
+    _refuse_without_keys()
+    return _DELTA_OPTIONS
+
+
+def _refuse_without_keys() -> None:
+    """Without keys clients ask an address that only machines of Amazon have; other servers' keys are never there."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
+    if endpoint and "amazonaws.com" not in endpoint and not any(os.environ.get(name) for name in _KEYS):
+        raise StorageError(
+            "s3_no_keys",
+            "AWS_ENDPOINT_URL names an S3 server, but there are no keys for it.",
+            "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment of the process.",
+        )
 
 
 @cache
 def store(url: str) -> S3Store:
     """The objects below s3://bucket/prefix, by their names relative to it. Thread-safe.
 
-    Raises `ConfigError` (`s3_client_missing`, `s3_settings`).
+    Raises `ConfigError` (`s3_client_missing`, `s3_settings`) and `StorageError` (`s3_no_keys`).
     """
+    _refuse_without_keys()
     try:
         from obstore.exceptions import BaseError
         from obstore.store import S3Store

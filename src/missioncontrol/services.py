@@ -721,12 +721,20 @@ class Services:
         """Days made again from the archive, on all cores of this machine or on Spark; use it as a context manager."""
         from missioncontrol.telemetry.backfill import Backfill
         from missioncontrol.telemetry.backfill_job import BackfillJob
-        from missioncontrol.telemetry.stream import app_name
 
         registry = self.registry()
         summing = self._spark_sums(registry) if on_spark else self._workers(registry, workers)
-        backfill = Backfill(self.config, registry, self.writer, app_name(self.log), summing)
+        backfill = Backfill(self.config, registry, self.writer, self._stream_apps(), summing)
         return BackfillJob(self.config.data, backfill, self.runs, registry.revision)
+
+    def _stream_apps(self) -> list[str]:
+        """The applications by which the stream commits, one for each partition of the log."""
+        from missioncontrol.telemetry.stream import app_name
+
+        if not self.config.log.bootstrap_servers:
+            return [app_name(self.log)]
+        partitions = range(self.kafka_cluster().facts().partitions)
+        return [app_name(self.kafka_log(partition)) for partition in partitions]
 
     def _workers(self, registry: Registry, count: int | None) -> Summing:
         from missioncontrol.telemetry.backfill_sums import Workers

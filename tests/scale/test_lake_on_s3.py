@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 import uuid
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deploy.local.s3 import S3Server
+from tests.support.disk import fill, small_disk
 from tests.support.pings import crash_ping, main_ping
 from tests.support.s3 import BUCKET, running_s3, s3_environment
 from tests.support.server import RunningServer, running_server
@@ -28,8 +30,10 @@ from missioncontrol.clock import system_clock
 from missioncontrol.config import Config, Lake, LakePlace, Query
 from missioncontrol.errors import BadRequest, StorageError
 from missioncontrol.health.model import Subject
+from missioncontrol.lake.actions import rewrite
 from missioncontrol.lake.care import compact_now
 from missioncontrol.lake.check import check
+from missioncontrol.lake.delta import open_table
 from missioncontrol.lake.place import IN_USE_S, announce, announced, bound, data_objects, fetch, withdraw
 from missioncontrol.lake.snapshot import LakeReader
 from missioncontrol.lake.tables import lake_tables
@@ -241,6 +245,35 @@ def test_a_course_that_a_process_of_its_own_computes_is_the_same(
     assert courses[0] == courses[1]
 
 
+def test_each_look_at_the_log_that_fails_is_an_error_of_the_house(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_s3(tmp_path / "s3") as s3:
+        for name, value in s3_environment(s3).items():
+            monkeypatch.setenv(name, value)
+        place = LakePlace(tmp_path / "lake", f"s3://{BUCKET}/{uuid.uuid4().hex}", 1 << 30)
+        writer = LakeWriter(place)
+        writer.ensure(load_registry())
+        opened, reader = open_table(place, TABLE), LakeReader(place, tmp_path / "cache")
+        assert opened is not None and reader.snapshot(TABLE) is not None
+        s3.stop(signal.SIGKILL)
+        looks: list[Callable[[], object]] = [
+            lambda: writer.committed(TABLE, "a"),
+            lambda: rewrite(opened),
+            lambda: reader.snapshot(TABLE),
+            lambda: open_table(place, TABLE),
+            lambda: data_objects(place, TABLE),
+            lambda: LakeWriter(place).ensure(load_registry()),
+        ]
+        for look in looks:
+            with pytest.raises(StorageError) as refused:
+                look()
+            assert refused.value.code == "lake_away"
+        s3.start()
+        assert writer.append(TABLE, pa.table({"submission_date": [date(2026, 1, 1)], "count": [1]}), "a", 1)
+        assert writer.committed(TABLE, "a") == 1
+
+
 def test_a_server_that_is_killed_and_comes_back_loses_and_repeats_nothing(tmp_path: Path) -> None:
     with running_s3(tmp_path / "s3") as s3, running_server(tmp_path / "mc", **settings(s3)) as server:
         sent = 0
@@ -261,6 +294,21 @@ def test_a_server_that_is_killed_and_comes_back_loses_and_repeats_nothing(tmp_pa
             {"n": sent, "m": sent}
         ]
         assert "Traceback" not in server.talk, server.talk.partition("Traceback")[2][:4000]
+
+
+def test_a_full_bucket_is_told_and_pings_wait_until_there_is_room(tmp_path: Path) -> None:
+    with (
+        small_disk(tmp_path / "disk", 60) as disk,
+        running_s3(disk / "s3") as s3,
+        running_server(tmp_path / "mc", **settings(s3)) as server,
+    ):
+        send(server, 10)
+        server.wait_until(lambda: counted(server) == 10)
+        filler = fill(disk)
+        send(server, 10, 10)
+        server.wait_until(lambda: "lake_full" in server.talk)
+        filler.unlink()
+        server.wait_until(lambda: counted(server) == 20, 90)
 
 
 def test_what_is_at_hand_is_bounded_and_what_was_removed_is_fetched_again(
@@ -347,6 +395,7 @@ def test_a_file_that_left_is_kept_for_its_readers_from_when_it_left(place: LakeP
     [
         ({"AWS_SECRET_ACCESS_KEY": "wrong"}, "is refused to these keys"),
         ({"AWS_ACCESS_KEY_ID": "nobody"}, "is refused to these keys"),
+        ({"AWS_ACCESS_KEY_ID": ""}, "there are no keys for it"),
         ({"MC_LAKE__URL": "s3://no-such-bucket/lake"}, "names a bucket that does not exist"),
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "does not answer"),
     ],

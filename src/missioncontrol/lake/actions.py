@@ -21,7 +21,14 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from missioncontrol.config import LakePlace
 from missioncontrol.errors import StorageError
-from missioncontrol.lake.delta import DeltaFailure, is_full, named_files, open_table, storage_error
+from missioncontrol.lake.delta import (
+    DeltaFailure,
+    is_full,
+    last_transaction,
+    named_files,
+    open_table,
+    storage_error,
+)
 from missioncontrol.lake.place import place_of, relative, remove, uri
 from missioncontrol.lake.snapshot import FileRef
 from missioncontrol.s3 import plain
@@ -105,7 +112,7 @@ version fails.
 
 def rewrite(table: DeltaTable) -> Transaction:
     """The transaction that a commit which removes files must carry."""
-    return Transaction(REWRITE, (table.transaction_version(REWRITE) or 0) + 1)
+    return Transaction(REWRITE, last_transaction(table, REWRITE) + 1)
 
 
 REMOVAL = "missioncontrol.removal"
@@ -115,7 +122,7 @@ another rewriter's commit has the version of the rewrite that it would have had.
 
 def removal(table: DeltaTable) -> Transaction:
     """The transaction that a commit which only removes files must carry beside `rewrite()`."""
-    return Transaction(REMOVAL, (table.transaction_version(REMOVAL) or 0) + 1)
+    return Transaction(REMOVAL, last_transaction(table, REMOVAL) + 1)
 
 
 def write_actions(
@@ -164,7 +171,7 @@ def _landed(
             return added <= named
         if named & {action.path for action in actions}:
             return False
-        return all((table.transaction_version(t.app_id) or 0) >= t.version for t in transactions)
+        return all(last_transaction(table, t.app_id) >= t.version for t in transactions)
     except Exception:
         raise CommitUnsureError(
             "lake_unsure",

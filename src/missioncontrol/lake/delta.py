@@ -18,7 +18,7 @@ from missioncontrol.config import LakePlace
 from missioncontrol.errors import NO_ROOM, MissionControlError, StorageError, StorageFull
 from missioncontrol.lake.place import uri
 from missioncontrol.lake.tables import Column, Type
-from missioncontrol.s3 import DELTA_OPTIONS, plain, trouble
+from missioncontrol.s3 import delta_options, plain, trouble
 
 DeltaFailure = (DeltaError, DeltaProtocolError, TableNotFoundError, CommitFailedError, OSError, ValueError)
 """All that `deltalake` raises for a table that cannot be used."""
@@ -74,13 +74,19 @@ def open_table(place: LakePlace, table: str) -> DeltaTable | None:
 
 def options(place: LakePlace) -> dict[str, str] | None:
     """How `deltalake` reaches the place."""
-    return DELTA_OPTIONS if place.url else None
+    return delta_options() if place.url else None
 
 
 def named_files(place: LakePlace, table: str, opened: DeltaTable) -> set[str]:
     """The files of an open table, relative to it."""
     root = f"{uri(place, table)}/"
     return {unquote(name).removeprefix(root) for name in opened.file_uris()}
+
+
+def last_transaction(table: DeltaTable, app: str) -> int:
+    """Version of the application's last transaction; 0 if there was none. Reads the log. Raises `StorageError`."""
+    with delta_failures(table.table_uri):
+        return table.transaction_version(app) or 0
 
 
 def columns_of(table: DeltaTable) -> tuple[Column, ...]:

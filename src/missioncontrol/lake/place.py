@@ -58,6 +58,8 @@ def relative(place: LakePlace, table: str, path: str) -> str:
 def failure(place: LakePlace, error: BaseException) -> MissionControlError:
     """What goes wrong with an object, as an error of the house: `lake_full`, `lake_bucket`, `lake_credentials`,
     `lake_away` or `lake_s3`."""
+    if isinstance(error, MissionControlError):
+        return error
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         return StorageFull(
             "lake_full",

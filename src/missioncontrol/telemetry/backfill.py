@@ -71,10 +71,15 @@ class Backfill:
     """Makes days again. Use it as a context manager."""
 
     def __init__(
-        self, config: Config, registry: Registry, writer: LakeWriter, stream_app: str, summing: Summing
+        self,
+        config: Config,
+        registry: Registry,
+        writer: LakeWriter,
+        stream_apps: Sequence[str],
+        summing: Summing,
     ) -> None:
         self._config, self._registry, self._writer = config, registry, writer
-        self._stream_app = stream_app
+        self._stream_apps = stream_apps
         self._summing = summing
         writer.ensure(registry)
 
@@ -117,7 +122,7 @@ class Backfill:
         started = time.monotonic()
         with self._alone(plan.tables, day):
             snapshots = consistent_snapshots(
-                self._config, self._registry, self._writer, self._stream_app, (*plan.tables, ARCHIVE)
+                self._config, self._writer, self._stream_apps, (*plan.tables, ARCHIVE)
             )
             files = [f for f in snapshots[ARCHIVE].files if day in days_of(f, plan)]
             fetch(files)

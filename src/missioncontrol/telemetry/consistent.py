@@ -17,40 +17,41 @@ from missioncontrol.lake.place import announced
 from missioncontrol.lake.snapshot import LakeReader, Snapshot
 from missioncontrol.lake.tables import STREAMED
 from missioncontrol.lake.writer import LakeWriter
-from missioncontrol.registry import Registry
 from missioncontrol.telemetry.import_run import app_of, running_names
 
 _WAIT_S = 30.0
 
 
 def consistent_snapshots(
-    config: Config, registry: Registry, writer: LakeWriter, stream_app: str, tables: Sequence[str]
+    config: Config, writer: LakeWriter, stream_apps: Sequence[str], tables: Sequence[str]
 ) -> dict[str, Snapshot]:
     """The tables as of a moment in which each batch is in all of them or in none.
 
+    `stream_apps`: the applications of the stream, one for each partition of the log.
     Waits a while for a stream that is about to finish a batch. Raises `StorageError` (`batch_unfinished`) when a
     process was killed between two commits of a batch and has not been started again.
     """
     deadline = time.monotonic() + _WAIT_S
     while True:
         with commit_gate(config.lake_place, alone=True):
-            held = _held(config, writer, stream_app)
+            held = _held(config, writer, stream_apps)
             unfinished = next((app for app, versions in held.items() if len(versions) > 1), "")
             if not unfinished:
                 reader = LakeReader(config.lake_place, config.cache_path)
                 found = {name: reader.snapshot(name) for name in tables}
-                if not config.lake.url or _held(config, writer, stream_app) == held:
+                if not config.lake.url or _held(config, writer, stream_apps) == held:
                     return {name: snapshot for name, snapshot in found.items() if snapshot is not None}
         if time.monotonic() > deadline:
             raise _refused(unfinished) if unfinished else _busy()
         time.sleep(0.5)
 
 
-def _held(config: Config, writer: LakeWriter, stream_app: str) -> dict[str, frozenset[int]]:
+def _held(config: Config, writer: LakeWriter, stream_apps: Sequence[str]) -> dict[str, frozenset[int]]:
     """The last batches of each application that is not finished; one, where it is the same in all tables."""
     names = sorted({*running_names(config.data), *announced(config.lake_place)})
-    apps = (stream_app, *map(app_of, names))
-    return {app: frozenset(writer.committed(table, app) for table in STREAMED) for app in apps}
+    apps = (*stream_apps, *map(app_of, names))
+    by_table = [writer.committed_each(table, apps) for table in STREAMED]
+    return {app: frozenset(versions) for app, versions in zip(apps, zip(*by_table, strict=True), strict=True)}
 
 
 def _busy() -> StorageError:
@@ -64,7 +65,7 @@ def _busy() -> StorageError:
 def _refused(app: str) -> StorageError:
     kind = app.partition(":")[0]
     if kind == "stream":
-        hint = "Run `missioncontrol stream --until-idle`, or the server, and repeat."
+        hint = "Run the server, or `missioncontrol stream` (`spark stream`) with --until-idle, and repeat."
     else:
         hint = "Start that import again with the same files, and repeat."
     return StorageError("batch_unfinished", f"A batch of the {kind} is in some tables only.", hint)

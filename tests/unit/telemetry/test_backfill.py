@@ -59,7 +59,7 @@ def backfill(
 ) -> Iterator[Backfill]:
     writer = LakeWriter(config.lake_path)
     summing = Workers(config, registry, workers)
-    with Backfill(config, registry, writer, streaming.app_name(log), summing) as made:
+    with Backfill(config, registry, writer, [streaming.app_name(log)], summing) as made:
         yield made
 
 
@@ -310,7 +310,7 @@ class Notes:
 def run_job(config: Config, log: SqliteLog, asked: Plan, notes: Notes, revision: str = "r") -> bool:
     runs = Runs(Database(config.state_url))
     summing = Workers(config, REGISTRY, 1)
-    made = Backfill(config, REGISTRY, LakeWriter(config.lake_path), streaming.app_name(log), summing)
+    made = Backfill(config, REGISTRY, LakeWriter(config.lake_path), [streaming.app_name(log)], summing)
     with BackfillJob(config.data, made, runs, revision) as job:
         return job.run(asked, notes)
 
