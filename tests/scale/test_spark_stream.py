@@ -11,6 +11,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -111,10 +112,10 @@ def test_killed_20_times_in_the_middle_of_a_batch_nothing_is_lost_or_counted_twi
     lake = installation.data / "lake"
     for kill in range(20):
         installation.send(entries[600 * kill : 600 * (kill + 1)])
-        moved = version(lake / "client_aggregates").__lt__
+        before = version(lake / "client_aggregates")
         running = installation.start("--trigger-s", "0.1")
         # The first of the tables that are committed one after the other.
-        wait_until(lambda: moved(version(lake / "client_aggregates")), running, installation)
+        wait_until(partial(moved, lake, before), running, installation)
         time.sleep(rng.uniform(0, 0.3))
         running.kill()
         running.wait()
@@ -122,6 +123,10 @@ def test_killed_20_times_in_the_middle_of_a_batch_nothing_is_lost_or_counted_twi
     assert killed_inside, "or nothing was tried"
     assert installation.run("--until-idle") == 0, installation.talk
     compare(lake, embedded(tmp_path / "embedded", entries))
+
+
+def moved(lake: Path, before: int) -> bool:
+    return version(lake / "client_aggregates") > before
 
 
 def version(table: Path) -> int:
