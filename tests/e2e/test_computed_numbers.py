@@ -122,7 +122,13 @@ def only_row(server: RunningServer, one: Shown) -> dict[str, float]:
 
 def test_every_number_of_a_card(server: RunningServer) -> None:
     # The first page was prepared when the server began: what was imported since comes a few seconds later.
-    server.wait_until(lambda: sum(one.of.endswith("crash-free users") for one in numbers(server, "/")) >= 2)
+    def complete() -> bool:
+        shown = [one.of for one in numbers(server, "/")]
+        return sum(of.endswith("crash-free users") for of in shown) >= 2 and any(
+            "nightly" in of for of in shown
+        )
+
+    server.wait_until(complete)
     found = numbers(server, "/")
     kinds = {
         "per 1,000 usage hours": "per_1000",
