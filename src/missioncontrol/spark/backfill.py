@@ -44,9 +44,10 @@ class SparkSums:
         work = _Summing(asked, self._config, self._registry, pings)
         with _told(pings, read):
             try:
-                return self._context.parallelize(tasks, len(tasks)).map(work).collect()
+                found: list[Sums] = self._context.parallelize(tasks, len(tasks)).map(work).collect()
             except PySparkException as error:
                 raise spark_failure(error) from error
+        return found
 
     def end(self) -> None:
         """Give up what is being read."""
