@@ -128,13 +128,14 @@ class KnownIdentities:
 def _turns(rows: Sequence[_Row]) -> list[list[tuple[int, list[int]]]]:
     """Numbers of rows in turns in which each id comes once, each with the copies that need no turn of their own.
 
-    Those are copies of the same second by the same claimant, or by a later record: they find what that one left.
+    Those are copies of the same second by the same claimant, or by a later record of its partition: they find what that
+    one left.
     """
     turns: list[list[tuple[int, list[int]]]] = []
     newest: dict[bytes, tuple[int, _Row, list[int]]] = {}
     for number, row in enumerate(rows):
         turn, before, copies = newest.get(row[0], (-1, row, []))
-        if turn >= 0 and before[2] == row[2] and (row[1] == before[1] or row[1] < before[1] < 0):
+        if turn >= 0 and before[2] == row[2] and (row[1] == before[1] or _later(row[1], before[1])):
             copies.append(number)
             continue
         copies = []
@@ -143,3 +144,8 @@ def _turns(rows: Sequence[_Row]) -> list[list[tuple[int, list[int]]]]:
             turns.append([])
         turns[turn + 1].append((number, copies))
     return turns
+
+
+def _later(claimant: int, before: int) -> bool:
+    """Whether both are records of one partition, and the first is the later one."""
+    return claimant < before < 0 and -claimant >> 48 == -before >> 48
