@@ -61,12 +61,17 @@ def warm_child(data: Path) -> None:
     from missioncontrol.services import Services
     from missioncontrol.telemetry.backfill import Backfill
     from missioncontrol.telemetry.backfill_plan import CRASHES, Plan
+    from missioncontrol.telemetry.backfill_sums import Workers
     from missioncontrol.telemetry.stream import app_name
 
     services = Services(load_config(data))
     plan = Plan((CRASHES,), DAY, DAY)
     with Backfill(
-        services.config, services.registry(), services.writer, app_name(services.log), 2
+        services.config,
+        services.registry(),
+        services.writer,
+        [app_name(services.log)],
+        Workers(services.config, services.registry(), 2),
     ) as backfill:
         seconds = [backfill.run_day(plan, DAY).duration_s for _ in range(4)]
     services.close()

@@ -1,4 +1,4 @@
-// How a number was computed opens without scripts; here it is kept within the window, and Escape closes it.
+// How a number was computed opens without scripts; here it comes into the window, and Escape closes it.
 
 const MARGIN = 14;
 
@@ -8,6 +8,7 @@ function within(part: HTMLDetailsElement): void {
   box.style.marginLeft = "";
   const over = box.getBoundingClientRect().right - (document.documentElement.clientWidth - MARGIN);
   if (over > 0) box.style.marginLeft = `${-Math.ceil(over)}px`;
+  box.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
 export function startComputed(): void {

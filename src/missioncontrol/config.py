@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -127,6 +128,18 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dedup_days: int = 7
     max_bytes: int = 0
     """Largest size of the log on disk; 0: as large as the disk."""
+    bootstrap_servers: str = ""
+    """Addresses of Kafka's brokers, as in kafka1:9092,kafka2:9092; empty: the log is a file in the data folder."""
+    topic: str = "missioncontrol"
+    """Kafka's topic of the log."""
+    spool_bytes: Annotated[int, msgspec.Meta(ge=1 << 20)] = 1 << 30
+    """What the edge keeps on its disk while Kafka is away; beyond that it refuses submissions."""
+    kafka: dict[str, str] = {}
+    """Options of librdkafka, such as `sasl.password`; `_` stands for the dots too. A name that ends in `_file` names a
+    file that holds the value."""
+
+    def __repr__(self) -> str:
+        return f"Log(bootstrap_servers={self.bootstrap_servers!r}, topic={self.topic!r})"
 
 
 class Stream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -147,6 +160,10 @@ class Stream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Lake(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Background care of the lake's tables."""
 
+    url: str = ""
+    """As in s3://bucket/prefix; empty: the lake is in the data folder."""
+    cache_bytes: Annotated[int, msgspec.Meta(ge=0)] = 20 << 30
+    """Files of a lake on S3 that were read lately take no more room than this in the data folder."""
     archive: bool = True
     compact_interval_s: float = 20.0
     vacuum_after_s: float = 1800.0
@@ -234,11 +251,31 @@ class Stackwalk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long symbols that were not found are not looked for again, unless some arrive."""
 
 
+class Spark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The stream and the backfill on Spark."""
+
+    master: str = "local[*]"
+    """Where Spark runs; what spark-submit says comes first."""
+    trigger_s: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    """A micro-batch begins so often."""
+    batch_records: Annotated[int, msgspec.Meta(ge=1)] = 200_000
+    """Most messages of a micro-batch, of all partitions together."""
+    packages: list[str] = msgspec.field(
+        default_factory=lambda: ["org.apache.spark:spark-sql-kafka-0-10_2.13:4.2.0"]
+    )
+    """Maven coordinates that Spark looks up when it starts; empty: they are on its class path already."""
+    settings: dict[str, str] = {}
+    """More settings of Spark, by their names (`spark.executor.memory`)."""
+
+
 class RegistrySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Declarations beside the shipped ones."""
 
     files: list[str] = []
-    """More TOML files. `registry.toml` in the data folder is always read when it exists."""
+    """More TOML files. `registry.toml` in the folder is always read when it exists."""
+    folder: str = ""
+    """Folder of `registry.toml`, `fields.toml`, `signature-lists/` and `probes.json`, which several machines may share;
+    empty: the data folder."""
 
 
 class Oidc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -300,6 +337,29 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"State(url={'…' if self.url else ''})"
 
 
+class Blobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where crash reports, processed crashes and symbols are kept."""
+
+    url: str = ""
+    """s3://bucket/prefix; empty: a folder in the data folder. Keys and endpoint are in AWS_* of the environment."""
+    spool_bytes: Annotated[int, msgspec.Meta(ge=1)] = 4 << 30
+    """Room on this machine's disk that a process may take for what it is about to upload."""
+
+
+class LakePlace(msgspec.Struct, frozen=True):
+    """Where the lake is: in a folder; or on an S3 server, and then what is being written or was read lately is in the
+    folder. Holds no secrets: those are in the environment.
+    """
+
+    folder: Path
+    url: str = ""
+    """As in s3://bucket/prefix, without a slash at the end; empty: the folder is the lake."""
+    cache_bytes: int = 0
+
+    def __str__(self) -> str:
+        return self.url or str(self.folder)
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings."""
 
@@ -309,6 +369,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ingest: Ingest = Ingest()
     crashes: Crashes = Crashes()
     state: State = State()
+    blobs: Blobs = Blobs()
     log: Log = Log()
     stream: Stream = Stream()
     lake: Lake = Lake()
@@ -316,6 +377,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     query: Query = Query()
     jobs: Jobs = Jobs()
     stackwalk: Stackwalk = Stackwalk()
+    spark: Spark = Spark()
     registry: RegistrySettings = RegistrySettings()
     access: Access = Access()
     alerts: Alerts = Alerts()
@@ -337,9 +399,19 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.data / "log" / "log.sqlite"
 
     @property
+    def log_spool_path(self) -> Path:
+        """The SQLite file of what waits for Kafka."""
+        return self.data / "spool" / "spool.sqlite"
+
+    @property
     def lake_path(self) -> Path:
-        """The folder that holds one Delta table a folder."""
+        """The folder that holds one Delta table a folder; of a lake on S3, those of its files that are at hand."""
         return self.data / "lake"
+
+    @property
+    def lake_place(self) -> LakePlace:
+        """Where the lake is."""
+        return LakePlace(self.lake_path.absolute(), self.lake.url.rstrip("/"), self.lake.cache_bytes)
 
     @property
     def cache_path(self) -> Path:
@@ -352,6 +424,21 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.data / "blobs"
 
     @property
+    def spool_path(self) -> Path:
+        """The folder of what is on its way to or from a bucket."""
+        return self.cache_path / "blobs"
+
+    @property
+    def arriving_path(self) -> Path:
+        """The folder on whose disk crash reports lie while they arrive."""
+        return self.spool_path if self.blobs.url else self.blobs_path
+
+    @property
+    def copied_symbols_path(self) -> Path:
+        """The folder of copies of symbols that are in a bucket."""
+        return self.cache_path / "stored-symbols"
+
+    @property
     def symbols_path(self) -> Path:
         """The folder of symbols that were uploaded, in Breakpad's layout."""
         return self.blobs_path / "symbols"
@@ -362,14 +449,19 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.cache_path / "symbols"
 
     @property
+    def declared_path(self) -> Path:
+        """The folder of what users declare."""
+        return Path(self.registry.folder).absolute() if self.registry.folder else self.data
+
+    @property
     def field_files(self) -> list[Path]:
         """The user's declarations of fields of crashes."""
-        return [*(Path(f) for f in self.crashes.field_files), self.data / "fields.toml"]
+        return [*(Path(f) for f in self.crashes.field_files), self.declared_path / "fields.toml"]
 
     @property
     def signature_lists_path(self) -> Path:
         """The user's signature lists, over the shipped ones."""
-        return self.data / "signature-lists"
+        return self.declared_path / "signature-lists"
 
     @property
     def state_url(self) -> str:
@@ -381,12 +473,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def probes_path(self) -> Path:
         """The imported probe dictionary."""
-        return self.data / "probes.json"
+        return self.declared_path / "probes.json"
 
     @property
     def registry_files(self) -> list[Path]:
         """The user's registry files, in the order in which they are read."""
-        return [*(Path(f) for f in self.registry.files), self.data / "registry.toml"]
+        return [*(Path(f) for f in self.registry.files), self.declared_path / "registry.toml"]
 
 
 _SECTIONS = (
@@ -395,6 +487,7 @@ _SECTIONS = (
     "ingest",
     "crashes",
     "state",
+    "blobs",
     "log",
     "stream",
     "lake",
@@ -402,6 +495,7 @@ _SECTIONS = (
     "query",
     "jobs",
     "stackwalk",
+    "spark",
     "registry",
     "access",
     "alerts",
@@ -438,7 +532,22 @@ def load_config(
     except msgspec.ValidationError as error:
         raise _wrong_value(str(error), environ) from None
     _check_state_url(config.state.url)
+    _check_bucket_url("blobs", config.blobs.url)
+    _check_bucket_url("lake", config.lake.url)
     return config
+
+
+_BUCKET_URL = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.=-]+)*/?", re.ASCII)
+
+
+def _check_bucket_url(section: str, url: str) -> None:
+    """Refuse what names no bucket, or holds a password."""
+    if url and not _BUCKET_URL.fullmatch(url):
+        raise ConfigError(
+            f"{section}_url_invalid",
+            f"Setting `{section}.url` is no address of a bucket.",
+            "As in s3://bucket/prefix. Keys and endpoint are in AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL and others.",
+        )
 
 
 def _check_state_url(url: str) -> None:

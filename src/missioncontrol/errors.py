@@ -92,3 +92,10 @@ class StorageError(MissionControlError):
     """A store could not be read or written for a reason other than room."""
 
     status = 500
+
+
+class StorageAway(StorageError):
+    """A store cannot be had now, whatever is asked of it; what was to be done may be done later."""
+
+    status = 503
+    retry_after_s = 30

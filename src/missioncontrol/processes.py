@@ -44,6 +44,16 @@ def end_with_parent(end: Callable[[], None]) -> None:
     threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
+def end_with_stdin() -> None:
+    """In a process that was given one question on stdin: end it when stdin is closed, as its parent is gone then."""
+
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        os._exit(3)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
 def call_on_end(end: Callable[[], None]) -> None:
     """Call `end`, in a thread of its own, at each SIGTERM and SIGINT from now on.
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from missioncontrol.alerts.delivery import Deliverer
     from missioncontrol.alerts.intake import Alerts
     from missioncontrol.alerts.setup import Setup
-    from missioncontrol.blobs.report_blobs import ReportBlobs
+    from missioncontrol.blobs.protocol import ReportBlobs
+    from missioncontrol.blobs.s3 import S3Blobs
     from missioncontrol.crashes.bug_trackers import BugTrackers
     from missioncontrol.crashes.counts import CrashCounts
     from missioncontrol.crashes.deletion import CrashDeletion
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from missioncontrol.crashes.import_crashes import CrashImport
     from missioncontrol.crashes.processing import Settings as ProcessingSettings
     from missioncontrol.crashes.signature import Signatures
+    from missioncontrol.crashes.symbols.copies import SymbolCopies
     from missioncontrol.crashes.symbols.folders import SymbolFolders
     from missioncontrol.crashes.symbols.missing import MissingModule
     from missioncontrol.crashes.symbols.store import SymbolStore
@@ -42,10 +44,16 @@ if TYPE_CHECKING:
     from missioncontrol.lake.retention import Expired
     from missioncontrol.lake.snapshot import LakeReader
     from missioncontrol.lake.writer import LakeWriter
-    from missioncontrol.log.sqlite import SqliteLog
+    from missioncontrol.log.identities import Identities
+    from missioncontrol.log.kafka import KafkaLog
+    from missioncontrol.log.kafka_cluster import Cluster
+    from missioncontrol.log.protocol import Appender, Log
+    from missioncontrol.log.spooled import SpooledLog
     from missioncontrol.query.engine import Engine
     from missioncontrol.query.sql import SqlRunner
     from missioncontrol.query.supersearch import CrashSearch, SearchFields
+    from missioncontrol.registry.model import Registry
+    from missioncontrol.spark.stream import SparkStream
     from missioncontrol.state.access_log import AccessLog
     from missioncontrol.state.alert_channels import AlertChannels
     from missioncontrol.state.alert_log import AlertLog
@@ -54,15 +62,41 @@ if TYPE_CHECKING:
     from missioncontrol.state.crash_queue import CrashQueue
     from missioncontrol.state.crash_recounts import CrashRecounts
     from missioncontrol.state.database import Database
+    from missioncontrol.state.identities import KnownIdentities
+    from missioncontrol.state.leases import Leases
     from missioncontrol.state.query_history import QueryHistory
     from missioncontrol.state.releases import Releases
     from missioncontrol.state.runs import Runs
     from missioncontrol.state.saved_queries import SavedQueries
+    from missioncontrol.state.sign_ins import SignIns
     from missioncontrol.state.signature_bugs import SignatureBugs
     from missioncontrol.state.symbol_changes import SymbolChanges
+    from missioncontrol.state.turns import Turn
     from missioncontrol.telemetry.backfill_job import BackfillJob
+    from missioncontrol.telemetry.backfill_sums import Summing
+    from missioncontrol.telemetry.batch import BatchReport
     from missioncontrol.telemetry.import_pings import PingImport
     from missioncontrol.telemetry.stream import Stream
+
+_LOOK_S = 0.25
+"""How often a table on S3 is asked for news, by pages: what came is seen within a second."""
+
+
+def open_identities(config: Config) -> Identities:
+    """What tells duplicates, for a process of Spark's, which does one task after another."""
+    return _identities(config.state_url, config.log.dedup_days)
+
+
+@lru_cache(maxsize=1)
+def _identities(url: str, dedup_days: int) -> Identities:
+    from missioncontrol.state.database import Database
+    from missioncontrol.state.identities import KnownIdentities
+
+    return KnownIdentities(Database(url), dedup_days)
+
+
+_PRODUCE_S = 1.5
+"""What Kafka has not acknowledged after so long goes to the edge's spool."""
 
 
 class Services:
@@ -78,25 +112,77 @@ class Services:
         return RegistryWatcher(self.config.registry_files)
 
     @cached_property
-    def log(self) -> SqliteLog:
+    def log(self) -> Log:
         """The log of accepted submissions."""
+        if self.config.log.bootstrap_servers:
+            return self.kafka_log()
         from missioncontrol.log.sqlite import SqliteLog
 
         return SqliteLog(self.config.log_path, self.config.log.dedup_days, self.config.log.max_bytes)
+
+    @property
+    def edge_log(self) -> Appender:
+        """What an edge appends to."""
+        return self.spool or self.log
+
+    @cached_property
+    def spool(self) -> SpooledLog | None:
+        """The way of an edge to a log on Kafka; None: the log is here."""
+        if not self.config.log.bootstrap_servers:
+            return None
+        kafka = self.kafka_log(timeout_s=_PRODUCE_S)
+        from missioncontrol.log.spooled import SpooledLog
+
+        return SpooledLog(kafka, self.config.log_spool_path, self.config.log.spool_bytes)
+
+    def kafka_log(self, partition: int | None = None, timeout_s: float = 30.0) -> KafkaLog:
+        """The log on Kafka, read in this partition; raises `ConfigError` for options that cannot be."""
+        cluster = self.kafka_cluster()
+        from missioncontrol.log.kafka import KafkaLog
+
+        return KafkaLog(cluster, self.identities, partition, timeout_s)
+
+    def kafka_cluster(self) -> Cluster:
+        """The topic of the log; raises `ConfigError` when the settings name none."""
+        from missioncontrol.errors import ConfigError
+
+        log = self.config.log
+        if not log.bootstrap_servers:
+            raise ConfigError(
+                "log_not_on_kafka",
+                "The log is not on Kafka.",
+                "Set log.bootstrap_servers, or MC_LOG__BOOTSTRAP_SERVERS.",
+            )
+        try:
+            from missioncontrol.log.kafka_cluster import Cluster, options
+        except ImportError:
+            raise ConfigError(
+                "log_kafka_missing",
+                "A log on Kafka needs the package confluent-kafka.",
+                "Install it, or missioncontrol[scale].",
+            ) from None
+        return Cluster(log.bootstrap_servers, log.topic, options(log.kafka))
+
+    @cached_property
+    def identities(self) -> KnownIdentities:
+        """The document ids that are known, for a log on Kafka."""
+        from missioncontrol.state.identities import KnownIdentities
+
+        return KnownIdentities(self._database, self.config.log.dedup_days)
 
     @cached_property
     def writer(self) -> LakeWriter:
         """Writes tables of the lake."""
         from missioncontrol.lake.writer import LakeWriter
 
-        return LakeWriter(self.config.lake_path)
+        return LakeWriter(self.config.lake_place)
 
     @cached_property
     def reader(self) -> LakeReader:
         """Reads which files a table has."""
         from missioncontrol.lake.snapshot import LakeReader
 
-        return LakeReader(self.config.lake_path, self.config.cache_path)
+        return LakeReader(self.config.lake_place, self.config.cache_path, _LOOK_S)
 
     @cached_property
     def engine(self) -> Engine:
@@ -133,7 +219,7 @@ class Services:
 
         config = self.config
         return Courses(
-            config.lake_path, config.cache_path, config.registry_files, config.query, self.releases.list,
+            config.lake_place, config.cache_path, config.registry_files, config.query, self.releases.list,
             self.reader,
         )  # fmt: skip
 
@@ -150,10 +236,21 @@ class Services:
 
     @cached_property
     def blobs(self) -> ReportBlobs:
-        """Dumps, raw and processed crashes, symbols."""
-        from missioncontrol.blobs.report_blobs import ReportBlobs
+        """Dumps, raw and processed crashes, symbols. Raises `ConfigError` (`blobs_...`)."""
+        if self.config.blobs.url:
+            return self._bucket_blobs
+        from missioncontrol.blobs.report_blobs import LocalReportBlobs
 
-        return ReportBlobs(self.config.blobs_path)
+        return LocalReportBlobs(self.config.blobs_path)
+
+    @cached_property
+    def _bucket_blobs(self) -> S3Blobs:
+        from missioncontrol.blobs.bucket import Bucket
+        from missioncontrol.blobs.s3 import S3Blobs
+        from missioncontrol.blobs.spool import Spool
+
+        settings = self.config.blobs
+        return S3Blobs(Bucket(settings.url), Spool(self.config.spool_path, settings.spool_bytes))
 
     @cached_property
     def crash_queue(self) -> CrashQueue:
@@ -222,7 +319,7 @@ class Services:
 
         config = self.config
         return CrashCounts(
-            config.lake_path, config.cache_path, self.writer, self.registry, self.crash_recounts
+            config.lake_place, config.cache_path, self.writer, self.registry, self.crash_recounts
         )
 
     def crash_settings(self) -> ProcessingSettings:
@@ -249,8 +346,8 @@ class Services:
         from missioncontrol.crashes.stackwalk import Stackwalker
         from missioncontrol.crashes.symbols.room import limit_mb
         from missioncontrol.crashes.symbols.servers import make_servers
-        from missioncontrol.crashes.symbols.watch import SymbolWatch
-        from missioncontrol.crashes.work import CrashWork
+        from missioncontrol.crashes.symbols.watch import Forgetful, SymbolWatch
+        from missioncontrol.crashes.work import CrashWork, SymbolSource
         from missioncontrol.crashes.worker import Worker
 
         def now() -> datetime:
@@ -258,6 +355,7 @@ class Services:
 
         settings = self.config.stackwalk
         servers = make_servers(self.config.crashes, self.config.fetched_symbols_path)
+        copies = self._symbol_copies()
         index = CrashIndex(self.writer, self.registry(), uuid.uuid4().hex, self.crash_recounts)
         with Stackwalker(
             Path(settings.program) if settings.program else None,
@@ -267,9 +365,23 @@ class Services:
             settings.timeout_s,
             settings.missing_ttl_s,
         ) as walker:
-            watch = SymbolWatch(self.symbol_changes, walker)
-            work = CrashWork(self.blobs, walker, self.crash_settings, now, watch, servers)
+            told: list[Forgetful] = [walker] if copies is None else [copies, walker]
+            watch = SymbolWatch(self.symbol_changes, told)
+            if copies is not None:
+                copies.begin_true()
+            sources: list[SymbolSource] = [one for one in (copies, servers) if one is not None]
+            work = CrashWork(self.blobs, walker, self.crash_settings, now, watch, sources)
             yield Worker(self.crash_queue, work, index, self.crash_fields, now, self.crash_counts())
+
+    def _symbol_copies(self) -> SymbolCopies | None:
+        """Copies of the symbols that are in a bucket; None: they lie in a folder here."""
+        if not self.config.blobs.url:
+            return None
+        from missioncontrol.crashes.symbols.copies import SymbolCopies
+
+        most_bytes = self.config.crashes.symbol_cache_bytes
+        missing_s = self.config.stackwalk.missing_ttl_s
+        return SymbolCopies(self._bucket_blobs, self.config.copied_symbols_path, most_bytes, missing_s)
 
     @cached_property
     def symbol_changes(self) -> SymbolChanges:
@@ -297,11 +409,15 @@ class Services:
         from missioncontrol.crashes.symbols.folders import SymbolFolders
         from missioncontrol.crashes.symbols.room import limit_mb
 
-        return SymbolFolders(self._symbol_roots(), limit_mb(self.config.stackwalk.memory_limit_mb))
+        limit, roots = limit_mb(self.config.stackwalk.memory_limit_mb), self._symbol_roots()
+        if self.config.blobs.url:  # of which the first root has some copies only
+            return SymbolFolders(roots[1:], limit, self.symbols.list)
+        return SymbolFolders(roots, limit)
 
     def _symbol_roots(self) -> list[Path]:
         fetched = [self.config.fetched_symbols_path] if self.config.crashes.symbol_servers else []
-        return [self.config.symbols_path, *map(Path, self.config.crashes.symbol_paths), *fetched]
+        stored = self.config.copied_symbols_path if self.config.blobs.url else self.config.symbols_path
+        return [stored, *map(Path, self.config.crashes.symbol_paths), *fetched]
 
     @cached_property
     def crash_deletions(self) -> CrashDeletions:
@@ -347,7 +463,7 @@ class Services:
             lambda: CrashIndex(
                 self.writer, self.registry(), f"deletion-{uuid.uuid4().hex}", self.crash_recounts
             ),
-            RowRemoval(self.config.lake_path, self.config.cache_path, CRASHES, "uuid"),
+            RowRemoval(self.config.lake_place, self.config.cache_path, CRASHES, "uuid"),
             self.crash_deletions,
             lambda: utc(system_clock()),
             lambda: self.crash_counts().run(),
@@ -368,7 +484,7 @@ class Services:
 
         config, now = self.config, utc(system_clock())
         today = as_of or now.date()
-        why = "" if as_of or dry_run else clock_doubt(config.lake_path, config.cache_path)
+        why = "" if as_of or dry_run else clock_doubt(config.lake_place, config.cache_path)
         if config.retention.crashes and not dry_run and not why:
             # Before the rows leave: nobody shall count those that are left.
             self.crash_recounts.let_go(today - timedelta(days=config.retention.crashes))
@@ -382,7 +498,7 @@ class Services:
 
         steps: list[Callable[[], object]] = [
             lambda: gone.extend(
-                expire(config.lake_path, config.cache_path, config.retention, as_of=as_of, dry_run=dry_run)
+                expire(config.lake_place, config.cache_path, config.retention, as_of=as_of, dry_run=dry_run)
             ),
             parts,
         ]
@@ -447,6 +563,13 @@ class Services:
         from missioncontrol.state.users import Users
 
         return Accounts(Users(self._database), Tokens(self._database), Sessions(self._database), self.config)
+
+    @cached_property
+    def sign_ins(self) -> SignIns:
+        """Sign-ins by a provider that have begun."""
+        from missioncontrol.state.sign_ins import SignIns
+
+        return SignIns(self._database)
 
     @cached_property
     def access_log(self) -> AccessLog:
@@ -519,11 +642,56 @@ class Services:
 
         return Database(self.config.state_url)
 
+    @cached_property
+    def leases(self) -> Leases:
+        """Who does what one process of the installation does."""
+        from missioncontrol.state.leases import Leases
+
+        return Leases(self._database)
+
+    def turn(self, name: str) -> Turn:
+        """The turn to do what one process of the installation does at a time."""
+        from missioncontrol.state.turns import FileTurn, LeaseTurn
+
+        if self.config.state.url:
+            return LeaseTurn(self.leases, name)
+        return FileTurn(self.config.data / f"{name}.lock")
+
     def stream(self) -> Stream:
-        """A stream from the log to the lake; hold the `StreamLock` while it runs."""
+        """A stream from the log to the lake; hold the `StreamLock` while it runs.
+
+        Raises `StorageError` for a log on Kafka that it cannot read as a whole.
+        """
         from missioncontrol.telemetry.stream import Stream
 
+        self.require_stream()
         return Stream(self.log, self.writer, self.registry, self.config)
+
+    def spark_stream(self, report: Callable[[BatchReport], None]) -> SparkStream:
+        """The stream on Spark, from Kafka to the lake; starts Spark. `report` is told of each batch."""
+        from missioncontrol.log.kafka_cluster import options
+        from missioncontrol.spark.session import open_session
+        from missioncontrol.spark.stream import SparkStream
+        from missioncontrol.spark.topic import Topic
+
+        config = self.config
+        topic = Topic(self.kafka_cluster(), config.log.bootstrap_servers, options(config.log.kafka))
+        session = open_session(config.spark, "missioncontrol stream")
+        return SparkStream(session, topic, self.writer, self.registry, config, open_identities, report)
+
+    def require_stream(self) -> None:
+        """Raise `StorageError` for a topic of Kafka that is missing, or that has several partitions: Spark reads those.
+
+        A Kafka that is away is no reason: it comes back.
+        """
+        from missioncontrol.errors import StorageError
+
+        if self.config.log.bootstrap_servers:
+            try:
+                self.log.identity()
+            except StorageError as error:
+                if error.code != "log_unreadable":
+                    raise
 
     def care(self) -> LakeCare:
         """Background care of the lake."""
@@ -531,7 +699,7 @@ class Services:
         from missioncontrol.lake.care import LakeCare
 
         return LakeCare(
-            self.config.lake_path, self.config.cache_path, self.registry, self.config.lake, system_clock
+            self.config.lake_place, self.config.cache_path, self.registry, self.config.lake, system_clock
         )
 
     def publisher(self, dsn: str, schema: str, tables: Sequence[str]) -> Publisher:
@@ -549,22 +717,47 @@ class Services:
 
         return PingImport(self.config, self.registry(), self.writer, self.log, os.cpu_count() or 1)
 
-    def backfill(self, workers: int | None = None) -> BackfillJob:
-        """Days made again from the archive, by default on all cores; use it as a context manager."""
+    def backfill(self, workers: int | None = None, on_spark: bool = False) -> BackfillJob:
+        """Days made again from the archive, on all cores of this machine or on Spark; use it as a context manager."""
         from missioncontrol.telemetry.backfill import Backfill
         from missioncontrol.telemetry.backfill_job import BackfillJob
+
+        registry = self.registry()
+        summing = self._spark_sums(registry) if on_spark else self._workers(registry, workers)
+        backfill = Backfill(self.config, registry, self.writer, self._stream_apps(), summing)
+        return BackfillJob(self.config.data, backfill, self.runs, registry.revision)
+
+    def _stream_apps(self) -> list[str]:
+        """The applications by which the stream commits, one for each partition of the log."""
         from missioncontrol.telemetry.stream import app_name
 
-        registry, count = self.registry(), workers or os.cpu_count() or 1
-        backfill = Backfill(self.config, registry, self.writer, app_name(self.log), count)
-        return BackfillJob(self.config.data, backfill, self.runs, registry.revision)
+        if not self.config.log.bootstrap_servers:
+            return [app_name(self.log)]
+        partitions = range(self.kafka_cluster().facts().partitions)
+        return [app_name(self.kafka_log(partition)) for partition in partitions]
+
+    def _workers(self, registry: Registry, count: int | None) -> Summing:
+        from missioncontrol.telemetry.backfill_sums import Workers
+
+        return Workers(self.config, registry, count or os.cpu_count() or 1)
+
+    def _spark_sums(self, registry: Registry) -> Summing:
+        from missioncontrol.spark.backfill import SparkSums
+        from missioncontrol.spark.session import open_session
+
+        session = open_session(self.config.spark, "missioncontrol backfill")
+        return SparkSums(session, self.config, registry)
 
     def close(self) -> None:
         """Release files and threads of the parts that were built."""
         if "engine" in self.__dict__:
             self.engine.close()
+        if "spool" in self.__dict__ and self.spool is not None:
+            self.spool.close()
         if "log" in self.__dict__:
             self.log.close()
+        if "blobs" in self.__dict__:
+            self.blobs.close()
 
 
 def _do_all(steps: Sequence[Callable[[], object]]) -> None:

@@ -48,6 +48,8 @@ def channels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running.run("import", "pings", str(pings))
     running.run("import", "releases", str(releases))
     running.wait(lambda: "60.0" in running.get(PATH).text)
+    # The first page was read before anything was there, and shows that once more while it reads what came.
+    running.wait(lambda: 'data-card="linux"' in running.get("/").text)
     yield running
     running.stop()
 

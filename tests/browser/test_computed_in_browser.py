@@ -45,6 +45,10 @@ STRAY = r"""() => {
   }
   return found;
 }"""
+INSIDE = """part => {
+  const { right, top, bottom } = part.getBoundingClientRect();
+  return right <= innerWidth && top >= 0 && bottom <= innerHeight + 1;
+}"""
 FORMS = {"minute": "%Y-%m-%d %H:%M", "second": "%Y-%m-%d %H:%M:%S", "clock": "%H:%M", "short": "%m-%d %H:%M", "day": "%Y-%m-%d"}  # fmt: skip
 
 
@@ -122,9 +126,7 @@ def test_each_opens_within_the_window_and_axe_finds_nothing(
         mark.locator("summary").click()
         inside = mark.locator("> div")
         expect(inside).to_be_visible()
-        page.wait_for_function(
-            "part => part.getBoundingClientRect().right <= innerWidth", arg=inside.element_handle()
-        )
+        page.wait_for_function(INSIDE, arg=inside.element_handle())
         box = inside.bounding_box()
         assert box and box["x"] >= 0 and box["width"] > 200
         assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -295,6 +295,11 @@ def test_paper_has_nothing_to_press(page: Page, server: Server) -> None:
     for gone in (".bar", "footer button", ".computed", ".controls"):
         expect(page.locator(gone).first).to_be_hidden()
     expect(page.locator("h1")).to_be_visible()
+    page.goto(server.url + MEASURE)
+    expect(page.get_by_text("Compare two selections")).to_be_hidden()
+    # What a column is called stays, although it can be pressed elsewhere.
+    expect(page.locator("[data-lines] thead .sort", has_text="Usage hours").last).to_be_visible()
+    expect(page.locator("[data-lines] thead .sort", has_text="Rate in range")).to_be_visible()
 
 
 def test_how_a_number_was_computed_opens_by_keyboard(page: Page, server: Server) -> None:

@@ -5,20 +5,37 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from missioncontrol.log.protocol import Entry, Kind, Log
+from missioncontrol.log.kafka import KafkaLog
+from missioncontrol.log.kafka_cluster import Cluster
+from missioncontrol.log.protocol import Appended, Entry, Kind, Log
 from missioncontrol.log.sqlite import SqliteLog
+from missioncontrol.state.database import Database
+from missioncontrol.state.identities import KnownIdentities
 
-BACKENDS = ("sqlite",)
+BACKENDS = ("sqlite", "kafka")
 DAY_NS = 86_400 * 10**9
 NOW_NS = 1_763_800_000 * 10**9
 
 
 def open_log(backend: str, place: Path, **settings: Any) -> Log:
-    assert backend == "sqlite"
-    return SqliteLog(place / "log.sqlite", **settings)
+    if backend == "sqlite":
+        return SqliteLog(place / "log.sqlite", **settings)
+    servers, topic = (place / "kafka").read_text().split()
+    known = KnownIdentities(Database(f"sqlite:///{place / 'state.sqlite'}"), settings.pop("dedup_days", 7))
+    return KafkaLog(Cluster(servers, topic), known, **settings)
+
+
+def make_store(servers: str, place: Path) -> None:
+    """A topic that takes any clock and keeps all, and a folder that says where it is."""
+    topic = f"log-{uuid.uuid4().hex}"
+    Cluster(servers, topic).create(partitions=1, replication=1, retention_days=0)
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "kafka").write_text(f"{servers} {topic}")
 
 
 class SetClock:
@@ -41,15 +58,28 @@ def body_of(document_id: str, size_bytes: int = 2000) -> bytes:
     return (digest * (size_bytes // len(digest) + 1))[:size_bytes]
 
 
+def told(log: Log, appended: Sequence[Appended], before: int) -> list[bool]:
+    """Which of what was appended after the offset `before` are duplicates: as reading says, and appending if it does."""
+    kinds = {record.offset: record.entry.kind for record in log.read(before, 1_000_000, 1 << 40)}
+    duplicates = []
+    for one in appended:
+        assert one.offset is not None
+        duplicates.append(kinds[one.offset] is Kind.DUPLICATE)
+        assert one.duplicate in (None, duplicates[-1])
+    return duplicates
+
+
 CHILD = Path(__file__).with_name("log_child.py")
 
 
 class LogBackend:
     """One store of one backend; every log opened on it is closed at the end of the test."""
 
-    def __init__(self, name: str, place: Path) -> None:
+    def __init__(self, name: str, place: Path, servers: str = "") -> None:
         self.name = name
         self.place = place
+        if servers:
+            make_store(servers, place)
         self._opened: list[Log] = []
         self._children: list[subprocess.Popen[bytes]] = []
 

@@ -1,6 +1,7 @@
 """A process that appends until it is killed or done: `log_child.py BACKEND PLACE PREFIX COUNT [--trim]`.
 
-Prints one line for each acknowledged entry: offset, document id, whether it was a duplicate.
+Prints one line for each acknowledged entry: offset, document id, whether it was a duplicate (0, 1, or - where the log
+does not say).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from pathlib import Path
 
 from log_backends import body_of, open_log, ping
 
+from missioncontrol.log.protocol import Appended
+
 APPENDERS = 8
 
 
@@ -24,12 +27,16 @@ async def append_all(backend: str, place: str, prefix: str, count: int, trim: bo
         for number in numbers:
             id_ = f"{prefix}-{number}"
             appended = await log.append(ping(id_, body_of(id_)))
-            os.write(1, f"{appended.offset} {id_} {int(appended.duplicate)}\n".encode())
+            os.write(1, f"{appended.offset} {id_} {flag(appended)}\n".encode())
             if trim and number % 20 == 0:
                 await asyncio.to_thread(log.trim, appended.offset - 100)
 
     await asyncio.gather(*(appender() for _ in range(APPENDERS)))
     log.close()
+
+
+def flag(appended: Appended) -> str:
+    return "-" if appended.duplicate is None else str(int(appended.duplicate))
 
 
 if __name__ == "__main__":

@@ -8,15 +8,22 @@ import uuid
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from log_backends import DAY_NS, NOW_NS, LogBackend, SetClock, ping
+from log_backends import DAY_NS, NOW_NS, LogBackend, SetClock, ping, told
 
-from missioncontrol.log.protocol import Entry, Kind, Log
+from missioncontrol.log.protocol import Appended, Entry, Kind, Log
 
 ID = "c8b1c0a4-7a50-4b1c-9a3e-6a1f7e1c0001"
 
 
 def append(log: Log, entry: Entry) -> bool:
-    return asyncio.run(log.append(entry)).duplicate
+    """Whether it is a duplicate."""
+    before = log.last_offset()
+    return told(log, [asyncio.run(log.append(entry))], before)[0]
+
+
+def append_all(log: Log, *entries: Entry) -> list[bool]:
+    before = log.last_offset()
+    return told(log, log.append_many(entries), before)
 
 
 def kinds(log: Log) -> list[Kind]:
@@ -28,7 +35,7 @@ def test_a_second_copy_leaves_a_record_without_body_in_its_place(log_backend: Lo
     first = asyncio.run(log.append(ping(ID, b"body", channel="beta")))
     between = asyncio.run(log.append(ping("other")))
     second = asyncio.run(log.append(ping(ID, b"body", channel="beta", count=1)))
-    assert (first.duplicate, between.duplicate, second.duplicate) == (False, False, True)
+    assert told(log, [first, between, second], 0) == [False, False, True]
     assert first.offset < between.offset < second.offset
     record = log.read(between.offset, 10, 1000)[0]
     assert record.offset == second.offset
@@ -38,18 +45,35 @@ def test_a_second_copy_leaves_a_record_without_body_in_its_place(log_backend: Lo
 def test_of_two_copies_in_one_commit_the_second_is_the_duplicate(log_backend: LogBackend) -> None:
     log = log_backend.open()
     entries = [ping(ID, b"1"), ping("other"), ping(ID, b"2"), ping(ID, b"3")]
-    assert [a.duplicate for a in log.append_many(entries)] == [False, False, True, True]
+    assert append_all(log, *entries) == [False, False, True, True]
     assert [record.entry.body for record in log.read(0, 10, 1000)] == [b"1", b"{}", b"", b""]
 
 
 def test_of_many_copies_at_once_exactly_one_is_kept(log_backend: LogBackend) -> None:
     log = log_backend.open()
 
-    async def scenario() -> list[bool]:
-        return [a.duplicate for a in await asyncio.gather(*(log.append(ping(ID)) for _ in range(50)))]
+    async def scenario() -> list[Appended]:
+        return list(await asyncio.gather(*(log.append(ping(ID)) for _ in range(50))))
 
-    assert sorted(asyncio.run(scenario())) == [False] + [True] * 49
+    assert sorted(told(log, asyncio.run(scenario()), 0)) == [False] + [True] * 49
     assert sorted(kinds(log)) == [Kind.PING] + [Kind.DUPLICATE] * 49
+
+
+def test_a_record_that_is_read_again_is_of_the_same_kind_however_many_are_read_at_once(
+    log_backend: LogBackend,
+) -> None:
+    log = log_backend.open()
+    log.append_many([ping(f"id-{number % 7}") for number in range(40)])
+    expected = [Kind.PING] * 7 + [Kind.DUPLICATE] * 33
+    for most in (5, 1, 40, 13):
+        found: list[Kind] = []
+        after = 0
+        while records := log.read(after, most, 1 << 40):
+            found += [record.entry.kind for record in records]
+            after = records[-1].offset
+        assert found == expected
+    log.close()
+    assert kinds(log_backend.open()) == expected
 
 
 def test_the_letters_case_of_an_id_does_not_matter(log_backend: LogBackend) -> None:
@@ -60,19 +84,19 @@ def test_the_letters_case_of_an_id_does_not_matter(log_backend: LogBackend) -> N
 
 def test_entries_without_an_id_are_never_duplicates(log_backend: LogBackend) -> None:
     log = log_backend.open()
-    assert [a.duplicate for a in log.append_many([ping(body=b"same")] * 5)] == [False] * 5
+    assert append_all(log, *[ping(body=b"same")] * 5) == [False] * 5
 
 
 def test_a_refusal_does_not_make_its_document_known(log_backend: LogBackend) -> None:
     log = log_backend.open()
     refusal = Entry(Kind.REFUSED, NOW_NS, document_id=ID, detail="rule")
-    assert [a.duplicate for a in log.append_many([refusal, refusal, ping(ID)])] == [False] * 3
+    assert append_all(log, refusal, refusal, ping(ID)) == [False] * 3
     assert kinds(log) == [Kind.REFUSED, Kind.REFUSED, Kind.PING]
 
 
 def test_duplicates_are_known_after_reopening_and_after_trimming(log_backend: LogBackend) -> None:
     log = log_backend.open()
-    log.append_many([ping(ID), ping("other")])
+    append_all(log, ping(ID), ping("other"))
     log.trim(log.last_offset())
     assert append(log, ping(ID))
     log.close()
@@ -153,7 +177,7 @@ def test_a_claimed_id_is_a_duplicate_when_it_is_appended(log_backend: LogBackend
 
 def test_an_appended_id_is_a_duplicate_when_it_is_claimed(log_backend: LogBackend) -> None:
     log = log_backend.open()
-    log.append_many([ping(ID), ping("other")])
+    append_all(log, ping(ID), ping("other"))
     assert log.claim(["new", ID, "other", ID], 5) == [False, True, True, True]
 
 
@@ -184,8 +208,12 @@ def test_claiming_takes_any_number_of_ids_and_leaves_out_the_empty(log_backend: 
 
 
 def test_nobody_claims_in_the_name_of_append(log_backend: LogBackend) -> None:
-    with pytest.raises(ValueError, match="claimant 0"):
-        log_backend.open().claim([ID], 0)
+    log = log_backend.open()
+    for claimant in (0, -1):
+        with pytest.raises(ValueError, match="claimant 0"):
+            log.claim([ID], claimant)
+        with pytest.raises(ValueError, match="claimant 0"):
+            log.release([5, claimant])
 
 
 STEPS = st.lists(
@@ -219,8 +247,7 @@ def test_any_mix_of_uses_tells_duplicates_as_a_plain_dict_would(
         if step == "append":
             assert append(log, ping(ids[0])) == known(ids[0], 0)
         elif step == "append_many":
-            appended = log.append_many([ping(id_) for id_ in ids])
-            assert [a.duplicate for a in appended] == [known(id_, 0) for id_ in ids]
+            assert append_all(log, *[ping(id_) for id_ in ids]) == [known(id_, 0) for id_ in ids]
         elif step == "claim":
             claimant = 1 + numbers[0] % 2
             assert log.claim(ids, claimant) == [known(id_, claimant) for id_ in ids]
@@ -237,8 +264,6 @@ def test_released_claims_are_free_again_and_no_others(log_backend: LogBackend) -
     log = log_backend.open()
     log.claim(["a"], 5)
     log.claim(["b"], 6)
-    log.append_many([ping("c")])
+    append(log, ping("c"))
     log.release([5, 7])
     assert log.claim(["a", "b", "c"], 8) == [False, True, True]
-    with pytest.raises(ValueError):
-        log.release([0])

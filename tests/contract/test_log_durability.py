@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from log_backends import LogBackend, body_of, ping
+from log_backends import LogBackend, body_of, ping, told
 
 from missioncontrol.errors import StorageFull
 from missioncontrol.log.protocol import Kind, Log, Record
@@ -25,9 +25,9 @@ def read_all(log: Log, after: int = 0) -> list[Record]:
 
 
 def acknowledged(output: bytes) -> dict[int, str]:
-    """Offset and id of each complete line of a child that were not duplicates."""
+    """Offset and id of each complete line of a child, but for those that it was told are duplicates."""
     lines = [line.split() for line in output.decode().split("\n")[:-1]]
-    return {int(offset): id_ for offset, id_, duplicate in lines if duplicate == "0"}
+    return {int(offset): id_ for offset, id_, duplicate in lines if duplicate != "1"}
 
 
 def killed_at_random(backend: LogBackend, prefix: str, *flags: str) -> dict[int, str]:
@@ -64,8 +64,8 @@ def test_everything_acknowledged_survives_kill_9(log_backend: LogBackend) -> Non
     assert {offset: found[offset].document_id for offset in kept} == kept
     assert all(entry.body == body_of(entry.document_id) for entry in found.values())
     assert max(Counter(entry.document_id for entry in found.values()).values()) == 1
-    resent = log.append_many([ping(id_) for id_ in kept.values()])
-    assert all(appended.duplicate for appended in resent)
+    before = log.last_offset()
+    assert all(told(log, log.append_many([ping(id_) for id_ in kept.values()]), before))
 
 
 def test_a_process_killed_while_it_trims_loses_nothing_else(log_backend: LogBackend) -> None:
@@ -96,7 +96,8 @@ def test_several_processes_append_the_same_documents_and_one_copy_of_each_is_kep
     kinds = Counter((record.entry.document_id, record.entry.kind) for record in followed)
     assert set(kinds.values()) == {1, processes - 1} and len(kinds) == 2 * each
     pings = {r.offset: r.entry.document_id for r in followed if r.entry.kind is Kind.PING}
-    assert pings == answers
+    assert pings.items() <= answers.items()
+    assert len(answers) == (len(pings) if log_backend.name == "sqlite" else each * processes)
 
 
 def test_processes_may_make_the_log_at_the_same_moment(log_backend: LogBackend) -> None:
@@ -105,8 +106,8 @@ def test_processes_may_make_the_log_at_the_same_moment(log_backend: LogBackend) 
     assert len(read_all(log_backend.open())) == 40
 
 
-def test_a_full_log_refuses_and_takes_entries_again_when_it_was_trimmed(log_backend: LogBackend) -> None:
-    log = log_backend.open(max_bytes=LIMIT_BYTES)
+def test_a_full_log_refuses_and_takes_entries_again_when_it_was_trimmed(bounded_backend: LogBackend) -> None:
+    log = bounded_backend.open(max_bytes=LIMIT_BYTES)
     for cycle in range(3):
         before = log.last_offset()
         fitted = append_until_full(log, f"cycle{cycle}")
@@ -121,8 +122,8 @@ def test_a_full_log_refuses_and_takes_entries_again_when_it_was_trimmed(log_back
         assert not log.append_many([refused])[0].duplicate
 
 
-def test_everyone_who_waits_for_a_commit_that_finds_no_room_is_told(log_backend: LogBackend) -> None:
-    log = log_backend.open(max_bytes=LIMIT_BYTES)
+def test_everyone_who_waits_for_a_commit_that_finds_no_room_is_told(bounded_backend: LogBackend) -> None:
+    log = bounded_backend.open(max_bytes=LIMIT_BYTES)
     entries = [ping(f"id-{number}", os.urandom(200_000)) for number in range(40)]
 
     async def scenario() -> list[object]:
@@ -138,8 +139,8 @@ def test_everyone_who_waits_for_a_commit_that_finds_no_room_is_told(log_backend:
         assert not asyncio.run(log.append(entry)).duplicate
 
 
-def test_several_entries_are_stored_all_or_none(log_backend: LogBackend) -> None:
-    log = log_backend.open(max_bytes=LIMIT_BYTES)
+def test_several_entries_are_stored_all_or_none(bounded_backend: LogBackend) -> None:
+    log = bounded_backend.open(max_bytes=LIMIT_BYTES)
     with pytest.raises(StorageFull):
         log.append_many([ping(f"id-{number}", bytes(100_000)) for number in range(100)])
     assert (read_all(log), log.last_offset()) == ([], 0)
@@ -147,17 +148,17 @@ def test_several_entries_are_stored_all_or_none(log_backend: LogBackend) -> None
 
 
 def test_a_log_that_filled_its_disk_can_be_read_trimmed_and_used_again(
-    log_backend: LogBackend, small_disk: Path
+    bounded_backend: LogBackend, small_disk: Path
 ) -> None:
-    log_backend.place = small_disk / "log"
+    bounded_backend.place = small_disk / "log"
     for cycle in range(2):
-        log = log_backend.open()
+        log = bounded_backend.open()
         before = log.last_offset()
         fitted = append_until_full(log, f"cycle{cycle}")
         with pytest.raises(StorageFull):
             log.check()
         log.close()
-        log = log_backend.open()
+        log = bounded_backend.open()
         assert fitted > 100 and len(read_all(log, before)) == fitted
         log.trim(log.last_offset())
         log.check()
@@ -166,10 +167,10 @@ def test_a_log_that_filled_its_disk_can_be_read_trimmed_and_used_again(
 
 
 def test_a_log_on_a_disk_that_others_filled_goes_on_when_there_is_room(
-    log_backend: LogBackend, small_disk: Path
+    bounded_backend: LogBackend, small_disk: Path
 ) -> None:
-    log_backend.place = small_disk / "log"
-    log = log_backend.open()
+    bounded_backend.place = small_disk / "log"
+    log = bounded_backend.open()
     log.append_many([ping("first", b"1")])
     filler = small_disk / "filler"
     with filler.open("wb", buffering=0) as file, pytest.raises(OSError):

@@ -466,6 +466,22 @@ def test_every_branch_of_an_experiment(server: RunningServer) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("path", "channel", "measure"),
+    [
+        ("/verdict/Firefox/esr/102.0/content_crashes", "esr", "content_crashes"),
+        ("/carried/Firefox/esr/102.0/startup_crashes", "esr", "startup_crashes"),
+        (f"{NIGHTLY}?measure=content_crashes", "nightly", "content_crashes"),
+        ("/channel/Firefox/nightly", "nightly", "main_crashes"),
+    ],
+)
+def test_the_bar_names_the_channel_and_measure_that_are_shown(
+    server: RunningServer, path: str, channel: str, measure: str
+) -> None:
+    bar = page(server, path).split("data-selectors", 1)[1].split("</form>", 1)[0]
+    assert re.findall(r'<option value="([^"]*)" selected>', bar) == ["Firefox", channel, measure]
+
+
 def test_the_usage_of_experiments(server: RunningServer) -> None:
     listed = server.get("/experiments", format="json").json()
     query = how(server, "/experiments", "usage hours of branches").query

@@ -6,30 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 from deploy.local.kafka import KafkaBroker
-from deploy.local.process import free_ports
 from deploy.local.s3 import S3Server
-
-BUCKET = "tests"
+from tests.support.kafka_topics import running_broker
+from tests.support.s3 import running_s3
 
 
 @pytest.fixture(scope="module")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
-    broker = KafkaBroker(tmp_path_factory.mktemp("kafka"), *free_ports(2))
-    try:
-        broker.create()
-        broker.start()
+    with running_broker(tmp_path_factory.mktemp("kafka")) as broker:
         yield broker
-    finally:
-        broker.stop()
 
 
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    server = S3Server(tmp_path_factory.mktemp("s3"), *free_ports(1), "tests", "s3cret-of-the-tests")
-    try:
-        server.create()
-        server.start()
-        server.create_bucket(BUCKET)
+    with running_s3(tmp_path_factory.mktemp("s3")) as server:
         yield server
-    finally:
-        server.stop()

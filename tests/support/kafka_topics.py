@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
+from deploy.local.kafka import KafkaBroker
+from deploy.local.process import free_ports
+
+
+@contextmanager
+def running_broker(folder: Path) -> Iterator[KafkaBroker]:
+    """A broker of its own, empty."""
+    broker = KafkaBroker(folder, *free_ports(2))
+    try:
+        broker.create()
+        broker.start()
+        yield broker
+    finally:
+        broker.stop()
 
 
 def make_topic(bootstrap: str, topic: str, partitions: int = 2) -> None:

@@ -6,17 +6,36 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from deltalake import DeltaTable
 
 from missioncontrol.lake.sketches import union
 
+in_a_folder = pytest.mark.parametrize("place", ["folder"], indirect=True)
+"""For what is only so where the lake is a folder."""
 
-def rows(lake: Path, table: str) -> list[dict[str, Any]]:
+
+class LakeOnS3:
+    """The lake of a bucket, as another client than the product reads it."""
+
+    def __init__(self, url: str, settings: dict[str, str]) -> None:
+        self.url, self.settings = url, settings
+
+    def open(self, table: str) -> DeltaTable:
+        """A table."""
+        return DeltaTable(f"{self.url}/{table}", storage_options=self.settings)
+
+
+Lake = Path | LakeOnS3
+
+
+def rows(lake: Lake, table: str) -> list[dict[str, Any]]:
     """All rows as they stand in the files."""
-    return pa.table(DeltaTable(lake / table).scan().read_all()).to_pylist()
+    opened = lake.open(table) if isinstance(lake, LakeOnS3) else DeltaTable(lake / table)
+    return pa.table(opened.scan().read_all()).to_pylist()
 
 
-def merged(lake: Path, table: str) -> dict[tuple[Any, ...], dict[str, Any]]:
+def merged(lake: Lake, table: str) -> dict[tuple[Any, ...], dict[str, Any]]:
     """Rows of equal key added up: numbers are summed (null and 1 is 1), sketches united, all else is the key."""
     sums: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in rows(lake, table):
@@ -39,7 +58,7 @@ SUMMED = (
 )  # fmt: skip
 
 
-def everything(lake: Path) -> dict[str, Any]:
+def everything(lake: Lake) -> dict[str, Any]:
     """All tables in a form that does not depend on how rows were cut into commits."""
     found: dict[str, Any] = {table: merged(lake, table) for table in SUMMED}
     found["pings"] = sorted((r["document_id"], r["body"], r["discarded"]) for r in rows(lake, "pings"))

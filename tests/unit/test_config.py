@@ -92,3 +92,34 @@ def test_a_wrong_file_is_named(tmp_path: Path, text: str) -> None:
 def test_a_named_file_must_exist(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No settings file"):
         load_config("x", tmp_path / "none.toml", {})
+
+
+def test_declarations_may_lie_in_a_folder_of_their_own(tmp_path: Path) -> None:
+    config = load_config(tmp_path / "data", environ={"MC_REGISTRY__FOLDER": str(tmp_path / "shared")})
+    assert config.registry_files == [tmp_path / "shared" / "registry.toml"]
+    assert config.field_files == [tmp_path / "shared" / "fields.toml"]
+    assert config.signature_lists_path == tmp_path / "shared" / "signature-lists"
+    assert load_config(tmp_path / "data", environ={}).registry_files == [tmp_path / "data" / "registry.toml"]
+
+
+@pytest.mark.parametrize(
+    ("url", "right"),
+    [
+        ("s3://bucket", True),
+        ("s3://my-bucket/a/b.c", True),
+        ("s3://bucket/", True),
+        ("s3://", False),
+        ("http://bucket", False),
+        ("s3://key:secret@bucket/x", False),
+        ("s3://bucket/a b", False),
+        ("s3://bucket/x?secret=y", False),
+    ],
+)
+def test_the_address_of_a_bucket(tmp_path: Path, url: str, right: bool) -> None:
+    environ = {"MC_BLOBS__URL": url}
+    if right:
+        assert load_config(tmp_path, environ=environ).blobs.url == url
+        return
+    with pytest.raises(ConfigError) as wrong:
+        load_config(tmp_path, environ=environ)
+    assert wrong.value.code == "blobs_url_invalid" and "secret" not in wrong.value.message + wrong.value.hint

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +25,8 @@ from missioncontrol.errors import StorageError
 _HEAD = struct.Struct("<8sIII")
 _MAGIC = b"mcbundl1"
 _THERE, _GONE = b"\1", b"\0"
-_FIRST_READ_BYTES = 32 * 1024
+FIRST_READ_BYTES = 32 * 1024
+"""From its beginning; holds the index of most bundles."""
 _MOST_INDEX_BYTES = 64 * 1024 * 1024
 _KEEP_SIZE_AND_PUNCH_HOLE = 0x03
 _ZEROS = bytes(1 << 20)
@@ -38,7 +39,9 @@ class Object(msgspec.Struct, frozen=True):
     data: bytes | bytearray
 
 
-class _Entry(msgspec.Struct, frozen=True, array_like=True):
+class Entry(msgspec.Struct, frozen=True, array_like=True):
+    """Where an object lies in a bundle."""
+
     key: str
     at: int
     """Bytes from where the objects begin."""
@@ -46,17 +49,62 @@ class _Entry(msgspec.Struct, frozen=True, array_like=True):
     crc: int
 
 
+class Index(msgspec.Struct, frozen=True):
+    """What a bundle says of its objects."""
+
+    entries: list[Entry]
+    states: bytes
+    """For each whether it is there."""
+    states_at: int
+    """Where the states lie, in bytes from the beginning; the same of the objects."""
+    objects_at: int
+
+    def is_there(self, number: int) -> bool:
+        """Whether an object was there when the index was read."""
+        return self.states[number : number + 1] == _THERE
+
+
 def bundled(objects: Sequence[Object]) -> list[bytes | bytearray]:
     """The bytes of a bundle, in pieces."""
     entries, at = [], 0
     for each in objects:
-        entries.append(_Entry(each.key, at, len(each.data), isal_zlib.crc32(each.data)))
+        entries.append(Entry(each.key, at, len(each.data), isal_zlib.crc32(each.data)))
         at += len(each.data)
     index = msgspec.msgpack.encode(entries)
     head = (
         _HEAD.pack(_MAGIC, len(entries), len(index), isal_zlib.crc32(index)) + _THERE * len(entries) + index
     )
     return [head, *(each.data for each in objects)]
+
+
+def index_of(name: str, first: bytes, read: Callable[[int], bytes]) -> Index:
+    """The index of a bundle, of which `first` are the first bytes; `read(n)` gives more, the first n.
+
+    Raises `StorageError` (`blobs_unreadable`) when it is no bundle.
+    """
+    try:
+        magic, count, index_bytes, crc = _HEAD.unpack_from(first)
+        states_at, index_at = _HEAD.size, _HEAD.size + count
+        end = index_at + index_bytes
+        if magic != _MAGIC or end > _MOST_INDEX_BYTES:
+            raise ValueError(magic)
+        if end > len(first):
+            first = read(end)
+        if isal_zlib.crc32(first[index_at:end]) != crc:
+            raise ValueError(crc)
+        entries = msgspec.msgpack.decode(first[index_at:end], type=list[Entry])
+        if len(entries) != count:
+            raise ValueError(count)
+    except (ValueError, struct.error):  # msgspec's errors are ValueErrors
+        raise StorageError("blobs_unreadable", f"{name} is no bundle of objects.") from None
+    return Index(entries, first[states_at:index_at], states_at, end)
+
+
+def checked_data(entry: Entry, data: bytes) -> bytes:
+    """The bytes of an object as they were read; raises `StorageError` when they are not what was written."""
+    if len(data) != entry.size_bytes or isal_zlib.crc32(data) != entry.crc:
+        raise StorageError("blobs_unreadable", f"{entry.key}: its bytes are not what was written.")
+    return data
 
 
 class Bundle:
@@ -69,10 +117,13 @@ class Bundle:
             self._descriptor = os.open(file, (os.O_RDWR if change else os.O_RDONLY) | os.O_CLOEXEC)
         try:
             with _reading(file.name):
-                self._states_at, self._entries, self._states, self._objects_at = self._read_index()
+                first = os.pread(self._descriptor, FIRST_READ_BYTES, 0)
+                index = index_of(file.name, first, lambda end: _read(self._descriptor, end, 0))
         except BaseException:
             os.close(self._descriptor)
             raise
+        self._index, self._entries = index, index.entries
+        self._states_at, self._objects_at = index.states_at, index.objects_at
 
     def __enter__(self) -> Bundle:
         return self
@@ -83,6 +134,14 @@ class Bundle:
     def keys(self) -> Iterator[str]:
         """What is still there."""
         return (entry.key for number, entry in enumerate(self._entries) if self._is_there(number))
+
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """What is still there, each with its bytes."""
+        return (
+            (entry.key, entry.size_bytes)
+            for number, entry in enumerate(self._entries)
+            if self._is_there(number)
+        )
 
     def all_keys(self) -> Iterator[str]:
         """What is there or once was."""
@@ -106,11 +165,9 @@ class Bundle:
             # Whoever deletes says so first: what was still there after it was read was whole.
             if os.pread(self._descriptor, 1, self._states_at + number) != _THERE:
                 return None
-        if isal_zlib.crc32(data) != entry.crc:
-            if len(data) == entry.size_bytes and not data.strip(b"\0"):
-                return None  # deleted, and a loss of power forgot the state
-            raise StorageError("blobs_unreadable", f"{key}: its bytes are not what was written.")
-        return data
+        if isal_zlib.crc32(data) != entry.crc and len(data) == entry.size_bytes and not data.strip(b"\0"):
+            return None  # deleted, and a loss of power forgot the state
+        return checked_data(entry, data)
 
     def remove(self, key: str) -> bool:
         """Delete an object, durably, and the file with the last one; False when it was not there.
@@ -132,33 +189,14 @@ class Bundle:
         return self._is_there(number)
 
     def _is_there(self, number: int) -> bool:
-        return self._states[number : number + 1] == _THERE
+        return self._index.is_there(number)
 
-    def _find(self, key: str) -> tuple[int, _Entry] | None:
+    def _find(self, key: str) -> tuple[int, Entry] | None:
         number = self._number(key)
         return (number, self._entries[number]) if number is not None and self._is_there(number) else None
 
     def _number(self, key: str) -> int | None:
         return next((number for number, entry in enumerate(self._entries) if entry.key == key), None)
-
-    def _read_index(self) -> tuple[int, list[_Entry], bytes, int]:
-        start = os.pread(self._descriptor, _FIRST_READ_BYTES, 0)
-        try:
-            magic, count, index_bytes, crc = _HEAD.unpack_from(start)
-            states_at, index_at = _HEAD.size, _HEAD.size + count
-            end = index_at + index_bytes
-            if magic != _MAGIC or end > _MOST_INDEX_BYTES:
-                raise ValueError(magic)
-            if end > len(start):
-                start = _read(self._descriptor, end, 0)
-            if isal_zlib.crc32(start[index_at:end]) != crc:
-                raise ValueError(crc)
-            entries = msgspec.msgpack.decode(start[index_at:end], type=list[_Entry])
-            if len(entries) != count:
-                raise ValueError(count)
-        except (ValueError, struct.error):  # msgspec's errors are ValueErrors
-            raise StorageError("blobs_unreadable", f"{self._file.name} is no bundle of objects.") from None
-        return states_at, entries, start[states_at:index_at], end
 
 
 @contextmanager

@@ -11,17 +11,20 @@ import errno
 import os
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
-from missioncontrol.blobs.protocol import Draft, checked, unknown
+from missioncontrol.blobs.protocol import Draft, Listed, Pieces, checked, delete_each, unknown
 from missioncontrol.errors import NO_ROOM, StorageError, StorageFull
 
 _ABANDONED_S = 24 * 3600.0
 _FLUSHERS = 8
 """Flushes wait for the disk, which does several at once."""
+_PIECE_BYTES = 1 << 20
 _MOST_PIECES = 1000
 """That the system takes in one call, and some less."""
 _NO_ROOM = (*NO_ROOM, errno.EFBIG)
@@ -152,6 +155,14 @@ class LocalBlobs:
         """A file with the bytes, as long as it is needed; raises `NotFound` (`unknown_object`)."""
         yield self.path(key)
 
+    def pieces(self, key: str) -> Pieces:
+        """The bytes, read as they are needed; raises `NotFound` (`unknown_object`)."""
+        try:
+            file = self.path(key).open("rb")
+        except FileNotFoundError:
+            raise unknown(key) from None
+        return Pieces(os.fstat(file.fileno()).st_size, _pieces(file))
+
     def size_bytes(self, key: str) -> int:
         """How large it is; raises `NotFound` (`unknown_object`)."""
         try:
@@ -172,12 +183,23 @@ class LocalBlobs:
                 return False
         return True
 
+    def delete_all(self, keys: Iterable[str]) -> int:
+        """Delete these; how many were there. Raises the first failure, after all others went."""
+        return delete_each(self.delete, keys)
+
     def list(self, prefix: str) -> Iterator[str]:
         """Keys under a prefix that ends with `/`, in no order."""
         top = self._folder / checked(prefix.rstrip("/"))
         for folder, _, names in os.walk(top):
             base = Path(folder).relative_to(self._folder).as_posix()
             yield from (f"{base}/{name}" for name in names)
+
+    def listed(self, prefix: str) -> Iterator[Listed]:
+        """The objects under a prefix that ends with `/`, in no order."""
+        for key in self.list(prefix):
+            with suppress(FileNotFoundError):  # it left meanwhile
+                status = (self._folder / key).stat()
+                yield Listed(key, status.st_size, datetime.fromtimestamp(int(status.st_mtime), UTC))
 
     def folders(self, prefix: str) -> set[str]:
         """The segments that follow a prefix ending with `/` in keys that go on behind them."""
@@ -236,6 +258,12 @@ def storage_failures(key: str) -> Iterator[None]:
             raise StorageFull("blobs_full", f"There is no room left for {key}.", "Free disk space.") from None
         hint = "Is the data folder writable?"
         raise StorageError("blobs_unwritable", f"{key}: {error.strerror}.", hint) from None
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while piece := file.read(_PIECE_BYTES):
+            yield piece
 
 
 def _flush_all(drafts: Sequence[LocalDraft]) -> None:

@@ -1,4 +1,4 @@
-"""The store of objects, in which small reports that came together share a file.
+"""The store of objects in a folder, in which small reports that came together share a file.
 
 For whoever reads, lists or deletes, an object of a bundle is an object like any other: it is found by its key. Which
 bundle it is in follows from the id of its crash, so no index is kept of what is where, and files of an older version
@@ -8,14 +8,16 @@ are found as they lie.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from missioncontrol.blobs.bundle import Bundle, Object, bundled
 from missioncontrol.blobs.crash_keys import BUNDLES, bundle_key, crash_id_in
 from missioncontrol.blobs.local import LocalBlobs, LocalDraft, storage_failures
-from missioncontrol.blobs.protocol import Draft
+from missioncontrol.blobs.protocol import CHECK, Draft, Listed, Pieces, delete_each
 from missioncontrol.errors import NotFound, StorageError
 
 _IN_BUNDLES = ("raw_crash/", "dump/")
@@ -23,7 +25,7 @@ _IN_BUNDLES = ("raw_crash/", "dump/")
 _logger = logging.getLogger(__name__)
 
 
-class ReportBlobs:
+class LocalReportBlobs:
     """Objects under a folder, in files of their own or in bundles. Thread-safe, and safe with other processes."""
 
     def __init__(self, folder: Path) -> None:
@@ -69,6 +71,14 @@ class ReportBlobs:
         """The file of an object that has one of its own; raises `NotFound` (`unknown_object`)."""
         return self._plain.path(key)
 
+    def pieces(self, key: str) -> Pieces:
+        """The bytes, read as they are needed; raises `NotFound` (`unknown_object`)."""
+        try:
+            return self._plain.pieces(key)
+        except NotFound:
+            data = self.get(key)
+            return Pieces(len(data), iter([data]))
+
     @contextmanager
     def file(self, key: str) -> Iterator[Path]:
         """A file with the bytes, as long as it is needed; raises `NotFound` (`unknown_object`)."""
@@ -108,13 +118,19 @@ class ReportBlobs:
         with storage_failures(key), self._bundle_of(key, change=True) as bundle:
             return (bundle is not None and bundle.remove(key)) or found
 
+    def delete_all(self, keys: Iterable[str]) -> int:
+        """Delete these; how many were there. Raises the first failure, after all others went."""
+        return delete_each(self.delete, keys)
+
     def list(self, prefix: str) -> Iterator[str]:
         """Keys under a prefix that ends with `/`, in no order; unreadable bundles are passed over."""
         yield from self._plain.list(prefix)
-        part, _, day = prefix.partition("/")
-        if f"{part}/" in _IN_BUNDLES:
-            for bundle in self._plain.list(f"{BUNDLES}/{day}"):
-                yield from (key for key in self._keys(bundle) if key.startswith(prefix))
+        yield from (each.key for each in self._bundled(prefix))
+
+    def listed(self, prefix: str) -> Iterator[Listed]:
+        """The objects under a prefix that ends with `/`, in no order; unreadable bundles are passed over."""
+        yield from self._plain.listed(prefix)
+        yield from self._bundled(prefix)
 
     def folders(self, prefix: str) -> set[str]:
         """The segments that follow a prefix ending with `/` in keys that go on behind them, and perhaps in none."""
@@ -129,6 +145,13 @@ class ReportBlobs:
         yield from self._plain.list_beginning(prefix)
         with suppress(FileNotFoundError), Bundle(self._folder / bundle_key(crash_id)) as bundle:
             yield from (key for key in bundle.all_keys() if key.startswith(prefix))
+
+    def check(self) -> None:
+        """Write an object, read and delete it; raises what of it failed."""
+        key = f"{CHECK}/{uuid.uuid4().hex}"
+        self._plain.put(key, key.encode())
+        self._plain.get(key)
+        self._plain.delete(key)
 
     def close(self) -> None:
         """End the threads."""
@@ -147,18 +170,25 @@ class ReportBlobs:
             with found:
                 yield found
 
-    def _keys(self, bundle: str) -> Sequence[str]:
+    def _bundled(self, prefix: str) -> Iterator[Listed]:
+        part, _, day = prefix.partition("/")
+        if f"{part}/" in _IN_BUNDLES:
+            for bundle in self._plain.list(f"{BUNDLES}/{day}"):
+                yield from (each for each in self._held(bundle) if each.key.startswith(prefix))
+
+    def _held(self, bundle: str) -> Sequence[Listed]:
         """What is there in a bundle; one without anything goes: whoever deleted the last was stopped before that."""
         file = self._folder / bundle
         try:
             with Bundle(file) as found:
-                keys = list(found.keys())
+                at = datetime.fromtimestamp(int(file.stat().st_mtime), UTC)
+                held = [Listed(key, size_bytes, at) for key, size_bytes in found.sizes()]
         except FileNotFoundError:
             return []
         except StorageError as error:  # one that is damaged must not keep anybody from the others
             _logger.error("bundle %s is passed over: %s", bundle, error.message)
             return []
-        if not keys:
+        if not held:
             with suppress(OSError):
                 file.unlink(missing_ok=True)
-        return keys
+        return held

@@ -17,6 +17,7 @@ _COMMANDS = {
     "serve": ("serve", "Run everything: edge, stream, daily jobs, API and pages."),
     "demo": ("demo", "Simulate a fleet with one bad release and show it."),
     "stream": ("stream", "Move what was accepted from the log to the lake."),
+    "spark": ("spark", "Run the stream on Spark, from Kafka into the lake."),
     "import": ("imports", "Import pings, aggregates, releases or crash reports from files."),
     "release": ("release", "See and say which versions were published when, and which may be compared with."),
     "backfill": ("backfill", "Make days of aggregate tables again from the archived pings."),
@@ -27,12 +28,14 @@ _COMMANDS = {
     "crash": ("crash", "Send, process, look at and search crashes."),
     "symbols": ("symbols", "Upload symbols, and see which are missing."),
     "registry": ("registry", "List and check what is declared: applications, dimensions, measures."),
+    "log": ("log", "Make the topic of a log that is on Kafka."),
     "lake": ("lake", "Look at and tidy the lake's tables."),
     "alert": ("alert", "Tell people and programs when a verdict changes."),
     "user": ("user", "Make and change the users who can sign in, and see who saw what."),
     "token": ("token", "Make, list and revoke API tokens."),
     "simulate": ("simulate", "Write simulated pings to files, or send them to a server."),
     "config": ("config", "Show the settings in force."),
+    "doctor": ("doctor", "Try whether what the installation stands on works."),
 }
 """Name -> (module, one line of help). The help stands here so that `--help` imports nothing."""
 

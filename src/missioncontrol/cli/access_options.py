@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 
 import click
@@ -45,8 +45,16 @@ def read_password(from_stdin: bool) -> str:
     return password
 
 
-def print_rows(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """A table on a terminal, lines of tabs elsewhere."""
+def print_rows(
+    headings: tuple[str, ...],
+    rows: Sequence[tuple[str, ...]],
+    wrapped: Collection[str] | None = None,
+    right: Collection[str] = (),
+) -> None:
+    """A table on a terminal, lines of tabs elsewhere; a terminal shows as many cells of a row as there are headings.
+
+    wrapped: headings of the columns whose cells may take several lines, None: all; right: of those that end together.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -58,7 +66,11 @@ def print_rows(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> No
         return
     table = Table(box=None, pad_edge=False)
     for heading in headings:
-        table.add_column(heading)
+        table.add_column(
+            heading,
+            justify="right" if heading in right else "left",
+            no_wrap=wrapped is not None and heading not in wrapped,
+        )
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*map(Text, row[: len(headings)]))
     console.print(table)

@@ -57,6 +57,7 @@ class Day(click.ParamType):  # type: ignore[type-arg]
     "--incomplete", is_flag=True,
     help="Replace days also where the archive lacks pings that they have; both days must be given.",
 )  # fmt: skip
+@click.option("--on-spark", is_flag=True, help="Read pings on Spark, as [spark] in the settings says.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes that read pings [one a core].")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON on stdout.")
 @click.option("--origin", default="command", hidden=True)
@@ -67,6 +68,7 @@ def command(
     tables: tuple[str, ...],
     rules: str,
     incomplete: bool,
+    on_spark: bool,
     workers: int | None,
     as_json: bool,
     origin: str,
@@ -99,11 +101,16 @@ def command(
         chosen = TABLES if "all" in tables else tuple(t for t in TABLES if t in tables) or TABLES[:1]
         refuse_idle_rules(chosen, rules, "--rules")
         first, last = _range(first, last)
-        run(services, Plan(chosen, first, last, rules, incomplete), as_json, workers, origin)
+        run(services, Plan(chosen, first, last, rules, incomplete), as_json, workers, origin, on_spark)
 
 
 def run(
-    services: Services, plan: Plan, as_json: bool, workers: int | None = None, origin: str = "command"
+    services: Services,
+    plan: Plan,
+    as_json: bool,
+    workers: int | None = None,
+    origin: str = "command",
+    on_spark: bool = False,
 ) -> None:
     """Run a plan, showing how it goes; exits with 1 when a day failed, or at Ctrl-C.
 
@@ -115,7 +122,7 @@ def run(
 
     today = utc_date(system_clock())
     refuse_future(plan.first, today)
-    with services.backfill(workers) as job, BackfillProgress(plan, today, as_json) as progress:
+    with services.backfill(workers, on_spark) as job, BackfillProgress(plan, today, as_json) as progress:
         try:
             fine = job.run(plan, progress, origin)  # type: ignore[arg-type]
         except KeyboardInterrupt:

@@ -161,24 +161,16 @@ def _change(settings: Settings, as_json: bool, change: Callable[[Runs, datetime]
 
 
 def _print(rows: tuple[RunRow, ...]) -> None:
-    """A table on a terminal, lines of tabs elsewhere."""
+    """The runs, and on a terminal what is still to be done; the others' messages are in --json."""
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
+    from missioncontrol.cli.access_options import print_rows
+
+    print_rows(_HEADINGS, [_cells(row) for row in rows], wrapped=("what",), right=_RIGHT)
     console = Console()
-    if not console.is_terminal:
-        for row in rows:
-            click.echo("\t".join(" ".join(cell.split()) for cell in _cells(row)))
-        return
-    table = Table(box=None, pad_edge=False)
-    for heading in _HEADINGS:
-        table.add_column(heading, justify="right" if heading in _RIGHT else "left", no_wrap=heading != "what")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in _cells(row)[:-1]))
-    console.print(table)
-    for row in rows:
-        if row.can_retry or row.can_leave:  # what is still to be done; the others' messages are in --json
+        if console.is_terminal and (row.can_retry or row.can_leave):
             why = row.message or "it was stopped before it was done"
             console.print(Text(f"Run {row.id} {row.status}: {why}"), soft_wrap=True)
 

@@ -48,12 +48,14 @@ def tables(settings: Settings, as_json: bool) -> None:
     from missioncontrol.lake.care import table_facts
 
     config = settings.installation()
-    facts = table_facts(config.lake_path, config.cache_path, config.retention)
+    facts = table_facts(config.lake_place, config.cache_path, config.retention)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(facts), indent=2))
         return
     if not facts:
-        click.echo(f"There are no tables in {config.lake_path} yet. They come with the first ping.", err=True)
+        click.echo(
+            f"There are no tables in {config.lake_place} yet. They come with the first ping.", err=True
+        )
         return
     from rich.console import Console
     from rich.table import Table
@@ -72,6 +74,25 @@ def tables(settings: Settings, as_json: bool) -> None:
     console = Console()
     console.width = max(console.width, _WIDTH)
     console.print(table)
+
+
+@command.command("check")
+@with_settings
+def check(settings: Settings) -> None:
+    """Say whether the bucket of a lake on S3 can be written, and whether commits of several writers are safe there.
+
+    \b
+    Example:
+      missioncontrol lake check
+    """
+    from missioncontrol.lake.check import check
+
+    place = settings.installation().lake_place
+    if not place.url:
+        click.echo(f"The lake is in the folder {place}. There is nothing to check.", err=True)
+        return
+    check(place)
+    click.echo(f"{place}: objects are written, read, listed and deleted, and none is made twice.", err=True)
 
 
 @command.command("compact")
@@ -97,7 +118,7 @@ def compact(settings: Settings) -> None:
 
     with open_services(settings) as services:
         config = services.config
-        done = compact_now(config.lake_path, config.cache_path, services.registry(), config.lake, tell)
+        done = compact_now(config.lake_place, config.cache_path, services.registry(), config.lake, tell)
     saved = sum(c.bytes_before - c.bytes_after for c in done if c.committed)
     click.echo(
         f"{len(done):,} merges, {saved / 1e6:,.1f} MB smaller. Old files go with the next vacuum.", err=True
@@ -116,7 +137,7 @@ def vacuum(settings: Settings) -> None:
     from missioncontrol.lake.care import vacuum_now
 
     with open_services(settings) as services:
-        done = vacuum_now(services.config.lake_path, services.config.cache_path, services.config.lake)
+        done = vacuum_now(services.config.lake_place, services.config.cache_path, services.config.lake)
     files, size = sum(v.files for v in done), sum(v.size_bytes for v in done)
     click.echo(f"{files:,} files deleted, {size / 1e6:,.1f} MB.", err=True)
 

@@ -52,11 +52,11 @@ def retention(settings: Settings, as_json: bool, as_of: date | None) -> None:
     from missioncontrol.lake.retention import clock_doubt
 
     config = settings.installation()
-    facts = table_facts(config.lake_path, config.cache_path, config.retention)
+    facts = table_facts(config.lake_place, config.cache_path, config.retention)
     with open_services(settings) as services:
         going = services.expire(as_of, dry_run=True)
     kept = _kept(facts, going, config.retention)
-    if as_of is None and (why := clock_doubt(config.lake_path, config.cache_path)):
+    if as_of is None and (why := clock_doubt(config.lake_place, config.cache_path)):
         click.echo(f"{why} `lake expire` would refuse to remove anything.", err=True)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(kept), indent=2))

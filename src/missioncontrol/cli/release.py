@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from missioncontrol.cli.access_options import print_rows
 from missioncontrol.cli.context import Settings, local_name, open_services, with_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from missioncontrol.query.release_rows import VersionRow
     from missioncontrol.state.releases import Version
 
@@ -54,7 +53,7 @@ def list_(settings: Settings, application: str | None, channel: str | None, as_j
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(versions), indent=2))
     elif versions:
-        _print([_row(version) for version in versions])
+        print_rows(_HEADINGS, [_row(version) for version in versions], wrapped=("builds", "note"))
     else:
         click.echo("No release is known. `missioncontrol import releases FILE` reads them.", err=True)
 
@@ -194,22 +193,3 @@ def _row(version: VersionRow) -> tuple[str, ...]:
         version.origin, version.status, ",".join(version.build_ids), version.note,
         f"{version.status_since:%Y-%m-%dT%H:%M:%SZ}" if version.status_since else "", version.status_by or "",
     )  # fmt: skip
-
-
-def _print(rows: Sequence[tuple[str, ...]]) -> None:
-    """A table on a terminal, lines of tabs elsewhere."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console()
-    if not console.is_terminal:
-        for row in rows:
-            click.echo("\t".join(row))
-        return
-    table = Table(box=None, pad_edge=False)
-    for heading in _HEADINGS:
-        table.add_column(heading, no_wrap=heading not in ("builds", "note"))
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console.print(table)

@@ -86,6 +86,10 @@ def serve(settings: Settings, host: str | None, port: int | None, chosen: Chosen
         daily_time(services.config.jobs)
         services.config.data.mkdir(parents=True, exist_ok=True)
         parts = chosen.parts
+        if services.spool is not None and {"edge", "collector"} & set(parts):
+            services.spool.check()
+        if "stream" in parts:
+            services.require_stream()
         root = Root(services, "edge" in parts, "web" in parts, "collector" in parts)
         listener = listen(services.config)
         if "web" in parts:

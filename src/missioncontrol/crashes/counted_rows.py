@@ -56,7 +56,7 @@ def _newest(files: Sequence[FileRef]) -> dict[str, int]:
     """The revision that counts, of the crashes of which not the first one does."""
     newest: dict[str, int] = {}
     for file in files:
-        with readable(file.path), pq.ParquetFile(file.path) as opened:
+        with readable(file) as path, pq.ParquetFile(path) as opened:
             rows = opened.read(["uuid", "revision"], use_threads=False)
         for uuid, revision in zip(rows["uuid"].to_pylist(), rows["revision"].to_pylist(), strict=True):
             known = newest.get(uuid, 0)
@@ -69,7 +69,7 @@ def _read(
 ) -> Iterator[pa.Table]:
     wanted = {_MAP if name.startswith(OWN) else name for name in columns}
     wanted |= {"date", "revision"} | ({"uuid"} if newest else set())
-    with readable(file.path), pq.ParquetFile(file.path) as opened:
+    with readable(file) as path, pq.ParquetFile(path) as opened:
         held = set(opened.schema_arrow.names)
         for number in range(opened.num_row_groups):
             rows = opened.read_row_group(number, columns=sorted(wanted & held), use_threads=False)

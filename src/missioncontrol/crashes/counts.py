@@ -17,15 +17,16 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from missioncontrol.config import LakePlace
 from missioncontrol.crashes.counted_rows import counted_rows, hours_of
 from missioncontrol.crashes.report_sums import AGGREGATES, PROCESS, RATE, SIGNATURE, SIGNATURES, ReportSums
 from missioncontrol.errors import StorageError
 from missioncontrol.lake.actions import StagedFile, discard
-from missioncontrol.lake.delta import delta_failures
 from missioncontrol.lake.durability import Unsynced, flush
 from missioncontrol.lake.filenames import kind_of
 from missioncontrol.lake.locks import rewriting
 from missioncontrol.lake.parquet import FRESH_LEVEL, conform, write_file
+from missioncontrol.lake.place import place_of
 from missioncontrol.lake.plan import day as day_of_partition
 from missioncontrol.lake.snapshot import FileRef, LakeReader
 from missioncontrol.lake.swap import swap
@@ -50,15 +51,15 @@ class CrashCounts:
 
     def __init__(
         self,
-        lake_path: Path,
+        lake: LakePlace | Path,
         cache_path: Path,
         writer: LakeWriter,
         registry: Callable[[], Registry],
         marks: CrashRecounts,
     ) -> None:
-        self._lake_path, self._writer, self._registry, self._marks = lake_path, writer, registry, marks
-        self._reader = LakeReader(lake_path, cache_path)
-        self._unsynced = Unsynced(lake_path)
+        self._place, self._writer, self._registry, self._marks = place_of(lake), writer, registry, marks
+        self._reader = LakeReader(lake, cache_path)
+        self._unsynced = Unsynced(lake)
         self._next_at = 0.0
         self._failed: set[date] = set()
 
@@ -148,7 +149,7 @@ class CrashCounts:
     def _alone(self, day: date) -> Iterator[bool]:
         """Whether nobody else rewrites this day of these tables meanwhile."""
         with ExitStack() as stack:
-            locks = (rewriting(self._lake_path, table, day.isoformat()) for table in sorted(_TABLES))
+            locks = (rewriting(self._place, table, day.isoformat()) for table in sorted(_TABLES))
             yield all(stack.enter_context(lock) for lock in locks)
 
     def _files(self, table: str, day: date) -> list[FileRef]:
@@ -198,7 +199,7 @@ class CrashCounts:
         assert snapshot is not None  # ensured
         partition = (("submission_date", day.isoformat()),)
         fitting = conform(table, snapshot.columns, rows)
-        return write_file(self._lake_path, table, partition, fitting, FRESH_LEVEL, "reports")
+        return write_file(self._place, table, partition, fitting, FRESH_LEVEL, "reports")
 
     def _replace(
         self, table: str, new: list[StagedFile], old: list[FileRef], others: dict[str, list[StagedFile]]
@@ -206,9 +207,8 @@ class CrashCounts:
         if not new and not old:
             return
         try:
-            with delta_failures(self._lake_path / table):
-                flush([self._lake_path / table / file.path for file in new])
-            if swap(self._lake_path, table, new, old, data_change=True, attempts=_ATTEMPTS):
+            flush(self._place, new)
+            if swap(self._place, table, new, old, data_change=True, attempts=_ATTEMPTS):
                 self._unsynced.add(table, ())  # its files were flushed before, its log is now:
                 self._unsynced.sync()  # the marks go next, for good
                 return
@@ -222,7 +222,7 @@ class CrashCounts:
 
     def _discard(self, staged: dict[str, list[StagedFile]]) -> None:
         for files in staged.values():
-            discard(self._lake_path, files)
+            discard(self._place, files)
 
 
 def _by_day(marks: Iterable[Mark]) -> dict[date, list[Mark]]:

@@ -1,9 +1,10 @@
 """Deletes crashes everywhere, with a record that it was done.
 
 In this order, so that whoever dies in the middle leaves a deletion that the next one ends: the record, the queue, the
-objects (the raw crash first: a worker that has the crash in its hands looks for it last), the row for readers, the row
-in the files, the counts. The identity of the upload, which is a hash, stays known for `ingest.resend_days` from then:
-a client that sends its report again must not bring back what somebody had deleted.
+objects (the processed crash after the raw one: a worker that has the crash in its hands writes the one and then looks
+for the other), the row for readers, the row in the files, the counts. The identity of the upload, which is a hash,
+stays known for `ingest.resend_days` from then: a client that sends its report again must not bring back what somebody
+had deleted.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ class CrashDeletion:
             if hide:
                 self._queue.remember_upload(crash_id, self._now())
             try:
-                objects += sum(map(self._blobs.delete, self._keys(crash_id)))
+                *before, processed = self._keys(crash_id)
+                objects += self._blobs.delete_all(before) + self._blobs.delete(processed)
             except (StorageError, StorageFull) as error:  # one that is damaged must not keep the others
                 logger.error("crash_not_deleted", crash_id=crash_id, code=error.code, message=error.message)
                 failed[crash_id] = error
@@ -108,7 +110,7 @@ class CrashDeletion:
         return Deleted(len(crash_ids), objects, removed.rows)
 
     def _keys(self, crash_id: str) -> list[str]:
-        """Every key that there may be something under, the raw crash first."""
+        """Every key that there may be something under, the raw crash first, the processed one last."""
         dumps = self._blobs.list_of_crash(crash_id, dump_key(crash_id, ""))
         return [raw_key(crash_id), *dumps, processed_key(crash_id)]
 

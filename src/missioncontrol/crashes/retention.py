@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from missioncontrol.blobs.protocol import Blobs
 from missioncontrol.blobs.refused_reports import PREFIX as REFUSED
 from missioncontrol.config import Retention
-from missioncontrol.errors import MissionControlError, NotFound, StorageError, StorageFull
+from missioncontrol.errors import MissionControlError, StorageError, StorageFull
 from missioncontrol.lake.retention import Expired
 
 PARTS = {
@@ -37,11 +37,11 @@ def expire_parts(blobs: Blobs, settings: Retention, today: date, dry_run: bool =
             continue
         before = today - timedelta(days=days)
         count = size_bytes = 0
-        for key in list(_older(blobs, prefix, before)):
+        for day in _older(blobs, prefix, before):
             try:
-                size = _size(blobs, key)
-                if dry_run or blobs.delete(key):
-                    count, size_bytes = count + 1, size_bytes + size
+                listed = list(blobs.listed(day))
+                count += len(listed) if dry_run else blobs.delete_all(each.key for each in listed)
+                size_bytes += sum(each.size_bytes for each in listed)
             except (StorageError, StorageFull) as error:  # one that is damaged must not keep the others
                 failed = failed or error
         if count:
@@ -52,17 +52,11 @@ def expire_parts(blobs: Blobs, settings: Retention, today: date, dry_run: bool =
 
 
 def _older(blobs: Blobs, prefix: str, before: date) -> Iterator[str]:
+    """The days that are older, as prefixes."""
     for folder in sorted(blobs.folders(f"{prefix}/")):
         try:
             received = datetime.strptime(folder, "%Y%m%d").date()  # noqa: DTZ007 - a day has no zone
         except ValueError:
             continue
         if received < before:
-            yield from blobs.list(f"{prefix}/{folder}/")
-
-
-def _size(blobs: Blobs, key: str) -> int:
-    try:
-        return blobs.size_bytes(key)
-    except NotFound:
-        return 0
+            yield f"{prefix}/{folder}/"

@@ -6,10 +6,10 @@ was. Never touches the queue.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from missioncontrol.blobs.crash_keys import MINIDUMP, dump_key, processed_key, raw_key
 from missioncontrol.blobs.crash_objects import (
@@ -22,13 +22,22 @@ from missioncontrol.blobs.protocol import Blobs
 from missioncontrol.crashes.index import REVISION
 from missioncontrol.crashes.processing import Settings, Walked, process
 from missioncontrol.crashes.stackwalk import Stackwalker, Walk
-from missioncontrol.crashes.symbols.servers import SymbolServers
 from missioncontrol.crashes.symbols.watch import SymbolWatch
 from missioncontrol.errors import NotFound
 
 MEMORY_REPORT = "memory_report"
 _ROUNDS = 4
-"""Most walks after the first one for symbols of other servers: each may meet modules that the one before did not."""
+"""Most walks after the first one for symbols that are elsewhere: each may meet modules that the one before did not."""
+
+
+class SymbolSource(Protocol):
+    """Where symbols are that the walker has not."""
+
+    def begin(self) -> None:
+        """A crash begins."""
+
+    def fetch(self, symbols: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Bring what there is of these (debug file, debug id) to the walker's folders; those that are there now."""
 
 
 class CrashWork:
@@ -41,11 +50,11 @@ class CrashWork:
         settings: Callable[[], Settings],
         now: Callable[[], datetime],
         watch: SymbolWatch | None = None,
-        servers: SymbolServers | None = None,
+        sources: Sequence[SymbolSource] = (),
     ) -> None:
-        """`watch` tells the walker of symbols that arrived; `servers` have some that are missing here."""
+        """`watch` tells of symbols that arrived; `sources` have some that the walker misses, asked in this order."""
         self._blobs, self._walker, self._settings, self._now = blobs, walker, settings, now
-        self._watch, self._servers = watch, servers
+        self._watch, self._sources = watch, sources
 
     def learn(self) -> None:
         """Take notice of symbols that arrived; to be called when crashes were taken, before they are processed."""
@@ -60,8 +69,8 @@ class CrashWork:
         raw = read_raw_crash(self._blobs, crash_id)
         earlier = self.earlier(crash_id)
         report = self._memory_report(crash_id, raw)
-        if self._servers is not None:
-            self._servers.begin()
+        for source in self._sources:
+            source.begin()
         walked = {name: self._walk(crash_id, name, raw) for name in _dump_names(raw)}
         done = process(
             raw, walked, self._settings(), processed_at=self._now(), earlier=earlier, memory_report=report
@@ -100,19 +109,20 @@ class CrashWork:
         annotations = {k: v for k, v in raw.items() if isinstance(v, str)}
         try:
             with self._blobs.file(dump_key(crash_id, name)) as dump:
-                walk = self._walk_with_servers(dump, annotations)
+                walk = self._walk_with_sources(dump, annotations)
         except NotFound:
             return Walked(error="DumpGone", detail="The dump was deleted")
         symbols = {(m.filename, m.debug_id): m.status for m in walk.symbols.modules}
         return Walked(walk.state, walk.error, walk.detail, symbols)
 
-    def _walk_with_servers(self, dump: Path, annotations: Mapping[str, str]) -> Walk:
-        """Walk; again as long as other servers had symbols of what was met, since those lead further."""
+    def _walk_with_sources(self, dump: Path, annotations: Mapping[str, str]) -> Walk:
+        """Walk; again as long as there were symbols of what was met, since those lead further."""
         walk = self._walker.walk(dump, annotations)
-        for _ in range(_ROUNDS if self._servers is not None else 0):
-            assert self._servers is not None
+        for _ in range(_ROUNDS if self._sources else 0):
             missing = [(m.debug_file, m.debug_id) for m in walk.symbols.modules if m.status == "missing"]
-            arrived = self._servers.fetch(missing)
+            arrived: list[tuple[str, str]] = []
+            for source in self._sources:
+                arrived += source.fetch([one for one in missing if one not in arrived])
             if not arrived:
                 break
             self._walker.forget(arrived)

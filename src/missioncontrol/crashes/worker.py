@@ -22,7 +22,7 @@ from missioncontrol.crashes.fields import Fields
 from missioncontrol.crashes.holding import LEASE_S, Holding
 from missioncontrol.crashes.index import CrashIndex, Row, crash_row
 from missioncontrol.crashes.work import CrashWork
-from missioncontrol.errors import MissionControlError, NotFound, StorageFull
+from missioncontrol.errors import MissionControlError, NotFound, StorageAway, StorageFull
 from missioncontrol.state.crash_jobs import Leased
 from missioncontrol.state.crash_queue import CrashQueue
 
@@ -32,6 +32,8 @@ _INDEX_EVERY_S = 0.5
 _INDEX_ROWS = 200
 _IDLE_S = 0.2
 _FULL_PAUSE_S = 5.0
+
+_NOT_THERE = "There is nothing of it in the store of objects. Do all machines have the same `blobs.url`?"
 
 logger = structlog.get_logger()
 
@@ -84,8 +86,8 @@ class Worker:
             self._process(leased, stop)
             self._index_if_due(idle=not leased)
             self._count_if_due()
-        except StorageFull as error:
-            logger.error("crashes_wait_for_room", message=error.message)
+        except (StorageFull, StorageAway) as error:
+            logger.error("crashes_wait_for_store", code=error.code, message=error.message)
             return False
         except MissionControlError as error:
             logger.error("crash_worker_failed", code=error.code, message=error.message)
@@ -141,8 +143,12 @@ class Worker:
             self._ready.append(_Ready(crash.crash_id, pack_processed_crash(document), row))
         except NotFound:
             self._holding.drop([crash.crash_id])
-            self._queue.forget(crash.crash_id)  # deleted while it waited
-        except StorageFull:
+            if self._queue.was_deleted(crash.crash_id):  # while it waited
+                self._queue.forget(crash.crash_id)
+            else:  # perhaps this machine looks into another store than the one that took it
+                logger.error("crash_not_in_store", crash_id=crash.crash_id, attempt=crash.attempts)
+                self._queue.failed(crash, self._name, _NOT_THERE, self._now())
+        except (StorageFull, StorageAway):
             self._release([crash.crash_id])
             raise
         except Exception as error:  # one crash must not stop the others, whatever it is made of
@@ -194,7 +200,7 @@ class Worker:
         """Store what is ready and make it searchable, then it is done.
 
         What is held by another meanwhile is that one's. What fails here is processed again when its lease ends, at once
-        when there was no room.
+        when there was no room, or no store.
         """
         ids = [r.crash_id for r in ready]
         try:
@@ -208,7 +214,7 @@ class Worker:
         try:
             gone = self._work.store({r.crash_id: r.packed for r in ready})
             self._index.add([r.row for r in ready if r.crash_id not in gone], self._now())
-        except StorageFull:
+        except (StorageFull, StorageAway):
             self._queue.release(ids, self._name, self._now())
             raise
         for crash_id in gone:

@@ -20,13 +20,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from missioncontrol.config import Query
+from missioncontrol.config import LakePlace, Query
 from missioncontrol.errors import BadRequest, MissionControlError, NotFound, StorageError, TooSlow
 from missioncontrol.health.model import Course, Subject
 from missioncontrol.health.published import moment_of, tick_of
 from missioncontrol.health.worker import Answer, Failure, Question
 from missioncontrol.lake.changes import changed_from
+from missioncontrol.lake.place import place_of
 from missioncontrol.lake.snapshot import LakeReader
+from missioncontrol.s3 import own_variables
 from missioncontrol.state.releases import Release
 
 _AT_ONCE = 1
@@ -63,14 +65,14 @@ class Courses:
 
     def __init__(
         self,
-        lake: Path,
+        lake: LakePlace | Path,
         cache: Path,
         registry: Sequence[Path],
         settings: Query,
         releases: Callable[[str, str], Sequence[Release]],
         reader: LakeReader,
     ) -> None:
-        self._lake, self._cache, self._registry = lake, cache, list(registry)
+        self._lake, self._cache, self._registry = place_of(lake), cache, list(registry)
         self._settings, self._releases, self._reader = settings, releases, reader
         self._turns = threading.BoundedSemaphore(_AT_ONCE)
         self._lock = threading.Lock()
@@ -175,7 +177,7 @@ def _ask(question: Question) -> Answer:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env=_environment(),
+        env=_environment() | (own_variables() if question.lake.url else {}),
         cwd="/",
     )
     assert process.stdin and process.stdout

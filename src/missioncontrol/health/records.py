@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import structlog
 
 from missioncontrol.health.model import Account, Forecast, Look, Subject, Where
 from missioncontrol.lake.tables import VERDICTS
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from missioncontrol.query.engine import Engine
     from missioncontrol.query.statement import Parameter
     from missioncontrol.registry.model import Registry
+
+logger = structlog.get_logger()
 
 APP = "missioncontrol.verdicts"
 """Application id in the transactions of turns; the version counts them."""
@@ -207,9 +210,18 @@ def _record(row: tuple[Any, ...]) -> Record:
         reasons=msgspec.json.decode(held["reasons"] or "[]", type=list[str]),
         since=since,
     )
-    account = msgspec.json.decode(held["account"], type=Account) if held["account"] else None
     subject = Subject(*(held[name] for name in _KEY))
+    account = _account(held["account"], subject) if held["account"] else None
     return Record(subject, published_at, look, held["baseline"] or "", held["method"] or "", account)
+
+
+def _account(text: str, subject: Subject) -> Account | None:
+    """None where it cannot be read: it can be worked out anew, and one must not keep all others from their readers."""
+    try:
+        return msgspec.json.decode(text, type=Account)
+    except msgspec.ValidationError as error:
+        logger.warning("account_unreadable", subject=msgspec.structs.asdict(subject), message=str(error))
+        return None
 
 
 def _moment(microseconds: int | None) -> datetime | None:

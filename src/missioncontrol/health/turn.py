@@ -17,6 +17,7 @@ from pathlib import Path
 
 import structlog
 
+from missioncontrol.config import LakePlace
 from missioncontrol.errors import MissionControlError
 from missioncontrol.health.following import Failed, Following, Judged
 from missioncontrol.health.model import Change, Subject
@@ -72,9 +73,9 @@ class Turns:
     """Judges one installation; for one process at a time."""
 
     def __init__(
-        self, lake_path: Path, engine: Engine, writer: LakeWriter, releases: Releases, tell: Tell
+        self, lake: LakePlace | Path, engine: Engine, writer: LakeWriter, releases: Releases, tell: Tell
     ) -> None:
-        self._lake_path, self._engine, self._writer = lake_path, engine, writer
+        self._lake, self._engine, self._writer = lake, engine, writer
         self._releases, self._tell = releases, tell
         self._channels: dict[tuple[str, str], _Channel] = {}
         self._states: dict[Subject, State] | None = None
@@ -198,7 +199,7 @@ class Turns:
             of_activity = snapshot.table == _ACTIVITY
             since = held.versions.get(snapshot.table, -1)
             column = "arrival" if of_activity else "window_start"
-            changed = changed_from(self._lake_path, snapshot, since, column=column)
+            changed = changed_from(self._lake, snapshot, since, column=column)
             if changed is None:
                 continue
             tick = tick_of(changed)

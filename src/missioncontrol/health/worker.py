@@ -9,22 +9,22 @@ from __future__ import annotations
 import os
 import resource
 import sys
-import threading
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
-from missioncontrol.config import Query
+from missioncontrol.config import LakePlace, Query
 from missioncontrol.errors import MissionControlError
 from missioncontrol.health.model import Course, Subject
+from missioncontrol.processes import end_with_stdin
 from missioncontrol.state.releases import Release
 
 
 class Question(msgspec.Struct, frozen=True):
     """Which course, from which lake; `timeout_s` seconds of a processor are enough for it."""
 
-    lake: Path
+    lake: LakePlace
     cache: Path
     registry: list[Path]
     settings: Query
@@ -53,7 +53,7 @@ class Answer(msgspec.Struct, frozen=True):
 def main() -> None:
     """Read a question from stdin, write the answer to stdout."""
     question = msgspec.json.decode(sys.stdin.buffer.readline(), type=Question, dec_hook=read_path)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_stdin()
     os.nice(5)
     seconds = int(question.timeout_s) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
@@ -69,11 +69,6 @@ def main() -> None:
 def read_path(kind: type, value: object) -> object:
     """How paths are written."""
     return Path(str(value)) if kind is Path else value
-
-
-def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
-    os._exit(3)
 
 
 def _course(question: Question) -> Course:

@@ -34,7 +34,7 @@ from missioncontrol.ingest.reasons import (
     body_of,
 )
 from missioncontrol.ingest.refusals import Refusals
-from missioncontrol.log.protocol import Appended, Entry, Kind, Log
+from missioncontrol.log.protocol import Appended, Appender, Entry, Kind
 
 _METHODS = ("POST", "PUT")
 _ALLOW = (b"allow", b"POST, PUT")
@@ -62,7 +62,7 @@ class Edge:
     """ASGI application for everything under /submit."""
 
     def __init__(
-        self, settings: config.Edge, log: Log, country: CountryLookup, clock: Clock = system_clock
+        self, settings: config.Edge, log: Appender, country: CountryLookup, clock: Clock = system_clock
     ) -> None:
         """Raises `ConfigError` when the trusted proxies cannot be read."""
         self._settings = settings

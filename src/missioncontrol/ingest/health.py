@@ -9,7 +9,7 @@ import msgspec
 from missioncontrol import __version__
 from missioncontrol.errors import StorageError, StorageFull
 from missioncontrol.ingest.asgi import Receive, Scope, Send, respond
-from missioncontrol.log.protocol import Log
+from missioncontrol.log.protocol import Appender
 
 HEARTBEAT = "/__heartbeat__"
 LOAD_BALANCER_HEARTBEAT = "/__lbheartbeat__"
@@ -36,7 +36,7 @@ class BuildInfo(msgspec.Struct, frozen=True):
 class Health:
     """Answers for the log that this process appends to."""
 
-    def __init__(self, log: Log, build: BuildInfo | None = None) -> None:
+    def __init__(self, log: Appender, build: BuildInfo | None = None) -> None:
         self._log = log
         self._build = build or BuildInfo()
         self._checking: asyncio.Task[tuple[int, str]] | None = None
@@ -69,7 +69,7 @@ class Health:
         return await asyncio.shield(self._checking)
 
 
-def _check(log: Log) -> tuple[int, str]:
+def _check(log: Appender) -> tuple[int, str]:
     try:
         log.check()
     except StorageFull as error:

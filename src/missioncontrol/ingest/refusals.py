@@ -15,7 +15,7 @@ from collections import Counter
 import msgspec
 
 from missioncontrol.clock import Clock, window_start_s
-from missioncontrol.log.protocol import Entry, Kind, Log
+from missioncontrol.log.protocol import Appender, Entry, Kind
 
 FLUSH_INTERVAL_S = 1.0
 DETAIL_PREFIX = "edge_"
@@ -33,7 +33,7 @@ class _Tally(msgspec.Struct):
 class Refusals:
     """Counts refusals on one event loop and brings them to the log."""
 
-    def __init__(self, log: Log, clock: Clock) -> None:
+    def __init__(self, log: Appender, clock: Clock) -> None:
         self._log = log
         self._clock = clock
         self._pending: dict[tuple[int, str], _Tally] = {}

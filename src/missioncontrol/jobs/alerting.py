@@ -11,7 +11,6 @@ import structlog
 
 from missioncontrol.clock import system_clock, utc
 from missioncontrol.errors import MissionControlError
-from missioncontrol.file_lock import try_lock
 from missioncontrol.services import Services
 
 _POLL_S = 3.0
@@ -26,19 +25,18 @@ class Alerting:
         self._services = services
 
     def run(self, stop: threading.Event) -> None:
-        """Look until `stop` is set; waits while another process does it for this data folder."""
-        with (self._services.config.data / "alerts.lock").open("w") as lock:
-            while not try_lock(lock):
-                if stop.wait(_POLL_S):
-                    return
-            while not stop.is_set():
-                try:
-                    self._turn()
-                except MissionControlError as error:
-                    logger.error("alerts_failed", code=error.code, message=error.message)
-                except Exception:
-                    logger.exception("alerts_failed")
-                stop.wait(_POLL_S)
+        """Look until `stop` is set; waits while another process does it."""
+        self._services.turn("alerts").work(stop, self._run)
+
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            try:
+                self._turn()
+            except MissionControlError as error:
+                logger.error("alerts_failed", code=error.code, message=error.message)
+            except Exception:
+                logger.exception("alerts_failed")
+            stop.wait(_POLL_S)
 
     def _turn(self) -> None:
         if self._services.alert_channels.any():  # or what delivers is not even loaded

@@ -12,7 +12,6 @@ import structlog
 
 from missioncontrol.clock import system_clock, utc
 from missioncontrol.errors import MissionControlError
-from missioncontrol.file_lock import try_lock
 from missioncontrol.jobs.due import daily_time
 from missioncontrol.services import Services
 
@@ -31,12 +30,13 @@ class Expiry:
         daily_time(services.config.jobs)
 
     def run(self, stop: threading.Event) -> None:
-        """Look whether it is time until `stop` is set; waits while another process does it for this data folder."""
-        with (self._services.config.data / "expiry.lock").open("w") as lock:
-            while not stop.is_set():
-                if try_lock(lock):
-                    self.expire(utc(system_clock()))
-                stop.wait(_POLL_S)
+        """Look whether it is time until `stop` is set; waits while another process does it."""
+        self._services.turn("expiry").work(stop, self._run)
+
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            self.expire(utc(system_clock()))
+            stop.wait(_POLL_S)
 
     def expire(self, now: datetime) -> None:
         """Do it, unless it was done that day or the day is too young; what fails is told and left for tomorrow."""

@@ -8,6 +8,7 @@ judges.
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -16,8 +17,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from missioncontrol.clock import WINDOW_S, system_clock, utc
-from missioncontrol.errors import MissionControlError
-from missioncontrol.file_lock import try_lock
+from missioncontrol.errors import MissionControlError, StorageError
 from missioncontrol.health.turn_status import TurnStatus, write_status
 from missioncontrol.lake.changes import changed_from
 from missioncontrol.processes import Child
@@ -81,7 +81,7 @@ class Windows:
         """The end of that window; None: not known yet."""
         end = _window_end(now - timedelta(seconds=_SETTLE_S))
         if self._waiting is None or (self._waiting[0] != end and self._in_lake(self._waiting[1])):
-            self._waiting = end, self._services.log.last_offset()
+            self._waiting = end, self._newest()
         ends, offset = self._waiting
         late = now - ends > _PATIENCE or ends > now + timedelta(seconds=WINDOW_S)
         if self._in_lake(offset) or late:
@@ -89,6 +89,15 @@ class Windows:
             if late:
                 self._waiting = None
         return self._settled
+
+    def _newest(self) -> int:
+        """Offset of the newest record; 0 for a log of several partitions, which has none."""
+        try:
+            return self._services.log.last_offset()
+        except StorageError as error:
+            if error.code != "log_partitioned":
+                raise
+            return 0
 
     def _in_lake(self, offset: int) -> bool:
         data = self._services.config.data
@@ -109,7 +118,7 @@ class Judging:
         self._services = services
         self._windows = Windows(services)
         self._turns = Turns(
-            services.config.lake_path,
+            services.config.lake_place,
             services.engine,
             services.writer,
             services.releases,
@@ -120,29 +129,33 @@ class Judging:
         self._status = TurnStatus(os.getpid(), datetime.now(UTC))
 
     def run(self, stop: threading.Event) -> None:
-        """Make turns until `stop` is set; waits while another process judges this data folder."""
-        with (self._services.config.data / "verdicts.lock").open("w") as lock:
-            while not try_lock(lock):
-                if stop.wait(_POLL_S):
-                    return
-            done: tuple[object, ...] = ()
-            while not stop.wait(_POLL_S):
-                now = utc(system_clock())
-                try:
-                    until = self._windows.settled(now)
-                    if until is None:
-                        continue
-                    reasons = (until, self._named(), self._late(until))
-                    if reasons != done:
-                        self.turn(until, now)
-                        done = reasons  # what changed meanwhile is a reason for another turn
-                except MissionControlError as error:
-                    self._fell(error.code, error.message)
-                    stop.wait(_LOOK_S)
-                except Exception as error:
-                    logger.exception("verdicts_failed")
-                    self._fell("internal_error", str(error))
-                    stop.wait(_LOOK_S)
+        """Make turns until `stop` is set; waits while another process judges.
+
+        When that is another's to do in the middle of one, this process ends: it would still be written.
+        """
+        self._services.turn("verdicts").work(
+            stop, self._run, lost=lambda: os.kill(os.getpid(), signal.SIGTERM)
+        )
+
+    def _run(self, stop: threading.Event) -> None:
+        done: tuple[object, ...] = ()
+        while not stop.wait(_POLL_S):
+            now = utc(system_clock())
+            try:
+                until = self._windows.settled(now)
+                if until is None:
+                    continue
+                reasons = (until, self._named(), self._late(until))
+                if reasons != done:
+                    self.turn(until, now)
+                    done = reasons  # what changed meanwhile is a reason for another turn
+            except MissionControlError as error:
+                self._fell(error.code, error.message)
+                stop.wait(_LOOK_S)
+            except Exception as error:
+                logger.exception("verdicts_failed")
+                self._fell("internal_error", str(error))
+                stop.wait(_LOOK_S)
 
     def turn(self, until: datetime, now: datetime) -> TurnStatus:
         """Make a turn. Raises as `Turns.run()` does."""
@@ -180,7 +193,7 @@ class Judging:
         if snapshot is None or time.monotonic() < self._late_again:
             return self._late_rows
         if self._seen is not None and self._seen < snapshot.version:
-            changed = changed_from(self._services.config.lake_path, snapshot, self._seen, with_reports=False)
+            changed = changed_from(self._services.config.lake_place, snapshot, self._seen, with_reports=False)
             if changed is not None and changed < until - timedelta(seconds=WINDOW_S):
                 self._late_rows += 1
                 self._late_again = time.monotonic() + _LATE_EVERY_S

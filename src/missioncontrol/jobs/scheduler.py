@@ -15,7 +15,6 @@ import structlog
 
 from missioncontrol.clock import system_clock, utc
 from missioncontrol.errors import MissionControlError
-from missioncontrol.file_lock import try_lock
 from missioncontrol.jobs.command import run_command
 from missioncontrol.jobs.due import daily_time, due_days, may_try, plan_for
 from missioncontrol.lake.plan import day
@@ -37,22 +36,21 @@ class Scheduler:
         daily_time(self._settings)
 
     def run(self, stop: threading.Event) -> None:
-        """Look for work until `stop` is set; waits while another process is the scheduler of this data folder."""
-        with (self._services.config.data / "jobs.lock").open("w") as lock:
-            while not try_lock(lock):
-                if stop.wait(_POLL_S):
-                    return
-            polls = 0
-            while not stop.wait(_POLL_S):
-                try:
-                    self.run_waiting(stop)
-                    if polls % _DUE_EVERY_POLLS == 0:
-                        self.run_due(stop)
-                except MissionControlError as error:
-                    logger.error("jobs_failed", code=error.code, message=error.message)
-                except Exception:
-                    logger.exception("jobs_failed")
-                polls += 1
+        """Look for work until `stop` is set; waits while another process is the scheduler."""
+        self._services.turn("jobs").work(stop, self._run)
+
+    def _run(self, stop: threading.Event) -> None:
+        polls = 0
+        while not stop.wait(_POLL_S):
+            try:
+                self.run_waiting(stop)
+                if polls % _DUE_EVERY_POLLS == 0:
+                    self.run_due(stop)
+            except MissionControlError as error:
+                logger.error("jobs_failed", code=error.code, message=error.message)
+            except Exception:
+                logger.exception("jobs_failed")
+            polls += 1
 
     def run_waiting(self, stop: threading.Event) -> None:
         """Make the runs that somebody asked for."""

@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from missioncontrol.clock import Clock, system_clock
-from missioncontrol.config import Lake, Retention
+from missioncontrol.config import Lake, LakePlace, Retention
 from missioncontrol.errors import MissionControlError, StorageError
 from missioncontrol.lake.compaction import Compacted, Progress, compact
 from missioncontrol.lake.folding import Folding
@@ -33,6 +33,8 @@ from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.registry.model import Registry
 
 _log = structlog.get_logger(__name__)
+
+_LIST_S = 300.0
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -75,22 +77,25 @@ class LakeCare:
 
     def __init__(
         self,
-        lake_path: Path,
+        lake: LakePlace | Path,
         cache_path: Path,
         registry_source: Callable[[], Registry],
         settings: Lake,
         clock: Clock = system_clock,
     ) -> None:
-        self._lake_path, self._cache_path = lake_path, cache_path
+        self._lake, self._cache_path = lake, cache_path
         self._registry_source, self._settings, self._clock = registry_source, settings, clock
-        self._sealing = SealProcess(lake_path, cache_path, settings.target_file_bytes)
-        self._folding = Folding(lake_path, cache_path, clock)
+        # One for all turns: to open a table on S3 takes many requests.
+        self._reader = LakeReader(lake, cache_path)
+        self._vacuum_at: dict[str, float] = {}
+        self._sealing = SealProcess(lake, cache_path, settings.target_file_bytes)
+        self._folding = Folding(lake, cache_path, clock)
 
     def run(self, stop: threading.Event) -> None:
         """Take turns until `stop` is set, `compact_interval_s` apart; waits while another process does."""
         while not stop.wait(self._settings.compact_interval_s):
             try:
-                with caring(self._lake_path) as alone:
+                with caring(self._lake) as alone:
                     if alone:
                         self._run_alone(stop)
             except MissionControlError as error:
@@ -133,13 +138,14 @@ class LakeCare:
     def _compact(self, turn: _Turn, table: LakeTable) -> None:
         target = self._settings.target_file_bytes
         turn.compacted += compact(
-            self._lake_path,
+            self._lake,
             self._cache_path,
             table,
             target,
             self._clock,
             stop=turn.stop,
             leave_settled=table.name == ARCHIVE and self._settings.seal_archive,
+            reader=self._reader,
         )
 
     def _fold(self, turn: _Turn) -> None:
@@ -152,23 +158,31 @@ class LakeCare:
             turn.compacted += report.done
             if report.code:
                 raise StorageError(report.code, report.message)
-        snapshot = LakeReader(self._lake_path, self._cache_path).snapshot(ARCHIVE)
+        snapshot = self._reader.snapshot(ARCHIVE)
         if sealings(snapshot, self._settings.target_file_bytes, self._clock):
             self._sealing.start()
 
     def _vacuum(self, turn: _Turn, table: LakeTable) -> None:
         after_s = self._settings.vacuum_after_s
-        vacuumed = vacuum(self._lake_path, self._cache_path, table.name, after_s, self._clock)
+        if self._settings.url:
+            # It lists all objects of the table, and none is deleted soon.
+            now_s = self._clock() / 1e9
+            if now_s < self._vacuum_at.get(table.name, 0.0):
+                return
+            self._vacuum_at[table.name] = now_s + min(_LIST_S, after_s)
+        vacuumed = vacuum(self._lake, self._cache_path, table.name, after_s, self._clock, self._reader)
         if vacuumed.files:
             turn.vacuumed.append(vacuumed)
 
     def _roll(self, turn: _Turn, table: LakeTable) -> None:
-        turn.rolled = refresh_rollups(self._lake_path, self._cache_path, table)
+        turn.rolled = refresh_rollups(self._lake, self._cache_path, table, reader=self._reader)
 
 
-def table_facts(lake_path: Path, cache_path: Path, retention: Retention = Retention()) -> list[TableFacts]:
+def table_facts(
+    lake: LakePlace | Path, cache_path: Path, retention: Retention = Retention()
+) -> list[TableFacts]:
     """Every table that exists, in the order of the documentation."""
-    reader = LakeReader(lake_path, cache_path)
+    reader = LakeReader(lake, cache_path)
     snapshots = [(shape, reader.snapshot(name)) for name, shape in SHAPES.items()]
     return [
         _facts(shape.title, snapshot, kept_days(retention, shape.name))
@@ -178,7 +192,7 @@ def table_facts(lake_path: Path, cache_path: Path, retention: Retention = Retent
 
 
 def compact_now(
-    lake_path: Path,
+    lake: LakePlace | Path,
     cache_path: Path,
     registry: Registry,
     settings: Lake,
@@ -188,23 +202,23 @@ def compact_now(
 
     The archive is sealed instead, where the settings say that it is to be.
     """
-    done = Folding(lake_path, cache_path).run(full=True)
+    done = Folding(lake, cache_path).run(full=True)
     tables = lake_tables(registry)
     for table in tables.values():
         target = settings.target_file_bytes
         if table.name == ARCHIVE and settings.seal_archive:
-            if LakeReader(lake_path, cache_path).snapshot(ARCHIVE) is not None:
-                LakeWriter(lake_path).ensure(registry)  # a lake of an earlier version lacks columns
-            done += seal(lake_path, cache_path, target, full=True, progress=progress)
+            if LakeReader(lake, cache_path).snapshot(ARCHIVE) is not None:
+                LakeWriter(lake).ensure(registry)  # a lake of an earlier version lacks columns
+            done += seal(lake, cache_path, target, full=True, progress=progress)
             continue
-        done += compact(lake_path, cache_path, table, target, full=True, progress=progress)
-    refresh_rollups(lake_path, cache_path, tables[TABLE])
+        done += compact(lake, cache_path, table, target, full=True, progress=progress)
+    refresh_rollups(lake, cache_path, tables[TABLE])
     return done
 
 
-def vacuum_now(lake_path: Path, cache_path: Path, settings: Lake) -> list[Vacuumed]:
+def vacuum_now(lake: LakePlace | Path, cache_path: Path, settings: Lake) -> list[Vacuumed]:
     """Delete what `vacuum_after_s` allows to delete now, of every table that exists."""
-    return [vacuum(lake_path, cache_path, name, settings.vacuum_after_s) for name in SHAPES]
+    return [vacuum(lake, cache_path, name, settings.vacuum_after_s) for name in SHAPES]
 
 
 class _Turn:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import msgspec
 
+from missioncontrol.config import LakePlace
 from missioncontrol.lake.filenames import kind_of
+from missioncontrol.lake.place import place_of, read_commit
 from missioncontrol.lake.snapshot import Snapshot
 
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,7 +35,11 @@ class _Action(msgspec.Struct):
 
 
 def changed_from(
-    lake_path: Path, snapshot: Snapshot, since: int, with_reports: bool = True, column: str = "window_start"
+    lake: LakePlace | Path,
+    snapshot: Snapshot,
+    since: int,
+    with_reports: bool = True,
+    column: str = "window_start",
 ) -> datetime | None:
     """The earliest `column` whose rows commits after version `since` may have changed; None: there is none.
 
@@ -42,12 +48,10 @@ def changed_from(
     """
     earliest: datetime | None = None
     for version in range(since + 1, snapshot.version + 1):
-        path = lake_path / snapshot.table / "_delta_log" / f"{version:020}.json"
-        try:
-            lines = path.read_bytes().splitlines()
-        except OSError:
+        commit = read_commit(place_of(lake), snapshot.table, version)
+        if commit is None:
             return _ALWAYS
-        for line in lines:
+        for line in commit.splitlines():
             window = _touched(line, with_reports, column)
             if window is not None:
                 earliest = window if earliest is None else min(earliest, window)

@@ -17,14 +17,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from missioncontrol.clock import Clock, system_clock
+from missioncontrol.config import LakePlace
 from missioncontrol.errors import StorageError
 from missioncontrol.lake.actions import StagedFile
-from missioncontrol.lake.delta import delta_failures
 from missioncontrol.lake.durability import flush
 from missioncontrol.lake.filenames import Kind, kind_of
 from missioncontrol.lake.locks import rewriting
 from missioncontrol.lake.merge import merged, read, readable, slices
 from missioncontrol.lake.parquet import COMPACTED_LEVEL, PartFile
+from missioncontrol.lake.place import fetch, place_of
 from missioncontrol.lake.plan import Merge, Partition, day, partitions, plan
 from missioncontrol.lake.settled import is_over, is_quiet
 from missioncontrol.lake.snapshot import FileRef, LakeReader, Snapshot
@@ -54,7 +55,7 @@ Progress = Callable[[Compacted, int, int], None]
 
 
 def compact(
-    lake_path: Path,
+    lake: LakePlace | Path,
     cache_path: Path,
     table: LakeTable,
     target_file_bytes: int,
@@ -63,6 +64,7 @@ def compact(
     progress: Progress | None = None,
     stop: threading.Event | None = None,
     leave_settled: bool = False,
+    reader: LakeReader | None = None,
 ) -> list[Compacted]:
     """Do the merges that are worth it now; with `full` every partition as far as the target size allows.
 
@@ -70,7 +72,7 @@ def compact(
     list when there is no such table or nothing to do. Raises `StorageError` and `StorageFull`; merges that
     were committed before stay.
     """
-    snapshot = LakeReader(lake_path, cache_path).snapshot(table.name)
+    snapshot = (reader or LakeReader(lake, cache_path)).snapshot(table.name)
     if snapshot is None:
         return []
     reports = _of_kind(snapshot, "reports")
@@ -88,7 +90,7 @@ def compact(
         if stop is not None and stop.is_set():
             break
         try:
-            result = _merge(lake_path.absolute(), table, snapshot.columns, merge, target_file_bytes)
+            result = _merge(place_of(lake), table, snapshot.columns, merge, target_file_bytes)
         except StorageError as error:
             failure = failure or error
             continue
@@ -129,27 +131,27 @@ def _settled(snapshot: Snapshot, clock: Clock, full: bool) -> frozenset[Partitio
 
 
 def _merge(
-    lake_path: Path, table: LakeTable, columns: Sequence[Column], merge: Merge, target_file_bytes: int
+    place: LakePlace, table: LakeTable, columns: Sequence[Column], merge: Merge, target_file_bytes: int
 ) -> Compacted | None:
-    with rewriting(lake_path, table.name, day(merge.partition).isoformat()) as alone:
-        return _merge_alone(lake_path, table, columns, merge, target_file_bytes) if alone else None
+    with rewriting(place, table.name, day(merge.partition).isoformat()) as alone:
+        return _merge_alone(place, table, columns, merge, target_file_bytes) if alone else None
 
 
 def _merge_alone(
-    lake_path: Path, table: LakeTable, columns: Sequence[Column], merge: Merge, target_file_bytes: int
+    place: LakePlace, table: LakeTable, columns: Sequence[Column], merge: Merge, target_file_bytes: int
 ) -> Compacted | None:
     try:
         files = merge.files if table.sums else _fitting(merge.files, target_file_bytes)
         if len(files) < 2:
             return None
-        staged = _write(lake_path, table, columns, merge.partition, files)
+        fetch(files)
+        staged = _write(place, table, columns, merge.partition, files)
     except FileNotFoundError:
         # The snapshot is older than a vacuum: another process has merged these files.
         return None
     # What takes the place of files that may have been flushed long ago is flushed before they leave.
-    with delta_failures(lake_path / table.name):
-        flush([lake_path / table.name / staged.path])
-    committed = swap(lake_path, table.name, [staged], files)
+    flush(place, [staged])
+    committed = swap(place, table.name, [staged], files)
     return Compacted(
         table=table.name,
         partition=merge.partition,
@@ -167,8 +169,8 @@ def _fitting(files: Sequence[FileRef], most_bytes: int) -> tuple[FileRef, ...]:
     fitting: list[FileRef] = []
     size = 0
     for file in files:
-        with readable(file.path):
-            footer = pq.read_metadata(file.path)
+        with readable(file) as path:
+            footer = pq.read_metadata(path)
         size += sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups))
         if size > most_bytes:
             break
@@ -177,16 +179,15 @@ def _fitting(files: Sequence[FileRef], most_bytes: int) -> tuple[FileRef, ...]:
 
 
 def _write(
-    lake_path: Path,
+    place: LakePlace,
     table: LakeTable,
     columns: Sequence[Column],
     partition: Partition,
     files: Sequence[FileRef],
 ) -> StagedFile:
-    paths = [file.path for file in files]
     large = table.sums and sum(file.rows for file in files) > _AT_ONCE_ROWS
-    pieces = slices(table, paths, _AT_ONCE_ROWS) if large else [None]
-    with PartFile(lake_path, table.name, partition, COMPACTED_LEVEL, kind_of(paths[0])) as part:
+    pieces = slices(table, files, _AT_ONCE_ROWS) if large else [None]
+    with PartFile(place, table.name, partition, COMPACTED_LEVEL, kind_of(files[0].path)) as part:
         for condition in pieces:
-            part.write(merged(table, columns, [read(path, condition) for path in paths]))
+            part.write(merged(table, columns, [read(file, condition) for file in files]))
         return part.staged()

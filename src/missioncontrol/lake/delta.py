@@ -8,13 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import unquote
 
 from deltalake import DeltaTable, Field, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError, DeltaProtocolError, TableNotFoundError
 from deltalake.schema import MapType, PrimitiveType
 
+from missioncontrol.config import LakePlace
 from missioncontrol.errors import NO_ROOM, MissionControlError, StorageError, StorageFull
+from missioncontrol.lake.place import uri
 from missioncontrol.lake.tables import Column, Type
+from missioncontrol.s3 import delta_options, plain, trouble
 
 DeltaFailure = (DeltaError, DeltaProtocolError, TableNotFoundError, CommitFailedError, OSError, ValueError)
 """All that `deltalake` raises for a table that cannot be used."""
@@ -51,21 +55,38 @@ _SKETCHES = ("clients", "sessions")
 """Columns of bytes whose names end like this are sketches: Delta knows no such type."""
 
 
-def open_table(path: Path) -> DeltaTable | None:
-    """The Delta table in the folder, at its newest version; None when there is none yet.
+def open_table(place: LakePlace, table: str) -> DeltaTable | None:
+    """The Delta table at its newest version; None when there is none yet.
 
     Raises `StorageError` (`lake_corrupt`) for a table that cannot be read.
     """
-    log = path / "_delta_log"
-    if not log.is_dir():
+    log = place.folder / table / "_delta_log"
+    if not place.url and not log.is_dir():
         return None
-    with delta_failures(path):
+    with delta_failures(uri(place, table)):
         try:
-            return DeltaTable(path)
+            return DeltaTable(uri(place, table), storage_options=options(place))
         except TableNotFoundError:
-            if not any(log.glob("*.json")) and not any(log.glob("*.parquet")):
+            if place.url or (not any(log.glob("*.json")) and not any(log.glob("*.parquet"))):
                 return None
             raise
+
+
+def options(place: LakePlace) -> dict[str, str] | None:
+    """How `deltalake` reaches the place."""
+    return delta_options() if place.url else None
+
+
+def named_files(place: LakePlace, table: str, opened: DeltaTable) -> set[str]:
+    """The files of an open table, relative to it."""
+    root = f"{uri(place, table)}/"
+    return {unquote(name).removeprefix(root) for name in opened.file_uris()}
+
+
+def last_transaction(table: DeltaTable, app: str) -> int:
+    """Version of the application's last transaction; 0 if there was none. Reads the log. Raises `StorageError`."""
+    with delta_failures(table.table_uri):
+        return table.transaction_version(app) or 0
 
 
 def columns_of(table: DeltaTable) -> tuple[Column, ...]:
@@ -95,8 +116,11 @@ def time_column(columns: tuple[Column, ...]) -> str | None:
 
 
 @contextmanager
-def delta_failures(path: Path) -> Iterator[None]:
-    """Raise what `deltalake` or the file system raise inside as `StorageFull` or `StorageError`."""
+def delta_failures(path: Path | str) -> Iterator[None]:
+    """Raise what `deltalake` or the file system raise inside as `StorageFull` or `StorageError`.
+
+    `path`: the table, as a folder or as `uri()` names it.
+    """
     try:
         yield
     except DeltaFailure as error:
@@ -106,8 +130,13 @@ def delta_failures(path: Path) -> Iterator[None]:
 _DENIED = ("ermission denied", "ead-only file system", "os error 30")
 
 
-def storage_error(error: BaseException, path: Path) -> MissionControlError:
-    """The error of the house that says the same: `lake_full`, `lake_denied` or `lake_corrupt`."""
+def storage_error(error: BaseException, path: Path | str) -> MissionControlError:
+    """The error of the house that says the same: `lake_full`, `lake_denied` or `lake_corrupt`; of a table on S3 also
+    `lake_bucket`, `lake_credentials` or `lake_away`."""
+    found = trouble(error) if str(path).startswith("s3://") else None
+    if found is not None:
+        kind = StorageFull if found.kind == "full" else StorageError
+        return kind(f"lake_{found.kind}", f"The lake at {path} {found.what}: {plain(str(error))}", found.hint)
     if is_full(error):
         return StorageFull(
             "lake_full", f"No room left for the lake at {path}.", "Free disk space; it goes on by itself."
@@ -130,7 +159,12 @@ def is_full(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         return True
     text = str(error)
-    return "No space left" in text or "os error 28" in text or "quota exceeded" in text.lower()
+    return (
+        "No space left" in text
+        or "os error 28" in text
+        or "quota exceeded" in text.lower()
+        or ("<Code>" in text and (found := trouble(error)) is not None and found.kind == "full")
+    )
 
 
 def _type_of(field: Field) -> Type:

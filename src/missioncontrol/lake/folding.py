@@ -21,14 +21,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from missioncontrol.clock import Clock, system_clock
+from missioncontrol.config import LakePlace
 from missioncontrol.errors import StorageError
 from missioncontrol.lake.actions import StagedFile
 from missioncontrol.lake.compaction import Compacted
-from missioncontrol.lake.delta import delta_failures
 from missioncontrol.lake.durability import flush
 from missioncontrol.lake.locks import rewriting
 from missioncontrol.lake.merge import readable
 from missioncontrol.lake.parquet import COMPACTED_LEVEL, PartFile, sort
+from missioncontrol.lake.place import fetch, place_of
 from missioncontrol.lake.plan import day
 from missioncontrol.lake.settled import QUIET_S
 from missioncontrol.lake.sifting import sifted
@@ -43,9 +44,9 @@ _SHARE = 8
 class Folding:
     """Folds the crashes of one lake. Remembers the days in which there was nothing to do."""
 
-    def __init__(self, lake_path: Path, cache_path: Path, clock: Clock = system_clock) -> None:
-        self._lake_path, self._clock = lake_path.absolute(), clock
-        self._reader = LakeReader(lake_path, cache_path)
+    def __init__(self, lake: LakePlace | Path, cache_path: Path, clock: Clock = system_clock) -> None:
+        self._place, self._clock = place_of(lake), clock
+        self._reader = LakeReader(lake, cache_path)
         self._done: dict[date, frozenset[str]] = {}
 
     def run(self, full: bool = False, stop: threading.Event | None = None) -> list[Compacted]:
@@ -82,6 +83,7 @@ class Folding:
     def _fold(
         self, one: date, rows: Sequence[FileRef], noted: Sequence[FileRef], full: bool, seen: frozenset[str]
     ) -> list[Compacted]:
+        fetch((*rows, *noted))
         revisions = pa.concat_tables([_read(file, ("uuid", "revision", "at")) for file in noted])
         limit = pa.scalar((self._clock() // 1000 - QUIET_S * 1_000_000), pa.timestamp("us", "UTC"))
         old = revisions.filter(pc.less_equal(revisions["at"], limit))
@@ -98,21 +100,20 @@ class Folding:
 
     def _sift(self, one: date, file: FileRef, newest: pa.Table) -> Compacted | None:
         """None while another process rewrites the day."""
-        with rewriting(self._lake_path, CRASHES, one.isoformat()) as alone:
+        with rewriting(self._place, CRASHES, one.isoformat()) as alone:
             if not alone:
                 return None
-            staged, _ = sifted(self._lake_path, CRASHES, file, partial(_counts, newest))
+            staged, _ = sifted(self._place, CRASHES, file, partial(_counts, newest))
             return self._swapped(CRASHES, staged, [file])
 
     def _merge_revisions(self, one: date, noted: Sequence[FileRef], newest: pa.Table) -> Compacted | None:
-        with rewriting(self._lake_path, REVISIONS, one.isoformat()) as alone:
+        with rewriting(self._place, REVISIONS, one.isoformat()) as alone:
             if not alone:
                 return None
-            with PartFile(self._lake_path, REVISIONS, noted[0].partition, COMPACTED_LEVEL) as part:
+            with PartFile(self._place, REVISIONS, noted[0].partition, COMPACTED_LEVEL) as part:
                 part.write(sort(REVISIONS, newest))
                 staged = [part.staged()]
-            with delta_failures(self._lake_path / REVISIONS):
-                flush([self._lake_path / REVISIONS / part.path for part in staged])
+            flush(self._place, staged)
             return self._swapped(REVISIONS, staged, noted)
 
     def _swapped(self, table: str, staged: Sequence[StagedFile], files: Sequence[FileRef]) -> Compacted:
@@ -124,7 +125,7 @@ class Folding:
             rows_after=sum(f.rows for f in staged),
             bytes_before=sum(f.size_bytes for f in files),
             bytes_after=sum(f.size_bytes for f in staged),
-            committed=swap(self._lake_path, table, staged, files, data_change=True),
+            committed=swap(self._place, table, staged, files, data_change=True),
         )
 
 
@@ -158,8 +159,8 @@ def _counts(newest: pa.Table, rows: pa.Table) -> pa.ChunkedArray:
 
 
 def _read(file: FileRef, columns: Sequence[str]) -> pa.Table:
-    with readable(file.path):
-        return pq.ParquetFile(file.path).read(list(columns), use_threads=False)
+    with readable(file) as path:
+        return pq.ParquetFile(path).read(list(columns), use_threads=False)
 
 
 def _by_day(snapshot: Snapshot) -> dict[date, list[FileRef]]:

@@ -20,7 +20,9 @@ import pyarrow.parquet as pq
 
 from missioncontrol.errors import StorageError
 from missioncontrol.lake.parquet import conform, sort
+from missioncontrol.lake.place import fetch
 from missioncontrol.lake.sketches import union
+from missioncontrol.lake.snapshot import FileRef
 from missioncontrol.lake.tables import Column, LakeTable
 
 _SUM = pc.ScalarAggregateOptions(skip_nulls=True, min_count=1)
@@ -89,14 +91,14 @@ def _first_of_each(keys: Iterable[pa.Array], rows: int) -> pa.Array:
     return pa.concat_arrays([pa.array([True]), differs])
 
 
-def slices(table: LakeTable, paths: Sequence[str], at_once_rows: int) -> list[Any]:
+def slices(table: LakeTable, files: Sequence[FileRef], at_once_rows: int) -> list[Any]:
     """Filters that cut the rows of the files into pieces to merge one by one, in the order of the table.
 
     Each row passes exactly one filter, and a piece has at most `at_once_rows` rows unless all of them have
     the same leading sort columns. `[None]`, all rows at once, where there is no good cut.
     """
     for leading in (table.sort_by[:2], table.sort_by[:1]):
-        parts = [_columns(path, leading) for path in paths]
+        parts = [_columns(file, leading) for file in files]
         if not leading or any(part.num_columns < len(leading) for part in parts):
             continue
         found = pa.concat_tables(parts)
@@ -107,9 +109,9 @@ def slices(table: LakeTable, paths: Sequence[str], at_once_rows: int) -> list[An
     return [None]
 
 
-def _columns(path: str, names: Sequence[str]) -> pa.Table:
+def _columns(file: FileRef, names: Sequence[str]) -> pa.Table:
     """Those of the columns that the file has."""
-    with readable(path):
+    with readable(file) as path:
         return pq.ParquetFile(path).read(list(names), use_threads=False)
 
 
@@ -127,25 +129,29 @@ def _runs(counted: list[dict[str, Any]], most_rows: int) -> list[list[dict[str, 
     return runs
 
 
-def read(path: str, condition: Any = None) -> pa.Table:
+def read(file: FileRef, condition: Any = None) -> pa.Table:
     """The rows of one file, without partition columns; `condition` picks some of them."""
-    with readable(path):
+    with readable(file) as path:
         if condition is None:
             return pq.ParquetFile(path).read(use_threads=False)
         return pq.read_table(path, filters=condition, partitioning=None, use_threads=False)
 
 
 @contextmanager
-def readable(path: str) -> Iterator[None]:
-    """Raise what goes wrong inside as `StorageError` (`lake_file`) that names the file; a missing one as it is."""
+def readable(file: FileRef) -> Iterator[str]:
+    """The path of a file that is at hand, or made so.
+
+    Raises what goes wrong inside as `StorageError` (`lake_file`) that names the file; a missing one as it is.
+    """
+    fetch([file])
     try:
-        yield
+        yield file.path
     except FileNotFoundError:
         raise
     except (OSError, pa.ArrowException) as error:
         raise StorageError(
             "lake_file",
-            f"{path} cannot be read: {error}",
+            f"{file.path} cannot be read: {error}",
             "Restore the file from a backup.",
         ) from error
 

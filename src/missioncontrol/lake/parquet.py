@@ -1,10 +1,11 @@
 """How a Parquet file of the lake is written: sorted, zstd, with statistics and without its partition columns.
 
-Never commits anything and never reads a file. Flow: Arrow table -> one file a partition -> `StagedFile`.
+Never commits anything and never reads a file. Flow: Arrow table -> one file a partition -> its place -> `StagedFile`.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -16,10 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from missioncontrol.config import LakePlace
 from missioncontrol.errors import StorageError
 from missioncontrol.lake.actions import StagedFile, discard
 from missioncontrol.lake.delta import storage_error
 from missioncontrol.lake.filenames import Kind, new_path
+from missioncontrol.lake.place import place_of, upload
 from missioncontrol.lake.tables import SHAPES, Column, Type
 
 FRESH_LEVEL = 1
@@ -57,22 +60,22 @@ class _Stats(msgspec.Struct, rename="camel"):
 
 
 def write_partitions(
-    lake_path: Path, table: str, columns: Sequence[Column], data: pa.Table, level: int = FRESH_LEVEL
+    place: LakePlace, table: str, columns: Sequence[Column], data: pa.Table, level: int = FRESH_LEVEL
 ) -> list[StagedFile]:
     """Write the rows as one sorted file a partition; all of them or, after an error, none."""
     rows = conform(table, columns, data)
     staged: list[StagedFile] = []
     try:
         for partition, part in _split(rows, partition_by(table)):
-            staged.append(write_file(lake_path, table, partition, part, level))
+            staged.append(write_file(place, table, partition, part, level))
     except BaseException:
-        discard(lake_path, staged)
+        discard(place, staged)
         raise
     return staged
 
 
 def write_file(
-    lake_path: Path,
+    lake: LakePlace | Path,
     table: str,
     partition: tuple[tuple[str, str], ...],
     rows: pa.Table,
@@ -80,7 +83,7 @@ def write_file(
     kind: Kind = "",
 ) -> StagedFile:
     """Write rows of one partition, without its columns, as one sorted file; after an error none is left."""
-    with PartFile(lake_path, table, partition, level, kind) as part:
+    with PartFile(place_of(lake), table, partition, level, kind) as part:
         part.write(sort(table, rows))
         return part.staged()
 
@@ -93,15 +96,15 @@ class PartFile:
 
     def __init__(
         self,
-        lake_path: Path,
+        place: LakePlace,
         table: str,
         partition: tuple[tuple[str, str], ...],
         level: int,
         kind: Kind = "",
     ) -> None:
-        self._lake_path, self._table, self._partition, self._level = lake_path, table, partition, level
+        self._place, self._table, self._partition, self._level = place, table, partition, level
         self._path, self._sealed = new_path(partition, kind), kind in ("sealed", "discarded")
-        self._full = lake_path / table / self._path
+        self._full = place.folder / table / self._path
         self._writer: pq.ParquetWriter | None = None
         self._stats = _Stats(0, {}, {}, {})
         self._done = False
@@ -127,10 +130,11 @@ class PartFile:
             assert self._writer is not None
             self._writer.close()
             size_bytes = self._full.stat().st_size
+        upload(self._place, self._table, self._path)
         self._done = True
         stats = msgspec.json.encode(self._stats).decode()
         return StagedFile(
-            self._table, self._path, self._partition, size_bytes, self._stats.num_records, stats
+            self._table, self._path, self._partition, size_bytes, self._stats.num_records, stats, time.time()
         )
 
     def __exit__(self, *_: object) -> None:
@@ -148,7 +152,7 @@ class PartFile:
         try:
             yield
         except (OSError, pa.ArrowException) as error:
-            raise storage_error(error, self._lake_path / self._table) from error
+            raise storage_error(error, self._place.folder / self._table) from error
 
 
 def open_parquet(

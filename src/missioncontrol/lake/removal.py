@@ -15,9 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from missioncontrol.config import LakePlace
 from missioncontrol.errors import StorageError
 from missioncontrol.lake.locks import rewriting
 from missioncontrol.lake.merge import readable
+from missioncontrol.lake.place import place_of
 from missioncontrol.lake.plan import day
 from missioncontrol.lake.sifting import sifted
 from missioncontrol.lake.snapshot import FileRef, LakeReader
@@ -37,9 +39,9 @@ class Removed(msgspec.Struct, frozen=True):
 class RowRemoval:
     """Takes rows of one table out by the values of a column of text."""
 
-    def __init__(self, lake_path: Path, cache_path: Path, table: str, column: str) -> None:
-        self._lake_path, self._table, self._column = lake_path.absolute(), table, column
-        self._reader = LakeReader(lake_path, cache_path)
+    def __init__(self, lake: LakePlace | Path, cache_path: Path, table: str, column: str) -> None:
+        self._place, self._table, self._column = place_of(lake), table, column
+        self._reader = LakeReader(lake, cache_path)
 
     def held(self, values: Mapping[date, Collection[str]]) -> frozenset[str]:
         """Which of the values (by submission date) files hold now; raises `StorageError`."""
@@ -58,7 +60,7 @@ class RowRemoval:
         """
         files = rows = 0
         for one, wanted in values.items():
-            with rewriting(self._lake_path, self._table, one.isoformat(), _LOCK_S) as alone:
+            with rewriting(self._place, self._table, one.isoformat(), _LOCK_S) as alone:
                 if not alone:
                     raise StorageError(
                         "lake_busy",
@@ -93,7 +95,7 @@ class RowRemoval:
             return False
 
     def _values_in(self, file: FileRef, wanted: Collection[str]) -> set[str]:
-        with readable(file.path), pq.ParquetFile(file.path) as opened:
+        with readable(file) as path, pq.ParquetFile(path) as opened:
             if self._column not in opened.schema_arrow.names:
                 return set()
             values = opened.read(columns=[self._column], use_threads=False)[self._column]
@@ -107,8 +109,8 @@ class RowRemoval:
             return pc.invert(pc.is_in(rows[self._column], values))
 
         try:
-            staged, removed = sifted(self._lake_path, self._table, file, keeps)
+            staged, removed = sifted(self._place, self._table, file, keeps)
         except FileNotFoundError:
             return 0
-        gone = swap(self._lake_path, self._table, staged, [file], data_change=True, attempts=_ATTEMPTS)
+        gone = swap(self._place, self._table, staged, [file], data_change=True, attempts=_ATTEMPTS)
         return removed if gone else 0

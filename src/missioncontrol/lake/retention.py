@@ -18,11 +18,12 @@ import pyarrow.parquet as pq
 import structlog
 
 from missioncontrol.clock import Clock, system_clock, utc_date
-from missioncontrol.config import Retention
+from missioncontrol.config import LakePlace, Retention
 from missioncontrol.errors import StorageError
 from missioncontrol.lake.calendar_guard import doubt
 from missioncontrol.lake.filenames import kind_of
 from missioncontrol.lake.merge import readable
+from missioncontrol.lake.place import place_of, uri
 from missioncontrol.lake.plan import day, kept_days
 from missioncontrol.lake.sifting import sifted
 from missioncontrol.lake.snapshot import FileRef, LakeReader, Snapshot
@@ -51,7 +52,7 @@ class Expired(msgspec.Struct, frozen=True):
 
 
 def expire(
-    lake_path: Path,
+    lake: LakePlace | Path,
     cache_path: Path,
     settings: Retention,
     clock: Clock = system_clock,
@@ -64,19 +65,19 @@ def expire(
     taken as it is. Raises `StorageError` (`retention_clock`) when the clock cannot be believed, and then
     nothing goes; `StorageError` and `StorageFull` for a table, after the others had their turn.
     """
-    lake = _Lake(lake_path.absolute(), LakeReader(lake_path, cache_path), settings)
+    tables = _Lake(place_of(lake), LakeReader(lake, cache_path), settings)
     today = as_of or utc_date(clock())
-    if as_of is None and not dry_run and (why := doubt(cache_path, lake.newest(), today)):
-        if lake.expire(today, dry_run=True):
+    if as_of is None and not dry_run and (why := doubt(cache_path, tables.newest(), today)):
+        if tables.expire(today, dry_run=True):
             raise clock_refusal(why, today)
         return []
-    return lake.expire(today, dry_run)
+    return tables.expire(today, dry_run)
 
 
-def clock_doubt(lake_path: Path, cache_path: Path, clock: Clock = system_clock) -> str:
+def clock_doubt(lake: LakePlace | Path, cache_path: Path, clock: Clock = system_clock) -> str:
     """Why `expire()` would refuse the clock, if there were something to remove; the empty text: it would not."""
-    lake = _Lake(lake_path.absolute(), LakeReader(lake_path, cache_path), Retention())
-    return doubt(cache_path, lake.newest(), utc_date(clock()), remember=False)
+    tables = _Lake(place_of(lake), LakeReader(lake, cache_path), Retention())
+    return doubt(cache_path, tables.newest(), utc_date(clock()), remember=False)
 
 
 def clock_refusal(why: str, today: date) -> StorageError:
@@ -93,8 +94,8 @@ def clock_refusal(why: str, today: date) -> StorageError:
 class _Lake:
     """The tables, and how long they are kept."""
 
-    def __init__(self, path: Path, reader: LakeReader, settings: Retention) -> None:
-        self._path, self._reader, self._settings = path, reader, settings
+    def __init__(self, place: LakePlace, reader: LakeReader, settings: Retention) -> None:
+        self._place, self._reader, self._settings = place, reader, settings
 
     def newest(self) -> date | None:
         """The day of the newest rows of any table."""
@@ -146,7 +147,7 @@ class _Lake:
 
         whole = self._remove(table, dry_run, lambda snapshot: of_kind(snapshot, "discarded"), label)
         mixed = of_kind(self._reader.snapshot(table), "")
-        parts = [whole, *(_sift(self._path, file, label, dry_run) for file in mixed)]
+        parts = [whole, *(_sift(self._place, file, label, dry_run) for file in mixed)]
         return _total([part for part in parts if part is not None])
 
     def _remove(
@@ -162,38 +163,38 @@ class _Lake:
             files = doomed(snapshot) if snapshot is not None else []
             if not files:
                 return None
-            if dry_run or swap(self._path, table, [], files, data_change=True, attempts=_ATTEMPTS):
+            if dry_run or swap(self._place, table, [], files, data_change=True, attempts=_ATTEMPTS):
                 rows, size_bytes = sum(f.rows for f in files), sum(f.size_bytes for f in files)
                 return Expired(*label, len(files), rows, size_bytes)
         raise StorageError(
             "lake_conflict",
-            f"Old days stay in {self._path / table}: other commits were faster {_ATTEMPTS} times.",
+            f"Old days stay in {uri(self._place, table)}: other commits were faster {_ATTEMPTS} times.",
             "It is tried again tomorrow, or by `lake expire`.",
         )
 
 
-def _sift(lake_path: Path, file: FileRef, label: tuple[str, int, date], dry_run: bool) -> Expired | None:
+def _sift(place: LakePlace, file: FileRef, label: tuple[str, int, date], dry_run: bool) -> Expired | None:
     """Rewrite a file without its discarded pings; None when it has none, or is being merged meanwhile."""
     try:
-        rows = discarded_rows(file.path)
+        rows = discarded_rows(file)
         if not rows:
             return None
         if dry_run:
             return Expired(*label, 1, rows, file.size_bytes * rows // max(1, file.rows))
-        staged, _ = sifted(lake_path, ARCHIVE, file, lambda pings: pc.is_null(pings["discarded"]))
+        staged, _ = sifted(place, ARCHIVE, file, lambda pings: pc.is_null(pings["discarded"]))
     except FileNotFoundError:
         return None
-    if not swap(lake_path, ARCHIVE, staged, [file], data_change=True, attempts=_ATTEMPTS):
+    if not swap(place, ARCHIVE, staged, [file], data_change=True, attempts=_ATTEMPTS):
         return None
     return Expired(*label, 1, rows, file.size_bytes - sum(one.size_bytes for one in staged))
 
 
-def discarded_rows(path: str) -> int:
+def discarded_rows(file: FileRef) -> int:
     """How many discarded pings a file of the archive holds."""
-    with readable(path), pq.ParquetFile(path) as file:
-        if "discarded" not in file.schema_arrow.names:
+    with readable(file) as path, pq.ParquetFile(path) as opened:
+        if "discarded" not in opened.schema_arrow.names:
             return 0
-        column = file.read(columns=["discarded"], use_threads=False)["discarded"]
+        column = opened.read(columns=["discarded"], use_threads=False)["discarded"]
         return int(len(column) - column.null_count)
 
 

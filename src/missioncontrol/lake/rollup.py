@@ -16,10 +16,12 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from missioncontrol.config import LakePlace
 from missioncontrol.lake.delta import storage_error
 from missioncontrol.lake.merge import added, summed_columns
 from missioncontrol.lake.parquet import COMPACTED_LEVEL, group_rows, open_parquet
-from missioncontrol.lake.snapshot import FileRef, LakeReader, RollupFolder
+from missioncontrol.lake.place import fetch, place_of
+from missioncontrol.lake.snapshot import FileRef, LakeReader, RollupFolder, Snapshot
 from missioncontrol.lake.tables import Column, LakeTable
 
 TABLE = "error_aggregates"
@@ -36,17 +38,23 @@ class Rolled(msgspec.Struct, frozen=True):
     removed: int
 
 
-def refresh_rollups(lake_path: Path, cache_path: Path, table: LakeTable, min_rows: int = MIN_ROWS) -> Rolled:
+def refresh_rollups(
+    lake: LakePlace | Path,
+    cache_path: Path,
+    table: LakeTable,
+    min_rows: int = MIN_ROWS,
+    reader: LakeReader | None = None,
+) -> Rolled:
     """Make the rollups that are missing and remove those whose base file is gone.
 
     Raises `StorageFull` or `StorageError`; what was made before stays.
     """
-    reader = LakeReader(lake_path, cache_path)
+    reader = reader or LakeReader(lake, cache_path)
     folder = RollupFolder(cache_path)
     snapshot = reader.snapshot(TABLE)
     if snapshot is None:
         return Rolled(0, 0)
-    removed = _remove_orphans(folder, lake_path.absolute() / TABLE)
+    removed = _remove_orphans(folder, place_of(lake), snapshot)
     _remove_stale(folder.path)
     made = 0
     for file in snapshot.files:
@@ -62,6 +70,7 @@ def make_rollup(folder: Path, table: LakeTable, columns: Sequence[Column], file:
     temporary = target.with_suffix(f".{os.getpid()}.tmp")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        fetch([file])
         rows = rolled_up(file.path, summed_columns(table, columns), table.sort_by)
         with open_parquet(rows.schema, temporary, COMPACTED_LEVEL) as writer:
             writer.write_table(rows, row_group_size=group_rows(rows))
@@ -93,8 +102,10 @@ def _remove_stale(folder: Path) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def _remove_orphans(folder: RollupFolder, table_path: Path) -> int:
-    bases = {path.name for path in table_path.glob("*/*.parquet")}
+def _remove_orphans(folder: RollupFolder, place: LakePlace, snapshot: Snapshot) -> int:
+    bases = {path.name for path in (place.folder / TABLE).glob("*/*.parquet")}
+    if place.url:  # a base file that is not at hand is not gone
+        bases |= {Path(file.path).name for file in snapshot.files}
     orphans = folder.names() - bases
     for name in orphans:
         (folder.path / name).unlink(missing_ok=True)

@@ -21,10 +21,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from missioncontrol.clock import Clock, system_clock
+from missioncontrol.config import LakePlace
 from missioncontrol.errors import StorageError
 from missioncontrol.lake.actions import StagedFile
 from missioncontrol.lake.compaction import Compacted, Progress
-from missioncontrol.lake.delta import delta_failures
 from missioncontrol.lake.durability import flush
 from missioncontrol.lake.filenames import Kind, kind_of
 from missioncontrol.lake.merge import readable
@@ -37,6 +37,7 @@ from missioncontrol.lake.parquet import (
     conform,
     sort,
 )
+from missioncontrol.lake.place import fetch, place_of
 from missioncontrol.lake.plan import Merge, bins, grown, partitions, ripe_tiers
 from missioncontrol.lake.settled import is_over, is_quiet
 from missioncontrol.lake.snapshot import LakeReader, Snapshot
@@ -60,7 +61,7 @@ class _StoppedError(Exception):
 
 
 def seal(
-    lake_path: Path,
+    lake: LakePlace | Path,
     cache_path: Path,
     target_file_bytes: int,
     clock: Clock = system_clock,
@@ -74,7 +75,7 @@ def seal(
     An empty list when there is nothing to do. Raises `StorageError` and `StorageFull`; what was sealed before
     stays. `stop` ends it within a row group; the file under way is given up.
     """
-    snapshot = LakeReader(lake_path, cache_path).snapshot(TABLE)
+    snapshot = LakeReader(lake, cache_path).snapshot(TABLE)
     merges = sealings(snapshot, target_file_bytes, clock, full)
     packer = Packer(most_bytes)
     done: list[Compacted] = []
@@ -82,7 +83,7 @@ def seal(
     for merge in merges:
         assert snapshot is not None
         try:
-            done.append(_seal(lake_path.absolute(), snapshot.columns, merge, packer, stop))
+            done.append(_seal(place_of(lake), snapshot.columns, merge, packer, stop))
         except StorageError as error:
             failure = failure or error
             continue
@@ -123,15 +124,14 @@ def sealings(
 
 
 def _seal(
-    lake_path: Path,
+    place: LakePlace,
     columns: Sequence[Column],
     merge: Merge,
     packer: Packer,
     stop: threading.Event | None,
 ) -> Compacted:
-    staged = _write(lake_path, columns, merge, packer, stop)
-    with delta_failures(lake_path / TABLE):
-        flush([lake_path / TABLE / file.path for file in staged])
+    staged = _write(place, columns, merge, packer, stop)
+    flush(place, staged)
     return Compacted(
         table=TABLE,
         partition=merge.partition,
@@ -141,21 +141,22 @@ def _seal(
         bytes_before=sum(f.size_bytes for f in merge.files),
         bytes_after=sum(f.size_bytes for f in staged),
         # Most commits that come between are appends and merges of other days: only the swap is repeated.
-        committed=swap(lake_path, TABLE, staged, merge.files, attempts=_ATTEMPTS),
+        committed=swap(place, TABLE, staged, merge.files, attempts=_ATTEMPTS),
     )
 
 
 def _write(
-    lake_path: Path,
+    place: LakePlace,
     columns: Sequence[Column],
     merge: Merge,
     packer: Packer,
     stop: threading.Event | None,
 ) -> list[StagedFile]:
     """The rows of the files in one file for each kind that there is; none is left behind after an error."""
+    fetch(merge.files)
     with ExitStack() as stack:
         kinds: tuple[Kind, Kind] = ("sealed", "discarded")
-        parts = {k: stack.enter_context(_Part(lake_path, columns, merge, k)) for k in kinds}
+        parts = {k: stack.enter_context(_Part(place, columns, merge, k)) for k in kinds}
         for rows in _row_groups(merge, columns):
             for piece in _unpacked(rows, packer):
                 if stop is not None and stop.is_set():
@@ -169,9 +170,9 @@ def _write(
 class _Part:
     """A sealed file that is being written: rows are gathered until they make a row group."""
 
-    def __init__(self, lake_path: Path, columns: Sequence[Column], merge: Merge, kind: Kind) -> None:
+    def __init__(self, place: LakePlace, columns: Sequence[Column], merge: Merge, kind: Kind) -> None:
         self._columns = columns
-        self._file = PartFile(lake_path, TABLE, merge.partition, SEALED_LEVEL, kind)
+        self._file = PartFile(place, TABLE, merge.partition, SEALED_LEVEL, kind)
         self._waiting: list[pa.Table] = []
         self._waiting_bytes = 0
         self._rows = 0
@@ -208,7 +209,7 @@ def _row_groups(merge: Merge, columns: Sequence[Column]) -> Iterator[pa.Table]:
     partitioned = dict(merge.partition)
     wanted = [(c.name, ARROW_TYPES[c.type]) for c in columns if c.name not in partitioned]
     for ref in merge.files:
-        with readable(ref.path), pq.ParquetFile(ref.path) as file:
+        with readable(ref) as path, pq.ParquetFile(path) as file:
             for number in range(file.num_row_groups):
                 rows = file.read_row_group(number, use_threads=False)
                 for name, kind in wanted:

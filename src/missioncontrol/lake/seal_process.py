@@ -20,6 +20,7 @@ from pathlib import Path
 
 import msgspec
 
+from missioncontrol.config import LakePlace
 from missioncontrol.errors import MissionControlError
 from missioncontrol.lake.compaction import Compacted
 
@@ -40,8 +41,8 @@ class SealReport(msgspec.Struct, frozen=True):
 class SealProcess:
     """Starts the child when there is something to seal, and hears what it did. Not thread-safe."""
 
-    def __init__(self, lake_path: Path, cache_path: Path, target_file_bytes: int) -> None:
-        self._arguments = (lake_path, cache_path, target_file_bytes)
+    def __init__(self, lake: LakePlace | Path, cache_path: Path, target_file_bytes: int) -> None:
+        self._arguments = (lake, cache_path, target_file_bytes)
         self._process: BaseProcess | None = None
         self._reports: Connection | None = None
         self._not_before = 0.0
@@ -98,7 +99,9 @@ class SealProcess:
         self._process = self._reports = None
 
 
-def _run(reports: Connection, parent: int, lake_path: Path, cache_path: Path, target_file_bytes: int) -> None:
+def _run(
+    reports: Connection, parent: int, lake: LakePlace | Path, cache_path: Path, target_file_bytes: int
+) -> None:
     os.nice(_LOWEST_PRIORITY)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
@@ -107,7 +110,7 @@ def _run(reports: Connection, parent: int, lake_path: Path, cache_path: Path, ta
     done: list[Compacted] = []
     code = message = ""
     try:
-        seal(lake_path, cache_path, target_file_bytes, progress=lambda one, *_: done.append(one))
+        seal(lake, cache_path, target_file_bytes, progress=lambda one, *_: done.append(one))
     except MissionControlError as error:
         code, message = error.code, error.message
     with contextlib.suppress(OSError):  # whoever would hear it may have been killed

@@ -22,6 +22,11 @@ def is_quiet(files: Iterable[FileRef], clock: Clock) -> bool:
     """Whether none of the files was written, or touched by a rewriter, of late."""
     quiet_since = clock() / 1e9 - QUIET_S
     try:
-        return all(Path(file.path).stat().st_mtime < quiet_since for file in files)
+        return all(_needed_s(file) < quiet_since for file in files)
     except FileNotFoundError:
         return False
+
+
+def _needed_s(file: FileRef) -> float:
+    # At hand it has the time of its last reader.
+    return file.joined_s if file.place is not None else Path(file.path).stat().st_mtime

@@ -8,25 +8,27 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from missioncontrol.config import LakePlace
 from missioncontrol.lake.actions import StagedFile
-from missioncontrol.lake.delta import delta_failures
 from missioncontrol.lake.durability import flush
 from missioncontrol.lake.merge import readable
 from missioncontrol.lake.parquet import COMPACTED_LEVEL, PartFile
+from missioncontrol.lake.place import place_of
 from missioncontrol.lake.snapshot import FileRef
 
 
 def sifted(
-    lake_path: Path, table: str, ref: FileRef, keeps: Callable[[pa.Table], pa.Array]
+    lake: LakePlace | Path, table: str, ref: FileRef, keeps: Callable[[pa.Table], pa.Array]
 ) -> tuple[list[StagedFile], int]:
     """The file without the rows that `keeps` says false of, on the disk, and how many those are.
 
     No file when none stays. Raises `FileNotFoundError` when a vacuum was faster, `StorageError` and `StorageFull`.
     """
+    place = place_of(lake)
     kept = removed = 0
     staged: list[StagedFile] = []
-    with PartFile(lake_path, table, ref.partition, COMPACTED_LEVEL) as part:
-        with readable(ref.path), pq.ParquetFile(ref.path) as file:
+    with PartFile(place, table, ref.partition, COMPACTED_LEVEL) as part:
+        with readable(ref) as path, pq.ParquetFile(path) as file:
             for number in range(file.num_row_groups):
                 group = file.read_row_group(number, use_threads=False)
                 rest = group.filter(keeps(group))
@@ -36,6 +38,5 @@ def sifted(
                     part.write(rest)
         if kept:
             staged.append(part.staged())
-    with delta_failures(lake_path / table):
-        flush([lake_path / table / one.path for one in staged])
+    flush(place, staged)
     return staged, removed

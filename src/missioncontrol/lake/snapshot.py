@@ -17,7 +17,9 @@ from urllib.parse import unquote
 import msgspec
 from deltalake import DeltaTable
 
+from missioncontrol.config import LakePlace
 from missioncontrol.lake.delta import columns_of, delta_failures, open_table, storage_error, time_column
+from missioncontrol.lake.place import log_name, log_objects, place_of, uri
 from missioncontrol.lake.tables import Column
 
 _TICK_NS = 50_000_000
@@ -27,7 +29,7 @@ class FileRef(msgspec.Struct, frozen=True):
     """One immutable Parquet file of a table."""
 
     path: str
-    """Absolute."""
+    """Absolute. Of a lake on S3 the file is there once it was fetched (`place.fetch()`)."""
     partition: tuple[tuple[str, str], ...]
     """(column, value as text) in the order of the partition columns; these columns are not in the file."""
     size_bytes: int
@@ -35,6 +37,10 @@ class FileRef(msgspec.Struct, frozen=True):
     first_window: datetime | None
     """Smallest and largest `window_start` (`arrival`, `received`, `date` where there is none); None: not known."""
     last_window: datetime | None
+    place: LakePlace | None = None
+    """Where it is to be fetched from; None: it is in the folder."""
+    joined_s: float = 0.0
+    """Of a lake on S3: when it joined its table, in seconds since 1970."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -48,10 +54,13 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class LakeReader:
-    """Snapshots of the lake's tables, each kept and brought up to date when it is asked for. Thread-safe."""
+    """Snapshots of the lake's tables, each kept and brought up to date when it is asked for. Thread-safe.
 
-    def __init__(self, lake_path: Path, cache_path: Path) -> None:
-        self._lake_path = lake_path.absolute()
+    `look_s`: a table on S3 is asked for news at most so often, in seconds.
+    """
+
+    def __init__(self, lake: LakePlace | Path, cache_path: Path, look_s: float = 0.0) -> None:
+        self._place, self._look_s = place_of(lake), look_s
         self._rollups = RollupFolder(cache_path)
         self._lock = threading.Lock()
         self._tables: dict[str, _Watched] = {}
@@ -59,8 +68,15 @@ class LakeReader:
     def snapshot(self, table: str) -> Snapshot | None:
         """The table as it is now, or None while there is no such table; raises `StorageError`."""
         with self._lock:
-            watched = self._tables.setdefault(table, _Watched(self._lake_path / table))
+            watched = self._tables.get(table)
+            if watched is None:
+                watched = self._tables[table] = self._watched(table)
         return watched.current()
+
+    def _watched(self, table: str) -> _Watched:
+        if self._place.url:
+            return _WatchedObjects(self._place, table, self._look_s)
+        return _Watched(self._place, table)
 
     def rollup(self, file: FileRef) -> str | None:
         """Absolute path of the slim rollup made from exactly this file, or None while there is none."""
@@ -96,8 +112,9 @@ class RollupFolder:
 class _Watched:
     """One table, opened once and then followed."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, place: LakePlace, table: str) -> None:
+        self._place, self._name = place, table
+        self._path = place.folder / table
         self._lock = threading.Lock()
         self._table: DeltaTable | None = None
         self._mark: tuple[int, ...] = ()
@@ -120,23 +137,26 @@ class _Watched:
 
     def _refresh(self) -> None:
         mark = _mark(self._path)
-        if self._table is None or mark[:1] != self._mark[:1]:
+        self._follow(anew=mark[:1] != self._mark[:1])
+        if self._table is not None:
+            self._mark = mark
+
+    def _follow(self, anew: bool) -> None:
+        if self._table is None or anew:
             self._snapshot = None
-            self._table = open_table(self._path)
-            if self._table is None:
-                return
+            self._table = open_table(self._place, self._name)
         else:
             self._advance(self._table)
-        self._mark = mark
-        self._snapshot = _read(self._path, self._table, self._snapshot)
+        if self._table is not None:
+            self._snapshot = _read(self._place, self._name, self._table, self._snapshot)
 
     def _advance(self, table: DeltaTable) -> None:
         try:
-            with delta_failures(self._path):
+            with delta_failures(uri(self._place, self._name)):
                 table.update_incremental()
         except Exception:
             # What followed the version we hold may have been cleaned away; the newest checkpoint has it all.
-            self._table = open_table(self._path)
+            self._table = open_table(self._place, self._name)
 
 
 def _mark(path: Path) -> tuple[int, ...]:
@@ -152,16 +172,56 @@ def _mark(path: Path) -> tuple[int, ...]:
         return (folder, -1)
 
 
-def _read(path: Path, table: DeltaTable, before: Snapshot | None) -> Snapshot:
-    with delta_failures(path):
+class _WatchedObjects(_Watched):
+    """One table on S3. One listing of what the log has from the known version on tells whether there is news."""
+
+    def __init__(self, place: LakePlace, table: str, look_s: float) -> None:
+        super().__init__(place, table)
+        self._look_s, self._look_at = look_s, 0.0
+        self._seen: dict[str, str] = {}
+
+    def current(self) -> Snapshot | None:
+        with self._lock:
+            if time.monotonic() >= self._look_at:
+                if self._snapshot is None or not self._unchanged():
+                    self._refresh()
+                self._look_at = time.monotonic() + self._look_s
+            return self._snapshot
+
+    def _unchanged(self) -> bool:
+        assert self._snapshot is not None
+        return log_objects(self._place, self._name, self._snapshot.version) == self._seen
+
+    def _refresh(self) -> None:
+        if self._snapshot is None:
+            self._follow(anew=True)
+        else:
+            own = log_name(self._snapshot.version)
+            now = log_objects(self._place, self._name, self._snapshot.version)
+            # Where our own commit is gone, or another one, the log was cleaned past it or the table is made anew.
+            self._follow(anew=now.get(own) != self._seen.get(own))
+        if self._snapshot is not None:
+            version = self._snapshot.version
+            found = log_objects(self._place, self._name, version)
+            # What came in between is news to the next look.
+            self._seen = {name: tag for name, tag in found.items() if not _follows(name, version)}
+
+
+def _follows(name: str, version: int) -> bool:
+    number, _, kind = name.partition(".")
+    return kind == "json" and number.isdigit() and int(number) > version
+
+
+def _read(place: LakePlace, name: str, table: DeltaTable, before: Snapshot | None) -> Snapshot:
+    with delta_failures(uri(place, name)):
         columns = columns_of(table)
         known = {file.path: file for file in before.files} if before else {}
-        files = tuple(_files(path, table, columns, known))
-        return Snapshot(table=path.name, version=table.version(), columns=columns, files=files)
+        files = tuple(_files(place, name, table, columns, known))
+        return Snapshot(table=name, version=table.version(), columns=columns, files=files)
 
 
 def _files(
-    path: Path, table: DeltaTable, columns: Sequence[Column], known: dict[str, FileRef]
+    place: LakePlace, table_name: str, table: DeltaTable, columns: Sequence[Column], known: dict[str, FileRef]
 ) -> Iterator[FileRef]:
     """One FileRef an add action; files that the snapshot before had are taken from it."""
     partition_by = table.metadata().partition_columns
@@ -175,7 +235,9 @@ def _files(
     sizes, rows = column("size_bytes"), column("num_records")
     first, last = column(f"min.{by}"), column(f"max.{by}")
     parts = [(name, column(f"partition.{name}")) for name in partition_by]
-    root = str(path)
+    remote = place if place.url else None
+    joined = column("modification_time") if remote else None
+    root = str(place.folder / table_name)
     for i, name in enumerate(actions.column("path").to_pylist()):
         full = f"{root}/{unquote(name)}"
         yield known.get(full) or FileRef(
@@ -185,11 +247,17 @@ def _files(
             rows=_at(rows, i) or 0,
             first_window=_instant(_at(first, i)),
             last_window=_instant(_at(last, i)),
+            place=remote,
+            joined_s=_seconds(_at(joined, i)),
         )
 
 
 def _at(values: Any, i: int) -> Any:
     return None if values is None else values[i].as_py()
+
+
+def _seconds(value: datetime | int | None) -> float:
+    return value.timestamp() if isinstance(value, datetime) else (value or 0) / 1000
 
 
 def _instant(value: datetime | None) -> datetime | None:

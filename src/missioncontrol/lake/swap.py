@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import unquote
 
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
+from missioncontrol.config import LakePlace
 from missioncontrol.errors import MissionControlError
 from missioncontrol.lake.actions import (
     CommitUnsureError,
@@ -24,12 +24,13 @@ from missioncontrol.lake.actions import (
     rewrite,
     write_actions,
 )
-from missioncontrol.lake.delta import open_table
+from missioncontrol.lake.delta import named_files, open_table
+from missioncontrol.lake.place import place_of, relative
 from missioncontrol.lake.snapshot import FileRef
 
 
 def swap(
-    lake_path: Path,
+    lake: LakePlace | Path,
     table: str,
     staged: Sequence[StagedFile],
     files: Sequence[FileRef],
@@ -42,30 +43,32 @@ def swap(
     changed then, and the staged files are deleted, as they are after `StorageFull` and `StorageError`.
     After `CommitUnsureError` they are left to vacuum.
     """
+    place = place_of(lake)
     try:
         for _ in range(attempts):
             try:
-                return _swap(lake_path, table, staged, files, data_change)
+                return _swap(place, table, staged, files, data_change)
             except CommitFailedError:
                 continue
     except CommitUnsureError:
         raise
     except MissionControlError:
-        discard(lake_path, staged)
+        discard(place, staged)
         raise
-    discard(lake_path, staged)
+    discard(place, staged)
     return False
 
 
 def _swap(
-    lake_path: Path, table: str, staged: Sequence[StagedFile], files: Sequence[FileRef], data_change: bool
+    place: LakePlace, table: str, staged: Sequence[StagedFile], files: Sequence[FileRef], data_change: bool
 ) -> bool:
-    opened = open_table(lake_path / table)
-    if opened is None or not {f.path for f in files} <= set(map(unquote, opened.file_uris())):
-        discard(lake_path, staged)
+    opened = open_table(place, table)
+    leave = {relative(place, table, f.path) for f in files}
+    if opened is None or not leave <= named_files(place, table, opened):
+        discard(place, staged)
         return False
-    actions: list[AddAction | RemoveAction] = [joining(lake_path, file, data_change) for file in staged]
-    actions += [leaving(lake_path, table, file, data_change) for file in files]
+    actions: list[AddAction | RemoveAction] = [joining(place, file, data_change) for file in staged]
+    actions += [leaving(place, table, file, data_change) for file in files]
     transactions = [rewrite(opened)] if staged else [rewrite(opened), removal(opened)]
-    write_actions(lake_path / table, opened, actions, transactions)
+    write_actions(place, table, opened, actions, transactions)
     return True

@@ -352,6 +352,12 @@ def lake_tables(registry: Registry) -> dict[str, LakeTable]:
     return {table.name: table for table in made}
 
 
+STREAMED = (
+    "error_aggregates", "experiment_aggregates", "client_aggregates", "usage_by_activity", "discards", "notes", "pings",
+)  # fmt: skip
+"""The tables that take rows of each batch of pings."""
+
+
 def verdict_columns() -> tuple[Column, ...]:
     """The columns of `verdicts`, which no declaration changes."""
     return _VERDICTS

@@ -1,7 +1,8 @@
 """How rows get into the lake: Parquet files are staged first, then one Delta commit makes them visible.
 
-`stage()` may run in any process; `commit()` carries an application transaction (who, how far), so that a
-batch which was committed already is skipped after a restart. Never merges rows and never drops a column.
+`stage()` may run in any process, for a lake on S3 on any machine; `commit()` carries an application transaction (who,
+how far), so that a batch which was committed already is skipped after a restart. Never merges rows and never drops a
+column.
 Flow: Arrow table -> one sorted file a partition -> commit.
 """
 
@@ -10,13 +11,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import unquote
 
+import msgspec
 import pyarrow as pa
 from deltalake import DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
+from missioncontrol.config import LakePlace
 from missioncontrol.errors import ConfigError, StorageError
 from missioncontrol.lake.actions import (
     CommitUnsureError,
@@ -32,11 +34,15 @@ from missioncontrol.lake.delta import (
     columns_of,
     delta_failures,
     field_of,
+    last_transaction,
+    named_files,
     open_table,
+    options,
     schema_of,
 )
 from missioncontrol.lake.durability import Unsynced
 from missioncontrol.lake.parquet import FRESH_LEVEL, write_partitions
+from missioncontrol.lake.place import place_of, relative, uri
 from missioncontrol.lake.snapshot import FileRef
 from missioncontrol.lake.tables import Column, LakeTable, lake_tables
 from missioncontrol.registry.model import Registry
@@ -46,16 +52,27 @@ __all__ = ["LakeWriter", "StagedFile"]
 _ATTEMPTS = 10
 
 
+class Move(msgspec.Struct, frozen=True):
+    """How far an application's transaction on a table goes with a commit."""
+
+    app: str
+    version: int
+    after: int | None = None
+    """Its last version must be exactly this one; None: any lower one."""
+
+
 class LakeWriter:
     """Writes to the tables of one lake. Thread-safe; several writers in any process may work at once."""
 
-    def __init__(self, lake_path: Path) -> None:
-        self._lake_path = lake_path.absolute()
+    def __init__(self, lake: LakePlace | Path) -> None:
+        self._place = place_of(lake)
         self._revision: str | None = None
         self._lock = threading.RLock()
         self._tables: dict[str, DeltaTable] = {}
         self._columns: dict[str, tuple[Column, ...]] = {}
-        self._unsynced = Unsynced(self._lake_path)
+        self._known: dict[tuple[str, str], tuple[int, int]] = {}
+        """(table, application) -> (version of the table, of the transaction): to look it up reads the whole log."""
+        self._unsynced = Unsynced(self._place)
 
     def ensure(self, registry: Registry) -> None:
         """Create the tables that are missing and add the columns that are missing; never drop any.
@@ -73,8 +90,13 @@ class LakeWriter:
 
     def committed(self, table: str, app: str) -> int:
         """Version of the application's last transaction on the table; 0 if there was none."""
+        return self.committed_each(table, [app])[0]
+
+    def committed_each(self, table: str, apps: Sequence[str]) -> list[int]:
+        """The same for several applications, as of one version of the table."""
         with self._lock:
-            return self._fresh(table).transaction_version(app) or 0
+            opened = self._fresh(table)
+            return [self._last(table, opened, app) for app in apps]
 
     def stage(self, table: str, data: pa.Table, level: int = FRESH_LEVEL) -> list[StagedFile]:
         """Write the rows (with partition columns) as one sorted file a partition, visible to nobody yet.
@@ -83,11 +105,11 @@ class LakeWriter:
         table lacks or that cannot be cast, `StorageFull` when there is no room; then no file is left behind.
         """
         columns = self._columns_for(table, data)
-        return write_partitions(self._lake_path, table, columns, data, level)
+        return write_partitions(self._place, table, columns, data, level)
 
     def discard(self, staged: Sequence[StagedFile]) -> None:
         """Delete staged files that will not be committed."""
-        discard(self._lake_path, staged)
+        discard(self._place, staged)
 
     def commit(
         self,
@@ -107,21 +129,35 @@ class LakeWriter:
         (`lake_staged_gone`, `lake_conflict`) or `StorageFull`; the table is then as it was, and the staged
         files are still there.
         """
+        return self.commit_moves(table, staged, [Move(app, version, after)], removed)
+
+    def commit_moves(
+        self, table: str, staged: Sequence[StagedFile], moves: Sequence[Move], removed: Sequence[FileRef] = ()
+    ) -> bool:
+        """As `commit()`, for several applications at once: each of them moves on, or none does.
+
+        False when all are that far already.
+        """
         with self._lock:
             for _ in range(_ATTEMPTS):
                 try:
-                    last = self.committed(table, app)
-                    if last >= version:
-                        discard(self._lake_path, staged)
+                    lasts = self.committed_each(table, [move.app for move in moves])
+                    if all(last >= move.version for last, move in zip(lasts, moves, strict=True)):
+                        discard(self._place, staged)
                         return False
-                    if after is not None and last != after:
-                        raise self._conflict(table, app, f"version {last} was committed, not {after}")
-                    self._commit(table, staged, Transaction(app, version), removed)
+                    for last, move in zip(lasts, moves, strict=True):
+                        if move.after is not None and last != move.after:
+                            why = f"version {last} was committed, not {move.after}"
+                            raise self._conflict(table, move.app, why)
+                    before = self._tables[table].version()
+                    self._commit(table, staged, [Transaction(m.app, m.version) for m in moves], removed)
+                    # Where another commit has come in between, ours is a later version, and it is looked up.
+                    self._known.update({(table, move.app): (before + 1, move.version) for move in moves})
                     self._unsynced.add(table, staged)
                     return True
                 except CommitFailedError as error:
                     failure = error
-            raise self._conflict(table, app, str(failure)) from failure
+            raise self._conflict(table, moves[0].app, str(failure)) from failure
 
     def append(self, table: str, data: pa.Table, app: str, version: int, after: int | None = None) -> bool:
         """Stage and commit; False, with nothing done, when this version was committed before."""
@@ -133,7 +169,7 @@ class LakeWriter:
         except CommitUnsureError:
             raise
         except Exception:
-            discard(self._lake_path, staged)
+            discard(self._place, staged)
             raise
 
     def sync(self) -> None:
@@ -144,10 +180,15 @@ class LakeWriter:
         """
         self._unsynced.sync()
 
+    def _last(self, table: str, opened: DeltaTable, app: str) -> int:
+        known = self._known.get((table, app))
+        if known is None or known[0] != opened.version():
+            known = self._known[table, app] = (opened.version(), last_transaction(opened, app))
+        return known[1]
+
     def _ensure_table(self, table: LakeTable) -> None:
-        path = self._lake_path / table.name
-        with delta_failures(path):
-            opened = open_table(path) or _create(path, table)
+        with delta_failures(uri(self._place, table.name)):
+            opened = open_table(self._place, table.name) or _create(self._place, table)
             self._tables[table.name] = opened
             self._add_columns(table, opened)
             self._columns[table.name] = columns_of(opened)
@@ -168,7 +209,6 @@ class LakeWriter:
 
     def _fresh(self, table: str) -> DeltaTable:
         """The table, brought up to the newest version."""
-        path = self._lake_path / table
         opened = self._tables.get(table)
         if opened is not None:
             try:
@@ -177,9 +217,12 @@ class LakeWriter:
             except Exception:
                 # The log may have been cleaned past the version we hold; open from the newest checkpoint.
                 self._tables.pop(table)
-        reopened = open_table(path)
+                self._known = {key: known for key, known in self._known.items() if key[0] != table}
+        reopened = open_table(self._place, table)
         if reopened is None:
-            raise StorageError("lake_no_table", f"There is no table at {path}.", "Call ensure() first.")
+            raise StorageError(
+                "lake_no_table", f"There is no table at {uri(self._place, table)}.", "Call ensure() first."
+            )
         self._tables[table] = reopened
         return reopened
 
@@ -192,55 +235,61 @@ class LakeWriter:
             return known
 
     def _commit(
-        self, table: str, staged: Sequence[StagedFile], transaction: Transaction, removed: Sequence[FileRef]
+        self,
+        table: str,
+        staged: Sequence[StagedFile],
+        transactions: list[Transaction],
+        removed: Sequence[FileRef],
     ) -> None:
         """One attempt; raises `CommitFailedError` when another commit came in between."""
         opened = self._tables[table]
         actions: list[AddAction | RemoveAction] = [self._joining(table, file) for file in staged]
-        transactions = [transaction]
         if removed:
             self._refuse_gone(table, opened, removed)
-            actions += [leaving(self._lake_path, table, file, data_change=True) for file in removed]
+            actions += [leaving(self._place, table, file, data_change=True) for file in removed]
             transactions.append(rewrite(opened))
-        write_actions(self._lake_path / table, opened, actions, transactions)
+        write_actions(self._place, table, opened, actions, transactions)
 
     def _joining(self, table: str, file: StagedFile) -> AddAction:
         if file.table != table:
             raise StorageError("lake_schema", f"A file staged for {file.table} is not one of {table}.")
-        return joining(self._lake_path, file, data_change=True)
+        return joining(self._place, file, data_change=True)
 
     def _refuse_gone(self, table: str, opened: DeltaTable, removed: Sequence[FileRef]) -> None:
-        gone = {file.path for file in removed}.difference(map(unquote, opened.file_uris()))
+        leave = {relative(self._place, table, file.path) for file in removed}
+        gone = leave - named_files(self._place, table, opened)
         if gone:
             raise StorageError(
                 "lake_conflict",
-                f"{len(gone)} files to be replaced are no longer part of {self._lake_path / table}.",
+                f"{len(gone)} files to be replaced are no longer part of {uri(self._place, table)}.",
                 "Take a new snapshot and repeat: compaction has merged them meanwhile.",
             )
 
     def _conflict(self, table: str, app: str, why: str) -> StorageError:
         return StorageError(
             "lake_conflict",
-            f"The commit of {app} to {self._lake_path / table} lost to another one: {why}",
+            f"The commit of {app} to {uri(self._place, table)} lost to another one: {why}",
             "Is a second stream running on the same data folder?",
         )
 
 
-def _create(path: Path, table: LakeTable) -> DeltaTable:
-    path.mkdir(parents=True, exist_ok=True)
+def _create(place: LakePlace, table: LakeTable) -> DeltaTable:
+    if not place.url:
+        (place.folder / table.name).mkdir(parents=True, exist_ok=True)
     try:
         return DeltaTable.create(
-            path,
+            uri(place, table.name),
             schema=schema_of(table.columns),
             mode="ignore",
             partition_by=list(table.partition_by),
             name=table.name,
             description=table.description,
             configuration=_configuration(table),
+            storage_options=options(place),
         )
     except CommitFailedError:
         # Another process has created it in the same moment.
-        return DeltaTable(path)
+        return DeltaTable(uri(place, table.name), storage_options=options(place))
 
 
 def _configuration(table: LakeTable) -> dict[str, str | None]:

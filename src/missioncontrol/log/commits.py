@@ -105,7 +105,7 @@ class GroupCommit:
         """Take one group and answer it; false at the end. Its bodies are let go before the next wait."""
         jobs = self._take()
         if jobs:
-            _answer(jobs, self._commit(jobs))
+            answer(jobs, self._commit(jobs))
         return bool(jobs)
 
     def _take(self) -> list[Job]:
@@ -228,7 +228,7 @@ def _groups(jobs: Sequence[Job], most_bytes: int) -> Iterator[list[Job]]:
         yield group
 
 
-def _answer(jobs: Sequence[Job], results: Sequence[Any]) -> None:
+def answer(jobs: Sequence[Job], results: Sequence[Any]) -> None:
     """Resolve every future, those of an event loop in one call into it."""
     by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Any, Any]]] = defaultdict(list)
     for job, result in zip(jobs, results, strict=True):

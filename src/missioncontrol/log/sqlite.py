@@ -24,7 +24,7 @@ from missioncontrol.log import bodies, seen
 from missioncontrol.log.bodies import BodyWriter, Place
 from missioncontrol.log.commits import GroupCommit, Job
 from missioncontrol.log.database import PAGE_BYTES, connect, failure, insert, share_bytes
-from missioncontrol.log.protocol import Appended, Entry, Kind, Record
+from missioncontrol.log.protocol import NO_CLAIMANT, Appended, Entry, Kind, Record
 from missioncontrol.log.room import require_room
 from missioncontrol.log.rows import Row, identity, pack, unpack
 from missioncontrol.log.trim import Trimmer
@@ -89,8 +89,8 @@ class SqliteLog:
 
     def claim(self, document_ids: Sequence[str], claimant: int) -> list[bool]:
         """Note identities for another way into the lake; true where somebody else noted the id before."""
-        if claimant == seen.APPENDED:
-            raise ValueError("claimant 0 is append() itself")
+        if claimant <= seen.APPENDED:
+            raise ValueError(NO_CLAIMANT)
         ids = [identity(id_) if id_ else b"" for id_ in document_ids]
         duplicates: list[bool] = []
         for start in range(0, len(ids), _CLAIM_IDS):
@@ -101,8 +101,8 @@ class SqliteLog:
 
     def release(self, claimants: Sequence[int]) -> None:
         """Forget what claimants noted whose pings never reached the lake."""
-        if seen.APPENDED in claimants:
-            raise ValueError("claimant 0 is append() itself")
+        if any(one <= seen.APPENDED for one in claimants):
+            raise ValueError(NO_CLAIMANT)
         if claimants:
             self._writer.run(task=partial(seen.release, claimants=claimants))
 

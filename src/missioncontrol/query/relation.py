@@ -2,7 +2,7 @@
 
 Snapshot -> files that can hold matching rows -> `read_parquet([...])`. A column that the Delta schema has and
 a file lacks is null; a table without files is a typed empty relation, so that an empty product answers with
-no rows instead of an error. Never reads a file itself.
+no rows instead of an error. Never reads a file itself; those of a lake on S3 are fetched.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from missioncontrol.errors import BadRequest
+from missioncontrol.lake.place import fetch
 from missioncontrol.lake.tables import Column
 from missioncontrol.query import dialect
+from missioncontrol.query.rows import query_failed
 
 if TYPE_CHECKING:
     from missioncontrol.lake.snapshot import FileRef
@@ -74,8 +77,10 @@ def scan(
     # The files do not hold their partition columns; the date alone can be told from a window.
     parts = {name for f in files for name, _ in f.partition} & names
     if parts - {"submission_date"} or (parts and not all(_of_its_day(f) for f in files)):
-        return _hive_scan([f.path for f in files], columns)
-    paths = [(rollup(f) if rollup else None) or f.path for f in files]
+        return view(files, columns)
+    slim = [rollup(f) if rollup else None for f in files]
+    _at_hand([f for f, stand_in in zip(files, slim, strict=True) if stand_in is None])
+    paths = [stand_in or f.path for f, stand_in in zip(files, slim, strict=True)]
     stored = [c for c in columns if c.name != "submission_date"]
     fields: list[Column] = stored or [_WINDOW]
     select = ", ".join(
@@ -88,7 +93,24 @@ def scan(
 
 def view(files: Sequence[FileRef], columns: Sequence[Column]) -> str:
     """As `scan()`, in a form whose partition columns prune files by the filters of the SQL around it."""
-    return _hive_scan([f.path for f in files], columns) if files else empty(columns)
+    if not files:
+        return empty(columns)
+    _at_hand(files)
+    return _hive_scan([f.path for f in files], columns)
+
+
+def _at_hand(files: Sequence[FileRef]) -> None:
+    place = files[0].place if files else None
+    if place is not None and (size := sum(file.size_bytes for file in files)) > place.cache_bytes:
+        raise BadRequest(
+            "query_too_wide",
+            f"The query reads {size / 1e9:,.1f} GB of files; {place.cache_bytes / 1e9:,.1f} GB may be at hand.",
+            "Ask for fewer days, of an API or a page; or raise lake.cache_bytes.",
+        )
+    try:
+        fetch(files)
+    except FileNotFoundError as error:
+        raise query_failed(error) from None  # as when a folder lacks it
 
 
 def empty(columns: Sequence[Column]) -> str:

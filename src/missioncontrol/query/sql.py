@@ -92,7 +92,7 @@ class SqlRunner:
         job = Job(
             query=query.encode("utf-8", "replace").decode(),
             dialect=dialect,
-            views=views(self._reader, self._registry_source(), dialect, with_protected),
+            views=views(self._reader, self._registry_source(), dialect, with_protected, query),
             with_protected=with_protected,
             form=form,
             envelope=envelope,

@@ -7,6 +7,7 @@ yet is an empty view with its columns. `crash_free_users` shows what client_aggr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,9 @@ _V2_EXPERIMENT_DIMENSIONS = frozenset(
 _V2_SOURCES = ("error_aggregates", "experiment_aggregates")
 
 
+_WORD = re.compile(r"\w+")
+
+
 class View(msgspec.Struct, frozen=True):
     """A named relation."""
 
@@ -62,12 +66,18 @@ class View(msgspec.Struct, frozen=True):
 
 
 def views(
-    reader: LakeReader, registry: Registry, sql_dialect: str = "duckdb", with_protected: bool = True
+    reader: LakeReader,
+    registry: Registry,
+    sql_dialect: str = "duckdb",
+    with_protected: bool = True,
+    query: str | None = None,
 ) -> list[View]:
     """Every view, in an order in which they can be created; with the types that queries of the dialect expect.
 
-    Without `with_protected` the protected columns do not exist: neither in answers nor in filters.
+    Without `with_protected` the protected columns do not exist: neither in answers nor in filters. Given the `query`,
+    views of tables on S3 that it does not name have no rows: their files need not be fetched.
     """
+    named = _named(query) if query is not None else None
     made: list[View] = []
     columns: dict[str, tuple[Column, ...]] = {}
     for name, table in lake_tables(registry).items():
@@ -78,6 +88,8 @@ def views(
         protected = protected_columns(table, every)
         columns[name] = every if with_protected else tuple(c for c in every if c.name not in protected)
         files = snapshot.files if snapshot else ()
+        if named is not None and name not in named and files and files[0].place is not None:
+            files = ()
         select = _with_stats(sql_dialect) if name == CRASHES else "*"
         source = view(files, columns[name])
         uses: tuple[str, ...] = ()
@@ -90,6 +102,13 @@ def views(
     made.append(View(CRASH_FREE, f"CREATE VIEW {CRASH_FREE} AS {_crash_free(kept)}", (), (CLIENTS,)))
     made.append(View(V2, f"CREATE VIEW {V2} AS {_v2(columns)}", (), _V2_SOURCES))
     return made
+
+
+def _named(query: str) -> frozenset[str]:
+    """Names in the query, and the tables behind those that are views: more than it reads, never fewer."""
+    words = set(_WORD.findall(query.lower()))
+    behind = {"aggregates": (CRASHES,), CRASH_FREE: (CLIENTS,), V2: _V2_SOURCES, "crashes": (REVISIONS,)}
+    return frozenset(words.union(*(tables for view, tables in behind.items() if view in words)))
 
 
 def _newest(crashes: str, revised: bool) -> str:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from missioncontrol.errors import BadRequest, MissionControlError
+from missioncontrol.processes import end_with_stdin
 from missioncontrol.query import dialect, formats, sketch_functions
 from missioncontrol.query.error_place import place
 from missioncontrol.query.fence import Checked, check, clean_message
@@ -39,17 +40,12 @@ _SHOWN = 400
 def main() -> None:
     """Read a job from stdin, write the answer to stdout and the report to stderr."""
     job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_stdin()
     report = _run_guarded(job)
     sys.stderr.buffer.write(b"\n" + msgspec.json.encode(report) + b"\n")
     sys.stderr.buffer.flush()
     # Threads of a query that ignores its interrupt must not keep the process.
     os._exit(0)
-
-
-def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
-    os._exit(3)
 
 
 def _run_guarded(job: Job) -> Report:

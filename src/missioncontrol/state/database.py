@@ -328,6 +328,33 @@ query_history = sa.Table(
     sqlite_autoincrement=True,
 )
 
+identities = sa.Table(
+    "identities",
+    metadata,
+    sa.Column("id", sa.LargeBinary, primary_key=True),
+    sa.Column("claimant", sa.BigInteger, nullable=False),
+    sa.Column("noted_s", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("name", _Text, primary_key=True),
+    sa.Column("holder", _Text, nullable=False),
+    sa.Column("until_s", sa.Double, nullable=False),
+)
+sign_ins = sa.Table(
+    "sign_ins",
+    metadata,
+    sa.Column("sha256", _Text, primary_key=True),
+    sa.Column("browser", _Text, nullable=False),
+    sa.Column("nonce", _Text, nullable=False),
+    sa.Column("verifier", _Text, nullable=False),
+    sa.Column("after", _Text, nullable=False),
+    sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False, index=True),
+)
+
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _NO_ROOM_BYTES = 1 << 20
 _PATIENCE_S = 30.0

@@ -47,7 +47,7 @@ _PART_BYTES = 4 * 1024 * 1024
 class Part(msgspec.Struct, frozen=True):
     """Row groups of a file of `pings` that are read one after the other."""
 
-    path: str
+    file: FileRef
     groups: tuple[int, ...]
     rows: int
     submission_date: date
@@ -65,8 +65,8 @@ class Archived(msgspec.Struct, frozen=True, gc=False):
 
 def parts(file: FileRef) -> list[Part]:
     """The file in parts of about 4 MB on disk. Raises `StorageError` (`lake_file`, `lake_file_gone`)."""
-    with _there(file.path):
-        metadata = pq.read_metadata(file.path)
+    with _there(file) as path:
+        metadata = pq.read_metadata(path)
     partition = dict(file.partition)
     day, doc_type = partition_day(file.partition), partition["doc_type"]
     found: list[Part] = []
@@ -74,17 +74,17 @@ def parts(file: FileRef) -> list[Part]:
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         if size >= _PART_BYTES:
-            found.append(Part(file.path, (), 0, day, doc_type))
+            found.append(Part(file, (), 0, day, doc_type))
             size = 0
         last = found[-1]
-        found[-1] = Part(file.path, (*last.groups, number), last.rows + group.num_rows, day, doc_type)
+        found[-1] = Part(file, (*last.groups, number), last.rows + group.num_rows, day, doc_type)
         size += sum(group.column(i).total_compressed_size for i in range(group.num_columns))
     return found
 
 
 def read_part(part: Part) -> Iterator[Archived]:
     """The pings of a part; a body lies in the memory of its row group and holds as long as it is looked at."""
-    with _there(part.path), pq.ParquetFile(part.path) as file:
+    with _there(part.file) as path, pq.ParquetFile(path) as file:
         present = [name for name in _COLUMNS if name in file.schema_arrow.names]
         for number in part.groups:
             yield from _pings(file.read_row_group(number, columns=present, use_threads=False), part)
@@ -104,13 +104,13 @@ def _pings(table: pa.Table, part: Part) -> Iterator[Archived]:
 
 
 @contextmanager
-def _there(path: str) -> Iterator[None]:
+def _there(file: FileRef) -> Iterator[str]:
     try:
-        with readable(path):
-            yield
+        with readable(file) as path:
+            yield path
     except FileNotFoundError:
         hint = "It was merged into another one meanwhile. Repeat."
-        raise StorageError("lake_file_gone", f"{path} is gone.", hint) from None
+        raise StorageError("lake_file_gone", f"{file.path} is gone.", hint) from None
 
 
 def _values(table: pa.Table, name: str) -> list[Any]:

@@ -82,8 +82,8 @@ def submissions(archive: Snapshot, sample: DaySample) -> Iterator[Submission]:
 def _archived(file: FileRef, windows: set[int]) -> Iterator[Archived]:
     """The rows of those row groups in which one of the windows may be."""
     found = parts(file)
-    with readable(file.path):
-        metadata = pq.read_metadata(file.path)
+    with readable(file) as path:
+        metadata = pq.read_metadata(path)
     for part in found:
         groups = tuple(g for g in part.groups if _may_hold(metadata.row_group(g), windows))
         if groups:
@@ -107,7 +107,7 @@ def _windows(archive: Snapshot, day: date) -> dict[datetime, int]:
     """Pings of each window of a day, in the order of time."""
     counts: Counter[datetime] = Counter()
     for file in files_of(archive, day):
-        with readable(file.path), pq.ParquetFile(file.path) as parquet:
+        with readable(file) as path, pq.ParquetFile(path) as parquet:
             found = parquet.read(["window_start", "discarded"], use_threads=False)
         counted = pc.is_in(found["discarded"], value_set=pa.array(_COUNTABLE, pa.string()))
         for entry in pc.value_counts(found["window_start"].filter(counted)).to_pylist():

@@ -3,7 +3,7 @@
 A day is replaced in one commit a table: readers see the old day or the new one. Sums of the archive as it was at one
 moment take the place of exactly the files that the table had at that moment, so what stream and imports add
 meanwhile stays, and nothing is lost or counted twice. Twice gives the same rows. A day of which the archive has
-nothing stays as it is. Flow: archive -> worker processes -> sums -> one sorted file.
+nothing stays as it is. Flow: archive -> `Summing` -> sums -> one sorted file.
 """
 
 from __future__ import annotations
@@ -20,18 +20,17 @@ import pyarrow as pa
 from missioncontrol.config import Config
 from missioncontrol.errors import MissionControlError, StorageError
 from missioncontrol.lake.actions import CommitUnsureError, StagedFile, discard
-from missioncontrol.lake.delta import delta_failures
 from missioncontrol.lake.durability import flush
 from missioncontrol.lake.locks import rewriting
 from missioncontrol.lake.merge import merged
 from missioncontrol.lake.parquet import COMPACTED_LEVEL
+from missioncontrol.lake.place import fetch
 from missioncontrol.lake.snapshot import FileRef, LakeReader, Snapshot
 from missioncontrol.lake.tables import lake_tables
 from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.registry import Registry
 from missioncontrol.registry.rules import rule_registry
-from missioncontrol.telemetry import backfill_worker
-from missioncontrol.telemetry.archive import Part, parts
+from missioncontrol.telemetry.archive import parts
 from missioncontrol.telemetry.backfill_plan import ARCHIVE, CRASHES, Plan
 from missioncontrol.telemetry.backfill_scope import (
     Held,
@@ -41,13 +40,12 @@ from missioncontrol.telemetry.backfill_scope import (
     refuse_incomplete,
     refuse_shrunk,
 )
-from missioncontrol.telemetry.backfill_worker import Day, Finish, Read, Sums
+from missioncontrol.telemetry.backfill_sums import Summing
+from missioncontrol.telemetry.backfill_worker import Day, Sums
 from missioncontrol.telemetry.consistent import consistent_snapshots
 from missioncontrol.telemetry.crash_sums import crash_rows
-from missioncontrol.telemetry.workers import WorkerProcess
 
 _WAIT_S = 60.0
-_DIED = "No day was left half replaced. Start the backfill again: days that are done are not repeated."
 
 
 class DayReport(msgspec.Struct, frozen=True):
@@ -70,15 +68,19 @@ class DayReport(msgspec.Struct, frozen=True):
 
 
 class Backfill:
-    """Makes days again. `workers` processes (at least one) read and sum. Use it as a context manager."""
+    """Makes days again. Use it as a context manager."""
 
     def __init__(
-        self, config: Config, registry: Registry, writer: LakeWriter, stream_app: str, workers: int
+        self,
+        config: Config,
+        registry: Registry,
+        writer: LakeWriter,
+        stream_apps: Sequence[str],
+        summing: Summing,
     ) -> None:
         self._config, self._registry, self._writer = config, registry, writer
-        self._stream_app = stream_app
-        self._count = max(1, workers)
-        self._workers: list[WorkerProcess] = []
+        self._stream_apps = stream_apps
+        self._summing = summing
         writer.ensure(registry)
 
     def __enter__(self) -> Backfill:
@@ -90,7 +92,7 @@ class Backfill:
     def days(self, plan: Plan) -> dict[date, int]:
         """The days of the plan that the archive has pings of, oldest first, with how many may have to be read."""
         found: Counter[date] = Counter()
-        archive = LakeReader(self._config.lake_path, self._config.cache_path).snapshot(ARCHIVE)
+        archive = LakeReader(self._config.lake_place, self._config.cache_path).snapshot(ARCHIVE)
         for file in archive.files if archive else ():
             for day in days_of(file, plan):
                 found[day] += file.rows
@@ -109,29 +111,23 @@ class Backfill:
         try:
             return self._run_day(plan, day, read, before)
         except BaseException:
-            self._end()  # their answers would be taken for those of the next day
+            self._summing.end()
             raise
 
     def close(self) -> None:
-        """End the worker processes; the next day starts others."""
-        for worker in self._workers:
-            worker.close()
-        self._workers = []
-
-    def _end(self) -> None:
-        """End the worker processes in the middle of whatever they read."""
-        for worker in self._workers:
-            worker.end()
-        self._workers = []
+        """Let go of what reads the archive; the next day starts it again."""
+        self._summing.close()
 
     def _run_day(self, plan: Plan, day: date, read: Callable[[int], None], before: Held) -> DayReport:
         started = time.monotonic()
         with self._alone(plan.tables, day):
             snapshots = consistent_snapshots(
-                self._config, self._registry, self._writer, self._stream_app, (*plan.tables, ARCHIVE)
+                self._config, self._writer, self._stream_apps, (*plan.tables, ARCHIVE)
             )
             files = [f for f in snapshots[ARCHIVE].files if day in days_of(f, plan)]
-            sums = self._sum(plan, day, [part for file in files for part in parts(file)], read)
+            fetch(files)
+            asked = Day(day, plan.of_stream, plan.rules if plan.of_crashes else "")
+            sums = self._summing.sums(asked, [part for file in files for part in parts(file)], read)
             held = Held(
                 sum(f.rows for f in files_of(snapshots[ARCHIVE], day)),
                 counted_when_they_came(snapshots[ARCHIVE], day) + sum(s.rescued for s in sums),
@@ -156,42 +152,13 @@ class Backfill:
         """Nobody else rewrites this day of these tables meanwhile."""
         with ExitStack() as stack:
             for table in sorted(tables):
-                lock = rewriting(self._config.lake_path, table, day.isoformat(), _WAIT_S)
+                lock = rewriting(self._config.lake_place, table, day.isoformat(), _WAIT_S)
                 if not stack.enter_context(lock):
                     hint = "Wait for the other backfill or the compaction, and repeat."
                     raise StorageError(
                         "lake_busy", f"Another process is rewriting this day of {table}.", hint
                     )
             yield
-
-    def _sum(self, plan: Plan, day: date, waiting: list[Part], read: Callable[[int], None]) -> list[Sums]:
-        rules = plan.rules if plan.of_crashes else ""
-        workers = self._started(min(self._count, max(1, len(waiting))))
-        for worker in workers:
-            worker.send(Day(day, plan.of_stream, rules))
-        busy: list[WorkerProcess] = []
-        waiting = sorted(waiting, key=lambda part: part.rows)
-        free = list(workers)
-        while waiting or busy:
-            while waiting and free:
-                busy.append(free.pop())
-                busy[-1].send(waiting.pop())
-            for worker in WorkerProcess.answered(busy):
-                read(worker.receive(Read).pings)
-                busy.remove(worker)
-                free.append(worker)
-        for worker in workers:
-            worker.send(Finish())
-        return [worker.receive(Sums) for worker in workers]
-
-    def _started(self, count: int) -> list[WorkerProcess]:
-        while len(self._workers) < count:
-            self._workers.append(
-                WorkerProcess(
-                    backfill_worker.run, self._config, self._registry, code="backfill_worker_died", hint=_DIED
-                )
-            )
-        return self._workers[:count]
 
     def _replace(self, plan: Plan, day: date, snapshot: Snapshot, sums: Sequence[Sums]) -> int:
         """Commit the new day of one table; how many rows it has."""
@@ -209,17 +176,15 @@ class Backfill:
         return merged(shape, snapshot.columns, tables) if tables else None
 
     def _commit(self, table: str, day: date, staged: list[StagedFile], removed: list[FileRef]) -> None:
-        folder = self._config.lake_path / table
         app = f"backfill:{day}"
         try:
-            with delta_failures(folder):
-                flush([folder / file.path for file in staged])
+            flush(self._config.lake_place, staged)
             self._writer.commit(table, staged, app, self._writer.committed(table, app) + 1, removed)
         except CommitUnsureError:
             raise
         except MissionControlError:
             # Only of these is it known that nothing was committed; an interrupt may come right behind the commit.
-            discard(self._config.lake_path, staged)
+            discard(self._config.lake_place, staged)
             raise
         self._writer.sync()
 

@@ -63,7 +63,7 @@ class Held(msgspec.Struct, frozen=True):
 def counted_when_they_came(archive: Snapshot, day: date) -> int:
     """How many archived pings of the day were not discarded on arrival."""
     files = files_of(archive, day)
-    return sum(file.rows for file in files) - sum(discarded_rows(file.path) for file in files)
+    return sum(file.rows for file in files) - sum(discarded_rows(file) for file in files)
 
 
 def refuse_shrunk(plan: Plan, day: date, left: Held, before: Held) -> None:
@@ -89,16 +89,16 @@ def _received_days(file: FileRef) -> set[date]:
         first, last = (w.astimezone(UTC).date() for w in (file.first_window, file.last_window))
         if last - first <= timedelta(days=1):
             return {first, last}
-    with readable(file.path):
-        times = pq.ParquetFile(file.path).read(["window_start"], use_threads=False)["window_start"]
+    with readable(file) as path:
+        times = pq.ParquetFile(path).read(["window_start"], use_threads=False)["window_start"]
     return {moment.astimezone(UTC).date() for moment in pc.unique(times).to_pylist()}
 
 
 def _total(files: list[FileRef], column: str) -> int:
     total = 0
     for file in files:
-        with readable(file.path):
-            opened = pq.ParquetFile(file.path)
+        with readable(file) as path:
+            opened = pq.ParquetFile(path)
             if column in opened.schema_arrow.names:
                 total += pc.sum(opened.read([column], use_threads=False)[column]).as_py() or 0
     return total

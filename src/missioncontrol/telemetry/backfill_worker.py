@@ -69,14 +69,14 @@ class Sums(msgspec.Struct, frozen=True):
 def run(connection: Connection, config: Config, registry: Registry) -> None:
     """Answer until the parent hangs up."""
     gc.disable()  # rows make no cycles; looking for some would cost a tenth of the time
-    work: _Work | None = None
+    work: DayWork | None = None
     while True:
         try:
             asked = connection.recv()
         except EOFError:
             return
         if isinstance(asked, Day):
-            work = _Work(asked, config, registry)
+            work = DayWork(asked, config, registry)
         elif isinstance(asked, Finish):
             assert work is not None
             connection.send(work.sums())
@@ -86,7 +86,7 @@ def run(connection: Connection, config: Config, registry: Registry) -> None:
             connection.send(Read(work.take(asked)))
 
 
-class _Work:
+class DayWork:
     """One day."""
 
     def __init__(self, asked: Day, config: Config, registry: Registry) -> None:

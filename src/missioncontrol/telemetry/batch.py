@@ -7,12 +7,13 @@ import pyarrow as pa
 import structlog
 
 from missioncontrol.config import Config
+from missioncontrol.log.protocol import Kind, Record
 from missioncontrol.telemetry.aggregate import Aggregator
 from missioncontrol.telemetry.discards import Discard
 from missioncontrol.telemetry.extract import Extractor
 from missioncontrol.telemetry.fact import Fact
 from missioncontrol.telemetry.inflate import inflate
-from missioncontrol.telemetry.submission import Submission
+from missioncontrol.telemetry.submission import Submission, from_record
 
 _logger = structlog.get_logger()
 
@@ -34,6 +35,18 @@ class Batch:
         )
         self.counted = 0
         self.discarded = 0
+
+    def take(self, record: Record) -> None:
+        """Add or discard what a record of the log says; never raises for what a client sent."""
+        entry = record.entry
+        if entry.kind is Kind.PING:
+            self.add(from_record(record))
+        elif entry.kind is Kind.DUPLICATE:
+            self.discard(entry.received_ns, "duplicate")
+        elif entry.body:  # of a log that others can write to
+            self.refuse(from_record(record), Discard(entry.detail))
+        else:
+            self.discard(entry.received_ns, entry.detail, entry.count)
 
     def add(self, submission: Submission) -> None:
         """Extract and sum one submission; never raises for what a client sent."""

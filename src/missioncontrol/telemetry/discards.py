@@ -28,6 +28,8 @@ REASONS = {
     "build_id_missing": "There is no build id to take the age from.",
     "build_age": "The build id holds no date, or one outside the application's allowed age.",
     "submission_date": "The submission date is no date.",
+    "log_message_unreadable": "A message in the topic that no edge wrote. Its first bytes are kept.",
+    "log_gap": "The topic deleted it before it was in the lake.",
     "extraction_failed": "Mission Control itself failed on this ping. It is kept; the log says where. Please report.",
 }
 """Reasons of discards that do not come from the registry, with what they mean."""
@@ -49,6 +51,7 @@ UNREADABLE = frozenset(
         "not_json",
         "nested_too_deeply",
         "no_meta",
+        "log_message_unreadable",
     )
 )
 """Discards of bodies that cannot be read at all: only their first bytes are archived."""

@@ -18,10 +18,11 @@ from typing import Protocol
 
 import msgspec
 
-from missioncontrol.config import Config
+from missioncontrol.config import Config, LakePlace
 from missioncontrol.errors import BadRequest
 from missioncontrol.lake.locks import commit_gate
-from missioncontrol.lake.tables import lake_tables
+from missioncontrol.lake.place import announce, withdraw
+from missioncontrol.lake.tables import STREAMED
 from missioncontrol.lake.writer import LakeWriter, StagedFile
 from missioncontrol.registry import Registry
 from missioncontrol.telemetry import import_worker
@@ -85,8 +86,8 @@ class _Block:
 class _Group:
     """Blocks that wait to be committed together. After a kill, the same blocks make the same groups again."""
 
-    def __init__(self, lake_path: Path, writer: LakeWriter, tables: Sequence[str], app: str) -> None:
-        self._lake_path, self._writer, self._tables, self._app = lake_path, writer, tables, app
+    def __init__(self, lake: LakePlace | Path, writer: LakeWriter, tables: Sequence[str], app: str) -> None:
+        self._lake, self._writer, self._tables, self._app = lake, writer, tables, app
         self._files: dict[str, list[StagedFile]] = {}
         self._last = 0
 
@@ -110,7 +111,7 @@ class _Group:
 
     def _commit(self) -> None:
         if self._last:
-            with commit_gate(self._lake_path):
+            with commit_gate(self._lake):
                 for table in self._tables:
                     self._writer.commit(table, self._files.get(table, []), self._app, self._last)
         self._files, self._last = {}, 0
@@ -124,7 +125,7 @@ class PingImport:
     ) -> None:
         self._config = config
         self._registry = registry
-        self._tables = [name for name, table in lake_tables(registry).items() if not table.daily]
+        self._tables = STREAMED
         self._writer = writer
         self._log = log
         self._count = max(1, workers)
@@ -139,8 +140,10 @@ class PingImport:
                 raise BadRequest("import_missing", f"There is no file {file}.")
         run = ImportRun(self._config.data, files, BLOCK_BYTES)
         try:
+            announce(self._config.lake_place, run.name)
             total = self._run(run, files, report)
             run.finish()
+            withdraw(self._config.lake_place, run.name)
             return total
         finally:
             run.close()
@@ -151,7 +154,7 @@ class PingImport:
         self._release_abandoned(run)
         done = min(self._committed(run.app)) if run.resumed else 0
         total = ImportReport()
-        group = _Group(self._config.lake_path, self._writer, self._tables, run.app)
+        group = _Group(self._config.lake_place, self._writer, self._tables, run.app)
         workers = [
             WorkerProcess(
                 import_worker.run, self._config, self._registry, code="import_worker_died", hint=_DIED

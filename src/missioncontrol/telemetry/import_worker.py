@@ -63,7 +63,7 @@ def run(connection: Connection, config: Config, registry: Registry) -> None:
     `Look` is answered with `Receipts`; `Work` with `Identities`, then, given which of them are duplicates, `Staged`;
     None, which asks to stage what is left, with `Staged`.
     """
-    extractor, writer = Extractor(registry), LakeWriter(config.lake_path)
+    extractor, writer = Extractor(registry), LakeWriter(config.lake_place)
     writer.ensure(registry)
     # Batches make many objects and no cycles: looking for those too often costs a tenth of the work.
     gc.freeze()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from missioncontrol.config import LakePlace
 from missioncontrol.errors import MissionControlError, StorageError, TooSlow
 from missioncontrol.registry import Registry
 
@@ -43,9 +44,9 @@ class Previews:
     """Runs previews of one installation. Thread-safe; calls block."""
 
     def __init__(
-        self, lake_path: Path, cache_path: Path, max_inflated_bytes: int, timeout_s: float = 30.0
+        self, lake: LakePlace | Path, cache_path: Path, max_inflated_bytes: int, timeout_s: float = 30.0
     ) -> None:
-        self._paths = (lake_path, cache_path)
+        self._paths = (lake, cache_path)
         self._max_inflated_bytes = max_inflated_bytes
         self._timeout_s = timeout_s
         self._turn = threading.Lock()
@@ -100,7 +101,7 @@ def _child(
     answers: Connection,
     parent: int,
     what: str,
-    paths: tuple[Path, Path],
+    paths: tuple[LakePlace | Path, Path],
     registry: Registry,
     arguments: tuple[Any, ...],
     max_inflated_bytes: int,

@@ -21,17 +21,16 @@ import structlog
 
 from missioncontrol.clock import Clock, system_clock
 from missioncontrol.config import Config
-from missioncontrol.errors import ConfigError, StorageFull
+from missioncontrol.errors import ConfigError, StorageError, StorageFull
 from missioncontrol.file_lock import try_lock
 from missioncontrol.lake.locks import commit_gate
-from missioncontrol.lake.tables import lake_tables
+from missioncontrol.lake.tables import STREAMED
 from missioncontrol.lake.writer import LakeWriter
-from missioncontrol.log.protocol import Kind, Log, Record
+from missioncontrol.log.protocol import Log, Record
 from missioncontrol.registry import Registry
 from missioncontrol.telemetry.batch import Batch, BatchReport
 from missioncontrol.telemetry.extract import Extractor
 from missioncontrol.telemetry.status import LOCK
-from missioncontrol.telemetry.submission import from_record
 
 _ROOMY_BYTES = 256 * 1024 * 1024
 
@@ -96,15 +95,19 @@ class Stream:
         extractor = self._adopt_registry()
         if not self._committed:
             self._recover()
-        records = self._next()
+        try:
+            records = self._next()
+        except StorageError:
+            self._committed = {}  # the log may be another one when it can be read again
+            raise
         if not records:
             self._trim()
             return None
         batch = Batch(extractor, self._config)
         for record in records:
-            _take(batch, record)
+            batch.take(record)
         try:
-            with commit_gate(self._config.lake_path):
+            with commit_gate(self._config.lake_place):
                 self._commit(batch, records[-1].offset)
         except Exception:
             self._committed = {}  # what got in is asked of the tables before the next attempt
@@ -145,13 +148,9 @@ class Stream:
         return self._extractor
 
     def _recover(self) -> None:
-        registry = self._adopt_registry().registry
+        self._adopt_registry()
         self._app = app_name(self._log)
-        self._committed = {
-            name: self._writer.committed(name, self._app)
-            for name, table in lake_tables(registry).items()
-            if not table.daily
-        }
+        self._committed = {name: self._writer.committed(name, self._app) for name in STREAMED}
 
     def _next(self) -> list[Record]:
         """The next records, cut where a table that is ahead of the others already stands."""
@@ -184,7 +183,7 @@ class Stream:
         self._trimmed_at = time.monotonic()
         position = self.position()
         # A trim gives back only so much room at once, so a log that had grown is trimmed again while idle.
-        if position <= self._trimmable and self._log.size_bytes() < _ROOMY_BYTES:
+        if position <= self._trimmable and (self._log.size_bytes() or 0) < _ROOMY_BYTES:
             return
         self._writer.sync()
         try:
@@ -198,13 +197,3 @@ class Stream:
 def app_name(log: Log) -> str:
     """The stream's application transaction. A log that was lost and made anew counts from 1 again, hence its name."""
     return f"stream:{log.identity()}"
-
-
-def _take(batch: Batch, record: Record) -> None:
-    entry = record.entry
-    if entry.kind is Kind.PING:
-        batch.add(from_record(record))
-    elif entry.kind is Kind.DUPLICATE:
-        batch.discard(entry.received_ns, "duplicate")
-    else:
-        batch.discard(entry.received_ns, entry.detail, entry.count)

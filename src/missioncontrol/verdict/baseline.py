@@ -115,8 +115,10 @@ def learn(
     )
     settled = _settled(used)
     rates = stratum_rates(*settled, strata, phi0)
-    followed = [life for life in used if life.cells is not None and life.ticks >= 2 * FINE]
-    history = complete([life.cells for life in followed if life.cells is not None]) if followed else None
+    followed = [life for life in used if life.ticks >= 2 * FINE]
+    # One of whose first days no hours are known says nothing of how late hours come.
+    cells = [life.cells for life in followed if life.cells is not None and life.cells[0].any()]
+    history = complete(cells) if cells else None
 
     controls = [control(life, rates, lives[place + 1].published) for place, life in enumerate(lives[:-1])]
     successors = [life.published for life in lives[1:]]

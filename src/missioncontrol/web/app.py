@@ -242,7 +242,7 @@ def build_accounts(services: Services, renderer: Renderer) -> Iterator[APIRouter
         from missioncontrol.web.auth.provider import Provider
         from missioncontrol.web.auth.provider_pages import build_provider_login
 
-        yield build_provider_login(lambda: services.accounts, Provider(oidc))
+        yield build_provider_login(lambda: services.accounts, Provider(oidc), lambda: services.sign_ins)
 
 
 def crash_sources(services: Services, sources: PageSources, verdicts: VerdictSource) -> CrashSources:

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from missioncontrol.errors import MissionControlError
+from missioncontrol.errors import MissionControlError, StorageError
 from missioncontrol.health.turn_status import TurnStatus
 from missioncontrol.health.turn_status import read_status as read_turn_status
 from missioncontrol.telemetry.status import read_status
@@ -21,6 +21,7 @@ from missioncontrol.web.pipeline.view import Pipeline
 if TYPE_CHECKING:
     from missioncontrol.ingest.crash.collector import Collector
     from missioncontrol.ingest.edge import Edge
+    from missioncontrol.log.spooled import SpoolCounts
     from missioncontrol.services import Services
 
 _logger = structlog.get_logger()
@@ -43,6 +44,8 @@ class _Metrics:
             refused = self._collector.counts().refused
         if self._edge is not None:
             yield from _edge(self._edge)
+            if self._services.spool is not None:
+                yield from _spool(self._services.spool.counts())
             refused = self._edge.counts().refused
         if self._edge is not None or self._collector is not None:
             yield _by("mc_edge_refused", "Submissions refused, by code.", "code", refused)
@@ -74,11 +77,16 @@ class _Metrics:
     def _stream(self) -> Iterator[Metric]:
         log, status = self._services.log, read_status(self._services.config.data)
         through = status.through if status else 0
-        yield GaugeMetricFamily("mc_log_last_offset", "Newest record of the log.", log.last_offset())
-        yield GaugeMetricFamily("mc_log_bytes", "Size of the log on disk.", log.size_bytes())
-        yield GaugeMetricFamily(
-            "mc_log_backlog_records", "Records not in the lake yet.", log.count_after(through)
-        )
+        try:
+            yield GaugeMetricFamily("mc_log_last_offset", "Newest record of the log.", log.last_offset())
+            yield GaugeMetricFamily(
+                "mc_log_backlog_records", "Records not in the lake yet.", log.count_after(through)
+            )
+        except StorageError as error:  # a log elsewhere is away, or has no single end
+            _logger.warning("log_unread", code=error.code, message=error.message)
+        size_bytes = log.size_bytes()
+        if size_bytes is not None:
+            yield GaugeMetricFamily("mc_log_bytes", "Size of the log on disk.", size_bytes)
         if status is None:
             return
         yield GaugeMetricFamily(
@@ -130,6 +138,25 @@ def _edge(edge: Edge) -> Iterator[Metric]:
         "mc_edge_duplicates", "Submissions whose document id was known.", counts.duplicates
     )
     yield CounterMetricFamily("mc_edge_body_bytes", "Bytes of accepted bodies as sent.", counts.body_bytes)
+
+
+def _spool(counts: SpoolCounts) -> Iterator[Metric]:
+    for name, says, value in (
+        ("records", "Submissions that wait on this disk for Kafka.", counts.records),
+        ("bytes", "What they take on the disk.", counts.size_bytes),
+        ("kafka_away", "Whether Kafka is taken to be away.", int(counts.away)),
+    ):
+        yield GaugeMetricFamily(f"mc_spool_{name}", says, value)
+    for name, says, value in (
+        (
+            "spooled",
+            "Submissions that went to the disk because Kafka did not take them in time.",
+            counts.spooled,
+        ),
+        ("drained", "Submissions of the spool that Kafka has.", counts.drained),
+        ("produce_errors", "Attempts to hand a submission to Kafka that failed.", counts.errors),
+    ):
+        yield CounterMetricFamily(f"mc_spool_{name}", says, value)
 
 
 def _crashes(collector: Collector) -> Iterator[Metric]:

@@ -27,19 +27,20 @@ def rate(value: float | None) -> str:
 
 
 def percent(share: float | None, signed: bool = False) -> str:
-    """A share of 1 as `12.3 %`; signed as `+1.2`, in points. What is not none or not all never looks so: `0.04 %`,
-    `99.97 %`, `> 99.99 %`.
+    """A share of 1 as `12.3 %`, from ten times on whole; signed as `+1.2`, in points.
+
+    What is not none or not all never looks so: `0.04 %`, `99.97 %`, `> 99.99 %`.
     """
     if share is None or not math.isfinite(share):
         return NOTHING
     value = share * 100
     if signed:
-        return f"{value:+.1f}"
+        return f"{value:+.1f}".replace("-", "−")
     if 0 < value < 0.05:
         return f"{value:.2f} %" if value >= 0.005 else "< 0.01 %"
     if 99.95 <= value < 100:
         return f"{math.floor(value * 100) / 100:.2f} %" if value < 99.99 else "> 99.99 %"
-    return f"{value:.1f} %"
+    return f"{value:,.0f} %" if value >= 1000 else f"{value:.1f} %"
 
 
 def size(size_bytes: int | None) -> str:

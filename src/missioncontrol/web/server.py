@@ -51,18 +51,19 @@ class Root:
         self, services: Services, with_edge: bool, with_web: bool, with_collector: bool = False
     ) -> None:
         self.edge = (
-            Edge(services.config.edge, services.log, CountryLookup(services.config.edge.geo_database))
+            Edge(services.config.edge, services.edge_log, CountryLookup(services.config.edge.geo_database))
             if with_edge
             else None
         )
         self._refusals: Refusals | None = None
+        self._spool = services.spool if with_edge or with_collector else None
         self.collector: Collector | None = None
         self._crash_store: CrashStore | None = None
         if with_edge or with_collector:
-            self._refusals = self.edge.refusals if self.edge else Refusals(services.log, system_clock)
+            self._refusals = self.edge.refusals if self.edge else Refusals(services.edge_log, system_clock)
             self.collector, self._crash_store = _collector(services, self._refusals)
         self._no_pings = NoPings(self._refusals) if self._refusals and self.edge is None else None
-        self._health = Health(services.log)
+        self._health = Health(services.edge_log if self._refusals is not None else services.log)
         self._around: Around | None = None
         self._web: App = _nothing_here
         if with_web:
@@ -105,6 +106,8 @@ class Root:
             if message["type"] == "lifespan.startup":
                 if self._refusals is not None:
                     self._refusals.start()
+                if self._spool is not None:
+                    self._spool.start()
                 if self._crash_store is not None:
                     self._crash_store.start()
                 # Whatever was loaded stays: looking through it for cycles again and again makes late answers.
@@ -139,7 +142,7 @@ def _collector(services: Services, refusals: Refusals) -> tuple[Collector, Crash
 
     throttle = load_throttle(settings.throttle)
     admission = Admission(
-        services.config.blobs_path,
+        services.config.arriving_path,
         settings.crash_free_bytes,
         settings.crash_backlog_max,
         lambda most: services.crash_queue.reports_waiting(most),

@@ -25,7 +25,7 @@ from missioncontrol.blobs.crash_keys import (
     short_id,
 )
 from missioncontrol.blobs.crash_objects import find_crash_id
-from missioncontrol.blobs.report_blobs import ReportBlobs
+from missioncontrol.blobs.report_blobs import LocalReportBlobs
 from missioncontrol.errors import NotFound, StorageError, StorageFull
 
 NOW = datetime(2026, 11, 26, 23, 59, tzinfo=UTC)
@@ -34,7 +34,7 @@ HEAD = struct.Struct("<8sIII")
 HEAD_BYTES = HEAD.size
 
 
-def stored(blobs: ReportBlobs, count: int, dump: bytes = DUMP) -> list[str]:
+def stored(blobs: LocalReportBlobs, count: int, dump: bytes = DUMP) -> list[str]:
     ids = new_crash_ids(NOW, count)
     objects = [
         each
@@ -63,7 +63,7 @@ def test_ids_of_one_bundle_lead_to_it_and_differ_where_it_counts() -> None:
 
 
 def test_an_object_of_a_bundle_is_like_any_other(tmp_path: Path) -> None:
-    blobs = ReportBlobs(tmp_path)
+    blobs = LocalReportBlobs(tmp_path)
     ids = stored(blobs, 16)
     own = new_crash_id(NOW)
     blobs.put(raw_key(own), b"own")
@@ -91,7 +91,7 @@ def test_an_object_of_a_bundle_is_like_any_other(tmp_path: Path) -> None:
 
 
 def test_what_is_deleted_leaves_no_bytes_and_the_last_one_takes_the_file(tmp_path: Path) -> None:
-    blobs = ReportBlobs(tmp_path)
+    blobs = LocalReportBlobs(tmp_path)
     ids = stored(blobs, 3)
     [bundle] = files(tmp_path)
     full = bundle.stat().st_blocks
@@ -113,7 +113,7 @@ def test_what_is_deleted_leaves_no_bytes_and_the_last_one_takes_the_file(tmp_pat
 
 
 def test_two_that_delete_at_once_leave_nothing(tmp_path: Path) -> None:
-    blobs = ReportBlobs(tmp_path)
+    blobs = LocalReportBlobs(tmp_path)
     for _ in range(20):
         ids = stored(blobs, 8, b"d")
         keys = [key for i in ids for key in (raw_key(i), dump_key(i, MINIDUMP))]
@@ -123,7 +123,7 @@ def test_two_that_delete_at_once_leave_nothing(tmp_path: Path) -> None:
 
 
 def test_a_deletion_that_was_stopped_half_way_is_ended_by_the_next(tmp_path: Path) -> None:
-    blobs = ReportBlobs(tmp_path)
+    blobs = LocalReportBlobs(tmp_path)
     ids = stored(blobs, 2)
     [bundle] = files(tmp_path)
     whole = bundle.read_bytes()
@@ -142,7 +142,7 @@ def test_a_deletion_that_was_stopped_half_way_is_ended_by_the_next(tmp_path: Pat
 
 
 def test_a_deletion_goes_through_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blobs = ReportBlobs(tmp_path)
+    blobs = LocalReportBlobs(tmp_path)
     ids = stored(blobs, 2)
     [bundle] = files(tmp_path)
     flushed: list[tuple[int, int]] = []
@@ -159,7 +159,7 @@ def test_a_deletion_goes_through_to_the_disk(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_failing_hole_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blobs = ReportBlobs(tmp_path)
+    blobs = LocalReportBlobs(tmp_path)
     ids = stored(blobs, 2)
     [bundle] = files(tmp_path)
     key = dump_key(ids[0], MINIDUMP)
@@ -177,7 +177,7 @@ def test_a_failing_hole_is_tried_again(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_bytes_that_changed_are_told_and_lost_ones_are_gone(tmp_path: Path) -> None:
-    blobs = ReportBlobs(tmp_path)
+    blobs = LocalReportBlobs(tmp_path)
     [crash_id] = stored(blobs, 1)
     [bundle] = files(tmp_path)
     whole = bundle.read_bytes()
@@ -197,7 +197,7 @@ def test_bytes_that_changed_are_told_and_lost_ones_are_gone(tmp_path: Path) -> N
 
 
 def test_what_is_cut_off_is_damaged_and_not_deleted(tmp_path: Path) -> None:
-    blobs = ReportBlobs(tmp_path)
+    blobs = LocalReportBlobs(tmp_path)
     ids = new_crash_ids(NOW, 2)
     blobs.put_together(bundle_key(ids[0]), [Object(raw_key(i), i.encode()) for i in ids])
     [bundle] = files(tmp_path)
@@ -221,7 +221,7 @@ def test_an_index_that_names_other_numbers_of_objects_is_none(tmp_path: Path) ->
 def test_a_bundle_that_the_disk_does_not_give_is_unreadable_and_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    blobs = ReportBlobs(tmp_path)
+    blobs = LocalReportBlobs(tmp_path)
     ids = [stored(blobs, 1)[0] for _ in range(2)]
     bad = (tmp_path / bundle_key(ids[0])).stat().st_ino
     pread = os.pread
@@ -239,7 +239,7 @@ def test_a_bundle_that_the_disk_does_not_give_is_unreadable_and_passed_over(
 
 
 def test_a_large_index_and_empty_objects(tmp_path: Path) -> None:
-    blobs = ReportBlobs(tmp_path)
+    blobs = LocalReportBlobs(tmp_path)
     ids = new_crash_ids(NOW, 1000)
     blobs.put_together(bundle_key(ids[0]), [Object(raw_key(i), b"") for i in ids])
     assert blobs.get(raw_key(ids[999])) == b""
@@ -250,7 +250,7 @@ def test_a_large_index_and_empty_objects(tmp_path: Path) -> None:
 
 def test_a_full_disk_leaves_no_bundle(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 4) as disk:
-        blobs = ReportBlobs(disk / "blobs")
+        blobs = LocalReportBlobs(disk / "blobs")
         first = stored(blobs, 2)
         filler = fill(disk)
         with pytest.raises(StorageFull):

@@ -9,7 +9,7 @@ import pytest
 
 from missioncontrol.blobs.bundle import Object
 from missioncontrol.blobs.crash_keys import bundle_key, dump_key, new_crash_id, processed_key, raw_key
-from missioncontrol.blobs.report_blobs import ReportBlobs
+from missioncontrol.blobs.report_blobs import LocalReportBlobs
 from missioncontrol.config import Retention, load_config
 from missioncontrol.crashes.retention import expire_parts
 from missioncontrol.errors import StorageError
@@ -19,9 +19,9 @@ TODAY = date(2026, 11, 26)
 
 
 @pytest.fixture(params=["files", "bundles"])
-def blobs(tmp_path: Path, request: pytest.FixtureRequest) -> ReportBlobs:
+def blobs(tmp_path: Path, request: pytest.FixtureRequest) -> LocalReportBlobs:
     """A crash a day, for ten days; each part in a file of its own, or raw crash and dump in one."""
-    found = ReportBlobs(tmp_path / "blobs")
+    found = LocalReportBlobs(tmp_path / "blobs")
     for days in range(10):
         crash_id = new_crash_id(datetime(2026, 11, 26, 12, tzinfo=UTC) - timedelta(days=days))
         together = [raw_key(crash_id), dump_key(crash_id, "upload_file_minidump")]
@@ -33,11 +33,11 @@ def blobs(tmp_path: Path, request: pytest.FixtureRequest) -> ReportBlobs:
     return found
 
 
-def count(blobs: ReportBlobs, prefix: str) -> int:
+def count(blobs: LocalReportBlobs, prefix: str) -> int:
     return len(list(blobs.list(f"{prefix}/")))
 
 
-def test_each_part_goes_by_its_own_setting(blobs: ReportBlobs) -> None:
+def test_each_part_goes_by_its_own_setting(blobs: LocalReportBlobs) -> None:
     settings = Retention(dumps=2, raw_crashes=5)
     planned = expire_parts(blobs, settings, TODAY, dry_run=True)
     assert [(p.table, p.files, p.size_bytes) for p in planned] == [("dumps", 7, 700), ("raw_crashes", 4, 400)]
@@ -47,7 +47,7 @@ def test_each_part_goes_by_its_own_setting(blobs: ReportBlobs) -> None:
     assert expire_parts(blobs, settings, TODAY) == []
 
 
-def test_without_settings_nothing_goes(blobs: ReportBlobs) -> None:
+def test_without_settings_nothing_goes(blobs: LocalReportBlobs) -> None:
     assert expire_parts(blobs, Retention(), TODAY) == []
     assert expire_parts(blobs, Retention(dumps=10_000_000), TODAY) == []
 
@@ -72,7 +72,7 @@ def test_a_clock_that_jumped_ahead_deletes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_damaged_bundle_keeps_no_other_from_leaving(tmp_path: Path) -> None:
-    blobs = ReportBlobs(tmp_path / "blobs")
+    blobs = LocalReportBlobs(tmp_path / "blobs")
     ids = [new_crash_id(datetime(2026, 11, day, tzinfo=UTC)) for day in (1, 2, 3)]
     for crash_id in ids:
         blobs.put_together(bundle_key(crash_id), [Object(raw_key(crash_id), b"x" * 100)])
@@ -84,7 +84,7 @@ def test_a_damaged_bundle_keeps_no_other_from_leaving(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_deleted_keeps_no_other_from_leaving(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    blobs = ReportBlobs(tmp_path / "blobs")
+    blobs = LocalReportBlobs(tmp_path / "blobs")
     ids = [new_crash_id(datetime(2026, 11, day, tzinfo=UTC)) for day in (1, 2, 3)]
     for crash_id in ids:
         blobs.put(raw_key(crash_id), b"x" * 100)

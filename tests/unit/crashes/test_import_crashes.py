@@ -21,7 +21,7 @@ from missioncontrol.blobs.crash_keys import (
     processed_key,
     raw_key,
 )
-from missioncontrol.blobs.report_blobs import ReportBlobs
+from missioncontrol.blobs.report_blobs import LocalReportBlobs
 from missioncontrol.config import load_config
 from missioncontrol.errors import BadRequest, StorageError
 from missioncontrol.services import Services
@@ -88,7 +88,7 @@ def test_other_ways_to_lay_out_the_parts(services: Services, tmp_path: Path, nam
 
 
 def test_reports_that_share_a_file_in_another_installation(services: Services, tmp_path: Path) -> None:
-    other = ReportBlobs(tmp_path / "other/blobs")
+    other = LocalReportBlobs(tmp_path / "other/blobs")
     ids = new_crash_ids(datetime(2026, 10, 1, tzinfo=UTC), 3)
     objects = [Object(raw_key(i), json.dumps({**RAW, "mark": i}).encode()) for i in ids]
     objects += [Object(dump_key(i, MINIDUMP), i.encode()) for i in ids]

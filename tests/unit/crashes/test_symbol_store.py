@@ -315,7 +315,7 @@ def test_a_walker_sees_what_arrives_is_replaced_and_is_removed_at_its_next_walk(
 ) -> None:
     root = tmp_path / "blobs" / "symbols"
     with Stackwalker(symbols=[root], missing_ttl_s=3600) as walker:
-        watch = SymbolWatch(changes, walker)
+        watch = SymbolWatch(changes, [walker])
         assert not watch.look()
         assert "poke_widget" not in functions(walker, crash)
         dump_symbols(tmp_path / "made", crash.binary)
@@ -338,7 +338,7 @@ def test_a_walker_that_was_away_for_long_forgets_everything(
     monkeypatch.setattr("missioncontrol.state.symbol_changes.KEPT", 2)
     with Stackwalker(symbols=[tmp_path / "blobs" / "symbols"], missing_ttl_s=3600) as walker:
         changes.add([("first", ID)], datetime.now(UTC))
-        watch = SymbolWatch(changes, walker)
+        watch = SymbolWatch(changes, [walker])
         functions(walker, crash)
         before = walker.pid
         changes.add([(f"n{n}", ID) for n in range(10)], datetime.now(UTC))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -255,6 +256,22 @@ def test_activity_that_stops_coming_is_a_problem_of_the_data(channel: SmallChann
     assert "usage by activity time does not arrive" in without.account.sentence
     channel.take(activity_of_rows(8), table="usage_by_activity")
     assert "no_activity" not in reasons(channel.course("9.0"))
+
+
+def test_predecessors_of_whose_first_days_no_activity_is_known_leave_numbers(channel: SmallChannel) -> None:
+    """Of each of them usage by activity time is known from its fifth day on alone."""
+    channel.take(row for nth in range(9) for row in rows_of(nth, hours=150))
+    channel.releases += [release(nth) for nth in range(9)]
+    late = [
+        row
+        for nth in range(8)
+        for row in activity_of_rows(nth)
+        if row["arrival_window"] > published(nth) + timedelta(days=4)
+    ]
+    channel.take([*late, *activity_of_rows(8)], table="usage_by_activity")
+    account = channel.course("9.0").account
+    assert account.slices and all(math.isfinite(part.expected) for part in account.slices)
+    assert account.look.ratio is not None and 0.7 < account.look.ratio < 1.3
 
 
 def test_what_moves_all_versions_is_not_the_releases_fault(channel: SmallChannel) -> None:

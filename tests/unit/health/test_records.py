@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.support.lake import rows as lake_rows
 
@@ -117,3 +118,14 @@ def test_rows_lie_under_the_day_of_the_look(services: Services) -> None:
     keep(services, record(SUBJECT, look(12 * 60 - 5)), record(SUBJECT, midnight))
     days = [row["submission_date"].isoformat() for row in lake_rows(services.config.lake_path, "verdicts")]
     assert sorted(days) == ["2026-11-20", "2026-11-21"]
+
+
+def test_an_account_that_cannot_be_read_is_as_none_and_keeps_no_other_back(services: Services) -> None:
+    said = look(5)
+    broken = account(SUBJECT, said)
+    part = msgspec.structs.replace(broken.slices[0], expected=float("nan"))  # JSON has null for it
+    broken = msgspec.structs.replace(broken, slices=[part])
+    keep(services, Record(SUBJECT, BORN, said, "hash", "1", broken), record(OTHER, said, True))
+    beta, release = Records(services.engine).current()
+    assert (release.look, release.account) == (said, None)
+    assert beta.account == account(OTHER, said)

@@ -1,8 +1,9 @@
-"""A small registry and a lake in a temporary folder."""
+"""A small registry and a lake: in a temporary folder, and on an S3 server where that can run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -10,7 +11,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable
+from deploy.local.s3 import S3Server
+from tests.support.s3 import BUCKET, running_s3, s3_environment
 
+from missioncontrol.config import LakePlace
+from missioncontrol.lake.delta import options
+from missioncontrol.lake.place import data_objects, fetch, uri
 from missioncontrol.lake.snapshot import LakeReader
 from missioncontrol.lake.tables import LakeTable, lake_tables
 from missioncontrol.lake.writer import LakeWriter
@@ -43,11 +50,18 @@ def small_registry(
 class Lake:
     """The paths, and one of each of what works on them."""
 
-    path: Path
+    place: LakePlace
+    root: Path
+    """Where its files really are: the S3 server of the tests keeps an object as a file."""
     cache: Path
     registry: Registry
     writer: LakeWriter
     reader: LakeReader
+
+    @property
+    def path(self) -> Path:
+        """The folder: all of the lake, or what is at hand of one on S3."""
+        return self.place.folder
 
     @property
     def tables(self) -> dict[str, LakeTable]:
@@ -58,6 +72,7 @@ class Lake:
         snapshot = self.reader.snapshot(table)
         assert snapshot is not None
         parts = []
+        fetch(snapshot.files)
         for file in snapshot.files:
             part = pq.ParquetFile(file.path).read()
             for name, value in file.partition:
@@ -66,20 +81,46 @@ class Lake:
         return pa.concat_tables(parts, promote_options="default") if parts else pa.table({})
 
     def on_disk(self, table: str = "error_aggregates") -> set[str]:
+        if self.place.url:
+            return {f"{self.path}/{table}/{found.path}" for found in data_objects(self.place, table)}
         return {str(p) for p in (self.path / table).rglob("part-*.parquet")}
+
+    def opened(self, table: str = "error_aggregates") -> DeltaTable:
+        """The table as `deltalake` alone reads it."""
+        return DeltaTable(uri(self.place, table), storage_options=options(self.place))
 
     def named(self, table: str = "error_aggregates") -> set[str]:
         snapshot = self.reader.snapshot(table)
         return {f.path for f in snapshot.files} if snapshot else set()
 
 
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with running_s3(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.apt)])
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LakePlace:
+    """Where the lake is."""
+    if request.param == "folder":
+        return LakePlace(tmp_path / "lake")
+    server: S3Server = request.getfixturevalue("s3")
+    for name, value in s3_environment(server).items():
+        monkeypatch.setenv(name, value)
+    return LakePlace(tmp_path / "lake", f"s3://{BUCKET}/{uuid.uuid4().hex}", 1 << 30)
+
+
 @pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    path, cache = tmp_path / "lake", tmp_path / "cache"
-    registry = small_registry()
-    writer = LakeWriter(path)
+def lake(request: pytest.FixtureRequest, place: LakePlace, tmp_path: Path) -> Lake:
+    cache, registry = tmp_path / "cache", small_registry()
+    writer = LakeWriter(place)
     writer.ensure(registry)
-    return Lake(path, cache, registry, writer, LakeReader(path, cache))
+    root = place.folder
+    if place.url:
+        server: S3Server = request.getfixturevalue("s3")
+        root = server.folder / "data" / place.url.removeprefix("s3://")
+    return Lake(place, root, cache, registry, writer, LakeReader(place, cache))
 
 
 @pytest.fixture

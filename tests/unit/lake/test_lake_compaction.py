@@ -18,10 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import Lake, aggregate_rows, small_registry
-from deltalake import DeltaTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.lake import in_a_folder
 
+from missioncontrol.config import LakePlace
 from missioncontrol.lake import compaction, merge
 from missioncontrol.lake.compaction import compact
 from missioncontrol.lake.locks import rewriting
@@ -44,7 +45,7 @@ def much_later() -> int:
 
 
 def compact_all(lake, clock=now, full=True, table=TABLE, target=128 * MB):
-    return compact(lake.path, lake.cache, lake.tables[table], target, clock, full)
+    return compact(lake.place, lake.cache, lake.tables[table], target, clock, full)
 
 
 def sums(rows: pa.Table) -> dict[tuple, tuple]:
@@ -87,7 +88,7 @@ def test_any_sequence_of_appends_and_compactions_gives_the_same_sums_and_merged_
         path, cache = Path(folder) / "lake", Path(folder) / "cache"
         registry, writer = small_registry(), LakeWriter(path)
         writer.ensure(registry)
-        lake = Lake(path, cache, registry, writer, LakeReader(path, cache))
+        lake = Lake(LakePlace(path), path, cache, registry, writer, LakeReader(path, cache))
         appended = []
         for n, step in enumerate(steps, 1):
             if step == "column":
@@ -150,6 +151,7 @@ def test_fewer_than_eight_small_files_of_today_are_left_and_eight_become_one(lak
     assert len(lake.named()) == 1
 
 
+@in_a_folder
 def test_a_past_day_becomes_one_sorted_file_once_it_is_quiet(lake, rows_of):
     for n, channel in enumerate(("b", None, "a"), 1):
         lake.writer.append(TABLE, rows_of((channel, 1, None)), "stream", n)
@@ -287,13 +289,12 @@ def test_delta_itself_refuses_the_second_of_two_rewrites_of_the_same_version(lak
 
     lake.writer.append(TABLE, rows_of(("release", 1, 1.0)), "stream", 1)
     (file,) = lake.reader.snapshot(TABLE).files
-    path = lake.path / TABLE
-    tables = [DeltaTable(path), DeltaTable(path)]
+    tables = [lake.opened(), lake.opened()]
 
     def replace(table):
         (staged,) = lake.writer.stage(TABLE, rows_of(("release", 1, 1.0)))
-        actions = [joining(lake.path, staged, False), leaving(lake.path, TABLE, file, False)]
-        write_actions(path, table, actions, [rewrite(table)])
+        actions = [joining(lake.place, staged, False), leaving(lake.place, TABLE, file, False)]
+        write_actions(lake.place, TABLE, table, actions, [rewrite(table)])
 
     replace(tables[0])
     with pytest.raises(CommitFailedError):
@@ -306,9 +307,10 @@ APPENDER = textwrap.dedent("""
     from pathlib import Path
     sys.path.insert(0, sys.argv[2])
     from conftest import aggregate_rows
+    from missioncontrol.config import LakePlace
     from missioncontrol.lake.writer import LakeWriter
 
-    writer = LakeWriter(Path(sys.argv[1]))
+    writer = LakeWriter(LakePlace(Path(sys.argv[1]), sys.argv[3], 1 << 30))
     print("started", flush=True)
     for n in range(1, 151):
         assert writer.append("error_aggregates", aggregate_rows(("release", 1, 0.5), (str(n % 3), n, None)), "s", n)
@@ -317,7 +319,7 @@ HERE = str(Path(__file__).parent)
 
 
 def test_a_stream_in_another_process_appends_while_compaction_goes_on(lake):
-    arguments = [sys.executable, "-c", APPENDER, str(lake.path), HERE]
+    arguments = [sys.executable, "-c", APPENDER, str(lake.path), HERE, lake.place.url]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as stream:
         stream.stdout.readline()
         merges = 0
@@ -341,6 +343,7 @@ KILLED = textwrap.dedent("""
     from pathlib import Path
     sys.path.insert(0, sys.argv[2])
     from conftest import small_registry
+    from missioncontrol.config import LakePlace
     from missioncontrol.lake import compaction, swap
     from missioncontrol.lake.tables import lake_tables
 
@@ -348,7 +351,7 @@ KILLED = textwrap.dedent("""
     swap.write_actions = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
     root = Path(sys.argv[1])
     table = lake_tables(small_registry())["error_aggregates"]
-    compaction.compact(root / "lake", root / "cache", table, 10**8, full=True)
+    compaction.compact(LakePlace(root / "lake", sys.argv[3], 1 << 30), root / "cache", table, 10**8, full=True)
 """)
 
 
@@ -356,9 +359,11 @@ def test_a_kill_between_write_and_commit_leaves_only_an_orphan(lake, rows_of):
     for n in range(1, 4):
         lake.writer.append(TABLE, rows_of(("release", 1, 1.0)), "stream", n)
     before = lake.named()
-    ran = subprocess.run([sys.executable, "-c", KILLED, str(lake.path.parent), HERE], check=False)
+    ran = subprocess.run(
+        [sys.executable, "-c", KILLED, str(lake.path.parent), HERE, lake.place.url], check=False
+    )
     assert ran.returncode == -signal.SIGKILL
-    assert LakeReader(lake.path, lake.cache).snapshot(TABLE).files == lake.reader.snapshot(TABLE).files
+    assert LakeReader(lake.place, lake.cache).snapshot(TABLE).files == lake.reader.snapshot(TABLE).files
     assert lake.named() == before
     assert len(lake.on_disk() - before) == 1
     compact_all(lake)
@@ -392,7 +397,7 @@ def test_progress_is_told_after_each_merge(lake, rows_of):
         lake.writer.append(TABLE, rows_of(("release", 1, 1.0), day=1 + n % 2), "stream", n)
     told = []
     compact(
-        lake.path,
+        lake.place,
         lake.cache,
         lake.tables[TABLE],
         MB,
@@ -406,7 +411,7 @@ def test_a_day_that_is_being_rewritten_is_left_alone(lake, rows_of):
     for n in range(1, 5):
         lake.writer.append(TABLE, rows_of(("release", 1, 1.0)), "stream", n)
     day = dict(lake.reader.snapshot(TABLE).files[0].partition)["submission_date"]
-    with rewriting(lake.path, TABLE, day) as held:
+    with rewriting(lake.place, TABLE, day) as held:
         assert held
         assert compact_all(lake) == []
     assert len(compact_all(lake)) == 1

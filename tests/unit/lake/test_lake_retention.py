@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.support import disk
+from tests.support.lake import in_a_folder
 
 from missioncontrol.config import Retention
 from missioncontrol.crashes.retention import PARTS
@@ -72,7 +73,7 @@ def days_of(lake, table: str = TABLE) -> Counter[str]:
 
 
 def run(lake, clock_=None, **settings: int) -> list[Expired]:
-    return expire(lake.path, lake.cache, Retention(**settings), clock_ or clock())
+    return expire(lake.place, lake.cache, Retention(**settings), clock_ or clock())
 
 
 def test_days_that_are_older_leave_and_the_others_stay(lake):
@@ -97,21 +98,22 @@ def test_a_dry_run_says_the_same_and_changes_nothing(lake):
     aggregates(lake, ago(31), TODAY)
     before = lake.named()
     settings = Retention(error_aggregates=30)
-    planned = expire(lake.path, lake.cache, settings, clock(), dry_run=True)
+    planned = expire(lake.place, lake.cache, settings, clock(), dry_run=True)
     assert lake.named() == before
-    assert expire(lake.path, lake.cache, settings, clock()) == planned
+    assert expire(lake.place, lake.cache, settings, clock()) == planned
 
 
+@in_a_folder
 def test_readers_keep_their_files_until_vacuum_and_rollups_go_with_them(lake):
     aggregates(lake, ago(31), TODAY)
     table = lake.tables[TABLE]
-    refresh_rollups(lake.path, lake.cache, table, min_rows=1)
+    refresh_rollups(lake.place, lake.cache, table, min_rows=1)
     held = lake.reader.snapshot(TABLE)
     run(lake, error_aggregates=30)
     assert sum(pq.read_metadata(f.path).num_rows for f in held.files) == 4
     later = lambda: time.time_ns() + 120 * 10**9  # noqa: E731
-    assert vacuum(lake.path, lake.cache, TABLE, 60, later).files == 1
-    assert refresh_rollups(lake.path, lake.cache, table, min_rows=1).removed == 1
+    assert vacuum(lake.place, lake.cache, TABLE, 60, later).files == 1
+    assert refresh_rollups(lake.place, lake.cache, table, min_rows=1).removed == 1
     assert lake.on_disk() == lake.named()
 
 
@@ -121,7 +123,7 @@ def test_discarded_pings_leave_files_of_their_own_and_mixed_ones(lake):
     pings(lake, ago(3), None, "build_age")
     pings(lake, ago(50), None, "not_json")
     pings(lake, ago(60), None)
-    seal(lake.path, lake.cache, 128 * MB, full=True)
+    seal(lake.place, lake.cache, 128 * MB, full=True)
     pings(lake, ago(40), None, "build_age")
     pings(lake, ago(42), "build_age")
     pings(lake, TODAY, None)
@@ -172,8 +174,8 @@ def test_a_clock_far_ahead_of_the_newest_rows_takes_nothing_away(lake):
         assert refused.value.code == "retention_clock"
         assert str(TODAY) in refused.value.message
     assert len(days_of(lake)) == 2
-    assert clock_doubt(lake.path, lake.cache, clock(TODAY + timedelta(days=8)))
-    assert clock_doubt(lake.path, lake.cache, clock()) == ""
+    assert clock_doubt(lake.place, lake.cache, clock(TODAY + timedelta(days=8)))
+    assert clock_doubt(lake.place, lake.cache, clock()) == ""
     assert len(run(lake, clock(TODAY + timedelta(days=7)), error_aggregates=30)) == 1
 
 
@@ -208,7 +210,7 @@ def test_nothing_to_remove_is_no_trouble_whatever_the_clock_says(lake):
 def test_a_day_that_is_named_is_taken_as_it_is(lake):
     aggregates(lake, ago(40), TODAY)
     far = TODAY + timedelta(days=300)
-    gone = expire(lake.path, lake.cache, Retention(error_aggregates=30), clock(), as_of=far)
+    gone = expire(lake.place, lake.cache, Retention(error_aggregates=30), clock(), as_of=far)
     assert gone[0].rows == 4
 
 
@@ -230,7 +232,7 @@ def test_beside_compaction_no_row_comes_back_and_none_is_lost(lake):
 
     def merge() -> None:
         while not stop.is_set():
-            compact(lake.path, lake.cache, lake.tables[TABLE], 128 * MB, clock(), full=True)
+            compact(lake.place, lake.cache, lake.tables[TABLE], 128 * MB, clock(), full=True)
             aggregates(lake, ago(0))
 
     merging = threading.Thread(target=merge)
@@ -241,7 +243,7 @@ def test_beside_compaction_no_row_comes_back_and_none_is_lost(lake):
         stop.set()
         merging.join()
     assert [g.table for g in gone] == [TABLE]
-    compact(lake.path, lake.cache, lake.tables[TABLE], 128 * MB, clock(), full=True)
+    compact(lake.place, lake.cache, lake.tables[TABLE], 128 * MB, clock(), full=True)
     assert set(days_of(lake)) == expected
     counts = Counter()
     for row in lake.rows().to_pylist():
@@ -257,7 +259,7 @@ def test_the_loser_against_a_merge_of_the_same_files_looks_again(lake, monkeypat
 
     def after_a_merge(*args, **more):
         if not merged:
-            merged.extend(compact(lake.path, lake.cache, lake.tables[TABLE], 128 * MB, clock(), full=True))
+            merged.extend(compact(lake.place, lake.cache, lake.tables[TABLE], 128 * MB, clock(), full=True))
         return swap(*args, **more)
 
     monkeypatch.setattr(retention, "swap", after_a_merge)
@@ -268,9 +270,9 @@ def test_the_loser_against_a_merge_of_the_same_files_looks_again(lake, monkeypat
 
 def test_one_table_s_trouble_is_only_its_own(lake):
     aggregates(lake, ago(40), TODAY)
-    (lake.path / "discards" / "_delta_log" / f"{0:020}.json").write_text("broken")
+    (lake.root / "discards" / "_delta_log" / f"{0:020}.json").write_text("broken")
     with pytest.raises(StorageError):
-        expire(lake.path, lake.cache, Retention(error_aggregates=30), as_of=TODAY)
+        expire(lake.place, lake.cache, Retention(error_aggregates=30), as_of=TODAY)
     assert set(days_of(lake)) == {str(TODAY)}
 
 
@@ -329,7 +331,7 @@ def test_a_removal_that_lost_to_a_merge_of_other_files_is_not_taken_for_made(lak
     def after_another(*args):
         if not merged:
             merged.append(None)
-            merged.extend(compact(lake.path, lake.cache, lake.tables[TABLE], 128 * MB, clock(), full=True))
+            merged.extend(compact(lake.place, lake.cache, lake.tables[TABLE], 128 * MB, clock(), full=True))
         write(*args)
 
     monkeypatch.setattr(swap, "write_actions", after_another)

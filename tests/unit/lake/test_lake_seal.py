@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from isal import isal_zlib
+from tests.support.lake import in_a_folder
 
 from missioncontrol.config import Lake as LakeSettings
 from missioncontrol.lake.care import LakeCare, compact_now
@@ -94,7 +95,7 @@ def bodies(lake) -> dict[str, bytes]:
 
 
 def seal_all(lake, **more):
-    return seal(lake.path, lake.cache, 128 * MB, full=True, **more)
+    return seal(lake.place, lake.cache, 128 * MB, full=True, **more)
 
 
 def size(lake) -> int:
@@ -143,17 +144,18 @@ def test_discarded_pings_get_files_of_their_own(lake):
     assert bodies(lake) == expected
 
 
+@in_a_folder
 def test_only_days_that_are_over_and_quiet_are_sealed_and_only_once(lake):
     today = datetime.now(UTC).date()
     expected = append(lake, 0, 20) | append(lake, 100, 20, day=today)
-    assert seal(lake.path, lake.cache, 128 * MB) == []
+    assert seal(lake.place, lake.cache, 128 * MB) == []
     old = time.time() - 3600
     for path in lake.named(TABLE):
         os.utime(path, (old, old))
-    (done,) = seal(lake.path, lake.cache, 128 * MB)
+    (done,) = seal(lake.place, lake.cache, 128 * MB)
     assert dict(done.partition)["submission_date"] == "2026-01-01"
-    assert seal(lake.path, lake.cache, 128 * MB, much_later) != [], "today is over tomorrow"
-    assert seal(lake.path, lake.cache, 128 * MB, much_later) == []
+    assert seal(lake.place, lake.cache, 128 * MB, much_later) != [], "today is over tomorrow"
+    assert seal(lake.place, lake.cache, 128 * MB, much_later) == []
     assert bodies(lake) == expected
 
 
@@ -161,10 +163,10 @@ def test_late_pings_are_sealed_alone_and_small_sealed_files_are_merged_by_eights
     expected = {}
     for n in range(8):
         expected |= append(lake, n * 10, 10)
-        done = seal(lake.path, lake.cache, 128 * MB, much_later)
+        done = seal(lake.place, lake.cache, 128 * MB, much_later)
         assert [d.rows_before for d in done] == [10]
     assert len(lake.named(TABLE)) == 8
-    (done,) = seal(lake.path, lake.cache, 128 * MB, much_later)
+    (done,) = seal(lake.place, lake.cache, 128 * MB, much_later)
     assert (done.files, done.rows_after) == (8, 80)
     assert len(lake.named(TABLE)) == 1
     assert bodies(lake) == expected
@@ -175,7 +177,7 @@ def test_a_large_day_is_sealed_in_pieces_of_the_target_size(lake):
     for n in range(6):
         expected |= append(lake, n * 40, 40)
     largest = max(f.size_bytes for f in lake.reader.snapshot(TABLE).files)
-    done = seal(lake.path, lake.cache, int(largest * 2.5), full=True)
+    done = seal(lake.place, lake.cache, int(largest * 2.5), full=True)
     assert [d.files for d in done] == [2, 2, 2]
     assert bodies(lake) == expected
 
@@ -216,9 +218,9 @@ def test_compaction_never_touches_what_is_sealed_nor_days_that_are_to_be(lake):
         expected |= append(lake, n * 10, 10)
     before = lake.named(TABLE)
     table = lake.tables[TABLE]
-    assert compact(lake.path, lake.cache, table, 128 * MB, much_later, leave_settled=True) == []
+    assert compact(lake.place, lake.cache, table, 128 * MB, much_later, leave_settled=True) == []
     assert lake.named(TABLE) == before
-    (done,) = compact(lake.path, lake.cache, table, 128 * MB, much_later)
+    (done,) = compact(lake.place, lake.cache, table, 128 * MB, much_later)
     assert (done.files, done.rows_after) == (3, 30)
     assert bodies(lake) == expected
 
@@ -247,11 +249,11 @@ def test_appends_and_merges_beside_it_do_not_cost_the_work(lake, monkeypatch):
         expected.update(append(lake, 100, 10, day=date(2026, 1, 5)))
         for n in range(2):
             expected.update(append(lake, 200 + n * 10, 10, day=date(2026, 1, 5)))
-        compact(lake.path, lake.cache, lake.tables[TABLE], 128 * MB, full=True)
+        compact(lake.place, lake.cache, lake.tables[TABLE], 128 * MB, full=True)
         return staged
 
     monkeypatch.setattr(sealing, "_write", beside)
-    (done,) = seal(lake.path, lake.cache, 128 * MB, lambda: NEXT_DAY_NS + 10 * 365 * 86400 * 10**9)
+    (done,) = seal(lake.place, lake.cache, 128 * MB, lambda: NEXT_DAY_NS + 10 * 365 * 86400 * 10**9)
     assert bodies(lake) == expected
     assert done.committed
 
@@ -280,6 +282,7 @@ def test_it_stops_within_a_row_group_and_leaves_nothing_behind(lake):
 KILLED = textwrap.dedent("""
     import os, signal, sys
     from pathlib import Path
+    from missioncontrol.config import LakePlace
     from missioncontrol.lake import parquet, seal, swap
 
     root, moment = Path(sys.argv[1]), sys.argv[2]
@@ -300,7 +303,7 @@ KILLED = textwrap.dedent("""
             commit(*args)
             die()
         swap.write_actions = then
-    seal.seal(root / "lake", root / "cache", 10**8, full=True)
+    seal.seal(LakePlace(root / "lake", sys.argv[3], 1 << 30), root / "cache", 10**8, full=True)
 """)
 
 
@@ -308,7 +311,9 @@ KILLED = textwrap.dedent("""
 def test_killed_at_any_moment_the_archive_holds_the_same(lake, moment):
     expected = append(lake, 0, 60, discard=4) | append(lake, 60, 60, doc_type="crash")
     before = lake.named(TABLE)
-    ran = subprocess.run([sys.executable, "-c", KILLED, str(lake.path.parent), moment], check=False)
+    ran = subprocess.run(
+        [sys.executable, "-c", KILLED, str(lake.path.parent), moment, lake.place.url], check=False
+    )
     assert ran.returncode == -signal.SIGKILL
     assert bodies(lake) == expected
     assert (lake.named(TABLE) == before) == (moment != "committed")
@@ -323,11 +328,13 @@ def test_killed_again_and_again_at_random_moments(lake):
         expected |= append(lake, n * 200, 200, doc_type="main" if n % 3 else "crash", discard=9)
     random.seed(5)
     program = (
-        "import sys; from pathlib import Path; from missioncontrol.lake.seal import seal; root = Path(sys.argv[1]);"
-        "print('started', flush=True); seal(root / 'lake', root / 'cache', 200_000, full=True)"
+        "import sys; from pathlib import Path; from missioncontrol.config import LakePlace;"
+        "from missioncontrol.lake.seal import seal; root = Path(sys.argv[1]);"
+        "place = LakePlace(root / 'lake', sys.argv[2], 1 << 30);"
+        "print('started', flush=True); seal(place, root / 'cache', 200_000, full=True)"
     )
     for _ in range(8):
-        command = [sys.executable, "-c", program, str(lake.path.parent)]
+        command = [sys.executable, "-c", program, str(lake.path.parent), lake.place.url]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
             child.stdout.readline()
             time.sleep(random.random() * 0.6)
@@ -340,19 +347,20 @@ def test_killed_again_and_again_at_random_moments(lake):
 
 def test_lake_compact_seals_today_too_unless_told_not_to(lake):
     expected = append(lake, 0, 20, day=datetime.now(UTC).date()) | append(lake, 20, 20)
-    compact_now(lake.path, lake.cache, lake.registry, LakeSettings(seal_archive=False))
+    compact_now(lake.place, lake.cache, lake.registry, LakeSettings(seal_archive=False))
     assert not any(kind_of(path) for path in lake.named(TABLE))
-    compact_now(lake.path, lake.cache, lake.registry, LakeSettings())
+    compact_now(lake.place, lake.cache, lake.registry, LakeSettings())
     assert all(kind_of(path) for path in lake.named(TABLE))
     assert bodies(lake) == expected
 
 
+@in_a_folder
 def test_the_care_of_the_lake_seals_in_a_child_of_its_own(lake):
     expected = append(lake, 0, 50, discard=5)
     old = time.time() - 3600
     for path in lake.named(TABLE):
         os.utime(path, (old, old))
-    care = LakeCare(lake.path, lake.cache, lambda: lake.registry, LakeSettings())
+    care = LakeCare(lake.place, lake.cache, lambda: lake.registry, LakeSettings())
     report = care.run_once()
     deadline = time.monotonic() + 60
     while not report.compacted and time.monotonic() < deadline:
@@ -374,5 +382,5 @@ def test_a_broken_file_is_reported_and_the_others_are_sealed(lake):
     with pytest.raises(StorageError) as refused:
         seal_all(lake)
     assert refused.value.code == "lake_file"
-    kinds = Counter(kind_of(f.path) for f in LakeReader(lake.path, lake.cache).snapshot(TABLE).files)
+    kinds = Counter(kind_of(f.path) for f in LakeReader(lake.place, lake.cache).snapshot(TABLE).files)
     assert kinds == {"": 1, "sealed": 1}

@@ -65,7 +65,7 @@ def test_new_columns_are_in_the_next_snapshot(lake, registry_of):
 def test_a_reader_that_slept_through_a_cleaning_of_the_log_catches_up(lake, rows_of):
     lake.writer.append(TABLE, rows_of(("release", 1, None)), "stream", 1)
     assert len(lake.reader.snapshot(TABLE).files) == 1
-    log = lake.path / TABLE / "_delta_log"
+    log = lake.root / TABLE / "_delta_log"
     for version in range(2, 121):
         lake.writer.commit(TABLE, [], "stream", version)
         if version == 60:
@@ -80,9 +80,9 @@ def test_a_reader_that_slept_through_a_cleaning_of_the_log_catches_up(lake, rows
 def test_a_table_that_is_made_anew_is_noticed(lake, registry_of, rows_of):
     lake.writer.append(TABLE, rows_of(("release", 1, None)), "stream", 1)
     assert len(lake.reader.snapshot(TABLE).files) == 1
-    shutil.rmtree(lake.path / TABLE)
+    shutil.rmtree(lake.root / TABLE)
     assert lake.reader.snapshot(TABLE) is None
-    LakeWriter(lake.path).ensure(registry_of())
+    LakeWriter(lake.place).ensure(registry_of())
     assert lake.reader.snapshot(TABLE).files == ()
 
 

@@ -19,8 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
+from tests.support.lake import in_a_folder
 
 from missioncontrol.errors import ConfigError, StorageError
+from missioncontrol.lake.place import uri
 from missioncontrol.lake.snapshot import LakeReader
 from missioncontrol.lake.writer import LakeWriter
 
@@ -51,7 +53,7 @@ def test_applications_are_independent(lake, rows_of):
 
 def test_a_commit_without_files_still_records_the_transaction(lake):
     assert lake.writer.commit(TABLE, [], "stream", 9)
-    assert LakeWriter(lake.path).committed(TABLE, "stream") == 9
+    assert LakeWriter(lake.place).committed(TABLE, "stream") == 9
 
 
 def test_rows_are_split_by_partition_and_partition_columns_are_not_in_the_files(lake, rows_of):
@@ -92,7 +94,7 @@ def test_pings_keep_their_body_byte_for_byte_and_their_document_type_whatever_it
         }
     )
     lake.writer.append("pings", pings, "stream", 1)
-    rows = DeltaTable(lake.path / "pings").to_pyarrow_table().sort_by("received_ns")
+    rows = lake.opened("pings").to_pyarrow_table().sort_by("received_ns")
     assert rows["body"].to_pylist() == bodies[::-1]
     assert rows["doc_type"].to_pylist() == ["main", "a b/../%41=", "main"]
     assert {dict(f.partition)["doc_type"] for f in lake.reader.snapshot("pings").files} == {
@@ -105,7 +107,7 @@ def test_pings_keep_their_body_byte_for_byte_and_their_document_type_whatever_it
 def test_deltalake_duckdb_and_plain_parquet_read_the_same_rows(lake, rows_of):
     lake.writer.append(TABLE, rows_of(("release", 1, 0.25), (None, None, None)), "stream", 1)
     lake.writer.append(TABLE, rows_of(("beta", 2, 0.5), day=2), "stream", 2)
-    by_delta = DeltaTable(lake.path / TABLE).to_pyarrow_table()
+    by_delta = lake.opened().to_pyarrow_table()
     assert by_delta.schema.field("submission_date").type == pa.date32()
     paths = sorted(lake.named())
     by_duckdb = duckdb.sql(
@@ -126,12 +128,12 @@ def test_a_new_measure_becomes_a_column_and_a_forgotten_one_stays(lake, registry
     lake.writer.append(TABLE, rows, "stream", 2)
     lake.writer.ensure(registry_of("3"))
     assert "gc_pauses" in {c.name for c in lake.reader.snapshot(TABLE).columns}
-    read = DeltaTable(lake.path / TABLE).to_pyarrow_table().sort_by("count")
+    read = lake.opened().to_pyarrow_table().sort_by("count")
     assert read["gc_pauses"].to_pylist() == [None, 4]
 
 
 def test_a_writer_in_another_process_learns_of_a_new_column(lake, registry_of, rows_of):
-    other = LakeWriter(lake.path)
+    other = LakeWriter(lake.place)
     other.append(TABLE, rows_of(("release", 1, 1.0)), "other", 1)
     lake.writer.ensure(registry_of("2", gc_pauses="int64"))
     rows = rows_of(("release", 2, 1.0)).append_column("gc_pauses", pa.array([4], pa.int64()))
@@ -139,11 +141,11 @@ def test_a_writer_in_another_process_learns_of_a_new_column(lake, registry_of, r
 
 
 def test_ensure_commits_nothing_when_nothing_is_missing(lake, registry_of):
-    versions = {name: DeltaTable(lake.path / name).version() for name in lake.tables}
+    versions = {name: lake.opened(name).version() for name in lake.tables}
     lake.writer.ensure(registry_of("1"))
     lake.writer.ensure(registry_of("2"))
-    LakeWriter(lake.path).ensure(registry_of("1"))
-    assert {name: DeltaTable(lake.path / name).version() for name in lake.tables} == versions
+    LakeWriter(lake.place).ensure(registry_of("1"))
+    assert {name: lake.opened(name).version() for name in lake.tables} == versions
 
 
 def test_writers_that_ensure_at_once_make_each_table_and_column_once(tmp_path, registry_of):
@@ -187,14 +189,14 @@ def _stage(path, rows):
 
 def test_worker_processes_stage_and_the_parent_commits(lake, rows_of):
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        staged = pickle.loads(pool.submit(_stage, lake.path, rows_of(("release", 3, 1.5))).result())
+        staged = pickle.loads(pool.submit(_stage, lake.place, rows_of(("release", 3, 1.5))).result())
     assert lake.reader.snapshot(TABLE).files == ()
     assert lake.writer.commit(TABLE, staged, "stream", 1)
     assert lake.rows()["count"].to_pylist() == [3]
 
 
 def test_of_two_streams_that_commit_the_same_version_one_wins(lake, rows_of):
-    writers = [LakeWriter(lake.path) for _ in range(4)]
+    writers = [LakeWriter(lake.place) for _ in range(4)]
     for version in range(1, 9):
         barrier = threading.Barrier(4)
 
@@ -224,7 +226,7 @@ def test_a_second_stream_whose_batch_overlaps_is_refused(lake, rows_of):
 
 
 def test_a_commit_goes_through_while_another_process_adds_columns(lake, registry_of, rows_of):
-    other = LakeWriter(lake.path)
+    other = LakeWriter(lake.place)
     other.committed(TABLE, "stream")
     for n in range(3):
         lake.writer.ensure(registry_of(f"x{n}", **{f"m{n}": "int64"}))
@@ -245,6 +247,7 @@ def test_files_can_be_replaced_in_the_commit_that_adds_their_successors(lake, ro
     assert lake.rows()["count"].to_pylist() == [5]
 
 
+@in_a_folder
 def test_a_staged_file_that_is_gone_is_never_committed(lake, rows_of):
     staged = lake.writer.stage(TABLE, rows_of(("release", 1, None)))
     (lake.path / TABLE / staged[0].path).unlink()
@@ -256,18 +259,18 @@ def test_a_staged_file_that_is_gone_is_never_committed(lake, rows_of):
 
 def test_a_corrupt_table_is_an_error_that_names_its_path(lake, rows_of):
     lake.writer.append(TABLE, rows_of(("release", 1, None)), "stream", 1)
-    (lake.path / TABLE / "_delta_log" / f"{1:020}.json").write_text("{ no json")
+    (lake.root / TABLE / "_delta_log" / f"{1:020}.json").write_text("{ no json")
     with pytest.raises(StorageError) as refused:
-        LakeReader(lake.path, lake.cache).snapshot(TABLE)
+        LakeReader(lake.place, lake.cache).snapshot(TABLE)
     assert refused.value.code == "lake_corrupt"
-    assert str(lake.path / TABLE) in refused.value.message
+    assert uri(lake.place, TABLE) in refused.value.message
     assert refused.value.hint
     with pytest.raises(StorageError):
-        LakeWriter(lake.path).append(TABLE, rows_of(("release", 1, None)), "stream", 2)
+        LakeWriter(lake.place).append(TABLE, rows_of(("release", 1, None)), "stream", 2)
 
 
 def test_the_log_stays_short_and_transactions_survive_its_cleaning(lake, rows_of):
-    log = lake.path / TABLE / "_delta_log"
+    log = lake.root / TABLE / "_delta_log"
     staged_once = lake.writer.append(TABLE, rows_of(("release", 1, None)), "batch", 42)
     assert staged_once
     for version in range(1, 301):
@@ -277,14 +280,14 @@ def test_the_log_stays_short_and_transactions_survive_its_cleaning(lake, rows_of
             for file in log.iterdir():
                 os.utime(file, (old, old))
     assert len(list(log.iterdir())) < 130
-    fresh = LakeWriter(lake.path)
+    fresh = LakeWriter(lake.place)
     assert (fresh.committed(TABLE, "stream"), fresh.committed(TABLE, "batch")) == (300, 42)
     assert lake.rows()["count"].to_pylist() == [1]
 
 
 def test_a_commit_whose_checkpoint_fails_counts_as_made(lake, rows_of):
     # A folder where the pointer to the checkpoint goes: the commit succeeds, what follows it raises.
-    (lake.path / TABLE / "_delta_log" / "_last_checkpoint" / "in the way").mkdir(parents=True)
+    (lake.root / TABLE / "_delta_log" / "_last_checkpoint" / "in the way").mkdir(parents=True)
     for version in range(1, 53):
         assert lake.writer.append(TABLE, rows_of(("release", 1, None)), "stream", version)
     assert lake.reader.snapshot(TABLE).version == 52
@@ -292,6 +295,7 @@ def test_a_commit_whose_checkpoint_fails_counts_as_made(lake, rows_of):
     assert sum(lake.rows()["count"].to_pylist()) == 52
 
 
+@in_a_folder
 def test_sync_flushes_the_data_of_every_commit_before_the_log_that_names_it(lake, rows_of, monkeypatch):
     flushed, fsync = [], os.fsync
 

@@ -89,7 +89,7 @@ def test_only_a_database_with_migrations_to_make_loads_alembic(state_url: str) -
     assert [loads_alembic(), loads_alembic()] == [True, False]
     with sa.create_engine(state_url).begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0012'")
-        for table in ("saved_queries", "query_history", "annotations"):
+        for table in ("saved_queries", "query_history", "annotations", "identities", "leases", "sign_ins"):
             connection.exec_driver_sql(f"DROP TABLE {table}")
     assert [loads_alembic(), loads_alembic()] == [True, False], "one of an earlier version is migrated"
 

@@ -35,6 +35,7 @@ from missioncontrol.telemetry import stream as streaming
 from missioncontrol.telemetry.backfill import Backfill, DayReport
 from missioncontrol.telemetry.backfill_job import BackfillJob
 from missioncontrol.telemetry.backfill_plan import STREAM_TABLES, TABLES, Plan
+from missioncontrol.telemetry.backfill_sums import Workers
 
 DAY = RECEIVED.date()
 EVER = (date(1970, 1, 1), date(2100, 1, 1))
@@ -57,7 +58,8 @@ def backfill(
     config: Config, log: SqliteLog, registry: Registry = REGISTRY, workers: int = 1
 ) -> Iterator[Backfill]:
     writer = LakeWriter(config.lake_path)
-    with Backfill(config, registry, writer, streaming.app_name(log), workers) as made:
+    summing = Workers(config, registry, workers)
+    with Backfill(config, registry, writer, [streaming.app_name(log)], summing) as made:
         yield made
 
 
@@ -216,7 +218,7 @@ def test_a_worker_that_is_killed_leaves_the_old_day(monkeypatch: pytest.MonkeyPa
         with backfill(config, log) as job:
 
             def kill(_: int) -> None:
-                for worker in job._workers:
+                for worker in job._summing._workers:
                     worker._process.kill()
 
             with pytest.raises(StorageError) as died:
@@ -307,7 +309,8 @@ class Notes:
 
 def run_job(config: Config, log: SqliteLog, asked: Plan, notes: Notes, revision: str = "r") -> bool:
     runs = Runs(Database(config.state_url))
-    made = Backfill(config, REGISTRY, LakeWriter(config.lake_path), streaming.app_name(log), 1)
+    summing = Workers(config, REGISTRY, 1)
+    made = Backfill(config, REGISTRY, LakeWriter(config.lake_path), [streaming.app_name(log)], summing)
     with BackfillJob(config.data, made, runs, revision) as job:
         return job.run(asked, notes)
 

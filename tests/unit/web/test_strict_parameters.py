@@ -51,6 +51,28 @@ def test_refused(client: TestClient, address: str, code: str) -> None:
     assert answer.headers["access-control-allow-origin"] == "*"
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/", "channel"), ("/measure/Firefox/release/main_crashes", "range"), ("/channel/Firefox/release", "show"),
+        ("/builds/Firefox/nightly", "measure"), ("/experiments", "format"), ("/experiments/tabs", "against"),
+        ("/verdicts", "channel"), ("/verdict/Firefox/release/1.0/main_crashes", "as_of"),
+        ("/carried/Firefox/release/1.0/main_crashes", "os"), ("/calibration", "channel"), ("/pipeline", "format"),
+        ("/history", "before"), ("/releases", "channel"), ("/sql", "query"), ("/crashes", "format"),
+        ("/topcrashers", "days"), ("/signature", "signature"), ("/search", "facet"), ("/registry", "q"),
+        ("/registry/main_crashes", "look"), ("/find", "q"), ("/symbols", "days"),
+    ],
+)  # fmt: skip
+def test_pages_refuse_what_they_do_not_know_or_is_said_twice(
+    client: TestClient, path: str, name: str
+) -> None:
+    page = {"accept": "text/html"}
+    for query in (f"{name}z=1", f"{name}=1&{name}=2"):
+        answer = client.get(f"{path}?{query}", headers=page)
+        assert answer.status_code == 400 and name in answer.text, (query, answer.status_code)
+        assert "text/html" in answer.headers["content-type"] and "<h1" in answer.text
+
+
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
 def test_what_changes_something_is_strict_too(client: TestClient, method: str) -> None:
     body = {"application": "Firefox", "channel": "release", "version": "1.0", "status": "excluded"}

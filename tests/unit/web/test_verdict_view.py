@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -30,6 +31,7 @@ from missioncontrol.health.model import (
 from missioncontrol.query.uncounted import Uncounted
 from missioncontrol.state.release_model import Release, StatusSince, Version, group
 from missioncontrol.web.address import decode_part
+from missioncontrol.web.verdicts.bars import bar_axis, scale_of
 from missioncontrol.web.verdicts.figures import Figure
 from missioncontrol.web.verdicts.pages import read_moment
 from missioncontrol.web.verdicts.source import Found
@@ -53,6 +55,13 @@ SOURCES = Path(__file__).parents[3] / "src" / "missioncontrol"
 def view_of(course: Course, **more: Any) -> VerdictView:
     now = course.account.look.as_of + timedelta(minutes=2)
     return build_verdict(Found(course), "Main crashes", now, more.get("as_of"))
+
+
+def test_labels_of_bars_that_have_no_room_on_a_phone_are_told_and_1_has_it() -> None:
+    scale = scale_of(bar_axis([0.3, 12.0]))
+    kept = [tick for tick in scale.ticks if tick not in scale.crowded]
+    assert scale.crowded and "1×" in {tick.label for tick in kept}
+    assert all(later.at - earlier.at >= 36 for earlier, later in pairwise(kept))
 
 
 def bare(course: Course, **look: Any) -> Course:

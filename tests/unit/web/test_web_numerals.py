@@ -32,10 +32,15 @@ def test_amounts_have_three_digits_or_are_whole(value: float | None, text: str) 
     [
         (None, "–"), (0, "0.0 %"), (1, "100.0 %"), (0.1234, "12.3 %"), (0.0004, "0.04 %"), (0.00001, "< 0.01 %"),
         (0.9994, "99.9 %"), (0.9997, "99.97 %"), (0.99999, "> 99.99 %"), (float("nan"), "–"),
+        (9.994, "999.4 %"), (12.4496, "1,245 %"),
     ],
 )  # fmt: skip
 def test_a_share_that_is_not_all_or_nothing_does_not_look_so(share: float | None, text: str) -> None:
     assert numerals.percent(share) == text
+
+
+def test_points_have_a_sign_of_their_own() -> None:
+    assert [numerals.percent(share, signed=True) for share in (0.0123, -0.002, 0)] == ["+1.2", "−0.2", "+0.0"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ opens a file.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,8 +19,14 @@ from missioncontrol.errors import BadRequest
 class SymbolFolders:
     """Folders in Breakpad's layout, and the memory that the walker may take for what lies there. Thread-safe."""
 
-    def __init__(self, roots: Sequence[Path], memory_limit_mb: int) -> None:
-        """`memory_limit_mb`: 0 for no limit."""
+    def __init__(
+        self,
+        roots: Sequence[Path],
+        memory_limit_mb: int,
+        elsewhere: Callable[[], Iterable[StoredSymbols]] = lambda: (),
+    ) -> None:
+        """`memory_limit_mb`: 0 for no limit; `elsewhere` lists those that walkers get copies of."""
+        self._elsewhere = elsewhere
         self.memory_limit_mb = memory_limit_mb
         self._roots = tuple(roots)
 
@@ -34,6 +40,10 @@ class SymbolFolders:
                     one = _stored(root, debug_file, debug_id)
                     if one and (debug_id not in found or found[debug_id].stored_at < one.stored_at):
                         found[debug_id] = one
+        for one in self._elsewhere() if wanted else ():
+            known = found.get(one.debug_id)
+            if one.debug_id in wanted and (known is None or known.stored_at < one.stored_at):
+                found[one.debug_id] = one
         return found
 
 

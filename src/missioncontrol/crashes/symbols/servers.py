@@ -72,7 +72,7 @@ class SymbolServers:
             if self._have(name):
                 arrived.append((debug_file, debug_id))
         if arrived:
-            self._trim()
+            trim(self._folder, self._cache_bytes)
         return arrived
 
     def _have(self, name: SymbolName) -> bool:
@@ -129,22 +129,23 @@ class SymbolServers:
             while len(self._missing) > _MOST_REMEMBERED:
                 self._missing.popitem(last=False)
 
-    def _trim(self) -> None:
-        """Delete what was fetched longest ago when all together takes too much room."""
-        found = []
-        for path in self._folder.rglob("*.sym"):
-            with suppress(OSError):
-                status = path.stat()
-                found.append((status.st_mtime, status.st_size, path))
-        total = sum(size for _, size, _ in found)
-        if total <= self._cache_bytes:
+
+def trim(folder: Path, most_bytes: int) -> None:
+    """Delete what came longest ago of a folder of symbols when all together takes more than `most_bytes`."""
+    found = []
+    for path in folder.rglob("*.sym"):
+        with suppress(OSError):
+            status = path.stat()
+            found.append((status.st_mtime, status.st_size, path))
+    total = sum(size for _, size, _ in found)
+    if total <= most_bytes:
+        return
+    for _, size, path in sorted(found):
+        with suppress(OSError):
+            path.unlink()
+            total -= size
+        if total <= most_bytes * _TRIM_TO:
             return
-        for _, size, path in sorted(found):
-            with suppress(OSError):
-                path.unlink()
-                total -= size
-            if total <= self._cache_bytes * _TRIM_TO:
-                return
 
 
 def make_servers(settings: Crashes, folder: Path) -> SymbolServers | None:

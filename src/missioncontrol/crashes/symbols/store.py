@@ -11,13 +11,13 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import msgspec
 
-from missioncontrol.blobs.protocol import Blobs
+from missioncontrol.blobs.protocol import Blobs, Pieces
 from missioncontrol.crashes.symbols import room
 from missioncontrol.crashes.symbols.names import ROOT, SymbolName, name_of_path
 from missioncontrol.crashes.symbols.sym_file import PIECE_BYTES, SymContent, SymReader
@@ -106,21 +106,23 @@ class SymbolStore:
 
     def list(self) -> Iterator[StoredSymbols]:
         """All symbols, in no order."""
-        for key in self._blobs.list(f"{ROOT}/"):
-            name = name_of_path(key)
-            if name is None or name.key != key:
+        for each in self._blobs.listed(f"{ROOT}/"):
+            name = name_of_path(each.key)
+            if name is None or name.key != each.key:
                 continue
-            try:
-                status = self._blobs.path(key).stat()
-            except (NotFound, FileNotFoundError):
-                continue
-            at = datetime.fromtimestamp(int(status.st_mtime), UTC)
-            yield StoredSymbols(name.debug_file, name.debug_id, status.st_size, at)
+            yield StoredSymbols(name.debug_file, name.debug_id, each.size_bytes, each.stored_at)
 
     def path(self, name: SymbolName) -> Path:
-        """The file of these symbols; raises `NotFound` (`unknown_symbols`)."""
+        """The file of these symbols; raises `NotFound` (`unknown_symbols`), also where they have none here."""
         try:
             return self._blobs.path(name.key)
+        except NotFound:
+            raise _unknown(name) from None
+
+    def pieces(self, name: SymbolName) -> Pieces:
+        """The bytes of these symbols; raises `NotFound` (`unknown_symbols`)."""
+        try:
+            return self._blobs.pieces(name.key)
         except NotFound:
             raise _unknown(name) from None
 
@@ -144,10 +146,10 @@ class SymbolStore:
     def _compare(self, name: SymbolName, content: SymContent) -> tuple[Outcome, str]:
         """What taking this content in amounts to."""
         try:
-            path = self._blobs.path(name.key)
-            if path.stat().st_size == content.size_bytes and _sha256(path) == content.sha256:
-                return "already_there", ""
-            held = _has(path, self._most_bytes)
+            with self._blobs.file(name.key) as path:
+                if path.stat().st_size == content.size_bytes and _sha256(path) == content.sha256:
+                    return "already_there", ""
+                held = _has(path, self._most_bytes)
         except (NotFound, FileNotFoundError):
             return "new", ""
         if set(content.has) < set(held):

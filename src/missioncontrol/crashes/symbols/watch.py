@@ -5,6 +5,7 @@ One look is one short query; nothing is read of the symbols themselves.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -25,10 +26,10 @@ class Forgetful(Protocol):
 
 
 class SymbolWatch:
-    """Passes changes on to one walker, which knows nothing yet when this is made."""
+    """Passes changes on, in this order, to those who know nothing yet when this is made: copies before the walker."""
 
-    def __init__(self, changes: SymbolChanges, walker: Forgetful) -> None:
-        self._changes, self._walker = changes, walker
+    def __init__(self, changes: SymbolChanges, told: Sequence[Forgetful]) -> None:
+        self._changes, self._told = changes, told
         self._seen = changes.newest()
 
     def look(self) -> bool:
@@ -36,10 +37,11 @@ class SymbolWatch:
         changes = self._changes.since(self._seen)
         if changes.upto == self._seen:
             return False
-        if changes.complete:
-            self._walker.forget(list(changes.symbols))
-            self._walker.forget_missing()
-        else:
-            self._walker.close()
+        for one in self._told:
+            if changes.complete:
+                one.forget(list(changes.symbols))
+                one.forget_missing()
+            else:
+                one.close()
         self._seen = changes.upto
         return True

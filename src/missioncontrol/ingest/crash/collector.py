@@ -23,7 +23,7 @@ import msgspec
 from missioncontrol import config
 from missioncontrol.access.request_rate import RequestRate
 from missioncontrol.blobs.crash_keys import parsed_crash_id
-from missioncontrol.errors import BadRequest, TooMany
+from missioncontrol.errors import BadRequest, StorageAway, TooMany
 from missioncontrol.ingest.asgi import REFUSED_BY_SERVER, Receive, Scope, Send, respond
 from missioncontrol.ingest.crash import reasons
 from missioncontrol.ingest.crash.admission import Admission
@@ -259,7 +259,7 @@ class Collector:
         if self._storing:
             _logger.error("crash reports cannot be stored: %s", error)
             self._storing = False
-        return CrashRefused(reasons.NOT_STORED)
+        return CrashRefused(reasons.STORE_AWAY if isinstance(error, StorageAway) else reasons.NOT_STORED)
 
     async def _refuse(self, scope: Scope, send: Send, reason: CrashReason, body: _Body) -> None:
         gone = reason is reasons.CLIENT_GONE

@@ -71,6 +71,9 @@ BACKLOG_FULL = CrashReason(
 )
 NO_ROOM = CrashReason(507, "no_room", "The disk is nearly full. Send the report again later.", False)
 NOT_STORED = CrashReason(507, "not_stored", "The report could not be stored. Send it again later.", False)
+STORE_AWAY = CrashReason(
+    503, "store_away", "The store of crash reports cannot be reached. Send the report again later.", False
+)
 DELETED = CrashReason(
     200,
     "deleted",

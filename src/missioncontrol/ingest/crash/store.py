@@ -29,8 +29,7 @@ from missioncontrol.blobs.crash_keys import (
     processed_key,
     raw_key,
 )
-from missioncontrol.blobs.protocol import Draft
-from missioncontrol.blobs.report_blobs import ReportBlobs
+from missioncontrol.blobs.protocol import Draft, ReportBlobs
 from missioncontrol.errors import NotFound, StorageFull
 from missioncontrol.ingest.crash.drafts import SMALL_BYTES, Memory, ReportDraft
 from missioncontrol.ingest.crash.reasons import UUID_TAKEN, CrashRefused

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from missioncontrol.lake.merge import added, read, readable, slices, summed_columns
 from missioncontrol.lake.parquet import conform
+from missioncontrol.lake.place import fetch
 from missioncontrol.lake.publishing.relation import Relation
 from missioncontrol.lake.publishing.texts import csv, json_objects, table_without_nul
 from missioncontrol.lake.snapshot import FileRef, Snapshot
@@ -52,24 +53,24 @@ def day_pieces(
         yield from _sums(table, relation, snapshot, files, day)
     else:
         for file in files:
-            yield from _maps(file.path, day)
+            yield from _maps(file, day)
 
 
 def _sums(
     table: LakeTable, relation: Relation, snapshot: Snapshot, files: Sequence[FileRef], day: date
 ) -> Iterator[Piece]:
-    paths = [file.path for file in files]
+    fetch(files)
     large = sum(file.rows for file in files) > _AT_ONCE_ROWS
-    for condition in slices(table, paths, _AT_ONCE_ROWS) if large else [None]:
-        rows, read_rows, repaired = _added(table, snapshot, paths, condition)
+    for condition in slices(table, files, _AT_ONCE_ROWS) if large else [None]:
+        rows, read_rows, repaired = _added(table, snapshot, files, condition)
         yield from _pieces(_with_fields(rows, relation, day), read_rows, repaired)
 
 
 def _added(
-    table: LakeTable, snapshot: Snapshot, paths: Sequence[str], condition: Any
+    table: LakeTable, snapshot: Snapshot, files: Sequence[FileRef], condition: Any
 ) -> tuple[pa.Table, int, int]:
     """The rows that pass the condition, one a key; from how many, and how many texts were repaired."""
-    found = pa.concat_tables([read(path, condition) for path in paths], promote_options="default")
+    found = pa.concat_tables([read(file, condition) for file in files], promote_options="default")
     # Before rows are added: two keys that differ only in what PostgreSQL cannot hold are one there.
     rows, repaired = table_without_nul(conform(table.name, snapshot.columns, found))
     summed = summed_columns(table, snapshot.columns)
@@ -93,9 +94,9 @@ def _with_fields(rows: pa.Table, relation: Relation, day: date) -> pa.Table:
     return pa.table({name: columns.get(name, pa.nulls(count)) for name in names})
 
 
-def _maps(path: str, day: date) -> Iterator[Piece]:
-    with readable(path), pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(_COPY_ROWS, use_threads=False):
+def _maps(file: FileRef, day: date) -> Iterator[Piece]:
+    with readable(file) as path, pq.ParquetFile(path) as opened:
+        for batch in opened.iter_batches(_COPY_ROWS, use_threads=False):
             yield _with_maps(batch, day)
 
 

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from missioncontrol.errors import BadRequest
 from missioncontrol.query.build_hours import Wanted
 from missioncontrol.registry.model import Registry
-from missioncontrol.web.address import decode_part, read_once
+from missioncontrol.web.address import MeasureState, decode_part, read_once
 from missioncontrol.web.api_route import open_json
 from missioncontrol.web.builds.reckoned import rates_of, ratios_of
 from missioncontrol.web.builds.source import BuildSource
@@ -67,7 +67,9 @@ def build_builds_page(sources: PageSources, source: BuildSource, renderer: Rende
             day_words=day_words,
             interval_words=interval_words,
             rate_words=rate_words,
-            navigation=top_bar(sources, registry),
+            navigation=top_bar(
+                sources, registry, MeasureState(asked.application, asked.channel, measure.name)
+            ),
         )
 
     return router

@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.health.model import Subject
 from missioncontrol.registry.model import Measure, Registry
-from missioncontrol.web.address import decode_part, read_once
+from missioncontrol.web.address import MeasureState, decode_part, read_once
 from missioncontrol.web.api_route import open_json
 from missioncontrol.web.carried.reckoned import expected_of, seen_of
 from missioncontrol.web.carried.view import ROWS, SYSTEM, build_carried, carried_path, csv_rows
@@ -82,7 +82,7 @@ def build_carried_pages(
             return csv_answer(csv_rows(view.rows), "carried")
         if format == "part":
             return renderer.page(request, "carried_part.html", view=view)
-        navigation = top_bar(sources, registry)
+        navigation = top_bar(sources, registry, MeasureState(of, on, measure))
         return renderer.page(
             request,
             "carried.html",

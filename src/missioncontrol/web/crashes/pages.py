@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from missioncontrol.errors import BadRequest
+from missioncontrol.web.address import read_once
 from missioncontrol.web.auth.visit import visit_of
 from missioncontrol.web.crashes.address import DAYS, TEXT_FIELDS, CrashState, whole_minute
 from missioncontrol.web.crashes.answers import Format, csv_answer, reports_csv, state_of, untidy
@@ -31,6 +32,7 @@ def build_crash_pages(sources: CrashSources, renderer: Renderer) -> APIRouter:
 
     @router.get("/crashes")
     def crashes(request: Request, format: Format = "html") -> Response:
+        read_once(request.query_params.multi_items(), ("format",))
         now = sources.now()
         queue = sources.queue()
         products = sources.reports.products(whole_minute(now) - WEEK, whole_minute(now))

@@ -13,9 +13,10 @@ from urllib.parse import urlencode
 
 import msgspec
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 
 from missioncontrol.blobs.crash_keys import parsed_crash_id
+from missioncontrol.blobs.protocol import Pieces
 from missioncontrol.errors import NotFound
 from missioncontrol.web.auth.guard import require
 from missioncontrol.web.auth.visit import reader_of, visit_of
@@ -96,9 +97,10 @@ def build_report_pages(sources: CrashSources, renderer: Renderer) -> APIRouter:
         headers = {"content-security-policy": "sandbox"}
         file = f"{known}.{name}" + (".dmp" if name.startswith("upload_file_minidump") else "")
         kind = "application/octet-stream"
-        if isinstance(found, bytes):
+        if isinstance(found, Pieces):
             headers["content-disposition"] = f'attachment; filename="{file}"'
-            return Response(found, media_type=kind, headers=headers)
+            headers["content-length"] = str(found.size_bytes)
+            return StreamingResponse(found.pieces, media_type=kind, headers=headers)
         return FileResponse(found, media_type=kind, filename=file, headers=headers)
 
     @router.get("/report/{crash_id}/reprocess")

@@ -19,7 +19,7 @@ from missioncontrol.blobs.crash_objects import (
     read_processed_crash,
     read_raw_crash,
 )
-from missioncontrol.blobs.protocol import Blobs
+from missioncontrol.blobs.protocol import Blobs, Pieces
 from missioncontrol.crashes.fields import Fields
 from missioncontrol.errors import NotFound
 from missioncontrol.query.crash_reports import CrashReports
@@ -135,8 +135,8 @@ class CrashStore:
             raise unknown(crash_id)
         self._queue().want([crash_id], URGENT, self._now())
 
-    def file(self, crash_id: str, name: str) -> Path | bytes:
-        """A file of a report by its name there, or its bytes when it shares one; raises `NotFound` (`unknown_file`)."""
+    def file(self, crash_id: str, name: str) -> Path | Pieces:
+        """A file of a report by its name there, or its bytes where it is none; raises `NotFound` (`unknown_file`)."""
         raw = self._document(read_raw_crash, crash_id)
         if raw is None:
             raise unknown(crash_id)
@@ -145,7 +145,7 @@ class CrashStore:
                 try:
                     return self._blobs.path(dump_key(crash_id, name))
                 except NotFound:
-                    return self._blobs.get(dump_key(crash_id, name))
+                    return self._blobs.pieces(dump_key(crash_id, name))
         except NotFound:
             pass
         hint = "The page of the report lists its files. Dumps are kept for a shorter time than reports."

@@ -17,6 +17,7 @@ from fastapi.responses import RedirectResponse, Response
 from missioncontrol.errors import BadRequest, MissionControlError
 from missioncontrol.registry.rules import DEFAULT_RULES, RULE_WORDS
 from missioncontrol.telemetry.backfill_plan import CRASHES, TABLES, Plan, command_line
+from missioncontrol.web.address import read_once
 from missioncontrol.web.auth.guard import require
 from missioncontrol.web.history.model import ALL, STATES, read_day, read_plan, read_rules
 from missioncontrol.web.pages import PageSources, top_bar
@@ -70,6 +71,7 @@ def build_history_pages(sources: PageSources, renderer: Renderer) -> APIRouter:
         last: str | None = None,
         rules: str = "",
     ) -> Response:
+        read_once(request.query_params.multi_items(), ("before", "first", "last", "rules"))
         return page(request, _offered(sources, first, last, rules), before)
 
     @router.get("/history/runs")

@@ -91,7 +91,7 @@ def count_folder(folder: Path) -> FolderSize:
 
 
 def read_disk(
-    config: Config, log_bytes: int, tables: Sequence[Snapshot], blobs: FolderSize | None, today: date
+    config: Config, log_bytes: int | None, tables: Sequence[Snapshot], blobs: FolderSize | None, today: date
 ) -> Disk:
     """The disk of the data folder as it is now. Raises `OSError`."""
     folder = next(f for f in (config.data, *config.data.parents) if f.exists())
@@ -99,11 +99,17 @@ def read_disk(
     archive = [t for t in tables if t.table == ARCHIVE]
     others = [t for t in tables if t.table != ARCHIVE]
     growth = None if blobs is None else float(blobs.written_bytes_day)
+    files = DiskUse("Crash files", "dumps, reports, symbols", blobs.size_bytes if blobs else None, growth)
+    crash_files = () if config.blobs.url else (files,)  # those in a bucket are not on this disk
     uses = (
-        DiskUse("Log", "accepted, and kept to recognise copies", log_bytes, 0.0),
+        *(
+            []
+            if log_bytes is None
+            else [DiskUse("Log", "accepted, and kept to recognise copies", log_bytes, 0.0)]
+        ),
         _of_tables("Archive", "pings as they were sent", archive, config, today),
         _of_tables("Lake", "all other tables", others, config, today),
-        DiskUse("Crash files", "dumps, reports, symbols", blobs.size_bytes if blobs else None, growth),
+        *crash_files,
     )
     # A part whose growth is not known yet leaves the sum unknown, unless it is empty.
     known = [u.growth_bytes_day for u in uses if u.size_bytes != 0]

@@ -16,7 +16,7 @@ import structlog
 
 from missioncontrol import __version__
 from missioncontrol.clock import WINDOW_S, utc
-from missioncontrol.errors import MissionControlError
+from missioncontrol.errors import MissionControlError, StorageError
 from missioncontrol.health.model import METHOD
 from missioncontrol.health.turn_status import read_status as read_turn
 from missioncontrol.lake.snapshot import Snapshot
@@ -109,7 +109,12 @@ class GaugeReader:
         return [snapshot for snapshot in found if snapshot is not None]
 
     def _oldest_ns(self, committed: int) -> int | None:
-        waiting = self._services.log.read(committed, 1, 1)
+        try:
+            waiting = self._services.log.read(committed, 1, 1)
+        except StorageError as error:
+            if error.code != "log_partitioned":
+                raise
+            return None  # a log of several partitions has no oldest record
         return waiting[0].entry.received_ns if waiting else None
 
     def _crash_reports(self, now: datetime) -> Course:

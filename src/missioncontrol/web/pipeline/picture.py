@@ -150,10 +150,12 @@ def _log(status: PipelineStatus, gauges: Gauges) -> Box:
         if gauges.oldest_waiting_s is not None
         else "nothing waits"
     )
-    figures = [
-        Figure("Waiting", amount(status.backlog_records), waits),
-        Figure("On disk", size(status.backlog_bytes), "with what recognises copies"),
-    ]
+    if status.backlog_records is None:
+        figures = [Figure("Waiting", "unknown", "the log does not say")]
+    else:
+        figures = [Figure("Waiting", amount(status.backlog_records), waits)]
+    if status.backlog_bytes is not None:
+        figures.append(Figure("On disk", size(status.backlog_bytes), "with what recognises copies"))
     return _box("log", "Log", "keeps them until they are counted", figures)
 
 

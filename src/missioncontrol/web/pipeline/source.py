@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
+
 from missioncontrol.blobs.refused_reports import Kept, read_refused_report, refused_reports
 from missioncontrol.clock import utc
 from missioncontrol.errors import NotFound, StorageError
@@ -28,6 +30,8 @@ from missioncontrol.telemetry.status import read_status, stream_runs
 from missioncontrol.web.pipeline import view as pipeline
 from missioncontrol.web.pipeline.arrivals import accepted
 from missioncontrol.web.pipeline.gauges import GaugeReader
+
+_logger = structlog.get_logger()
 
 SAMPLES = 20
 PREVIEW_CHARACTERS = 2000
@@ -64,11 +68,12 @@ class LakePipeline:
         committed = stream.through if stream else 0
         discards = self._reasons("discards", now)
         arrived = self._gauges.arrivals(now)
+        last_offset, waiting = self._log_ends(committed)
         duplicates = next((d for d in discards if d.reason == "duplicate"), None)
         return pipeline.PipelineStatus(
-            last_offset=log.last_offset(),
+            last_offset=last_offset,
             committed_offset=committed,
-            backlog_records=log.count_after(committed),
+            backlog_records=waiting,
             backlog_bytes=log.size_bytes(),
             batches=stream.batches if stream else 0,
             lag_p50_s=stream.lag_p50_s if stream else None,
@@ -88,6 +93,15 @@ class LakePipeline:
             samples_withheld=not with_samples,
             gauges=self._gauges.read(arrived, committed, now),
         )
+
+    def _log_ends(self, committed: int) -> tuple[int | None, int | None]:
+        """Newest offset, and how many records wait; None for what a log elsewhere does not tell, or not now."""
+        try:
+            log = self._services.log
+            return log.last_offset(), log.count_after(committed)
+        except StorageError as error:
+            _logger.warning("log_unread", code=error.code, message=error.message)
+            return None, None
 
     def sample(self, log_offset: int) -> pipeline.SampleBody | None:
         """The body of a discarded ping as it came (of an unreadable one, its first bytes)."""

@@ -22,7 +22,7 @@ LEAST_SUBMISSIONS = 20
 _LEAST_A_DAY = 48
 """Pings of a day of which silence for an hour is out of the ordinary."""
 _NO_ROOM = ("edge_log_full", "edge_not_stored", "edge_crash_no_room", "edge_crash_backlog_full",
-    "edge_crash_not_stored")  # fmt: skip
+    "edge_crash_not_stored", "edge_crash_store_away")  # fmt: skip
 BOXES = (
     "clients", "edge", "log", "stream", "lake", "verdicts", "alerts",
     "collector", "queue", "workers", "jobs", "disk", "processes",
@@ -61,7 +61,7 @@ def troubles(status: PipelineStatus) -> list[Trouble]:
 def _clients(status: PipelineStatus, gauges: Gauges) -> Iterator[Trouble]:
     hour = sum(row.last_hour for row in status.accepted)
     day = sum(row.last_day for row in status.accepted)
-    if day >= _LEAST_A_DAY and hour == 0 and status.stream_runs and not status.backlog_records:
+    if day >= _LEAST_A_DAY and hour == 0 and status.stream_runs and status.backlog_records == 0:
         yield Trouble(
             "clients", "warn", "Nothing was accepted for an hour",
             f"{amount(day)} pings came in the 24 hours before.",
@@ -88,8 +88,10 @@ def _edge(status: PipelineStatus, gauges: Gauges) -> Iterator[Trouble]:
     if BY_NAME["turned_away"].state(away) == "bad":
         yield Trouble(
             "edge", "bad", f"{amount(away)} submissions of the last hour were refused for lack of room",
-            "The disk is full, or so many crash reports wait that no more are taken. Clients try again later.",
-            "Free disk space, or let the backlog be processed.", "df -h", "#discards", "Which they are",
+            "The disk is full, the store of crash reports is away, or so many wait that no more are taken. "
+            "Clients try again later.",
+            "Free disk space, let the backlog be processed, or see what `missioncontrol doctor` says.",
+            "df -h", "#discards", "Which they are",
         )  # fmt: skip
     lost = sum(row.last_hour for row in status.discards)
     taken = sum(row.last_hour for row in status.accepted) + lost
@@ -108,7 +110,7 @@ def _edge(status: PipelineStatus, gauges: Gauges) -> Iterator[Trouble]:
 def _stream(status: PipelineStatus, gauges: Gauges) -> Iterator[Trouble]:
     if not status.stream_runs:
         yield Trouble(
-            "stream", "bad" if status.backlog_records else "warn", "The part stream does not run",
+            "stream", "warn" if status.backlog_records == 0 else "bad", "The part stream does not run",
             f"{_records(status.backlog_records)} in the log. Nothing that was accepted is lost; nothing new is "
             f"counted, judged or shown, and what was discarded or refused {_since(status)} is not on this page.",
             "Start it beside this server, or let `serve --only` name it too.", "missioncontrol serve --only stream",
@@ -120,7 +122,7 @@ def _stream(status: PipelineStatus, gauges: Gauges) -> Iterator[Trouble]:
             "It tries again by itself; nothing that was accepted is lost. Mostly the disk is full or the lake's folder "
             "cannot be written.", "df -h && missioncontrol lake tables",
         )  # fmt: skip
-    elif status.stream_runs and status.backlog_records:
+    elif status.stream_runs and status.backlog_records != 0:
         state = BY_NAME["lag"].state(status.lag_p99_s if status.lag_p99_s is not None else 0.0)
         if state != "ok":
             yield Trouble(
@@ -131,7 +133,9 @@ def _stream(status: PipelineStatus, gauges: Gauges) -> Iterator[Trouble]:
             )  # fmt: skip
 
 
-def _records(count: int) -> str:
+def _records(count: int | None) -> str:
+    if count is None:
+        return "It is not known how many records wait"
     return "1 record waits" if count == 1 else f"{amount(count)} records wait"
 
 
@@ -144,7 +148,7 @@ def _log(status: PipelineStatus, gauges: Gauges) -> Iterator[Trouble]:
     if state != "ok" and status.stream_runs:
         yield Trouble(
             "log", state, f"The oldest record waits for {lasting(gauges.oldest_waiting_s)}",
-            f"{amount(status.backlog_records)} records are accepted and not in the lake yet.",
+            f"{_records(status.backlog_records)} that are accepted and not in the lake yet.",
             "The stream works them off in their order. If the number does not fall, look at the stream.",
             "missioncontrol stream --until-idle", "#stream", "The stream",
         )  # fmt: skip

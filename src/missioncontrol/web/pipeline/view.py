@@ -90,13 +90,13 @@ class CrashBacklog(msgspec.Struct, frozen=True):
 class PipelineStatus(msgspec.Struct, frozen=True):
     """How the pipeline is doing."""
 
-    last_offset: int
+    last_offset: int | None
     """Offset of the newest record of the log."""
     committed_offset: int
     """All records up to this offset are in the lake."""
-    backlog_records: int
-    backlog_bytes: int
-    """What the log takes on disk, with what is only kept to recognise duplicates."""
+    backlog_records: int | None
+    backlog_bytes: int | None
+    """What the log takes on disk, with what is only kept to recognise duplicates; None also for a log elsewhere."""
     batches: int
     """Micro-batches committed since the stream started."""
     lag_p50_s: float | None = None

@@ -73,7 +73,7 @@ class RegistryDesk:
         from missioncontrol.telemetry.preview_process import Previews
 
         config = self.services.config
-        return Previews(config.lake_path, config.cache_path, config.stream.max_inflated_bytes)
+        return Previews(config.lake_place, config.cache_path, config.stream.max_inflated_bytes)
 
     # ---- what is declared
 

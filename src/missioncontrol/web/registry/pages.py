@@ -7,7 +7,7 @@ what was typed.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
@@ -18,7 +18,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from missioncontrol.access.reader import Reader
 from missioncontrol.errors import BadRequest, MissionControlError
-from missioncontrol.web.address import filterable
+from missioncontrol.web.address import filterable, read_once
 from missioncontrol.web.auth.guard import require
 from missioncontrol.web.auth.visit import reader_of
 from missioncontrol.web.pages import CHANNEL_LOOKBACK, PageSources, top_bar
@@ -114,8 +114,7 @@ def build_registry_pages(desk: RegistryDesk, sources: PageSources, renderer: Ren
 
     @router.get(PATH)
     def overview(request: Request) -> Response:
-        asked = dict(request.query_params.multi_items())
-        _refuse_unknown(asked)
+        asked = _read_asked(request.query_params.multi_items())
         if "add" in asked:
             return form_page(request, _offered(desk, asked))
         kept, is_looking = desk.survey()
@@ -155,6 +154,7 @@ def build_registry_pages(desk: RegistryDesk, sources: PageSources, renderer: Ren
 
     @router.get(f"{PATH}/{{name}}")
     def one(request: Request, name: str, look: bool = False) -> Response:
+        read_once(request.query_params.multi_items(), ("look", "added"))
         kept, _ = desk.survey()
         entry = desk.entry(name, kept.survey if kept else None)
         if not look:
@@ -196,14 +196,12 @@ def build_registry_pages(desk: RegistryDesk, sources: PageSources, renderer: Ren
     return router
 
 
-def _refuse_unknown(asked: Mapping[str, str]) -> None:
-    for name in asked:
-        if name not in _KNOWN:
-            hint = f"Known: {', '.join(_KNOWN)}."
-            raise BadRequest("unknown_parameter", f"This page has no parameter `{name[:60]}`.", hint)
+def _read_asked(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    asked = read_once(pairs, _KNOWN)
     if "add" in asked and asked["add"] not in HOWS:
         hint = f"Choose one of: {', '.join(HOWS)}."
         raise BadRequest("bad_parameter", f"`add` cannot be `{asked['add'][:60]}`.", hint)
+    return asked
 
 
 def _offered(desk: RegistryDesk, asked: Mapping[str, str]) -> Form:

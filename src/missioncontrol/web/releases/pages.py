@@ -20,6 +20,7 @@ from missioncontrol.errors import BadRequest
 from missioncontrol.query.filters import parse_instant
 from missioncontrol.query.release_rows import VersionRow, version_rows
 from missioncontrol.state.release_model import STATUSES, Change, Status
+from missioncontrol.web.address import read_once
 from missioncontrol.web.api_route import as_json
 from missioncontrol.web.auth.guard import require
 from missioncontrol.web.auth.visit import reader_of
@@ -113,6 +114,7 @@ def build_release_pages(
     def show(
         request: Request, application: str | None = None, channel: str | None = None, format: Format = "html"
     ) -> Response:
+        read_once(request.query_params.multi_items(), ("application", "channel", "format"))
         if format == "html":
             return page(request, application, channel)
         rows = _rows(releases(), request, application, channel)

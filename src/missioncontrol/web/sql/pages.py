@@ -35,6 +35,7 @@ from missioncontrol.web.sql.view import (
     ShownResult,
     SqlForm,
     error_place,
+    read_address,
     read_form,
     short,
     shown_result,
@@ -98,8 +99,7 @@ def build_sql_pages(sources: PageSources, desk: SqlDesk, kept: SqlKept, renderer
 
     @router.get(PATH)
     def show(request: Request, saved: str = "", history: str = "") -> Response:
-        fields = dict(request.query_params)
-        form = read_form(fields)
+        form = read_form(read_address(request.query_params.multi_items()))
         try:
             _refuse_dialect(form.dialect)
             if saved:

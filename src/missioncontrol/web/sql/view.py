@@ -10,6 +10,7 @@ import msgspec
 
 from missioncontrol.errors import BadRequest, MissionControlError
 from missioncontrol.query.placeholders import Placeholder, placeholders
+from missioncontrol.web.address import read_once
 from missioncontrol.web.sql.chart import NUMERIC, Chart, quick_chart
 
 PATH = "/sql"
@@ -20,6 +21,7 @@ _CELL = 200
 _TITLE = 1000
 _LONGEST_LINK = 6000
 _PREFIX = "p_"
+_ASKED = ("query", "dialect", "name", "saved", "history")
 
 
 class SqlForm(msgspec.Struct, frozen=True):
@@ -67,6 +69,11 @@ class ShownResult(msgspec.Struct, frozen=True):
     """False: there are more rows."""
     duration_s: float
     chart: Chart | None
+
+
+def read_address(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The parameters of an address; raises `BadRequest` (`unknown_parameter`, `repeated_parameter`)."""
+    return read_once(pairs, [*_ASKED, *(name for name, _ in pairs if name.startswith(_PREFIX))])
 
 
 def read_form(fields: Mapping[str, str]) -> SqlForm:

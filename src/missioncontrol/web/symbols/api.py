@@ -17,7 +17,7 @@ import anyio
 import anyio.to_thread
 import msgspec
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import FileResponse, Response, StreamingResponse
 from starlette.convertors import Convertor, register_url_convertor
 
 from missioncontrol.crashes.symbols.archive import Bounds
@@ -108,8 +108,13 @@ def build_symbols(services: Services) -> APIRouter:
     @router.api_route(_PATH, methods=["GET", "HEAD"], include_in_schema=False)
     def download(debug_file: str, debug_id: str, file: str) -> Response:
         """A .sym file; 404 when there is none of this build."""
-        path = services.symbols.path(_named(debug_file, debug_id, file))
-        return FileResponse(path, media_type="text/plain", headers={"access-control-allow-origin": "*"})
+        name, headers = _named(debug_file, debug_id, file), {"access-control-allow-origin": "*"}
+        try:
+            return FileResponse(services.symbols.path(name), media_type="text/plain", headers=headers)
+        except NotFound:
+            found = services.symbols.pieces(name)
+        headers["content-length"] = str(found.size_bytes)
+        return StreamingResponse(found.pieces, media_type="text/plain", headers=headers)
 
     @router.get("/api/v1/symbols/missing", summary="Modules that crashes met most often without symbols")
     def missing(

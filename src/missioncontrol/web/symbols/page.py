@@ -11,6 +11,7 @@ import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
+from missioncontrol.web.address import read_once
 from missioncontrol.web.auth.visit import visit_of
 from missioncontrol.web.crashes.store import CrashSources
 from missioncontrol.web.rendering import Renderer
@@ -29,6 +30,7 @@ def build_symbols_page(sources: CrashSources, renderer: Renderer) -> APIRouter:
         days: Annotated[int, Query(ge=1, le=3650)] = 7,
         format: Annotated[Literal["html", "json"], Query()] = "html",
     ) -> Response:
+        read_once(request.query_params.multi_items(), ("days", "format"))
         missing = sources.missing(days, _MOST)
         if format == "json":
             return JSONResponse(msgspec.to_builtins(missing))

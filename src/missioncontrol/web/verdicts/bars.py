@@ -16,6 +16,8 @@ from missioncontrol.web.verdicts.words import step_words, where_words
 
 _MOST_SLICES = 16
 _LABEL_GAP = 170.0
+_NARROW_GAP = 36.0
+"""Percent of the axis between labels in a cell of a phone, 85 pixels wide."""
 _TOO_FEW = 1.0
 _EXPLAINED_FOR = timedelta(hours=12)
 _NEAR = 3.0
@@ -36,6 +38,8 @@ class Scale(msgspec.Struct, frozen=True):
     """What the bars of a table have in common."""
 
     ticks: list[Tick]
+    crowded: list[Tick]
+    """Those of the ticks that have no room beside their neighbours where the cell is narrow; 1 is never one of them."""
     one: float
     """Where a ratio of 1 is."""
     low: float
@@ -97,7 +101,13 @@ def bar_axis(values: Iterable[float | None], least: float = 0.5, most: float = 2
 
 def scale_of(axis: Axis) -> Scale:
     """Marks that every bar has."""
-    return Scale(axis.ticks, axis.share(1.0), axis.share(1 / 1.2), axis.share(1.2))
+    one = axis.share(1.0)
+    kept: list[float] = []
+    for tick in sorted(axis.ticks, key=lambda tick: abs(tick.at - one)):
+        if all(abs(tick.at - other) >= _NARROW_GAP for other in kept):
+            kept.append(tick.at)
+    crowded = [tick for tick in axis.ticks if tick.at not in kept]
+    return Scale(axis.ticks, crowded, one, axis.share(1 / 1.2), axis.share(1.2))
 
 
 def bar(axis: Axis, low: float | None, high: float | None, dot: float | None) -> Bar:

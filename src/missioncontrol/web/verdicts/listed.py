@@ -15,6 +15,7 @@ from missioncontrol.errors import BadRequest
 from missioncontrol.health.crossing import doubted, guilty_of, now_of
 from missioncontrol.health.model import Account, Crossing, Look
 from missioncontrol.query.versions import VersionKey, version_key
+from missioncontrol.web.address import read_once
 from missioncontrol.web.verdicts.axes import Axis
 from missioncontrol.web.verdicts.bars import Bar, Scale, bar, bar_axis, scale_of
 from missioncontrol.web.verdicts.view import verdict_path
@@ -84,15 +85,12 @@ class VerdictsView(msgspec.Struct, frozen=True):
 
 
 def read_wanted(pairs: Sequence[tuple[str, str]]) -> Wanted:
-    """What an address asks for; raises `BadRequest` (`unknown_parameter`, `bad_parameter`)."""
-    for name, value in pairs:
-        if name not in (*FILTERS, "format"):
-            hint = f"Known: {', '.join(FILTERS)}."
-            raise BadRequest("unknown_parameter", f"This page has no parameter `{name[:60]}`.", hint)
-        if name == "verdict" and value and value not in ORDER:
-            hint = f"Choose one of: {', '.join(ORDER)}."
-            raise BadRequest("bad_parameter", f"`verdict` cannot be `{value[:60]}`.", hint)
-    return Wanted(**{name: value for name, value in pairs if name in FILTERS})
+    """What an address asks for; raises `BadRequest` (`unknown_parameter`, `repeated_parameter`, `bad_parameter`)."""
+    asked = read_once(pairs, (*FILTERS, "format"))
+    if (value := asked.get("verdict")) and value not in ORDER:
+        hint = f"Choose one of: {', '.join(ORDER)}."
+        raise BadRequest("bad_parameter", f"`verdict` cannot be `{value[:60]}`.", hint)
+    return Wanted(**{name: value for name, value in asked.items() if name in FILTERS})
 
 
 def matching(accounts: Sequence[Account], wanted: Wanted) -> list[Account]:

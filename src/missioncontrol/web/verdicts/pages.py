@@ -15,7 +15,7 @@ from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.health.model import Course, Subject
 from missioncontrol.registry.model import Registry
 from missioncontrol.state.release_model import Version, group
-from missioncontrol.web.address import decode_part
+from missioncontrol.web.address import MeasureState, decode_part, read_once
 from missioncontrol.web.api_route import open_json
 from missioncontrol.web.crashes.answers import Format, csv_answer
 from missioncontrol.web.pages import PageSources, top_bar
@@ -60,6 +60,7 @@ def build_verdict_pages(sources: PageSources, verdicts: VerdictSource, renderer:
         as_of: Text = "",
         format: Format = "html",
     ) -> Response:
+        read_once(request.query_params.multi_items(), ("signature", "as_of", "format"))
         registry = sources.registry()
         of, on, named, counted = (
             decode_part(part) or "" for part in (application, channel, version, measure)
@@ -75,7 +76,8 @@ def build_verdict_pages(sources: PageSources, verdicts: VerdictSource, renderer:
         dropped, release = verdicts.uncounted(course.account), _release(sources, subject)
         title = _title(registry, subject.measure)
         view = build_verdict(found, title, sources.now(), moment, dropped, release)
-        return renderer.page(request, "verdict.html", view=view, navigation=top_bar(sources, registry))
+        navigation = top_bar(sources, registry, MeasureState(of, on, counted))
+        return renderer.page(request, "verdict.html", view=view, navigation=navigation)
 
     @router.get("/calibration")
     def calibration(
@@ -85,6 +87,7 @@ def build_verdict_pages(sources: PageSources, verdicts: VerdictSource, renderer:
         measure: Text = "",
         format: Format = "html",
     ) -> Response:
+        read_once(request.query_params.multi_items(), ("application", "channel", "measure", "format"))
         registry = sources.registry()
         view = build_calibration(verdicts.calibrations(), application, channel, measure)
         if format == "json":

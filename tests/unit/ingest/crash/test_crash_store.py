@@ -12,7 +12,7 @@ import pytest
 
 from missioncontrol.blobs.crash_keys import BUNDLES, MINIDUMP, dump_key, new_crash_id, processed_key, raw_key
 from missioncontrol.blobs.crash_objects import read_raw_crash
-from missioncontrol.blobs.report_blobs import ReportBlobs
+from missioncontrol.blobs.report_blobs import LocalReportBlobs
 from missioncontrol.errors import StorageError, StorageFull
 from missioncontrol.ingest.crash.drafts import SMALL_BYTES, ReportDraft
 from missioncontrol.ingest.crash.reasons import CrashRefused
@@ -29,7 +29,7 @@ CHOSEN = "de1bb258-cbbf-4589-a673-34f800261126"
 class Collected:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.blobs = ReportBlobs(folder / "blobs")
+        self.blobs = LocalReportBlobs(folder / "blobs")
         self.database = Database(f"sqlite:///{folder / 'state.sqlite'}")
         self.queue = CrashQueue(self.database)
         self.store = CrashStore(self.blobs, lambda: self.queue, lambda: NOW)

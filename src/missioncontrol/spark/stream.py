@@ -1,0 +1,195 @@
+"""The stream on Spark: topic -> lake, in micro-batches, exactly once.
+
+How far each table holds each partition stands in the table itself: every commit carries, for each partition, an
+application transaction with the place of its last message. So the lake and nothing else says where to go on; Spark's
+own checkpoint is scratch that each start makes anew, and can neither be lost nor be older than the lake.
+After a crash some tables may hold a batch and others not: before anything else the messages between are read again,
+for the tables that lack them.
+
+One driver at a time runs the stream of a topic: what a second one commits does not begin where the tables end, and is
+refused.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+from pyspark.errors import PySparkException
+
+from missioncontrol.clock import Clock, system_clock
+from missioncontrol.config import Config
+from missioncontrol.errors import MissionControlError
+from missioncontrol.lake.tables import STREAMED
+from missioncontrol.lake.writer import LakeWriter
+from missioncontrol.log.identities import Identities
+from missioncontrol.registry.model import Registry
+from missioncontrol.spark.held import Held
+from missioncontrol.spark.session import spark_failure
+from missioncontrol.spark.staging import COLUMNS, SCHEMA, Staged, Staging
+from missioncontrol.spark.topic import Topic
+from missioncontrol.telemetry.batch import Batch, BatchReport
+from missioncontrol.telemetry.extract import Extractor
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.streaming.query import StreamingQuery
+
+GAP = "log_gap"
+
+logger = structlog.get_logger()
+Offsets = dict[int, int]
+"""By partition: the next offset that is wanted."""
+
+
+class SparkStream:
+    """Moves a topic into the lake. Not thread-safe, but for Spark, which hands batches over in a thread of its own."""
+
+    def __init__(
+        self,
+        session: SparkSession,
+        topic: Topic,
+        writer: LakeWriter,
+        registry_source: Callable[[], Registry],
+        config: Config,
+        open_identities: Callable[[Config], Identities],
+        report: Callable[[BatchReport], None] = lambda _: None,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._session, self._topic, self._writer = session, topic, writer
+        self._registry_source, self._config, self._open_identities = registry_source, config, open_identities
+        self._report, self._clock = report, clock
+        self.batches = 0
+        """Micro-batches that were committed."""
+        self._taking = threading.Lock()
+        self._failure: MissionControlError | None = None
+
+    def run(self, stop: threading.Event, until_idle: bool = False) -> None:
+        """Move the topic until `stop` is set, or until all that it holds now is in the lake.
+
+        Raises `MissionControlError`: what a batch raised, `spark_failed`, or `log_gap` where the topic has deleted
+        what the lake lacks.
+        """
+        self._catch_up()
+        with tempfile.TemporaryDirectory(prefix="missioncontrol-spark-") as scratch:
+            query = self._start(Path(scratch) / "checkpoint", until_idle)
+            try:
+                while query.isActive and not stop.is_set():
+                    stop.wait(0.2)
+                with self._taking:  # a batch that has begun ends
+                    query.stop()
+            except PySparkException as error:
+                self._failure = self._failure or spark_failure(error)
+            failure = query.exception()
+        if self._failure is not None:
+            raise self._failure
+        if failure is not None and not stop.is_set():
+            raise spark_failure(failure)
+
+    def skip_gap(self) -> int:
+        """Go on behind messages that the topic deleted before they were in the lake; returns how many they are.
+
+        They are counted in `discards` by the reason `log_gap`, in the commit that passes them.
+        """
+        held = self._held()
+        lost = held.lost()
+        if not lost:
+            return 0
+        batch = Batch(Extractor(self._registry_source()), self._config)
+        batch.discard(self._clock(), GAP, sum(lost.values()))
+        tables = batch.tables()
+        for name in held.places:
+            moves = held.moves(name, {p: held.ends[p].first for p in lost})
+            files = self._writer.stage(name, tables[name]) if name in tables else []
+            self._writer.commit_moves(name, files, moves)
+        return sum(lost.values())
+
+    def _held(self) -> Held:
+        self._writer.ensure(self._registry_source())
+        app, ends = f"stream:{self._topic.identity()}", self._topic.ends()
+        apps = [f"{app}-{partition}" for partition in ends]
+        places = {t: dict(zip(ends, self._writer.committed_each(t, apps), strict=True)) for t in STREAMED}
+        return Held(app, ends, places)
+
+    def _catch_up(self) -> None:
+        """Read again what some tables hold and others lack."""
+        while True:
+            held = self._held()
+            held.refuse_gap()
+            least, more = held.least(), held.second()
+            if more is None:
+                return
+            logger.info("stream_catches_up", messages=sum(more[p] - least[p] for p in least))
+            frame = (
+                self._session.read.format("kafka")
+                .options(**self._topic.spark_options())
+                .option("startingOffsets", self._offsets(least))
+                .option("endingOffsets", self._offsets(more))
+                .load()
+            )
+            self._take(frame, held, reached=more)
+
+    def _start(self, checkpoint: Path, until_idle: bool) -> StreamingQuery:
+        settings = self._config.spark
+        frame = (
+            self._session.readStream.format("kafka")
+            .options(**self._topic.spark_options())
+            .option("startingOffsets", self._offsets(self._held().least()))
+            .option("maxOffsetsPerTrigger", settings.batch_records)
+            .load()
+        )
+        self._failure = None
+        writing = frame.writeStream.foreachBatch(self._batch).option("checkpointLocation", str(checkpoint))
+        if until_idle:
+            return writing.trigger(availableNow=True).start()
+        return writing.trigger(processingTime=f"{settings.trigger_s} seconds").start()
+
+    def _batch(self, frame: DataFrame, _: int) -> None:
+        """One micro-batch, as Spark hands it over."""
+        with self._taking:
+            try:
+                self._take(frame, self._held(), {})
+            except MissionControlError as error:
+                self._failure = error
+                raise
+            except PySparkException as error:
+                self._failure = spark_failure(error)
+                raise
+
+    def _take(self, frame: DataFrame, held: Held, reached: Offsets) -> None:
+        """Commit what messages say to the tables that lack them. `reached`: how far the tables are then at least."""
+        least, behind = held.least(), held.behind()
+        work = Staging(self._config, self._registry_source(), least, frozenset(behind), self._open_identities)
+        rows = frame.selectExpr(*COLUMNS).mapInArrow(work, SCHEMA).collect()
+        staged = [msgspec.json.decode(row.said, type=Staged) for row in rows]
+        reached = dict(reached)
+        for one in staged:
+            for partition, offset in one.through.items():
+                reached[partition] = max(offset + 1, reached.get(partition, 0))
+        if not reached:
+            return
+        for name in behind:
+            files = [file for one in staged for file in one.files if file.table == name]
+            self._writer.commit_moves(name, files, held.moves(name, reached))
+        if staged:
+            self.batches += 1
+            self._report(self._reported(staged, max(reached.values())))
+
+    def _reported(self, staged: list[Staged], through: int) -> BatchReport:
+        return BatchReport(
+            sum(one.records for one in staged),
+            sum(one.counted for one in staged),
+            sum(one.discarded for one in staged),
+            through,
+            min(one.oldest_received_ns for one in staged),
+            self._clock(),
+        )
+
+    def _offsets(self, offsets: Offsets) -> str:
+        return json.dumps({self._topic.name: {str(p): offset for p, offset in offsets.items()}})
