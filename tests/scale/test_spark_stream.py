@@ -114,11 +114,13 @@ def test_killed_20_times_in_the_middle_of_a_batch_nothing_is_lost_or_counted_twi
         installation.send(entries[600 * kill : 600 * (kill + 1)])
         before = version(lake / "client_aggregates")
         running = installation.start("--trigger-s", "0.1")
-        # The first of the tables that are committed one after the other.
-        wait_until(partial(moved, lake, before), running, installation)
-        time.sleep(rng.uniform(0, 0.3))
-        running.kill()
-        running.wait()
+        try:
+            # The first of the tables that are committed one after the other.
+            wait_until(partial(moved, lake, before), running, installation)
+            time.sleep(rng.uniform(0, 0.3))
+        finally:
+            running.kill()
+            running.wait()
         killed_inside += apart(lake)
     assert killed_inside, "or nothing was tried"
     assert installation.run("--until-idle") == 0, installation.talk
