@@ -636,6 +636,11 @@ class Services:
         config = self.config
         return Deliverer(self.alert_channels, self.alert_log, Mailer(config.alerts), config.base_url)
 
+    @property
+    def database(self) -> Database:
+        """The state database as a whole."""
+        return self._database
+
     @cached_property
     def _database(self) -> Database:
         from missioncontrol.state.database import Database

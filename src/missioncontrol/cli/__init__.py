@@ -34,6 +34,7 @@ _COMMANDS = {
     "user": ("user", "Make and change the users who can sign in, and see who saw what."),
     "token": ("token", "Make, list and revoke API tokens."),
     "simulate": ("simulate", "Write simulated pings to files, or send them to a server."),
+    "migrate": ("migrate", "Move an installation in a folder to S3 and PostgreSQL."),
     "config": ("config", "Show the settings in force."),
     "doctor": ("doctor", "Try whether what the installation stands on works."),
 }
