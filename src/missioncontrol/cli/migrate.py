@@ -66,7 +66,7 @@ def _say(moved: Moved, data: Path, target: Path, as_json: bool) -> None:
         f"state: {sum(moved.state.values()):,} rows in {len(moved.state)} tables, {moved.identities:,} known documents",
     ]
     if moved.files:
-        lines.append(f"declarations: {', '.join(moved.files)}")
+        lines.append(f"in the new data folder: {', '.join(moved.files)}")
     lines.append("All of it was compared with the old installation, which is as it was.")
     lines.append(f"Start the new one: missioncontrol serve --config {target} --data {data}")
     click.echo("\n".join(lines))

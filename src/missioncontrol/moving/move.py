@@ -49,7 +49,7 @@ class Moved(msgspec.Struct, frozen=True):
     identities: int
     """Documents that the log knew, by which duplicates are told."""
     files: list[str]
-    """Declarations that were copied into the new data folder."""
+    """Declarations, and the log where it stays a file, that were copied into the new data folder."""
 
 
 class _Note(msgspec.Struct, frozen=True):
@@ -80,7 +80,7 @@ class Move:
             tables = self._compare_tables()
             blobs, removed = self._copy_blobs()
             state, identities = self._copy_state()
-            files = self._copy_declarations()
+            files = self._copy_folders()
             self._write_note(done=True)
         finally:
             lock.release()
@@ -159,14 +159,19 @@ class Move:
         return copied, remove_others(files_below(folder), url) if url else 0
 
     def _copy_state(self) -> tuple[dict[str, int], int]:
-        if not self._new.config.state.url:
+        if self._old.config.state_url == self._new.config.state_url:
             return {}, 0
+        on_kafka = bool(self._new.config.log.bootstrap_servers)
         with _seen(self._old.config) as rows:
-            return copy_state(self._old.database, self._new.database, rows)
+            return copy_state(self._old.database, self._new.database, rows if on_kafka else iter(()))
 
-    def _copy_declarations(self) -> list[str]:
+    def _copy_folders(self) -> list[str]:
+        """What stays in a data folder: declarations, and a log that stays a file, for what it knows."""
+        if self._old.config.data.absolute() == self._new.config.data.absolute():
+            return []
         copied = []
-        for name in _DECLARATIONS:
+        log = () if self._new.config.log.bootstrap_servers else ("log",)
+        for name in (*_DECLARATIONS, *log):
             old, new = self._old.config.data / name, self._new.config.data / name
             if old.is_dir():
                 shutil.copytree(old, new, dirs_exist_ok=True)
@@ -202,7 +207,14 @@ def _require_targets(old: Config, new: Config) -> None:
             "The old installation is not one in a folder: its settings name other places.",
             "Copy buckets and database with their own tools.",
         )
-    if (new.lake.url or new.blobs.url) and new.data.absolute() == old.data.absolute():
+    apart = new.data.absolute() != old.data.absolute()
+    if apart and not (new.lake.url and new.blobs.url):
+        raise ConfigError(
+            "move_part",
+            "With another data folder lake.url and blobs.url both have to be set: nothing of the old one is used.",
+            "Set both, or give the old data folder.",
+        )
+    if (new.lake.url or new.blobs.url) and not apart:
         raise ConfigError(
             "move_same_folder",
             f"Both installations would use {old.data}: the old files would be taken for those at hand of the new one.",

@@ -69,7 +69,7 @@ def is_empty(target: Database) -> bool:
 
 def _rows(connection: sa.Connection, table: sa.Table) -> sa.CursorResult[Any]:
     order = list(table.primary_key.columns) or list(table.columns)
-    return connection.execution_options(stream_results=True).execute(sa.select(table).order_by(*order))
+    return connection.execute(sa.select(table).order_by(*order).execution_options(stream_results=True))
 
 
 def _plain(row: sa.Row[Any]) -> dict[str, Any]:
