@@ -176,7 +176,8 @@ def test_documents_that_the_old_log_knew_are_known_on_kafka(
 ) -> None:
     old, held = lived(tmp_path / "old")
     settings = {"MC_LOG__BOOTSTRAP_SERVERS": kafka.bootstrap, "MC_LOG__TOPIC": place.name}
-    place.environment |= settings
+    with place.file.open("a") as file:
+        file.write(f'log.bootstrap_servers = "{kafka.bootstrap}"\nlog.topic = "{place.name}"\n')
     code, out, err = place.run(old)
     assert code == 0, err
     assert "60 known documents" in out and str(place.data) in out
