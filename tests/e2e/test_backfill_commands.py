@@ -255,7 +255,7 @@ def test_a_killed_backfill_leaves_whole_days_and_goes_on(installation: Installat
 
 def test_beside_a_running_server_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
     """Clients go on sending while the day of today is made again and again, by command and by the server's own jobs."""
-    from tests.e2e.test_killed import Load
+    from tests.support.judging_clients import Load
 
     with running_server(tmp_path) as server:
         load = Load(server.port)

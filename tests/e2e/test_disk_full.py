@@ -13,8 +13,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.e2e.test_killed import kill_tree, stream_of
 from tests.support import disk
+from tests.support.judging_clients import kill_tree, stream_of
 from tests.support.pings import main_ping
 from tests.support.server import RunningServer, running_server
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.e2e.test_killed import children
+from tests.support.judging_clients import children
 from tests.support.pings import DROP, crash_ping, main_ping
 from tests.support.server import RunningServer, running_server
 from tests.unit.ingest.conftest import write_database

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tests.e2e.test_killed import kill_tree
+from tests.support.judging_clients import kill_tree
 from tests.support.pings import crash_ping, main_ping
 from tests.support.server import RunningServer, running_server
 from tests.support.snippets import blocks
