@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from log_backends import NOW_NS, LogBackend, ping
+from tests.support.loops import run
 
 from missioncontrol.errors import BadRequest, StorageError
 from missioncontrol.log.protocol import Entry, Kind, Log, Record
@@ -50,7 +51,7 @@ def test_an_entry_is_read_back_as_it_was_appended(log_backend: LogBackend) -> No
         detail="why",
         count=3,
     )
-    appended = asyncio.run(log.append(entry))
+    appended = run(log.append(entry))
     assert read_all(log) == [Record(appended.offset, entry)]
 
 
@@ -71,7 +72,7 @@ def test_an_empty_log_has_nothing_and_its_last_offset_is_0(log_backend: LogBacke
 
 def test_offsets_grow_in_the_order_of_appending(log_backend: LogBackend) -> None:
     log = log_backend.open()
-    offsets = [asyncio.run(log.append(ping(body=b"%d" % number))).offset for number in range(5)]
+    offsets = [run(log.append(ping(body=b"%d" % number))).offset for number in range(5)]
     offsets += [a.offset for a in log.append_many([ping(body=b"%d" % number) for number in range(5, 40)])]
     assert offsets == sorted(set(offsets)) and offsets[0] > 0
     assert [record.offset for record in read_all(log)] == offsets
@@ -82,7 +83,7 @@ def test_offsets_grow_in_the_order_of_appending(log_backend: LogBackend) -> None
 def test_concurrent_appends_each_get_the_offset_of_their_own_entry(log_backend: LogBackend) -> None:
     log = log_backend.open()
     entries = [ping(f"id-{number}", b"%d" % number) for number in range(300)]
-    offsets = asyncio.run(append_each(log, entries))
+    offsets = run(append_each(log, entries))
     assert {record.offset: record.entry for record in read_all(log)} == dict(
         zip(offsets, entries, strict=True)
     )
@@ -92,11 +93,11 @@ def test_two_event_loops_append_to_one_log(log_backend: LogBackend) -> None:
     log = log_backend.open()
     offsets: dict[int, list[int]] = {}
 
-    def run(number: int) -> None:
+    def append_hundred(number: int) -> None:
         entries = [ping(f"{number}-{n}", b"%d" % number) for n in range(100)]
         offsets[number] = asyncio.run(append_each(log, entries))
 
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(2)]
+    threads = [threading.Thread(target=append_hundred, args=(number,)) for number in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -115,7 +116,7 @@ def test_a_waiter_that_gives_up_harms_no_other(log_backend: LogBackend) -> None:
             task.cancel()
         return [(await task).offset for task in tasks[1::2]]
 
-    kept = asyncio.run(scenario())
+    kept = run(scenario())
     assert set(kept) <= {record.offset for record in read_all(log)}
 
 
@@ -132,7 +133,7 @@ def test_an_entry_that_cannot_be_written_down_fails_alone(log_backend: LogBacken
         entries = [ping("a"), ping("b", channel="\udc80"), ping("c"), Entry(Kind.PING, 1 << 70)]
         return list(await asyncio.gather(*(log.append(entry) for entry in entries), return_exceptions=True))
 
-    results = asyncio.run(scenario())
+    results = run(scenario())
     assert [isinstance(result, BadRequest) for result in results] == [False, True, False, True]
     assert [record.entry.document_id for record in read_all(log)] == ["a", "c"]
 
@@ -166,7 +167,7 @@ def test_reading_on_from_the_last_offset_gives_every_record_once(log_backend: Lo
 def test_bodies_of_8_mb_are_kept_to_the_byte(log_backend: LogBackend) -> None:
     log = log_backend.open()
     large = [os.urandom(8 * MB) for _ in range(3)]
-    asyncio.run(append_each(log, [ping(f"id-{number}", body) for number, body in enumerate(large)]))
+    run(append_each(log, [ping(f"id-{number}", body) for number, body in enumerate(large)]))
     assert sorted(bodies(log)) == sorted(large)
     assert len(log.read(0, 100, 17 * MB)) == 2
 
@@ -204,7 +205,7 @@ def test_offsets_are_not_reused_after_trimming_everything_and_reopening(log_back
     log.close()
     log = log_backend.open()
     assert (log.last_offset(), read_all(log), log.count_after(0)) == (last, [], 0)
-    assert asyncio.run(log.append(ping())).offset > last
+    assert run(log.append(ping())).offset > last
 
 
 def test_what_was_appended_is_there_after_reopening(log_backend: LogBackend) -> None:
@@ -223,7 +224,7 @@ def test_closing_finishes_what_is_under_way(log_backend: LogBackend) -> None:
         log.close()
         return [(await task).offset for task in tasks]
 
-    offsets = asyncio.run(scenario())
+    offsets = run(scenario())
     assert [record.offset for record in read_all(log_backend.open())] == sorted(offsets)
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from log_backends import DAY_NS, NOW_NS, LogBackend, SetClock, ping, told
+from tests.support.loops import run
 
 from missioncontrol.log.protocol import Appended, Entry, Kind, Log
 
@@ -18,7 +19,7 @@ ID = "c8b1c0a4-7a50-4b1c-9a3e-6a1f7e1c0001"
 def append(log: Log, entry: Entry) -> bool:
     """Whether it is a duplicate."""
     before = log.last_offset()
-    return told(log, [asyncio.run(log.append(entry))], before)[0]
+    return told(log, [run(log.append(entry))], before)[0]
 
 
 def append_all(log: Log, *entries: Entry) -> list[bool]:
@@ -32,9 +33,9 @@ def kinds(log: Log) -> list[Kind]:
 
 def test_a_second_copy_leaves_a_record_without_body_in_its_place(log_backend: LogBackend) -> None:
     log = log_backend.open()
-    first = asyncio.run(log.append(ping(ID, b"body", channel="beta")))
-    between = asyncio.run(log.append(ping("other")))
-    second = asyncio.run(log.append(ping(ID, b"body", channel="beta", count=1)))
+    first = run(log.append(ping(ID, b"body", channel="beta")))
+    between = run(log.append(ping("other")))
+    second = run(log.append(ping(ID, b"body", channel="beta", count=1)))
     assert told(log, [first, between, second], 0) == [False, False, True]
     assert first.offset < between.offset < second.offset
     record = log.read(between.offset, 10, 1000)[0]
@@ -55,7 +56,7 @@ def test_of_many_copies_at_once_exactly_one_is_kept(log_backend: LogBackend) -> 
     async def scenario() -> list[Appended]:
         return list(await asyncio.gather(*(log.append(ping(ID)) for _ in range(50))))
 
-    assert sorted(told(log, asyncio.run(scenario()), 0)) == [False] + [True] * 49
+    assert sorted(told(log, run(scenario()), 0)) == [False] + [True] * 49
     assert sorted(kinds(log)) == [Kind.PING] + [Kind.DUPLICATE] * 49
 
 
@@ -230,7 +231,7 @@ STEPS = st.lists(
 def test_any_mix_of_uses_tells_duplicates_as_a_plain_dict_would(
     log_backend: LogBackend, steps: list[tuple[str, list[int]]]
 ) -> None:
-    run = uuid.uuid4().hex  # the examples share a store
+    tag = uuid.uuid4().hex  # the examples share a store
     clock = SetClock()
     log = log_backend.open(dedup_days=7, clock=clock)
     noted: dict[str, tuple[int, int]] = {}
@@ -243,7 +244,7 @@ def test_any_mix_of_uses_tells_duplicates_as_a_plain_dict_would(
         return not fresh and (claimant == 0 or holder != claimant)
 
     for step, numbers in steps:
-        ids = [f"{run}-{number}" for number in numbers]
+        ids = [f"{tag}-{number}" for number in numbers]
         if step == "append":
             assert append(log, ping(ids[0])) == known(ids[0], 0)
         elif step == "append_many":

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from log_backends import LogBackend, body_of, ping, told
+from tests.support.loops import run
 
 from missioncontrol.errors import StorageFull
 from missioncontrol.log.protocol import Kind, Log, Record
@@ -129,14 +130,14 @@ def test_everyone_who_waits_for_a_commit_that_finds_no_room_is_told(bounded_back
     async def scenario() -> list[object]:
         return list(await asyncio.gather(*(log.append(entry) for entry in entries), return_exceptions=True))
 
-    results = asyncio.run(scenario())
+    results = run(scenario())
     refused = [entry for entry, r in zip(entries, results, strict=True) if isinstance(r, StorageFull)]
     assert refused and all(isinstance(r, StorageFull) or not r.duplicate for r in results)  # type: ignore[attr-defined]
     stored = {record.entry.document_id for record in read_all(log)}
     assert stored == {entry.document_id for entry in entries} - {entry.document_id for entry in refused}
     log.trim(log.last_offset())
     for entry in refused[:10]:
-        assert not asyncio.run(log.append(entry)).duplicate
+        assert not run(log.append(entry)).duplicate
 
 
 def test_several_entries_are_stored_all_or_none(bounded_backend: LogBackend) -> None:

@@ -192,11 +192,11 @@ def test_an_import_of_another_machine_that_is_half_committed_is_waited_for(
     writer.commit(TABLE, [], "import:other", 1)
     monkeypatch.setattr(consistent, "_WAIT_S", 0.0)
     with pytest.raises(StorageError) as refused:
-        consistent.consistent_snapshots(config, registry, writer, "stream:x", tables)
+        consistent.consistent_snapshots(config, writer, ["stream:x"], tables)
     assert refused.value.code == "batch_unfinished"
     for table in lake_tables(registry):
         writer.commit(table, [], "import:other", 1)
-    found = consistent.consistent_snapshots(config, registry, writer, "stream:x", tables)
+    found = consistent.consistent_snapshots(config, writer, ["stream:x"], tables)
     assert {name: snapshot.version for name, snapshot in found.items()} == {
         name: LakeReader(place, tmp_path).snapshot(name).version  # type: ignore[union-attr]
         for name in tables

@@ -17,6 +17,7 @@ from deltalake import DeltaTable, write_deltalake
 from deploy.local.s3 import S3Server
 from obstore.exceptions import AlreadyExistsError, PermissionDeniedError, PreconditionError
 from obstore.store import S3Store
+from tests.support.loops import run
 
 pytestmark = pytest.mark.apt
 
@@ -83,7 +84,7 @@ def test_an_object_in_parts_a_range_of_it_and_a_list_of_more_than_one_page(s3: S
         await asyncio.gather(*map(put, keys))
 
     keys = [f"page/{number:04d}" for number in range(1100)]
-    asyncio.run(put_all(keys))
+    run(put_all(keys))
     assert [o["path"] for page in store.list("page/") for o in page] == keys
     assert [o["path"] for page in store.list("page/", offset="page/0998") for o in page] == keys[999:]
     obstore.delete(store, keys)
