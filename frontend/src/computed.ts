@@ -1,6 +1,7 @@
 // How a number was computed opens without scripts; here it comes into the window, and Escape closes it.
 
 const MARGIN = 14;
+let pressed: Element | null = null;
 
 function within(part: HTMLDetailsElement): void {
   const box = part.querySelector<HTMLElement>(":scope > div");
@@ -8,10 +9,15 @@ function within(part: HTMLDetailsElement): void {
   box.style.marginLeft = "";
   const over = box.getBoundingClientRect().right - (document.documentElement.clientWidth - MARGIN);
   if (over > 0) box.style.marginLeft = `${-Math.ceil(over)}px`;
-  box.scrollIntoView({ block: "nearest", inline: "nearest" });
+  // Only for whoever opened it: a page that is brought up to date opens again what was open, and stays where it is.
+  if (pressed === part) box.scrollIntoView({ block: "nearest", inline: "nearest" });
+  pressed = null;
 }
 
 export function startComputed(): void {
+  document.addEventListener("click", ({ target }) => {
+    pressed = target instanceof Element ? target.closest(".computed > summary")?.parentElement ?? null : null;
+  }, true);
   document.addEventListener("toggle", ({ target }) => {
     if (target instanceof HTMLDetailsElement && target.matches(".computed")) within(target);
   }, true);

@@ -133,9 +133,11 @@ def test_everything_goes_on_in_the_new_place_also_after_a_move_that_was_killed(
     tmp_path: Path, place: Place
 ) -> None:
     old, held = lived(tmp_path / "old")
-    for delay_s in (1.5, 3.0):
+    for brought in (1, 12):
         killed = place.start(old)
-        time.sleep(delay_s)
+        while len(keys(place.s3, place.name)) < brought:
+            assert killed.poll() is None, killed.communicate()
+            time.sleep(0.01)
         killed.kill()
         killed.communicate()
     code, out, err = place.run(old, "--json")

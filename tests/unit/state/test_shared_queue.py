@@ -87,6 +87,7 @@ def test_a_server_that_is_killed_and_comes_back_loses_nothing_that_was_acknowled
                 with pytest.raises(StorageError) as away:
                     queue.accept(uploads(first + 290, first + 300), now())
                 assert away.value.code == "state_unavailable"
+                wait_until_told(said)
                 start_again(server)
                 acknowledged += queue.accept(uploads(first + 290, first + 300), now())
             wait_until_empty(queue)
@@ -98,6 +99,14 @@ def test_a_server_that_is_killed_and_comes_back_loses_nothing_that_was_acknowled
         assert sorted(known.values()) == acknowledged
         told = "".join(file.with_suffix(".errors").read_text() for file in said)
         assert "state_unavailable" in told and "Traceback" not in told and "s3cret" not in told
+
+
+def wait_until_told(said: list[Path], seconds: float = 60) -> None:
+    """Until a worker has seen that the server is away."""
+    ends = time.monotonic() + seconds
+    while not any("state_unavailable" in file.with_suffix(".errors").read_text() for file in said):
+        assert time.monotonic() < ends
+        time.sleep(0.05)
 
 
 def start_again(server: Postgres) -> None:
