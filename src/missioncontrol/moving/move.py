@@ -28,7 +28,8 @@ from missioncontrol.telemetry.stream import StreamLock
 
 NOTE = "moved.json"
 _DECLARATIONS = ("registry.toml", "fields.toml", "probes.json", "signature-lists")
-_OURS = ("_locks", "_tmp")
+_LEFT = ("_locks", "drafts")
+"""Folders of lake and blobs that are of processes at work, or of some that were killed."""
 Told = Callable[[str, int, int], None]
 """(step, bytes that are there now, bytes of all)."""
 
@@ -123,7 +124,7 @@ class Move:
     def _copy(self, step: str, folder: Path, url: str) -> Copied:
         if not url:
             return Copied()
-        names = files_below(folder, lambda name: name.rpartition("/")[2] in _OURS)
+        names = files_below(folder, _LEFT.__contains__)
         total, there = sum((folder / name).stat().st_size for name in names), 0
 
         def told(size_bytes: int) -> None:
@@ -156,7 +157,7 @@ class Move:
     def _copy_blobs(self) -> tuple[Copied, int]:
         folder, url = self._old.config.blobs_path, self._new.config.blobs.url
         copied = self._copy("blobs", folder, url)
-        return copied, remove_others(files_below(folder), url) if url else 0
+        return copied, remove_others(files_below(folder, _LEFT.__contains__), url) if url else 0
 
     def _copy_state(self) -> tuple[dict[str, int], int]:
         if self._old.config.state_url == self._new.config.state_url:

@@ -20,7 +20,7 @@ import structlog
 
 from missioncontrol.blobs.protocol import Pieces
 from missioncontrol.crashes.symbols.names import SymbolName, name_of_path, symbol_name
-from missioncontrol.crashes.symbols.servers import trim
+from missioncontrol.crashes.symbols.servers import had, trim
 from missioncontrol.errors import BadRequest, NotFound
 
 _TAG = ".tag"
@@ -65,14 +65,7 @@ class SymbolCopies:
 
     def fetch(self, symbols: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         """Copy what the bucket has of these (debug file, debug id); those that are in the folder now."""
-        arrived = []
-        for debug_file, debug_id in symbols:
-            try:
-                name = symbol_name(debug_file, debug_id)
-            except BadRequest:
-                continue
-            if self._have(name):
-                arrived.append((debug_file, debug_id))
+        arrived = had(symbols, self._have)
         if arrived:
             trim(self._folder, self._most_bytes)
         return arrived

@@ -14,7 +14,7 @@ import time
 import uuid
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -63,14 +63,7 @@ class SymbolServers:
 
     def fetch(self, symbols: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         """Fetch what servers have of these (debug file, debug id); those that are in the folder now."""
-        arrived = []
-        for debug_file, debug_id in symbols:
-            try:
-                name = symbol_name(debug_file, debug_id)
-            except BadRequest:
-                continue
-            if self._have(name):
-                arrived.append((debug_file, debug_id))
+        arrived = had(symbols, self._have)
         if arrived:
             trim(self._folder, self._cache_bytes)
         return arrived
@@ -128,6 +121,19 @@ class SymbolServers:
             self._missing.move_to_end(name)
             while len(self._missing) > _MOST_REMEMBERED:
                 self._missing.popitem(last=False)
+
+
+def had(symbols: Sequence[tuple[str, str]], have: Callable[[SymbolName], bool]) -> list[tuple[str, str]]:
+    """Those of (debug file, debug id) that are names of symbols, and that `have` says are there now."""
+    found = []
+    for debug_file, debug_id in symbols:
+        try:
+            name = symbol_name(debug_file, debug_id)
+        except BadRequest:
+            continue
+        if have(name):
+            found.append((debug_file, debug_id))
+    return found
 
 
 def trim(folder: Path, most_bytes: int) -> None:
