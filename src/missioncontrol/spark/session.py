@@ -35,7 +35,7 @@ def open_session(settings: Spark, name: str) -> SparkSession:
     try:
         session = builder.getOrCreate()
     except (PySparkException, OSError, RuntimeError) as error:
-        text = str(error).splitlines()[0]
+        text = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(
             "spark_unavailable",
             f"Spark cannot be started: {text}",
