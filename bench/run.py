@@ -22,10 +22,14 @@ WITH_SPARK = ("whole_job", "backfill", "query_48h")
 
 
 def chosen(text: str) -> list[str]:
-    parts = text.split(",")
-    for part in parts:
-        if part not in PARTS:
-            raise argparse.ArgumentTypeError(f"there is no part {part!r}; parts: {', '.join(PARTS)}")
+    """Parts by their names, or by the name of their page."""
+    pages = {page.name: page.parts for page in ALL}
+    parts: list[str] = []
+    for name in text.split(","):
+        if name not in PARTS and name not in pages:
+            names = ", ".join((*PARTS, *pages))
+            raise argparse.ArgumentTypeError(f"there is no part {name!r}; parts, and pages of them: {names}")
+        parts += pages.get(name, (name,))
     return parts
 
 
@@ -60,7 +64,7 @@ def run(name: str, quick: bool) -> Part:
     print(f"{name} ... (load {load:.1f})", file=sys.stderr)
     started = time.monotonic()
     command = [sys.executable, str(BENCH / f"{name}.py"), *(["--quick"] if quick else [])]
-    part = msgspec.convert(answer_of(command), Part)
+    part = msgspec.structs.replace(msgspec.convert(answer_of(command), Part), load=load)
     print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr)
     for figure in part.ratios:
         mark = "" if not figure.bar else "  ok" if figure.ok else "  MISSED"
