@@ -87,87 +87,43 @@ GIVEN = (
 PINGS, CRASHES, SCALE = "benchmarks.md", "benchmarks-crashes.md", "benchmarks-scale.md"
 MEASURED = (
     Measured("body", SCALE, "topic, a million pings", "bytes of a ping in the topic"),
-    Measured(
-        "edge_s", SCALE, "CPU of the edge for a POST to Kafka", "seconds of CPU of the edge for a ping", 1e-6
-    ),
-    Measured(
-        "broker_s", SCALE, "CPU of the broker for a POST", "seconds of CPU of a broker for a ping", 1e-6
-    ),
-    Measured("stream", SCALE, "stream on Spark, one core", "pings a second that a core streams"),
+    Measured("edge_s", SCALE, "CPU of the edge for a POST to Kafka", "seconds of CPU of the edge for a ping", 1e-6),
+    Measured("broker_s", SCALE, "CPU of the broker for a POST", "seconds of CPU of a broker for a ping", 1e-6),
+    Measured("stream_s", SCALE, "CPU of the stream for a ping, one core", "seconds of CPU of Spark for a ping", 1e-6),
     Measured("id_rate", SCALE, "identities, new", "new ids a second of one PostgreSQL"),
     Measured("id_bytes", SCALE, "identities, a million pings", "bytes of an id in PostgreSQL"),
-    Measured(
-        "archived",
-        SCALE,
-        "archive before sealing, a million pings",
-        "bytes of a ping in the archive of today",
-    ),
-    Measured(
-        "sealed", PINGS, "sealed table / gzip bodies as sent (zlib level 6)", "of these in the sealed archive"
-    ),
+    Measured("archived", SCALE, "archive before sealing, a million pings", "bytes of a ping in the archive of today"),
+    Measured("sealed", PINGS, "sealed table / gzip bodies as sent (zlib level 6)", "of these in the sealed archive"),
     Measured("seal", PINGS, "pings sealed a second of one core", "pings a second that a core seals"),
-    Measured(
-        "row", PINGS, "bytes a row of error_aggregates, 20,000,000 rows", "bytes of a compacted row of sums"
-    ),
+    Measured("row", PINGS, "bytes a row of error_aggregates, 20,000,000 rows", "bytes of a compacted row of sums"),
     Measured("question_s", PINGS, "p95 over HTTP", "p95 of 48 hours out of a month of 20 million rows", 1e-3),
-    Measured(
-        "merge", SCALE, "rows of sums merged a second of one core", "rows a second that a core compacts"
-    ),
+    Measured("merge", SCALE, "rows of sums merged a second of one core", "rows a second that a core compacts"),
     Measured("task_files", SCALE, "files of a task", "files that a task stages"),
-    Measured(
-        "file_log",
-        SCALE,
-        "bytes of a commit in the log, 1,000 files",
-        "bytes of the Delta log for a file",
-        1e-3,
-    ),
-    Measured("file_s", SCALE, "a commit, 1,000 files", "seconds of a commit for a file that it names", 1e-6),
-    Measured(
-        "place_s",
-        SCALE,
-        "a commit, 1,000 partitions",
-        "seconds of a commit for a partition of the topic",
-        1e-6,
-    ),
+    Measured("file_log", SCALE, "bytes of a commit in the log, 1,000 files", "bytes of the Delta log for a file", 1e-3),
+    Measured("file_s", SCALE, "a commit, 1,000 files", "of a commit for a file that it names", 1e-6),
+    Measured("place_s", SCALE, "a commit, 1,000 partitions after somebody else's", "of a commit for a partition", 1e-6),
     Measured("commit_s", SCALE, "a commit, 2 partitions", "seconds of a small commit", 1e-3),
-    Measured(
-        "walk_s", CRASHES, "CPU for a crash, all processes of the server", "seconds of CPU for a crash", 1e-3
-    ),
+    Measured("walk_s", CRASHES, "CPU for a crash, all processes of the server", "seconds of CPU for a crash", 1e-3),
     Measured("accepted", CRASHES, "ours", "reports a second that a collector accepts"),
-)
+)  # fmt: skip
 LINES = (
     Line("mean", "pings a second, mean", "pings_day * times / 86400"),
     Line("top", "pings a second, peak", "mean * peak"),
     Line("inflow", "bytes a second into the edges, peak", "top * body", "B"),
     Line("edges", "cores for edges", "top * edge_s / use"),
     Line("brokers", "cores for brokers", "top * broker_s * replicas / use"),
-    Line("streams", "cores for Spark's executors", "top / stream / use"),
+    Line("streams", "cores for Spark's executors", "top * stream_s / use"),
     Line("partitions", "partitions of the topic", "max(2, ceil(streams))"),
-    Line(
-        "topic", "bytes of the topic on all brokers", "pings_day * times * body * topic_days * replicas", "B"
-    ),
-    Line(
-        "stretch",
-        "pings that a task sums at a time",
-        "min(20000, stretch_bytes / body, top * trigger_s / partitions)",
-    ),
+    Line("topic", "bytes of the topic on all brokers", "pings_day * times * body * topic_days * replicas", "B"),
+    Line("stretch", "pings that a task sums at once", "min(20000, stretch_bytes / body, top * trigger_s / partitions)"),
     Line("files", "new files of a micro-batch", "top * trigger_s / stretch * task_files"),
     Line("puts", "puts to S3 a second", "(files + 2 * tables) / trigger_s"),
+    Line("requests", "writing requests to S3 a day", "86400 * puts"),
     Line("commits", "commits a second, of one driver", "tables / trigger_s"),
-    Line(
-        "driver_s",
-        "seconds of commits of a micro-batch",
-        "tables * (commit_s + partitions * place_s) + files * file_s",
-    ),
+    Line("driver_s", "seconds of commits of a batch", "tables * (commit_s + partitions * place_s) + files * file_s"),
     Line("delta_log", "bytes of the Delta log a day", "86400 / trigger_s * files * file_log", "B"),
-    Line(
-        "fresh",
-        "rows of sums a day before compaction",
-        "pings_day * times / stretch * distinct(stretch, keys)",
-    ),
-    Line(
-        "passes", "times that compaction, by eights, writes a row", "log(86400 / trigger_s * partitions, 8)"
-    ),
+    Line("fresh", "rows of sums a day before compaction", "pings_day * times / stretch * distinct(stretch, keys)"),
+    Line("passes", "times that compaction, by eights, writes a row", "log(86400 / trigger_s * partitions, 8)"),
     Line("mergers", "cores to compact them", "fresh * passes / 86400 / merge"),
     Line("rows", "rows of sums a day, compacted", "288 * distinct(pings_day * times / 288, keys)"),
     Line("sums", "bytes of sums a day, compacted", "rows * row", "B"),
@@ -182,7 +138,7 @@ LINES = (
     Line("crashes", "crash reports a second, peak", "crashes_day * times / 86400 * peak"),
     Line("dumps", "bytes of crash reports a day", "crashes_day * times * report", "B"),
     Line("walkers", "cores for crash workers", "crashes * walk_s / use"),
-)
+)  # fmt: skip
 LIMITS = (
     Limit("sealing of the archive, which is one process", "mean", "seal"),
     Limit("compaction of sums, by one core of the one machine that does it", "mergers", "1"),

@@ -71,6 +71,9 @@ with {cores} cores, and only say what the ratios were made of. Both sides of a c
 {versions}. Measured {day}.
 """
 
+SHORT = """**A short run** (`--short`): less data and fewer rounds than are meant, beside other work (see the loads).
+It says that all of this works, and little of how fast. A run without `--short` takes its place."""
+
 
 class Results(msgspec.Struct, frozen=True):
     """The last result of each part, all of one size."""
@@ -105,15 +108,16 @@ def write_pages(results: Results) -> list[str]:
         missing = [name for name in page.parts if name not in parts]
         lacking += missing
         if not missing:
-            _write(page, [parts[name] for name in page.parts])
+            _write(page, [parts[name] for name in page.parts], results.sizes)
     plan.write_page()
     return lacking
 
 
-def _write(page: Page, parts: list[Part]) -> None:
+def _write(page: Page, parts: list[Part], sizes: str) -> None:
     day = time.strftime("%Y-%m-%d", time.gmtime())
     lines = [
         HEAD.format(title=page.title, cores=os.cpu_count(), versions=versions(page), day=day),
+        *([SHORT, ""] if sizes == "short" else []),
         *summary(parts),
     ]
     for part in parts:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from figures import Part, figure, publish, ratio
-from scale_servers import Installation, entries, running, send, steady, stream
+from scale_servers import Installation, batch_records, cpu_us, entries, running, send, steady, stream
 from workspace import BenchError, Sizes, corpus_copies, environment, sizes_from
 
 BATCHES = 4
@@ -47,19 +47,21 @@ def import_child(workers: int, data: Path, files: list[Path]) -> None:
 def measure(sizes: Sizes) -> Part:
     batch, total = sizes.scale_batch, BATCHES * sizes.scale_batch
     rates: dict[int, list[float]] = {1: [], 2: []}
+    used: dict[int, list[float]] = {1: [], 2: []}
     imports: dict[int, list[float]] = {1: [], 2: []}
     with running("postgres", "s3", "kafka") as servers:
         Installation(servers, TOPIC)
         size_bytes = send(servers, TOPIC, entries(sizes.pings, total, packed=True))
-        for number in range(sizes.rounds):
+        for number in range(sizes.scale_rounds):
             for cores, cpus in ((1, "0"), (2, "0,1")):
                 installation = Installation(servers, f"stream-{cores}-{number}", on_s3=True, topic=TOPIC)
-                batches = stream(installation, f"local[{cores}]", batch, cpus)
-                if sum(pings for pings, _ in batches) != total:
+                batches = stream(installation, f"local[{cores}]", batch_records(batch), cpus)
+                if sum(batch[0] for batch in batches) != total:
                     raise SystemExit(f"Of {total} pings these were counted: {batches}")
                 rates[cores].append(steady(batches))
+                used[cores].append(cpu_us(batches))
         copies = corpus_copies(sizes.pings, 2, servers.folder)
-        for number in range(sizes.rounds):
+        for number in range(sizes.scale_rounds):
             for cores, cpus in ((1, "0"), (2, "0,1")):
                 seconds = imported(cores, cpus, servers.folder / f"import-{cores}-{number}", copies)
                 imports[cores].append(sizes.pings / seconds)
@@ -79,6 +81,8 @@ def measure(sizes: Sizes) -> Part:
         [
             figure("stream on Spark, one core", rates[1], "pings/s"),
             figure("stream on Spark, two cores with all servers", rates[2], "pings/s"),
+            figure("CPU of the stream for a ping, one core", used[1], "us"),
+            figure("CPU of the stream for a ping, two cores", used[2], "us"),
             figure("import, one core", imports[1], "pings/s"),
             figure("import, two cores", imports[2], "pings/s"),
         ],

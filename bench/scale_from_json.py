@@ -9,6 +9,7 @@ sums are those of `spark_pings.py`; `once` is with its trick that keeps the opti
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 import time
@@ -16,6 +17,7 @@ from typing import Any
 
 from missioncontrol.config import load_config
 from missioncontrol.spark.session import open_session
+from processes import cpu_s
 from spark_pings import sums_of
 
 
@@ -23,12 +25,12 @@ def main() -> None:
     data, batch_records, target, how = sys.argv[1:]
     config = load_config(data)
     session = open_session(config.spark, "from_json")
-    ended: list[float] = []
+    ended: list[tuple[float, float]] = []
 
     def take(frame: Any, _: int) -> None:
         lines = frame.selectExpr("CAST(value AS STRING) AS value")
         sums_of(lines, once=how == "once").write.mode("append").parquet(target)
-        ended.append(time.time())
+        ended.append((time.time(), cpu_s(os.getpid())))
 
     source = (
         session.readStream.format("kafka")
@@ -44,7 +46,7 @@ def main() -> None:
         query.awaitTermination()
         pings = [progress["numInputRows"] for progress in query.recentProgress if progress["numInputRows"]]
     session.stop()
-    print(json.dumps(list(zip(pings, ended, strict=True))))
+    print(json.dumps([(count, *end) for count, end in zip(pings, ended, strict=True)]))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from processes import free_port, server
 from scale_servers import Installation, running
 from workspace import SEED, WORK, BenchError, Sizes, environment, product, sizes_from
 
-START_S = 120
+START_S = 600
 """What a stream may take until its first ping is visible, beside its trigger."""
 
 
@@ -31,7 +31,7 @@ def streaming(installation: Installation, trigger_s: int) -> Iterator[None]:
     finally:
         process.terminate()
         try:
-            process.wait(60)
+            process.wait(240)
         finally:
             process.kill()
             process.wait()

@@ -154,7 +154,7 @@ def send(servers: Any, topic: str, todo: Iterable[Entry]) -> int:
     producer = Producer({**options, **limits, "partitioner": "murmur2_random"})
     size_bytes = 0
     for entry in todo:
-        made, stamp = to_message(entry), timestamp_ms(entry.received_ns)
+        made, stamp = to_message(entry), timestamp_ms(time.time_ns())
         while True:
             try:
                 producer.produce(topic, made.value, made.key, headers=[*made.headers], timestamp=stamp)
@@ -180,23 +180,34 @@ def messages(servers: Any, topic: str, partitions: int = 2) -> int:
         consumer.close()
 
 
+def batch_records(pings: int) -> int:
+    """What to ask Spark for, so that the last batch is none of what rounding has left."""
+    return pings + pings // 50
+
+
 def steady(batches: Sequence[Sequence[float]]) -> float:
-    """Pings a second of a run of batches [pings, second of its end], without the first, which starts everything."""
+    """Pings a second of a run of batches [pings, second of its end, seconds of CPU then].
+
+    Without the first, which starts everything.
+    """
     if len(batches) < 2:
         raise BenchError(f"{len(batches)} batches are too few to be timed.")
     return sum(batch[0] for batch in batches[1:]) / (batches[-1][1] - batches[0][1])
 
 
-def stream(
-    installation: Installation, master: str = "local[2]", batch_records: int = 0, cpus: str = ""
-) -> Any:
-    """Let the product's stream take all of the topic in a process of its own; [pings, second of its end] of each batch.
+def cpu_us(batches: Sequence[Sequence[float]]) -> float:
+    """Microseconds of CPU of all processes for a ping, likewise."""
+    return 1e6 * (batches[-1][2] - batches[0][2]) / sum(batch[0] for batch in batches[1:])
+
+
+def stream(installation: Installation, master: str = "local[2]", most: int = 0, cpus: str = "") -> Any:
+    """Let the product's stream take all of the topic in a process of its own; its batches as `steady()` takes them.
 
     `cpus`: those that it may run on, as `taskset` takes them.
     """
     pinned = ["taskset", "-c", cpus] if cpus else []
     command = [*pinned, sys.executable, str(BENCH / "scale_stream.py"), str(installation.data), master]
-    return spark_answer([*command, str(batch_records)], installation.settings)
+    return spark_answer([*command, str(most)], installation.settings)
 
 
 def spark_answer(command: Sequence[str], settings: dict[str, str]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -12,20 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import psycopg
 import pyarrow as pa
 
 from figures import Figure, Part, figure, publish
 from processes import cpu_s
-from scale_servers import Installation, entries, running, send, stream
-from workspace import BenchError, Sizes, answer_of, sizes_from
+from scale_servers import Installation, batch_records, entries, running, send, stream
+from workspace import Sizes, answer_of, sizes_from
 
 BATCHES = 4
 CHUNK = 5_000
-COMMITS = 20
+COMMITS = 4
+ALONE, AFTER = "partitions", "partitions after somebody else's"
 PARTITIONS = (2, 100, 1_000)
 FILES = 1_000
 TASKS = 2
+WRITES = ("Put", "Create", "Upload", "Complete", "Copy")
 SUMS = ("error_aggregates", "experiment_aggregates", "client_aggregates", "usage_by_activity")
 
 
@@ -34,11 +36,13 @@ def claims_child(count: int, data: Path) -> None:
     from missioncontrol.config import load_config
     from missioncontrol.services import Services
 
-    store = Services(load_config(data)).identities
+    services = Services(load_config(data))
+    store = services.identities
     rng = random.Random(1)
     chunks = [[rng.randbytes(16) for _ in range(CHUNK)] for _ in range(count // CHUNK)]
     store.claim([b"first of all    "], [-1], [1])
     found: dict[str, list[float]] = {}
+    bytes_an_id = 0.0
     for name, shift in (("new", 0), ("again", 0), ("copies", count)):
         for number, ids in enumerate(chunks):
             places = [-(2 + number * CHUNK + each + shift) for each in range(CHUNK)]
@@ -47,7 +51,11 @@ def claims_child(count: int, data: Path) -> None:
             found.setdefault(name, []).append(CHUNK / (time.perf_counter() - started))
             if sum(told) != (CHUNK if shift else 0):
                 raise SystemExit(f"{name}: {sum(told)} of {CHUNK} were told as duplicates")
-    print(json.dumps(found))
+        if name == "new":
+            with services.database.engine().connect() as connection:
+                size = connection.exec_driver_sql("SELECT pg_total_relation_size('identities')").scalar_one()
+                bytes_an_id = size / count
+    print(json.dumps([found, bytes_an_id]))
 
 
 def compaction_child(data: Path) -> None:
@@ -76,12 +84,14 @@ def compaction_child(data: Path) -> None:
 def commits_child(data: Path, lake: str) -> None:
     """Commits to a table on S3: with the places of so many partitions, then with so many files.
 
+    A writer knows how far its applications are until somebody else commits, as compaction does; then it looks them up.
+
     The files are one file under many names: what a commit costs does not depend on what they hold.
     """
     import obstore
 
     from missioncontrol.config import load_config
-    from missioncontrol.lake.writer import Move
+    from missioncontrol.lake.writer import LakeWriter, Move
     from missioncontrol.s3 import store
     from missioncontrol.services import Services
 
@@ -93,14 +103,23 @@ def commits_child(data: Path, lake: str) -> None:
     )
     [file] = writer.stage("notes", rows)
     found: dict[str, list[list[float]]] = {}
-    for count, what in (*((p, "partitions") for p in PARTITIONS), (FILES, "files")):
-        for number in range(1, COMMITS + 1):
-            moves = [Move(f"{count}-{p}", number) for p in range(count if what == "partitions" else 2)]
+    other = LakeWriter(services.config.lake_place)
+    cases = [(count, what) for count in PARTITIONS for what in (ALONE, AFTER)]
+    for count, what in (*cases, (FILES, "files")):
+        for number in range(COMMITS):
+            apps = [f"{what} {p} of {count}" for p in range(2 if what == "files" else count)]
+            moves = [Move(app, number + 1) for app in apps]
             names = [f"{number}-{n}-{file.path}" for n in range(count)] if what == "files" else []
             files = [msgspec.structs.replace(file, path=name) for name in names]
+            if what == AFTER:
+                other.commit_moves("notes", [], [Move("other", 1 + number + COMMITS * count)])
             started = time.perf_counter()
-            writer.commit_moves("notes", files, moves)
+            was_made = writer.commit_moves("notes", files, moves)
             seconds = time.perf_counter() - started
+            if not number:
+                continue  # it looks up each application, and finds none
+            if not was_made:
+                raise SystemExit("A commit was not made.")
             listed = [one for some in obstore.list(log, "notes/_delta_log") for one in some]
             newest = max(
                 (one for one in listed if one["path"].endswith(".json")), key=lambda one: one["path"]
@@ -129,10 +148,9 @@ def topic_bytes(servers: Any, topic: str) -> int:
 
 
 def requests(log: Path) -> tuple[int, int]:
-    """(puts and posts, other requests) that the S3 server has taken so far."""
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    kinds = [line.split('"')[1].split(" ")[0] for line in lines if '"' in line]
-    writes = sum(kind in ("PUT", "POST") for kind in kinds)
+    """(requests that write objects, others) that the S3 server has taken so far."""
+    kinds = re.findall(r" s3_(\w+) ", log.read_text(errors="replace"))
+    writes = sum(kind.startswith(WRITES) for kind in kinds)
     return writes, len(kinds) - writes
 
 
@@ -141,16 +159,9 @@ def identities(servers: Any, count: int) -> tuple[dict[str, list[float]], float,
     installation = Installation(servers, "identities")
     before = cpu_s(servers.postgres.pid)
     command = [sys.executable, __file__, "--claims", str(count), str(installation.data)]
-    rates: dict[str, list[float]] = answer_of(command, **installation.settings)
+    rates, bytes_an_id = answer_of(command, **installation.settings)
     used_s = cpu_s(servers.postgres.pid) - before
-    database = installation.settings["MC_STATE__URL"].rpartition("/")[2]
-    with psycopg.connect(servers.postgres.dsn(database)) as connection:
-        row = connection.execute(
-            "SELECT pg_total_relation_size('identities'), count(*) FROM identities"
-        ).fetchone()
-    if row is None or row[1] < count:
-        raise BenchError("Not all identities are in the table.")
-    return rates, row[0] / row[1], used_s / (3 * count)
+    return rates, bytes_an_id, used_s / (3 * count)
 
 
 def measure(sizes: Sizes) -> Part:
@@ -161,7 +172,7 @@ def measure(sizes: Sizes) -> Part:
         in_topic = topic_bytes(servers, "sizes")
         log = servers.folder / "requests"
         before = requests(log)
-        made = stream(installation, batch_records=batch)
+        made = stream(installation, most=batch_records(batch))
         after = requests(log)
         tables = table_bytes(servers, installation.lake)
         command = [sys.executable, __file__, "--compact", str(installation.data)]
@@ -179,7 +190,8 @@ def measure(sizes: Sizes) -> Part:
         f"stream on Spark into a lake on S3, {len(made)} micro-batches, nothing sealed. Identities: "
         f"{sizes.identities:,} random ones in chunks of {CHUNK:,} by one connection, into an empty table of "
         f"PostgreSQL on the same two cores; low and high are of chunks. Commits to one table on S3, "
-        f"{COMMITS} in turn, with one transaction for each partition of the topic; those with files have two.",
+        f"{COMMITS - 1} in turn, with one transaction for each partition of the topic; those with files have two. "
+        "After somebody else's commit the writer looks up again how far it is in each partition: so beside compaction.",
         [
             figure("bytes in the topic / bodies as sent", [in_topic / body_bytes]),
             figure("bytes in the archive before sealing / bodies as sent", [tables["pings"][1] / body_bytes]),

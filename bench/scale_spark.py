@@ -9,7 +9,17 @@ from typing import Any
 import duckdb
 
 from figures import Part, figure, publish, ratio
-from scale_servers import Installation, entries, running, send, spark_answer, steady, stream
+from scale_servers import (
+    Installation,
+    batch_records,
+    cpu_us,
+    entries,
+    running,
+    send,
+    spark_answer,
+    steady,
+    stream,
+)
 from spark_tables import differences
 from workspace import BENCH, Sizes, sizes_from
 
@@ -26,20 +36,24 @@ def from_json(installation: Installation, batch_records: int, target: Path, how:
 def measure(sizes: Sizes) -> Part:
     batch, total = sizes.scale_batch, BATCHES * sizes.scale_batch
     rates: dict[str, list[float]] = {"ours": [], "often": [], "once": []}
+    used: dict[str, list[float]] = {"ours": [], "often": [], "once": []}
     wrong: list[str] = []
     with running("postgres", "kafka") as servers:
         first = Installation(servers, TOPIC)
         size_bytes = send(servers, TOPIC, entries(sizes.pings, total, packed=False))
-        for number in range(sizes.rounds):
+        for number in range(sizes.scale_rounds):
             ours = Installation(servers, f"ours-{number}", topic=TOPIC)
             ours.settings |= NO_ARCHIVE
-            batches = stream(ours, batch_records=batch)
-            if sum(pings for pings, _ in batches) != total:
+            batches = stream(ours, most=batch_records(batch))
+            if sum(batch[0] for batch in batches) != total:
                 wrong.append(f"ours counted {batches}, of {total} pings")
             rates["ours"].append(steady(batches))
+            used["ours"].append(cpu_us(batches))
             for how in ("often", "once"):
                 target = servers.folder / f"{how}-{number}"
-                rates[how].append(steady(from_json(first, batch, target, how)))
+                batches = from_json(first, batch_records(batch), target, how)
+                rates[how].append(steady(batches))
+                used[how].append(cpu_us(batches))
                 wrong += differences(ours.data / "lake" / "error_aggregates", target)
     if wrong:
         raise SystemExit("The two sides differ:\n" + "\n".join(wrong[:20]))
@@ -58,14 +72,19 @@ def measure(sizes: Sizes) -> Part:
         [
             ratio("ours over from_json", rates["ours"], rates["often"], at_least=1.2),
             ratio("ours over from_json parsing once", rates["ours"], rates["once"]),
+            ratio("CPU of from_json for a ping over that of ours", used["often"], used["ours"]),
+            ratio("CPU of from_json parsing once over that of ours", used["once"], used["ours"]),
         ],
         [
             figure("ours", rates["ours"], "pings/s"),
             figure("from_json", rates["often"], "pings/s"),
             figure("from_json parsing once", rates["once"], "pings/s"),
+            figure("CPU of ours for a ping, JVM and Python", used["ours"], "us"),
+            figure("CPU of from_json for a ping", used["often"], "us"),
+            figure("CPU of from_json parsing once for a ping", used["once"], "us"),
         ],
-        f"In each of {2 * sizes.rounds} pairs of runs every key of `error_aggregates` and all its sums were the same "
-        f"on both sides (counts exactly, hours to 1e-9; DuckDB {duckdb.__version__} compared them).",
+        f"In each of {2 * sizes.scale_rounds} pairs of runs every key of `error_aggregates` and all its sums were the "
+        f"same on both sides (counts exactly, hours to 1e-9; DuckDB {duckdb.__version__} compared them).",
     )
 
 
