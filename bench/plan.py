@@ -172,6 +172,12 @@ def distinct(pings: float, keys: float) -> float:
 FUNCTIONS: dict[str, Any] = {"min": min, "max": max, "ceil": math.ceil, "log": math.log, "distinct": distinct}
 
 
+CAUTION = (
+    "**For now** the [figures of the scaled form](benchmarks-scale.md) are of a short run beside other work: what "
+    "follows from them shows the arithmetic, and too many of everything."
+)
+
+
 class LackingError(Exception):
     """A page has no such figure yet."""
 
@@ -280,23 +286,25 @@ def _digits(value: float) -> str:
     return f"{value:.2g}" if value >= 1e-3 or value == 0 else f"{value:.1e}"
 
 
-def page_of(prose: str, values: Mapping[str, float]) -> str:
-    """The page: prose with its tables, and with `{{name:times}}` as what follows there."""
+def page_of(prose: str, pages: Path = PAGES) -> str:
+    """The page: prose with its tables, and with `{{name:times}}` as what follows there; raises `LackingError`."""
+    values = measured(pages)
     made = {name: "\n".join(make()) for name, make in tables(values).items()}
+    made["caution"] = CAUTION if "(`--short`)" in (pages / SCALE).read_text(encoding="utf-8") else ""
+    units = {line.name: line.unit for line in LINES}
 
     def value_of(match: re.Match[str]) -> str:
         if match[1] in made:
             return made[match[1]]
-        units = {line.name: line.unit for line in LINES}
         return short(computed(values, float(match[2] or 1))[match[1]], units.get(match[1], ""))
 
-    return re.sub(r"\{\{(\w+)(?::(\d+))?\}\}", value_of, prose)
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r"\{\{(\w+)(?::(\d+))?\}\}", value_of, prose))
 
 
 def write_page() -> None:
     """Write the page; when a figure is not measured yet, say so and leave it as it is."""
     try:
-        text = page_of(PROSE.read_text(encoding="utf-8"), measured())
+        text = page_of(PROSE.read_text(encoding="utf-8"))
     except LackingError as error:
         print(f"{PAGE} stays as it is: {error}", file=sys.stderr)
         return

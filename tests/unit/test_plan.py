@@ -74,5 +74,5 @@ def test_numbers_have_two_digits(value: float, unit: str, text: str) -> None:
 
 
 def test_the_page_is_what_follows_from_the_pages_of_the_benchmarks() -> None:
-    made = plan.page_of(plan.PROSE.read_text(), plan.measured(REFERENCE))
+    made = plan.page_of(plan.PROSE.read_text(), REFERENCE)
     assert (REFERENCE / plan.PAGE).read_text() == made, "python bench/plan.py"
