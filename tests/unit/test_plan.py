@@ -12,7 +12,7 @@ from bench import plan
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 ROUND = {
     "body": 10_000, "edge_s": 1e-4, "broker_s": 5e-5, "stream_s": 5e-4, "id_rate": 10_000, "id_bytes": 100,
-    "archived": 10_000, "sealed": 0.1, "seal": 1_000, "row": 10, "merge": 100_000, "question_s": 0.02, "task_files": 8, "batch_reads": 200, "file_log": 400,
+    "archived": 10_000, "sealed": 0.1, "seal": 1_000, "row": 10, "merge": 100_000, "question_s": 0.02, "task_files": 8, "file_log": 400,
     "file_s": 1e-4, "place_s": 1e-4, "commit_s": 0.05, "walk_s": 0.02, "accepted": 1_000,
 }  # fmt: skip
 
