@@ -28,11 +28,19 @@ from tests.support.s3 import BUCKET, s3_environment
 
 from missioncontrol.lake.tables import Column
 
-pytestmark = [pytest.mark.apt, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.apt, pytest.mark.timeout(1200)]
 
 EXAMPLES = examples()
 NEXT = "a further query"
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| UTC)?")
+SMALL = {
+    # A table's log in one part instead of fifty, and no compiling of what is over at once.
+    "spark.databricks.delta.snapshotPartitions": "1",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+}
 Answer = list[list[Any]]
 Answers = Callable[[list[str]], list[Answer]]
 NOT_ELSEWHERE = {"Clients, and those without a crash": {"Trino"}, "Clients with bounds": {"Trino", "Spark"}}
@@ -61,7 +69,7 @@ class Trino:
         path = self._scratch / "statements.sql"
         path.write_text(statements)
         command = [*self._server.client(), "--timezone", "UTC", "--file", str(path), *options]
-        done = subprocess.run(command, cwd=self._scratch, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, cwd=self._scratch, capture_output=True, text=True, timeout=600)
         assert not check or done.returncode == 0, f"{done.stderr}\n{self._server.last_words()}"
         return done
 
@@ -99,13 +107,13 @@ def trino(s3: S3Server, lake: AskedLake, tmp_path_factory: pytest.TempPathFactor
 def spark_answers(lake: AskedLake, s3: S3Server, scratch: Path, queries: Iterable[str]) -> list[Answer]:
     said = lake.commands.run("lake", "views", "--dialect", "spark").stdout
     request = {
-        "settings": spark_settings(s3, scratch, "1500m"),
+        "settings": {**spark_settings(s3, scratch, "1500m"), **SMALL},
         "statements": [statement for statement in said.split(";\n") if statement],
         "queries": list(queries),
     }
     command = [sys.executable, str(Path(__file__).with_name("query_in_spark.py")), json.dumps(request)]
     environment = {**os.environ, "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1", "TZ": "UTC"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-5000:]
     return [json.loads(line) for line in done.stdout.splitlines()]
 
