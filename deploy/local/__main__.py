@@ -88,7 +88,7 @@ def _tell(servers: Servers) -> None:
     print(
         f"\nThese are in {environment}: `. {environment}` in a shell.\n"
         f"Spark reaches Kafka and S3 with: spark-submit --properties-file {spark} JOB.py\n"
-        + "".join(f"{server.name} is asked with: {client}\n" for server, client in servers.write_clients())
+        + (f"Trino is asked with: {servers.trino.program} --execute QUERY\n" if servers.trino else "")
         + f"All data is in {servers.folder}, which can be deleted when they are stopped. Ctrl-C stops them.",
         file=sys.stderr,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -91,15 +90,6 @@ class Servers:
         _write_private(environment, "".join(f"export {n}={v}\n" for n, v in self.environment().items()))
         _write_private(spark, properties(spark_settings(self.s3, self.folder / "spark")))
         return environment, spark
-
-    def write_clients(self) -> list[tuple[Server, Path]]:
-        """Servers with a command line of their own, each as a program in its folder."""
-        if self.trino is None:
-            return []
-        program = self.trino.folder / "ask"
-        program.write_text(f'#!/bin/sh\nexec {shlex.join(self.trino.client())} "$@"\n')
-        program.chmod(0o755)
-        return [(self.trino, program)]
 
 
 _STANDARD = ("aws_access_key_id", "aws_secret_access_key", "aws_region")

@@ -6,6 +6,7 @@ What tables there are Trino keeps in files of its own folder: it is told by `mis
 from __future__ import annotations
 
 import json
+import shlex
 import urllib.request
 from pathlib import Path
 
@@ -58,8 +59,13 @@ class TrinoServer(Server):
         """Where clients ask."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def program(self) -> Path:
+        """Its command line, which knows the address; `--execute`, `--file` and others may follow."""
+        return self.folder / "ask"
+
     def create(self) -> None:
-        """Write its settings. Raises `SetupError`."""
+        """Write its settings, and the program that asks it. Raises `SetupError`."""
         (self.folder / "catalog").mkdir(parents=True, exist_ok=True)
         (self.folder / "metastore").mkdir(exist_ok=True)
         plugins = trino_folder() / "plugin"
@@ -68,6 +74,19 @@ class TrinoServer(Server):
         lake = _LAKE.format(folder=self.folder, endpoint=self._s3.endpoint, region=REGION)
         (self.folder / "catalog" / f"{CATALOG}.properties").write_text(lake)
         (self.folder / "log.properties").write_text("io.trino=WARN\n")
+        client = [
+            java(),
+            "-jar",
+            str(trino_client()),
+            "--server",
+            self.url,
+            "--catalog",
+            CATALOG,
+            "--schema",
+            "views",
+        ]
+        self.program.write_text(f'#!/bin/sh\nexec {shlex.join(client)} "$@"\n')
+        self.program.chmod(0o755)
 
     def command(self) -> list[str]:
         """The server, with a bound on its memory."""
@@ -92,17 +111,3 @@ class TrinoServer(Server):
                 return json.load(answer).get("starting") is False
         except (OSError, ValueError):
             return False
-
-    def client(self) -> list[str]:
-        """The command that asks it; `--execute`, `--file` and others may follow."""
-        return [
-            java(),
-            "-jar",
-            str(trino_client()),
-            "--server",
-            self.url,
-            "--catalog",
-            CATALOG,
-            "--schema",
-            "views",
-        ]

@@ -68,7 +68,7 @@ class Trino:
     def run(self, statements: str, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         path = self._scratch / "statements.sql"
         path.write_text(statements)
-        command = [*self._server.client(), "--timezone", "UTC", "--file", str(path), *options]
+        command = [str(self._server.program), "--timezone", "UTC", "--file", str(path), *options]
         done = subprocess.run(command, cwd=self._scratch, capture_output=True, text=True, timeout=600)
         assert not check or done.returncode == 0, f"{done.stderr}\n{self._server.last_words()}"
         return done
@@ -194,10 +194,13 @@ def expected(lake: AskedLake) -> dict[str, Answer]:
     return found | {name: lake.answer(query, "duckdb") for name, query in of_tables(lake, "duckdb").items()}
 
 
-def compared(engine: str, lake: AskedLake, expected: dict[str, Answer], answers: Answers) -> None:
-    """Ask an engine the examples that are for it and about each table; every difference is told."""
+def compared(engine: str, lake: AskedLake, expected: dict[str, Answer], answers: Answers, bare: str) -> None:
+    """Ask an engine the examples that are for it, about each table, and how many rows the `bare` table of crashes has
+    at its version; every difference is told."""
     asked = [(title, text) for title, texts in EXAMPLES.items() for name, text in texts if name == engine]
     asked += of_tables(lake, engine).items()
+    asked.append(("a version", f"SELECT count(*) FROM {bare} {lake.version('crashes')}"))
+    expected = {**expected, "a version": [[lake.rows("crashes")]]}
     found = answers([query for _, query in asked])
     wrong = {
         title: told
@@ -210,13 +213,14 @@ def compared(engine: str, lake: AskedLake, expected: dict[str, Answer], answers:
 def test_trino_answers_the_examples_and_reads_every_column_as_the_product_does(
     lake: AskedLake, expected: dict[str, Answer], trino: Trino
 ) -> None:
-    compared("Trino", lake, expected, trino.answers)
+    compared("Trino", lake, expected, trino.answers, "lake.tables.crashes FOR VERSION AS OF")
 
 
 def test_spark_answers_the_examples_and_reads_every_column_as_the_product_does(
     lake: AskedLake, expected: dict[str, Answer], s3: S3Server, tmp_path: Path
 ) -> None:
-    compared("Spark", lake, expected, partial(spark_answers, lake, s3, tmp_path))
+    bare = f"delta.`s3a://{BUCKET}/asked/crashes` VERSION AS OF"
+    compared("Spark", lake, expected, partial(spark_answers, lake, s3, tmp_path), bare)
 
 
 def test_trino_sees_what_is_committed_later_and_versions_before_it(lake: AskedLake, trino: Trino) -> None:

@@ -37,6 +37,8 @@ def statements(
     found = ((name, reader.snapshot(name)) for name in lake_tables(registry))
     columns = {name: snapshot.columns for name, snapshot in found if snapshot is not None}
     written = _Trino(place, catalog) if engine == "trino" else _Spark(place)
+    if not columns:
+        return []
     return [*written.tables(columns), *(written.view(*made) for made in _views(columns, written))]
 
 
