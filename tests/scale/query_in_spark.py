@@ -1,21 +1,19 @@
-"""A job for Spark: statements, then queries whose rows it prints as JSON, a line a query.
+"""A job for Spark: the guide's program, then queries whose rows it prints as JSON, a line a query.
 
-`query_in_spark.py REQUEST`: JSON with settings, statements and queries; times are those of the process.
+`query_in_spark.py REQUEST`: JSON with settings, program and queries; the program makes the session `spark`, with `settings`.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-
-from pyspark.sql import SparkSession
+from typing import Any
 
 if __name__ == "__main__":
     request = json.loads(sys.argv[1])
-    session = SparkSession.builder.config(map=request["settings"]).getOrCreate()
-    for statement in request["statements"]:
-        session.sql(statement)
+    scope: dict[str, Any] = {"settings": request["settings"]}
+    exec(request["program"], scope)
     for query in request["queries"]:
-        rows = [list(row) for row in session.sql(query).collect()]
-        print(json.dumps(rows, default=str), flush=True)
-    session.stop()
+        rows = [list(row) for row in scope["spark"].sql(query).collect()]
+        print("rows", json.dumps(rows, default=str), flush=True)
+    scope["spark"].stop()

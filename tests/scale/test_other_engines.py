@@ -25,12 +25,14 @@ from deploy.local.trino import TrinoServer
 from tests.support.asked_lake import AskedLake
 from tests.support.example_queries import DIALECTS, examples
 from tests.support.s3 import BUCKET, s3_environment
+from tests.support.snippets import blocks
 
 from missioncontrol.lake.tables import Column
 
 pytestmark = [pytest.mark.apt, pytest.mark.timeout(1200)]
 
 EXAMPLES = examples()
+GUIDE = blocks("how-to/query-from-trino-and-spark.md")
 NEXT = "a further query"
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| UTC)?")
 SMALL = {
@@ -65,6 +67,11 @@ class Trino:
     def __init__(self, server: TrinoServer, scratch: Path) -> None:
         self._server, self._scratch = server, scratch
 
+    @property
+    def catalog(self) -> dict[str, str]:
+        """Its settings of the lake."""
+        return properties((self._server.folder / "catalog" / "lake.properties").read_text())
+
     def run(self, statements: str, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         path = self._scratch / "statements.sql"
         path.write_text(statements)
@@ -91,6 +98,10 @@ class Trino:
         return found[:-1]
 
 
+def properties(text: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in text.splitlines())
+
+
 @pytest.fixture(scope="module")
 def trino(s3: S3Server, lake: AskedLake, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trino]:
     server = TrinoServer(tmp_path_factory.mktemp("trino"), *free_ports(1), s3)
@@ -105,17 +116,22 @@ def trino(s3: S3Server, lake: AskedLake, tmp_path_factory: pytest.TempPathFactor
 
 
 def spark_answers(lake: AskedLake, s3: S3Server, scratch: Path, queries: Iterable[str]) -> list[Answer]:
-    said = lake.commands.run("lake", "views", "--dialect", "spark").stdout
+    """The rows of each query, in a session that the guide's program makes: with other jars, and smaller."""
+    (scratch / "lake.sql").write_text(lake.commands.run("lake", "views", "--dialect", "spark").stdout)
+    [(_, program)] = GUIDE["Spark"]
+    by_package = '.config("spark.jars.packages", packages)'
+    assert by_package in program
+    ours = spark_settings(s3, scratch, "1500m")
     request = {
-        "settings": {**spark_settings(s3, scratch, "1500m"), **SMALL},
-        "statements": [statement for statement in said.split(";\n") if statement],
+        "settings": {**{name: value for name, value in ours.items() if "fs.s3a" not in name}, **SMALL},
+        "program": program.replace(by_package, ".config(map=settings)"),
         "queries": list(queries),
     }
     command = [sys.executable, str(Path(__file__).with_name("query_in_spark.py")), json.dumps(request)]
     environment = {**os.environ, "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1", "TZ": "UTC"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, cwd=scratch, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-5000:]
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return [json.loads(line[5:]) for line in done.stdout.splitlines() if line.startswith("rows ")]
 
 
 def plain(value: Any) -> Any:
@@ -258,6 +274,12 @@ def test_a_column_that_is_declared_later_breaks_no_view_and_is_there_when_trino_
     # Tables that it knows already are refused, views are made anew.
     trino.run(told, "--ignore-errors", check=False)
     assert trino.answers(["SELECT count(gc_pauses) FROM error_aggregates", query]) == [[[0]], *before]
+
+
+def test_the_catalog_is_that_of_the_guide(trino: Trino, s3: S3Server) -> None:
+    shown = properties(dict(GUIDE["Trino"])["properties"])
+    here = {"s3.endpoint": s3.endpoint, "local.location": trino.catalog["local.location"]}
+    assert trino.catalog == {**shown, **here}
 
 
 def test_every_example_says_who_answers_it() -> None:
