@@ -57,17 +57,21 @@ def command(settings: Settings, port: int | None, once: bool, seed: int, rate: f
         claim_folder(services.config.data)
         host, chosen = services.config.server.host, services.config.server.port
         file = ["--config", settings.file] if settings.file else []
-        arguments = ["--data", str(services.config.data), *file, "serve", "--port", str(chosen)]
-        child = Child(arguments)
+        serve = ["--data", str(services.config.data), *file, "serve", "--port", str(chosen), "--only"]
+        children = [Child([*serve, "edge,web,stream,crashes"])]
         try:
             url = f"http://{host}:{chosen}"
             fleet = demo_fleet(seed, time.time_ns())
             counted = load_history(services, fleet, seed, lambda text: click.echo(text, err=True))
             click.echo(f"{counted:,} pings are in the lake.", err=True)
             wait_until_up(url)
+            _await_reports(services)
+            # Not earlier: half of the past would be judged, and what was judged worse stays so.
+            children.append(Child([*serve, "jobs"]))
             _live(services, url, fleet, rate, once)
         finally:
-            child.stop()
+            for child in children:
+                child.stop()
 
 
 def wait_until_up(url: str, timeout_s: float = 30.0) -> None:

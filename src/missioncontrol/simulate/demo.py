@@ -121,7 +121,7 @@ def _load_crashes(services: Services, fleet: Fleet, channel: str, tell: Callable
     with tempfile.TemporaryDirectory(prefix="crashes-", dir=services.config.data) as folder:
         count = write_reports(Path(folder), reports(fleet, crashes, REPORTS_SENT))
         services.crash_import().run([Path(folder)])
-    tell(f"{count:,} crash reports are queued.")
+    tell(f"{count:,} crash reports are queued, and get their signatures ...")
 
 
 def live_reports(fleet: Fleet, start_ns: int, rate_per_s: float) -> Iterator[tuple[int, Report]]:
