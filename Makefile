@@ -22,7 +22,7 @@ help:
 	@echo "make run       set up, then the server on http://127.0.0.1:8000"
 	@echo "make test      set up, then lint, types, layers and all tests that need no Debian package"
 	@echo "make test-all  the tests with real browsers, compilers and servers too (apt: the packages that .ci/run names)"
-	@echo "make scale-up  Kafka, an S3 server and PostgreSQL on this machine until Ctrl-C (needs Java 17, Maven, Go, PostgreSQL)"
+	@echo "make scale-up  Kafka, an S3 server and PostgreSQL on this machine until Ctrl-C (needs Java 17, Maven, Go, PostgreSQL); WITH=trino: Trino too"
 	@echo "make pictures  take most pictures of the documents anew, on the way of browser tests"
 	@echo "make fuzz      fuzz the multipart reader and the walker, FUZZ_S seconds each [600]"
 	@echo "make lint      ruff, mypy --strict, import-linter, cargo fmt and clippy"
@@ -52,10 +52,10 @@ $(SCALE): $(VENV) requirements-scale.lock
 	@touch $@
 
 scale-up: $(SCALE)
-	$(BIN)/python -m deploy.local --data "$(DATA)"
+	$(BIN)/python -m deploy.local --data "$(DATA)" $(if $(WITH),--with $(WITH))
 
 scale-fetch: $(SCALE)
-	$(BIN)/python -m deploy.local --fetch-only
+	$(BIN)/python -m deploy.local --fetch-only $(if $(WITH),--with $(WITH))
 
 demo: setup
 	$(BIN)/missioncontrol demo $(ARGS)
@@ -66,6 +66,7 @@ run: setup
 test: lint test-rust
 	$(BIN)/python -m pytest -m "not apt" $(ARGS)
 
+test-all: WITH = trino
 test-all: lint test-rust scale-fetch
 	$(BIN)/python -m pytest $(ARGS)
 
