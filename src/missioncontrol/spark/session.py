@@ -54,6 +54,15 @@ def spark_failure(error: BaseException) -> StorageError:
     return StorageError("spark_failed", f"Spark gave up: {said}", "It is tried again.")
 
 
+def gone() -> StorageError:
+    """Java has ended, and no session can be had again in this process."""
+    return StorageError(
+        "spark_gone",
+        "Spark's Java process has ended.",
+        "Start the stream again; was it killed for lack of memory?",
+    )
+
+
 def _defaults(settings: Spark) -> dict[str, str]:
     found = {
         "spark.master": settings.master,
