@@ -157,8 +157,9 @@ class Services:
         """Whether a process moves the log into the lake, as far as this one can know. Raises `StorageError`."""
         from missioncontrol.telemetry.status import stream_runs
 
-        on_kafka = bool(self.config.log.bootstrap_servers)
-        return stream_runs(self.config.data) or (on_kafka and bool(self.turn("spark-stream").taken()))
+        if not self.config.log.bootstrap_servers:
+            return stream_runs(self.config.data)
+        return any(self.turn(name).taken() for name in ("stream", "spark-stream"))
 
     def kafka_cluster(self) -> Cluster:
         """The topic of the log; raises `ConfigError` when the settings name none."""
