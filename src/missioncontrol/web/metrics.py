@@ -15,6 +15,7 @@ from missioncontrol.errors import MissionControlError, StorageError
 from missioncontrol.health.turn_status import TurnStatus
 from missioncontrol.health.turn_status import read_status as read_turn_status
 from missioncontrol.telemetry.status import read_status
+from missioncontrol.web.pipeline.log_ends import LogEnds, log_ends
 from missioncontrol.web.pipeline.metrics import pipeline_metrics
 from missioncontrol.web.pipeline.view import Pipeline
 
@@ -75,23 +76,16 @@ class _Metrics:
         yield GaugeMetricFamily("mc_alert_channels_broken", "Alert channels that refuse messages.", broken)
 
     def _stream(self) -> Iterator[Metric]:
-        log, status = self._services.log, read_status(self._services.config.data)
-        through = status.through if status else 0
         try:
-            yield GaugeMetricFamily("mc_log_last_offset", "Newest record of the log.", log.last_offset())
-            yield GaugeMetricFamily(
-                "mc_log_backlog_records", "Records not in the lake yet.", log.count_after(through)
-            )
-        except StorageError as error:  # a log elsewhere is away, or has no single end
+            yield from _log(log_ends(self._services))
+        except StorageError as error:  # a log elsewhere is away
             _logger.warning("log_unread", code=error.code, message=error.message)
-        size_bytes = log.size_bytes()
+        size_bytes = self._services.log.size_bytes()
         if size_bytes is not None:
             yield GaugeMetricFamily("mc_log_bytes", "Size of the log on disk.", size_bytes)
+        status = read_status(self._services.config.data)
         if status is None:
             return
-        yield GaugeMetricFamily(
-            "mc_stream_committed_offset", "All up to this record is in the lake.", through
-        )
         for name, value in (
             ("records", status.records),
             ("counted", status.counted),
@@ -106,6 +100,23 @@ class _Metrics:
         lags.add_metric(["0.5"], status.lag_p50_s)
         lags.add_metric(["0.99"], status.lag_p99_s)
         yield lags
+
+
+def _log(ends: LogEnds) -> Iterator[Metric]:
+    for name, says, value in (
+        ("mc_log_last_offset", "Newest record of the log.", ends.last_offset),
+        ("mc_stream_committed_offset", "All up to this record is in the lake.", ends.committed_offset),
+        ("mc_log_backlog_records", "Records not in the lake yet.", ends.backlog_records),
+    ):
+        if value is not None:
+            yield GaugeMetricFamily(name, says, value)
+    if ends.partitions:
+        family = GaugeMetricFamily(
+            "mc_log_partition_backlog_records", "The same of each partition.", labels=["partition"]
+        )
+        for each in ends.partitions:
+            family.add_metric([str(each.partition)], each.backlog_records)
+        yield family
 
 
 def _verdicts(status: TurnStatus | None) -> Iterator[Metric]:
