@@ -53,7 +53,9 @@ if TYPE_CHECKING:
     from missioncontrol.query.sql import SqlRunner
     from missioncontrol.query.supersearch import CrashSearch, SearchFields
     from missioncontrol.registry.model import Registry
+    from missioncontrol.spark.held import Held
     from missioncontrol.spark.stream import SparkStream
+    from missioncontrol.spark.topic import Topic
     from missioncontrol.state.access_log import AccessLog
     from missioncontrol.state.alert_channels import AlertChannels
     from missioncontrol.state.alert_log import AlertLog
@@ -674,15 +676,36 @@ class Services:
 
     def spark_stream(self, report: Callable[[BatchReport], None]) -> SparkStream:
         """The stream on Spark, from Kafka to the lake; starts Spark. `report` is told of each batch."""
-        from missioncontrol.log.kafka_cluster import options
         from missioncontrol.spark.session import open_session
         from missioncontrol.spark.stream import SparkStream
-        from missioncontrol.spark.topic import Topic
 
-        config = self.config
-        topic = Topic(self.kafka_cluster(), config.log.bootstrap_servers, options(config.log.kafka))
+        config, topic = self.config, self._topic()
         session = open_session(config.spark, "missioncontrol stream")
         return SparkStream(session, topic, self.writer, self.registry, config, open_identities, report)
+
+    def _topic(self) -> Topic:
+        from missioncontrol.log.kafka_cluster import options
+        from missioncontrol.spark.topic import Topic
+
+        settings = self.config.log
+        return Topic(self.kafka_cluster(), settings.bootstrap_servers, options(settings.kafka))
+
+    def kafka_held(self) -> Held:
+        """How far the lake holds a log on Kafka. Raises `StorageError`."""
+        from missioncontrol.spark.position import read_held
+
+        return read_held(self._topic(), self.writer)
+
+    def stream_runs(self) -> bool:
+        """Whether a process moves the log into the lake: of this data folder, or on Spark, wherever that is.
+
+        Raises `StorageError`.
+        """
+        from missioncontrol.telemetry.status import stream_runs
+
+        if stream_runs(self.config.data):
+            return True
+        return bool(self.config.log.bootstrap_servers and self.turn("spark-stream").taken())
 
     def require_stream(self) -> None:
         """Raise `StorageError` for a topic of Kafka that is missing, or that has several partitions: Spark reads those.

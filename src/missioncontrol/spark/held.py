@@ -60,6 +60,10 @@ class Held(msgspec.Struct, frozen=True):
         """By partition: how many messages the topic deleted that the lake lacks."""
         return {p: self.ends[p].first - at for p, at in self.least().items() if at < self.ends[p].first}
 
+    def waiting(self) -> dict[int, int]:
+        """By partition: how many messages the topic has that the lake lacks."""
+        return {p: max(0, self.ends[p].next - max(at, self.ends[p].first)) for p, at in self.least().items()}
+
     def refuse_gap(self) -> None:
         """Raise `StorageError` (`log_gap`) where messages were deleted before they were in the lake, or where the
         lake holds more than the topic ever had.

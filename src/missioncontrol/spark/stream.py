@@ -26,11 +26,11 @@ from pyspark.errors import PySparkException
 from missioncontrol.clock import Clock, system_clock
 from missioncontrol.config import Config
 from missioncontrol.errors import MissionControlError
-from missioncontrol.lake.tables import STREAMED
 from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.log.identities import Identities
 from missioncontrol.registry.model import Registry
 from missioncontrol.spark.held import Held
+from missioncontrol.spark.position import read_held
 from missioncontrol.spark.session import spark_failure
 from missioncontrol.spark.staging import COLUMNS, SCHEMA, Staged, Staging
 from missioncontrol.spark.topic import Topic
@@ -112,10 +112,7 @@ class SparkStream:
 
     def _held(self) -> Held:
         self._writer.ensure(self._registry_source())
-        app, ends = f"stream:{self._topic.identity()}", self._topic.ends()
-        apps = [f"{app}-{partition}" for partition in ends]
-        places = {t: dict(zip(ends, self._writer.committed_each(t, apps), strict=True)) for t in STREAMED}
-        return Held(app, ends, places)
+        return read_held(self._topic, self._writer)
 
     def _catch_up(self) -> None:
         """Read again what some tables hold and others lack."""

@@ -17,11 +17,11 @@ from missioncontrol.health.turn_status import read_status as read_turn_status
 from missioncontrol.telemetry.status import read_status
 from missioncontrol.web.pipeline.metrics import pipeline_metrics
 from missioncontrol.web.pipeline.view import Pipeline
+from missioncontrol.web.taken_metrics import taken_metrics
 
 if TYPE_CHECKING:
     from missioncontrol.ingest.crash.collector import Collector
     from missioncontrol.ingest.edge import Edge
-    from missioncontrol.log.spooled import SpoolCounts
     from missioncontrol.services import Services
 
 _logger = structlog.get_logger()
@@ -38,17 +38,8 @@ class _Metrics:
 
     def collect(self) -> Iterator[Metric]:
         """All metrics; those of edge and collector count from the start of this process."""
-        refused: dict[str, int] = {}
-        if self._collector is not None:
-            yield from _crashes(self._collector)
-            refused = self._collector.counts().refused
-        if self._edge is not None:
-            yield from _edge(self._edge)
-            if self._services.spool is not None:
-                yield from _spool(self._services.spool.counts())
-            refused = self._edge.counts().refused
-        if self._edge is not None or self._collector is not None:
-            yield _by("mc_edge_refused", "Submissions refused, by code.", "code", refused)
+        spool = self._services.spool if self._edge is not None or self._collector is not None else None
+        yield from taken_metrics(self._edge, self._collector, spool)
         yield from self._alerts()
         yield from self._stream()
         yield from _verdicts(read_turn_status(self._services.config.data))
@@ -83,7 +74,10 @@ class _Metrics:
                 "mc_log_backlog_records", "Records not in the lake yet.", log.count_after(through)
             )
         except StorageError as error:  # a log elsewhere is away, or has no single end
-            _logger.warning("log_unread", code=error.code, message=error.message)
+            if error.code != "log_partitioned":
+                _logger.warning("log_unread", code=error.code, message=error.message)
+        if self._services.config.log.bootstrap_servers:
+            yield from self._partitions()
         size_bytes = log.size_bytes()
         if size_bytes is not None:
             yield GaugeMetricFamily("mc_log_bytes", "Size of the log on disk.", size_bytes)
@@ -107,6 +101,26 @@ class _Metrics:
         lags.add_metric(["0.99"], status.lag_p99_s)
         yield lags
 
+    def _partitions(self) -> Iterator[Metric]:
+        """Of a log on Kafka, from the topic and the lake: the same wherever the stream runs."""
+        try:
+            held = self._services.kafka_held()
+        except StorageError as error:
+            _logger.warning("log_unread", code=error.code, message=error.message)
+            return
+        for name, says, values in (
+            ("waiting", "Messages of a partition that are not in the lake yet.", held.waiting()),
+            (
+                "lost",
+                "Messages of a partition that the topic deleted before they were in the lake.",
+                held.lost(),
+            ),
+        ):
+            family = GaugeMetricFamily(f"mc_log_partition_{name}_records", says, labels=["partition"])
+            for partition in held.ends:
+                family.add_metric([str(partition)], values.get(partition, 0))
+            yield family
+
 
 def _verdicts(status: TurnStatus | None) -> Iterator[Metric]:
     if status is None:
@@ -129,55 +143,6 @@ def _verdicts(status: TurnStatus | None) -> Iterator[Metric]:
         ("failures", status.failures, "Turns, channels and measures that failed"),
     ):
         yield CounterMetricFamily(f"mc_verdicts_{name}", f"{says} since judging began.", value)
-
-
-def _edge(edge: Edge) -> Iterator[Metric]:
-    counts = edge.counts()
-    yield CounterMetricFamily("mc_edge_accepted", "Submissions stored for the first time.", counts.accepted)
-    yield CounterMetricFamily(
-        "mc_edge_duplicates", "Submissions whose document id was known.", counts.duplicates
-    )
-    yield CounterMetricFamily("mc_edge_body_bytes", "Bytes of accepted bodies as sent.", counts.body_bytes)
-
-
-def _spool(counts: SpoolCounts) -> Iterator[Metric]:
-    for name, says, value in (
-        ("records", "Submissions that wait on this disk for Kafka.", counts.records),
-        ("bytes", "What they take on the disk.", counts.size_bytes),
-        ("kafka_away", "Whether Kafka is taken to be away.", int(counts.away)),
-    ):
-        yield GaugeMetricFamily(f"mc_spool_{name}", says, value)
-    for name, says, value in (
-        (
-            "spooled",
-            "Submissions that went to the disk because Kafka did not take them in time.",
-            counts.spooled,
-        ),
-        ("drained", "Submissions of the spool that Kafka has.", counts.drained),
-        ("produce_errors", "Attempts to hand a submission to Kafka that failed.", counts.errors),
-    ):
-        yield CounterMetricFamily(f"mc_spool_{name}", says, value)
-
-
-def _crashes(collector: Collector) -> Iterator[Metric]:
-    counts = collector.counts()
-    yield CounterMetricFamily(
-        "mc_crash_accepted", "Crash reports stored for the first time.", counts.accepted
-    )
-    yield CounterMetricFamily(
-        "mc_crash_resent", "Crash reports whose earlier copy was stored.", counts.resent
-    )
-    yield CounterMetricFamily(
-        "mc_crash_body_bytes", "Bytes of accepted crash reports as sent.", counts.body_bytes
-    )
-    yield _by("mc_crash_throttled", "Crash reports not kept, by throttle rule.", "rule", counts.throttled)
-
-
-def _by(name: str, says: str, label: str, counts: dict[str, int]) -> Metric:
-    family = CounterMetricFamily(name, says, labels=[label])
-    for value, count in sorted(counts.items()):
-        family.add_metric([value], count)
-    return family
 
 
 def build_metrics(

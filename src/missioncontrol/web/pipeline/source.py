@@ -26,7 +26,7 @@ from missioncontrol.query.relation import Span
 from missioncontrol.services import Services
 from missioncontrol.telemetry.discards import NOTES, REASONS, Discard
 from missioncontrol.telemetry.inflate import content
-from missioncontrol.telemetry.status import read_status, stream_runs
+from missioncontrol.telemetry.status import read_status
 from missioncontrol.web.pipeline import view as pipeline
 from missioncontrol.web.pipeline.arrivals import accepted
 from missioncontrol.web.pipeline.gauges import GaugeReader
@@ -80,7 +80,7 @@ class LakePipeline:
             lag_p99_s=stream.lag_p99_s if stream else None,
             last_commit=utc(stream.written_ns) if stream else None,
             stream_error=stream.error if stream else "",
-            stream_runs=stream_runs(config.data),
+            stream_runs=self._services.stream_runs(),
             duplicates_last_hour=duplicates.last_hour if duplicates else 0,
             duplicates_last_day=duplicates.last_day if duplicates else 0,
             accepted=accepted(arrived, now),
