@@ -100,7 +100,8 @@ class LakePipeline:
             log = self._services.log
             return log.last_offset(), log.count_after(committed)
         except StorageError as error:
-            _logger.warning("log_unread", code=error.code, message=error.message)
+            if error.code != "log_partitioned":
+                _logger.warning("log_unread", code=error.code, message=error.message)
             return None, None
 
     def sample(self, log_offset: int) -> pipeline.SampleBody | None:
