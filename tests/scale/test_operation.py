@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from deploy.local.fetch import ROOT
 from deploy.local.kafka import KafkaBroker
+from tests.support.judging_clients import document
 from tests.support.server import RunningServer
 
 pytestmark = [pytest.mark.apt, pytest.mark.timeout(600)]
@@ -33,17 +35,19 @@ def metrics(server: RunningServer) -> dict[str, float]:
     return {name: float(value) for name, value in re.findall(r"^(mc_\S+) (\S+)$", text, re.MULTILINE)}
 
 
-def send(server: RunningServer, count: int) -> None:
-    for _ in range(count):
-        path = f"/submit/telemetry/{uuid.uuid4()}/main/Firefox/61.0/release/20180621125625?v=4"
-        assert server.post(path, b"{}").status_code == 200
+def send(server: RunningServer, *numbers: int) -> None:
+    for number in numbers:
+        sent = document(number)
+        build = json.loads(sent.body)["application"]["buildId"]
+        path = f"/submit/telemetry/{sent.document_id}/{sent.kind}/Firefox/133.0/release/{build}?v=4"
+        assert server.post(path, sent.body).status_code == 200
 
 
 def test_every_metric_is_there_and_what_waits_in_kafka_is_counted(server: RunningServer) -> None:
     named = {name for path in FILES for name in re.findall(r"\bmc_\w+", path.read_text())}
     assert len(named) > 20
     server.start()
-    send(server, 5)
+    send(server, *range(5))
     server.settle()
     waiting, lost = (f'mc_log_partition_{what}_records{{partition="0"}}' for what in ("waiting", "lost"))
     found = metrics(server)
@@ -56,7 +60,7 @@ def test_every_metric_is_there_and_what_waits_in_kafka_is_counted(server: Runnin
     server.stop()
     server.only = "edge,web"
     server.start()
-    send(server, 3)
+    send(server, 5, 6, 7)
     found = metrics(server)
     assert (found[waiting], found[lost], found["mc_stream_running"]) == (3, 0, 0)
     assert found["mc_spool_records"] == found["mc_spool_kafka_away"] == 0
