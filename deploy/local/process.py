@@ -19,7 +19,6 @@ from .fetch import SetupError
 
 _PR_SET_PDEATHSIG = 1
 _INTERRUPTIONS = {signal.SIGINT, signal.SIGTERM}
-_START_S = 120
 _STOP_S = 60
 
 
@@ -29,6 +28,8 @@ class Server(ABC):
     name: str
     owner: str | None = None
     """The user that it runs as, when that is another one."""
+    start_s = 120.0
+    """How long it may take until it takes requests."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder
@@ -78,7 +79,7 @@ class Server(ABC):
                 )  # fmt: skip
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        deadline = time.monotonic() + _START_S
+        deadline = time.monotonic() + self.start_s
         while not self.answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop(signal.SIGKILL)

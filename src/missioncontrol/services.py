@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from missioncontrol.registry.model import Registry
     from missioncontrol.spark.held import Held
     from missioncontrol.spark.stream import SparkStream
-    from missioncontrol.spark.topic import Topic
     from missioncontrol.state.access_log import AccessLog
     from missioncontrol.state.alert_channels import AlertChannels
     from missioncontrol.state.alert_log import AlertLog
@@ -143,6 +142,24 @@ class Services:
         from missioncontrol.log.kafka import KafkaLog
 
         return KafkaLog(cluster, self.identities, partition, timeout_s)
+
+    def kafka_held(self) -> Held:
+        """How far the lake holds the topic of the log, whatever machine the stream runs on. Raises `StorageError`."""
+        from missioncontrol.spark.held import read_held
+
+        return read_held(self._cluster, self.reader.committed)
+
+    @cached_property
+    def _cluster(self) -> Cluster:
+        return self.kafka_cluster()
+
+    def stream_runs(self) -> bool:
+        """Whether a process moves the log into the lake, as far as this one can know. Raises `StorageError`."""
+        from missioncontrol.telemetry.status import stream_runs
+
+        if not self.config.log.bootstrap_servers:
+            return stream_runs(self.config.data)
+        return any(self.turn(name).taken() for name in ("stream", "spark-stream"))
 
     def kafka_cluster(self) -> Cluster:
         """The topic of the log; raises `ConfigError` when the settings name none."""
@@ -676,36 +693,15 @@ class Services:
 
     def spark_stream(self, report: Callable[[BatchReport], None]) -> SparkStream:
         """The stream on Spark, from Kafka to the lake; starts Spark. `report` is told of each batch."""
+        from missioncontrol.log.kafka_cluster import options
         from missioncontrol.spark.session import open_session
         from missioncontrol.spark.stream import SparkStream
-
-        config, topic = self.config, self._topic()
-        session = open_session(config.spark, "missioncontrol stream")
-        return SparkStream(session, topic, self.writer, self.registry, config, open_identities, report)
-
-    def _topic(self) -> Topic:
-        from missioncontrol.log.kafka_cluster import options
         from missioncontrol.spark.topic import Topic
 
-        settings = self.config.log
-        return Topic(self.kafka_cluster(), settings.bootstrap_servers, options(settings.kafka))
-
-    def kafka_held(self) -> Held:
-        """How far the lake holds a log on Kafka. Raises `StorageError`."""
-        from missioncontrol.spark.position import read_held
-
-        return read_held(self._topic(), self.writer)
-
-    def stream_runs(self) -> bool:
-        """Whether a process moves the log into the lake: of this data folder, or on Spark, wherever that is.
-
-        Raises `StorageError`.
-        """
-        from missioncontrol.telemetry.status import stream_runs
-
-        if stream_runs(self.config.data):
-            return True
-        return bool(self.config.log.bootstrap_servers and self.turn("spark-stream").taken())
+        config = self.config
+        topic = Topic(self.kafka_cluster(), config.log.bootstrap_servers, options(config.log.kafka))
+        session = open_session(config.spark, "missioncontrol stream")
+        return SparkStream(session, topic, self.writer, self.registry, config, open_identities, report)
 
     def require_stream(self) -> None:
         """Raise `StorageError` for a topic of Kafka that is missing, or that has several partitions: Spark reads those.
@@ -761,8 +757,8 @@ class Services:
 
         if not self.config.log.bootstrap_servers:
             return [app_name(self.log)]
-        partitions = range(self.kafka_cluster().facts().partitions)
-        return [app_name(self.kafka_log(partition)) for partition in partitions]
+        facts = self._cluster.facts()
+        return [f"stream:{facts.id}-{partition}" for partition in range(facts.partitions)]
 
     def _workers(self, registry: Registry, count: int | None) -> Summing:
         from missioncontrol.telemetry.backfill_sums import Workers

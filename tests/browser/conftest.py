@@ -149,6 +149,22 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     assert errors == []
 
 
+def picture(page: Page, name: str, part: str = "", height: int = 820) -> None:
+    """With PICTURES=docs/images (`make pictures`): the document's picture of the page as it is now, or of a part of it."""
+    if folder := os.environ.get("PICTURES"):
+        size = page.viewport_size
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size({"width": 1280, "height": height})
+        page.wait_for_timeout(500)  # charts are drawn anew for the width
+        path = ROOT / folder / f"{name}.png"
+        if part:
+            page.locator(part).first.screenshot(path=path, animations="disabled")
+        else:
+            page.screenshot(path=path, animations="disabled")
+        if size:
+            page.set_viewport_size(size)
+
+
 @pytest.fixture
 def page(open_page: Callable[..., Page]) -> Page:
     return open_page()

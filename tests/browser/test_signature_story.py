@@ -12,7 +12,7 @@ import fleet
 import httpx
 import msgspec
 import pytest
-from conftest import Server
+from conftest import Server, picture
 from playwright.sync_api import Page, expect
 from test_appearance import CONTRAST
 from tests.support.courses import course_of
@@ -88,9 +88,11 @@ def test_from_the_worst_card_to_the_stack_in_five_clicks(
     worst = page.locator("[data-card]").first
     expect(worst).to_have_attribute("data-need", "worse")
     expect(worst.locator("[data-carried-by]").first).to_contain_text(f"{story.signature} 95 % (new)")
+    picture(page, "which-signature-home")
     worst.get_by_role("link", name="all signatures").first.click()
     expect(page.locator("h1")).to_contain_text("signatures that carry main crashes")
     expect(page.locator("[data-carried] tbody tr").first).to_contain_text(story.signature)
+    picture(page, "which-signature-carried")
     page.locator("[data-carried] tbody tr").first.get_by_role("link", name=story.signature).first.click()
     expect(page.locator("h1.signature")).to_have_text(story.signature)
     expect(page.locator("[data-moved] tbody tr").first).to_contain_text("95 % of what is worse in 61.0")
@@ -98,6 +100,7 @@ def test_from_the_worst_card_to_the_stack_in_five_clicks(
     expect(page.locator("#crashing-thread")).to_be_visible()
     expect(page.locator("#crashing-thread .stack tbody tr").first).to_be_visible()
     expect(page.locator("[data-carrying]")).to_contain_text("what is worse in 61.0 release: main crashes")
+    picture(page, "which-signature-report")
     page.locator("[data-carrying] a").first.click()
     expect(page).to_have_url(re.compile("/carried/Firefox/release/61.0/main_crashes"))
 

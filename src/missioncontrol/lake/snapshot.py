@@ -18,7 +18,14 @@ import msgspec
 from deltalake import DeltaTable
 
 from missioncontrol.config import LakePlace
-from missioncontrol.lake.delta import columns_of, delta_failures, open_table, storage_error, time_column
+from missioncontrol.lake.delta import (
+    columns_of,
+    delta_failures,
+    last_transaction,
+    open_table,
+    storage_error,
+    time_column,
+)
 from missioncontrol.lake.place import log_name, log_objects, place_of, uri
 from missioncontrol.lake.tables import Column
 
@@ -67,16 +74,25 @@ class LakeReader:
 
     def snapshot(self, table: str) -> Snapshot | None:
         """The table as it is now, or None while there is no such table; raises `StorageError`."""
+        return self._watched(table).current()
+
+    def committed(self, table: str, apps: Sequence[str]) -> list[int]:
+        """Version of the last transaction of each application on the table as it is now; 0 where there was none.
+
+        Raises `StorageError`.
+        """
+        return self._watched(table).committed(apps)
+
+    def _watched(self, table: str) -> _Watched:
         with self._lock:
             watched = self._tables.get(table)
             if watched is None:
-                watched = self._tables[table] = self._watched(table)
-        return watched.current()
-
-    def _watched(self, table: str) -> _Watched:
-        if self._place.url:
-            return _WatchedObjects(self._place, table, self._look_s)
-        return _Watched(self._place, table)
+                watched = self._tables[table] = (
+                    _WatchedObjects(self._place, table, self._look_s)
+                    if self._place.url
+                    else _Watched(self._place, table)
+                )
+            return watched
 
     def rollup(self, file: FileRef) -> str | None:
         """Absolute path of the slim rollup made from exactly this file, or None while there is none."""
@@ -119,6 +135,21 @@ class _Watched:
         self._table: DeltaTable | None = None
         self._mark: tuple[int, ...] = ()
         self._snapshot: Snapshot | None = None
+        self._last: tuple[int, dict[str, int]] = (-1, {})
+        """Version of the table, and what was found in it: to look up an application reads the whole log."""
+
+    def committed(self, apps: Sequence[str]) -> list[int]:
+        self.current()
+        with self._lock:
+            if self._table is None:
+                return [0] * len(apps)
+            if self._last[0] != self._table.version():
+                self._last = self._table.version(), {}
+            found = self._last[1]
+            for app in apps:
+                if app not in found:
+                    found[app] = last_transaction(self._table, app)
+            return [found[app] for app in apps]
 
     def current(self) -> Snapshot | None:
         with self._lock:

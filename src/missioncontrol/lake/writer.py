@@ -12,7 +12,6 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
 import pyarrow as pa
 from deltalake import DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError
@@ -22,6 +21,7 @@ from missioncontrol.config import LakePlace
 from missioncontrol.errors import ConfigError, StorageError
 from missioncontrol.lake.actions import (
     CommitUnsureError,
+    Move,
     StagedFile,
     discard,
     joining,
@@ -47,18 +47,9 @@ from missioncontrol.lake.snapshot import FileRef
 from missioncontrol.lake.tables import Column, LakeTable, lake_tables
 from missioncontrol.registry.model import Registry
 
-__all__ = ["LakeWriter", "StagedFile"]
+__all__ = ["LakeWriter", "Move", "StagedFile"]
 
 _ATTEMPTS = 10
-
-
-class Move(msgspec.Struct, frozen=True):
-    """How far an application's transaction on a table goes with a commit."""
-
-    app: str
-    version: int
-    after: int | None = None
-    """Its last version must be exactly this one; None: any lower one."""
 
 
 class LakeWriter:

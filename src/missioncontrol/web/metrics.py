@@ -15,6 +15,7 @@ from missioncontrol.errors import MissionControlError, StorageError
 from missioncontrol.health.turn_status import TurnStatus
 from missioncontrol.health.turn_status import read_status as read_turn_status
 from missioncontrol.telemetry.status import read_status
+from missioncontrol.web.pipeline.log_ends import LogEnds, log_ends
 from missioncontrol.web.pipeline.metrics import pipeline_metrics
 from missioncontrol.web.pipeline.view import Pipeline
 from missioncontrol.web.taken_metrics import taken_metrics
@@ -66,26 +67,16 @@ class _Metrics:
         yield GaugeMetricFamily("mc_alert_channels_broken", "Alert channels that refuse messages.", broken)
 
     def _stream(self) -> Iterator[Metric]:
-        log, status = self._services.log, read_status(self._services.config.data)
-        through = status.through if status else 0
         try:
-            yield GaugeMetricFamily("mc_log_last_offset", "Newest record of the log.", log.last_offset())
-            yield GaugeMetricFamily(
-                "mc_log_backlog_records", "Records not in the lake yet.", log.count_after(through)
-            )
-        except StorageError as error:  # a log elsewhere is away, or has no single end
-            if error.code != "log_partitioned":
-                _logger.warning("log_unread", code=error.code, message=error.message)
-        if self._services.config.log.bootstrap_servers:
-            yield from self._partitions()
-        size_bytes = log.size_bytes()
+            yield from _log(log_ends(self._services))
+        except StorageError as error:  # a log elsewhere is away
+            _logger.warning("log_unread", code=error.code, message=error.message)
+        size_bytes = self._services.log.size_bytes()
         if size_bytes is not None:
             yield GaugeMetricFamily("mc_log_bytes", "Size of the log on disk.", size_bytes)
+        status = read_status(self._services.config.data)
         if status is None:
             return
-        yield GaugeMetricFamily(
-            "mc_stream_committed_offset", "All up to this record is in the lake.", through
-        )
         for name, value in (
             ("records", status.records),
             ("counted", status.counted),
@@ -101,25 +92,27 @@ class _Metrics:
         lags.add_metric(["0.99"], status.lag_p99_s)
         yield lags
 
-    def _partitions(self) -> Iterator[Metric]:
-        """Of a log on Kafka, from the topic and the lake: the same wherever the stream runs."""
-        try:
-            held = self._services.kafka_held()
-        except StorageError as error:
-            _logger.warning("log_unread", code=error.code, message=error.message)
-            return
-        for name, says, values in (
-            ("waiting", "Messages of a partition that are not in the lake yet.", held.waiting()),
-            (
-                "lost",
-                "Messages of a partition that the topic deleted before they were in the lake.",
-                held.lost(),
-            ),
-        ):
-            family = GaugeMetricFamily(f"mc_log_partition_{name}_records", says, labels=["partition"])
-            for partition in held.ends:
-                family.add_metric([str(partition)], values.get(partition, 0))
-            yield family
+
+def _log(ends: LogEnds) -> Iterator[Metric]:
+    for name, says, value in (
+        ("mc_log_last_offset", "Newest record of the log.", ends.last_offset),
+        ("mc_stream_committed_offset", "All up to this record is in the lake.", ends.committed_offset),
+        ("mc_log_backlog_records", "Records not in the lake yet.", ends.backlog_records),
+        (
+            "mc_log_lost_records",
+            "Messages that the topic deleted before they were in the lake.",
+            ends.lost_records,
+        ),
+    ):
+        if value is not None:
+            yield GaugeMetricFamily(name, says, value)
+    if ends.partitions:
+        family = GaugeMetricFamily(
+            "mc_log_partition_backlog_records", "The same of each partition.", labels=["partition"]
+        )
+        for each in ends.partitions:
+            family.add_metric([str(each.partition)], each.backlog_records)
+        yield family
 
 
 def _verdicts(status: TurnStatus | None) -> Iterator[Metric]:
