@@ -22,7 +22,6 @@ pytestmark = pytest.mark.apt
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A hundred days; of the newest one each is older than its archive, under way, waiting, failed and to come."""
     data = tmp_path_factory.mktemp("history") / "data"
-    data.mkdir()
     archive(data, [ago(n) for n in range(12)])
     note(data, [ago(n) for n in range(100, 5, -1)])
     backfill(data, ago(5), ago(5), "--table", "all")
@@ -176,7 +175,6 @@ def test_a_phone_does_not_scroll_sideways_however_much_there_is(
 
 def test_a_day_whose_archive_is_too_little_is_left_as_it_is(page: Page, tmp_path: Path) -> None:
     data = tmp_path / "data"
-    data.mkdir()
     archive(data, [ago(3)])
     rows = tmp_path / "rows.ndjson"
     rows.write_text(f'{{"window_start": "{ago(3)}T10:00:00Z", "submission_date": "{ago(3)}", "count": 50}}\n')
