@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from missioncontrol.config import Config, Retention
+from missioncontrol.config import Blobs, Config, Lake, Retention
 from missioncontrol.lake.snapshot import FileRef, Snapshot
 from missioncontrol.presence import Presence
 from missioncontrol.web.pipeline.arrivals import accepted, course
@@ -173,3 +173,14 @@ def test_the_disk_lasts_as_long_as_whole_days_say() -> None:
     kept = Config(retention=Retention(pings=4))
     full = {use.name: use for use in read_disk(kept, 10, [pings], FolderSize(0, 0), today).uses}["Archive"]
     assert full.full and full.growth_bytes_day == 0
+
+
+def test_tables_in_a_bucket_do_not_fill_this_disk() -> None:
+    today = NOW.date()
+    pings = table("pings", {today - timedelta(days=n): 10**12 for n in range(4)})
+    config = Config(lake=Lake(url="s3://bucket/lake"), blobs=Blobs(url="s3://bucket/blobs"))
+    disk = read_disk(config, None, [pings], FolderSize(50, 40), today, FolderSize(70, 60))
+    assert [(use.name, use.size_bytes, use.growth_bytes_day) for use in disk.uses] == [
+        ("Lake at hand", 70, 0.0)
+    ]
+    assert (disk.growth_bytes_day, disk.lasts_days) == (0, None)
