@@ -18,6 +18,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from tests.support.form import installed
+from tests.support.server import START_TIMEOUT_S
 
 sys.path.insert(0, str(Path(__file__).parent))
 import fleet
@@ -51,7 +52,7 @@ class Server:
             stdout=self._log,
             stderr=self._log,
         )
-        self.wait(lambda: self._answers())
+        self.wait(lambda: self._answers(), START_TIMEOUT_S)
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)

@@ -26,7 +26,7 @@ from tests.support.form import installed
 
 COMMAND = (sys.executable, "-m", "missioncontrol")
 SOURCES = Path(__file__).parents[2] / "src"
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 30.0
 _LISTENS = re.compile(r"listens on http://(?:127\.0\.0\.1|0\.0\.0\.0):(\d+)")
 
