@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from test_appearance import CONTRAST
 from tests.support.history import ago, archive, backfill, command, mend, note, runs_of, spoil
 
+from missioncontrol.state.runs import SEEN_EVERY_S
 from missioncontrol.telemetry.backfill_plan import CRASHES, JOB, Plan, arguments
 
 pytestmark = pytest.mark.apt
@@ -31,10 +34,21 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     mend(data, ago(2))
     now, runs = datetime.now(UTC), runs_of(data)
     runs.want(JOB, arguments(Plan((CRASHES,), ago(3), ago(3))), "page", now)
-    runs.start(JOB, arguments(Plan((CRASHES,), ago(4), ago(4))), "schedule", now)
-    running = Server(data, "--only", "edge,web,stream")
-    yield running
-    running.stop()
+    under_way = runs.start(JOB, arguments(Plan((CRASHES,), ago(4), ago(4))), "schedule", now)
+    over = threading.Event()
+
+    def go_on() -> None:
+        while not over.wait(SEEN_EVERY_S):
+            runs.seen(under_way, datetime.now(UTC))
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(go_on)
+        try:
+            running = Server(data, "--only", "edge,web,stream")
+            yield running
+            running.stop()
+        finally:
+            over.set()
 
 
 def row(page: Page, days_ago: int) -> str:
