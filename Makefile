@@ -14,7 +14,7 @@ FRONTEND := $(shell find frontend -type f -not -path '*/node_modules/*' 2>/dev/n
 FUZZ_S ?= 600
 DATA ?= .build/scale/data
 
-.PHONY: help setup demo run test test-all test-rust scale-up scale-fetch fuzz lint format bench lock clean
+.PHONY: help setup demo run test test-all test-scaled test-rust scale-up scale-fetch pictures fuzz lint format bench lock clean
 
 help:
 	@echo "make setup     install everything into .venv; the command is then .venv/bin/missioncontrol"
@@ -22,7 +22,9 @@ help:
 	@echo "make run       set up, then the server on http://127.0.0.1:8000"
 	@echo "make test      set up, then lint, types, layers and all tests that need no Debian package"
 	@echo "make test-all  the tests with real browsers, compilers and servers too (apt: the packages that .ci/run names)"
-	@echo "make scale-up  Kafka, an S3 server and PostgreSQL on this machine until Ctrl-C (needs Java 17, Maven, Go, PostgreSQL)"
+	@echo "make test-scaled  the tests of pages, API and commands again, with every server in the scaled form (needs what scale-up needs)"
+	@echo "make scale-up  Kafka, an S3 server and PostgreSQL on this machine until Ctrl-C (needs Java 17, Maven, Go, PostgreSQL); WITH=trino: Trino too"
+	@echo "make pictures  take most pictures of the documents anew, on the way of browser tests"
 	@echo "make fuzz      fuzz the multipart reader and the walker, FUZZ_S seconds each [600]"
 	@echo "make lint      ruff, mypy --strict, import-linter, cargo fmt and clippy"
 	@echo "make bench     benchmarks against the peers (installs PySpark; needs Java 17)"
@@ -51,10 +53,10 @@ $(SCALE): $(VENV) requirements-scale.lock
 	@touch $@
 
 scale-up: $(SCALE)
-	$(BIN)/python -m deploy.local --data "$(DATA)"
+	$(BIN)/python -m deploy.local --data "$(DATA)" $(if $(WITH),--with $(WITH))
 
 scale-fetch: $(SCALE)
-	$(BIN)/python -m deploy.local --fetch-only
+	$(BIN)/python -m deploy.local --fetch-only $(if $(WITH),--with $(WITH))
 
 demo: setup
 	$(BIN)/missioncontrol demo $(ARGS)
@@ -65,11 +67,20 @@ run: setup
 test: lint test-rust
 	$(BIN)/python -m pytest -m "not apt" $(ARGS)
 
+test-all: WITH = trino
 test-all: lint test-rust scale-fetch
 	$(BIN)/python -m pytest $(ARGS)
 
+test-scaled: setup scale-fetch
+	$(BIN)/python -m pytest --scaled -n 2 --dist loadfile tests/e2e $(ARGS)
+	$(BIN)/python -m pytest --scaled -n 2 --dist loadfile tests/browser $(ARGS)
+	$(BIN)/python -m pytest --scaled -n 2 --dist loadfile tests/unit/web $(ARGS)
+
 test-rust: setup
 	$(CARGO) test -q --release --manifest-path stackwalk/Cargo.toml
+
+pictures: setup
+	PICTURES=docs/images $(BIN)/python -m pytest -q tests/browser/test_*_story.py tests/browser/test_*_in_browser.py -k "five_clicks or crashier or branch_differs or add_a_measure or drawn_and_sorted or last_week"
 
 fuzz: setup
 	@mkdir -p .build/fuzz/multipart

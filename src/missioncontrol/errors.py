@@ -88,6 +88,10 @@ class StorageFull(MissionControlError):
     status = 507
 
 
+class LimitReached(StorageFull):
+    """A store holds as much as its settings let it, whatever room there is on the disk."""
+
+
 class StorageError(MissionControlError):
     """A store could not be read or written for a reason other than room."""
 

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from missioncontrol.query.sql import SqlRunner
     from missioncontrol.query.supersearch import CrashSearch, SearchFields
     from missioncontrol.registry.model import Registry
+    from missioncontrol.spark.held import Held
     from missioncontrol.spark.stream import SparkStream
     from missioncontrol.state.access_log import AccessLog
     from missioncontrol.state.alert_channels import AlertChannels
@@ -141,6 +142,24 @@ class Services:
         from missioncontrol.log.kafka import KafkaLog
 
         return KafkaLog(cluster, self.identities, partition, timeout_s)
+
+    def kafka_held(self) -> Held:
+        """How far the lake holds the topic of the log, whatever machine the stream runs on. Raises `StorageError`."""
+        from missioncontrol.spark.held import read_held
+
+        return read_held(self._cluster, self.reader.committed)
+
+    @cached_property
+    def _cluster(self) -> Cluster:
+        return self.kafka_cluster()
+
+    def stream_runs(self) -> bool:
+        """Whether a process moves the log into the lake, as far as this one can know. Raises `StorageError`."""
+        from missioncontrol.telemetry.status import stream_runs
+
+        if not self.config.log.bootstrap_servers:
+            return stream_runs(self.config.data)
+        return any(self.turn(name).taken() for name in ("stream", "spark-stream"))
 
     def kafka_cluster(self) -> Cluster:
         """The topic of the log; raises `ConfigError` when the settings name none."""
@@ -738,8 +757,8 @@ class Services:
 
         if not self.config.log.bootstrap_servers:
             return [app_name(self.log)]
-        partitions = range(self.kafka_cluster().facts().partitions)
-        return [app_name(self.kafka_log(partition)) for partition in partitions]
+        facts = self._cluster.facts()
+        return [f"stream:{facts.id}-{partition}" for partition in range(facts.partitions)]
 
     def _workers(self, registry: Registry, count: int | None) -> Summing:
         from missioncontrol.telemetry.backfill_sums import Workers

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
-from conftest import Server
+from conftest import Server, picture
 from playwright.sync_api import Page, expect
 from test_appearance import CONTRAST
 from tests.support.build_days import experiment_rows, nightly_rows, write_rows
@@ -36,6 +36,7 @@ def test_is_todays_build_crashier_than_yesterdays(page: Page, compared: Server) 
     page.get_by_role("link", name="Builds day by day").click()
     expect(page.locator("h1")).to_contain_text(" is worse than that of ")
     expect(page.locator("[data-answer=worse]")).to_contain_text("95 % interval")
+    picture(page, "builds")
     newest = page.locator("[data-build-days] tbody tr").nth(1)
     expect(newest).to_contain_text("▲ Worse")
     newest.get_by_role("link", name="signatures").click()
@@ -59,6 +60,7 @@ def test_which_branch_differs_and_since_when(page: Page, compared: Server) -> No
     page.get_by_role("link", name="pref-flip-tabs").click()
     expect(page.locator("[data-said] li")).to_have_count(1)
     expect(page.locator("[data-said] li")).to_contain_text("tabs: Main crashes")
+    picture(page, "experiment")
     page.get_by_label("Compare with").select_option("tabs")
     page.get_by_role("button", name="Show").click()
     expect(page.locator("[data-said] li")).to_have_count(2)

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import COMMAND, ENVIRONMENT, Server
+from conftest import COMMAND, Server, environment, picture
 from playwright.sync_api import Page, expect
 from tests.support import judged_train
+from tests.support.form import installed
 
 pytestmark = pytest.mark.apt
 AGE_TICKS = 48 * 12
@@ -24,14 +25,14 @@ def linux(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("linux")
     written = judged_train.write(judged_train.story(6.0, "Linux"), folder / "train", AGE_TICKS)
     assert written.activity is not None
-    data = str(folder / "data")
+    data = str(installed(folder / "data"))
     for what in (
         ("import", "aggregates", str(written.aggregates)),
         ("import", "aggregates", "--table", "usage_by_activity", str(written.activity)),
         ("import", "releases", str(written.releases)),
         ("jobs", "verdicts"),
     ):
-        subprocess.run([*COMMAND, *what, "--data", data], env=ENVIRONMENT, check=True, capture_output=True)
+        subprocess.run([*COMMAND, *what, "--data", data], env=environment(), check=True, capture_output=True)
     running = Server(folder / "data", "--only", "web")
     yield running
     running.stop()
@@ -43,17 +44,24 @@ def test_why_linux_is_worse_in_five_clicks(page: Page, linux: Server) -> None:
     expect(worst).to_have_attribute("data-need", "worse")
     expect(worst.locator("h3")).to_contain_text("Linux")
     expect(page.locator("[data-card]", has_text="Windows")).to_contain_text("Not here")
+    picture(page, "why-linux-home")
     worst.get_by_role("link", name="Main crashes").first.click()
     expect(page.locator("[data-verdict]")).to_have_attribute("data-verdict", "worse")
     expect(page.locator(".said-mark ~ p").first).to_contain_text("Linux")
+    picture(page, "why-linux-verdict")
     page.get_by_role("link", name="Firefox release").click()
     expect(page).to_have_url(re.compile("/channel/Firefox/release"))
     page.locator("select[name=by]").select_option("os_name")
     page.get_by_role("button", name="Break down").click()
     moved = page.locator("tr[data-value]", has_text="Linux")
     expect(moved).to_be_visible()
+    picture(page, "why-linux-breakdown", "#breakdown")
     moved.get_by_role("link").first.click()
     expect(page).to_have_url(re.compile("/measure/Firefox/release/main_crashes.*os_name=Linux"))
+    picture(page, "why-linux-measure")
+    page.goto(f"{linux.url}/measure/Firefox/release/main_crashes?time=release&range=48h&smooth=3h&band=on")
+    expect(page.locator("main")).to_contain_text("accepted releases before 107.0")
+    picture(page, "measure")
 
 
 def test_last_week_as_csv(page: Page, server: Server, tmp_path: Path) -> None:

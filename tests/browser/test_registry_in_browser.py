@@ -10,7 +10,7 @@ from pathlib import Path
 
 import fleet
 import pytest
-from conftest import COMMAND, ENVIRONMENT, Server
+from conftest import COMMAND, Server, environment, picture
 from playwright.sync_api import Browser, Page, expect
 from test_appearance import CONTRAST
 from tests.support.probes import firefox_file
@@ -45,7 +45,11 @@ def add_user(server: Server) -> None:
     """Ann, who may change things."""
     command = [*COMMAND, "user", "add", "ann", "--password-stdin", "--scope", "read", "--scope", "admin"]
     subprocess.run(
-        [*command, "--data", str(server.data)], env=ENVIRONMENT, check=True, input=f"{PASSWORD}\n", text=True
+        [*command, "--data", str(server.data)],
+        env=environment(),
+        check=True,
+        input=f"{PASSWORD}\n",
+        text=True,
     )
 
 
@@ -73,6 +77,8 @@ def test_add_a_measure_and_see_it(open_page: Callable[..., Page], own_server: Se
     expect(page.locator("[data-examples] tbody tr")).to_have_text(re.compile(r"6\s*1"))
     expect(page.locator("[data-block]")).to_contain_text("[measure.gc_ms_main_above_150]")
     expect(page.locator("[data-cost]")).to_contain_text("no rows")
+    if scripts:
+        picture(page, "registry-add", "main")
     page.get_by_role("button", name="Save it").click()
     expect(page.locator("[data-added]")).to_contain_text("It is declared")
 

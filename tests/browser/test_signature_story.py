@@ -12,12 +12,13 @@ import fleet
 import httpx
 import msgspec
 import pytest
-from conftest import Server
+from conftest import Server, picture
 from playwright.sync_api import Page, expect
 from test_appearance import CONTRAST
 from tests.support.courses import course_of
 from tests.support.crash_reports import ANNOTATIONS, report, send
-from tests.support.crashes import dump_symbols, make_crash
+from tests.support.crashes import make_crash
+from tests.support.form import add_symbols, installed
 from tests.support.kept_verdicts import keep_courses, moved
 from tests.support.release_trains import tell
 
@@ -33,7 +34,7 @@ class Story:
     def __init__(self, folder: Path) -> None:
         data = folder / "data"
         crash = make_crash(folder / "crash")
-        dump_symbols(data / "blobs" / "symbols", crash.binary)
+        add_symbols(installed(data), crash.binary)
         pings = folder / "pings.ndjson"
         pings.write_bytes(b"".join(fleet.history()))
         self.server = Server(data, "--only", "web,edge,crashes")
@@ -88,9 +89,11 @@ def test_from_the_worst_card_to_the_stack_in_five_clicks(
     worst = page.locator("[data-card]").first
     expect(worst).to_have_attribute("data-need", "worse")
     expect(worst.locator("[data-carried-by]").first).to_contain_text(f"{story.signature} 95 % (new)")
+    picture(page, "which-signature-home")
     worst.get_by_role("link", name="all signatures").first.click()
     expect(page.locator("h1")).to_contain_text("signatures that carry main crashes")
     expect(page.locator("[data-carried] tbody tr").first).to_contain_text(story.signature)
+    picture(page, "which-signature-carried")
     page.locator("[data-carried] tbody tr").first.get_by_role("link", name=story.signature).first.click()
     expect(page.locator("h1.signature")).to_have_text(story.signature)
     expect(page.locator("[data-moved] tbody tr").first).to_contain_text("95 % of what is worse in 61.0")
@@ -98,6 +101,7 @@ def test_from_the_worst_card_to_the_stack_in_five_clicks(
     expect(page.locator("#crashing-thread")).to_be_visible()
     expect(page.locator("#crashing-thread .stack tbody tr").first).to_be_visible()
     expect(page.locator("[data-carrying]")).to_contain_text("what is worse in 61.0 release: main crashes")
+    picture(page, "which-signature-report")
     page.locator("[data-carrying] a").first.click()
     expect(page).to_have_url(re.compile("/carried/Firefox/release/61.0/main_crashes"))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, STATIC, Server
+from conftest import ROOT, STATIC, Server, picture
 from playwright.sync_api import Browser, Page, expect
 from test_appearance import CONTRAST
 
@@ -64,6 +64,7 @@ def test_an_answer_is_drawn_and_sorted(page: Page, server: Server) -> None:
     run(page, RATES)
     expect(page.locator(".sql-chart figcaption")).to_contain_text("crashes, hours, by window_start (UTC)")
     assert page.locator(".sql-chart path.sql-line").count() == 2
+    picture(page, "sql", height=900)
     heads = page.locator("table[data-sortable] thead th")
     first = page.locator("table[data-sortable] tbody tr").first.locator("td")
     came = first.nth(0).inner_text()

@@ -11,6 +11,7 @@ import textwrap
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,44 @@ def test_of_two_writers_on_two_machines_nothing_is_lost(place: LakePlace, tmp_pa
     assert rows_of(place, tmp_path / "cache") == {name: list(range(1, 101)) for name in ("a", "b")}
     writer = LakeWriter(place)
     assert [writer.committed(TABLE, name) for name in ("a", "b")] == [100, 100]
+
+
+def test_machines_that_compact_vacuum_and_backfill_at_once_beside_the_stream_lose_and_repeat_nothing(
+    s3: S3Server, tmp_path: Path
+) -> None:
+    environment = settings(s3, MC_LAKE__COMPACT_INTERVAL_S="0.2", MC_LAKE__VACUUM_AFTER_S="10")
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    backfill = ("backfill", "--min-submission-date", today, "--max-submission-date", today)
+    with running_server(tmp_path / "one", **environment) as one:
+        others = [RunningServer(tmp_path / name, environment) for name in ("two", "three")]
+        sent = 0
+        for second in (("lake", "compact"), ("lake", "vacuum"), backfill):
+            send(one, 20, sent)
+            one.wait_until(lambda number=sent + 1: counted(one) >= number)
+            with ThreadPoolExecutor(3) as pool:  # server one cares for the lake all the while
+                done = [
+                    pool.submit(others[0].run, "lake", "compact"),
+                    pool.submit(others[1].run, *second, check=False),
+                    pool.submit(send, one, 20, sent + 20),
+                ]
+                refused = done[1].result()
+                for each in done:
+                    each.result()
+            # A day that is compacted meanwhile is not made anew, and that is said.
+            assert refused.returncode == 0 or "lake_conflict" in refused.stderr or "busy" in refused.stderr, (
+                refused
+            )
+            sent += 40
+        one.wait_until(lambda: counted(one) >= sent)
+        assert counted(one) == sent
+        before = answers(one)
+        assert sum(r["n"] for r in before["archived"]) == sent
+        for server in (one, *others):
+            server.run("lake", "compact")
+        assert answers(one) == before
+        one.run(*backfill)
+        assert answers(one) == before
+        assert "Traceback" not in one.talk
 
 
 def test_an_import_of_another_machine_that_is_half_committed_is_waited_for(

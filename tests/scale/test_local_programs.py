@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,25 @@ def test_what_a_client_says_is_told_and_half_a_download_is_not_kept(bare: Path) 
     [jar] = fetch.spark_jars()
     (bare / "mvn").unlink()
     assert jar.exists() and fetch.spark_jars() == [jar]
+
+
+def test_of_trino_the_server_its_client_and_one_plugin_are_kept(bare: Path, tmp_path: Path) -> None:
+    version = fetch.VERSIONS["trino"]
+    name = f"trino-server-{version}"
+    with tarfile.open(tmp_path / "packed", "w:gz") as packed:
+        for path in ("lib/server.jar", "plugin/delta-lake/delta.jar", "plugin/other/other.jar"):
+            packed.add(__file__, f"{name}/{path}")
+        # As in the archive: what two plugins have stands there once.
+        shared = tarfile.TarInfo(f"{name}/plugin/delta-lake/shared.jar")
+        shared.type, shared.linkname = tarfile.LNKTYPE, f"{name}/plugin/other/other.jar"
+        packed.addfile(shared)
+    program(
+        bare,
+        "mvn",
+        f"""for a in "$@"; do case $a in -DoutputDirectory=*) /bin/cp {tmp_path}/packed "${{a#*=}}/{name}.tar.gz";; esac; done""",
+    )
+    folder = fetch.trino_folder()
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*.jar")}
+    assert found == {"lib/server.jar", "plugin/delta-lake/delta.jar", "plugin/delta-lake/shared.jar"}
+    assert (folder / "plugin/delta-lake/shared.jar").read_bytes() == Path(__file__).read_bytes()
+    assert not list(folder.parent.glob("*.tar.gz"))

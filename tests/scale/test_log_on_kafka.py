@@ -13,6 +13,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -23,13 +24,18 @@ from tests.support.judging_clients import Load, check, document, kill_tree, one,
 from tests.support.kafka_topics import make_topic
 from tests.support.server import RunningServer
 
+from missioncontrol.config import load_config
+from missioncontrol.jobs.judging import Windows
+from missioncontrol.lake.tables import STREAMED
 from missioncontrol.log.kafka import KafkaLog
 from missioncontrol.log.kafka_cluster import Cluster
 from missioncontrol.log.protocol import Kind, Record
+from missioncontrol.services import Services
 from missioncontrol.state.database import Database
 from missioncontrol.state.identities import KnownIdentities
 
 pytestmark = [pytest.mark.apt, pytest.mark.timeout(600)]
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def settings(kafka: KafkaBroker, **more: str) -> dict[str, str]:
@@ -60,9 +66,14 @@ def broker(kafka: KafkaBroker) -> Iterator[KafkaBroker]:
 
 
 def metric(server: RunningServer, name: str) -> float:
-    found = re.search(rf"^{name} (\S+)$", server.get("/metrics").text, re.MULTILINE)
+    found = re.search(rf"^{re.escape(name)} (\S+)$", server.get("/metrics").text, re.MULTILINE)
     assert found, name
     return float(found[1])
+
+
+def beat_of(server: RunningServer) -> tuple[int, dict[str, str]]:
+    beat = server.get("/__heartbeat__")
+    return beat.status_code, beat.json()
 
 
 def drain(server: RunningServer) -> None:
@@ -155,11 +166,13 @@ def test_a_full_spool_refuses_and_what_it_took_reaches_the_lake(
         while (answer := post(server, id_ := str(uuid.uuid4()), os.urandom(size_bytes))).status_code == 200:
             answered.append(id_)
             assert len(answered) < 200
-        assert (answer.status_code, answer.json()["code"]) == (507, "log_full")
+        assert (answer.status_code, answer.json()["code"]) == (503, "spool_full")
+        assert answer.headers["retry-after"] == "60"
     assert len(answered) > 10
+    assert metric(server, "mc_spool_kafka_away") == 1
     held = metric(server, "mc_spool_records") - len(answered)
     assert 0 <= held <= 3  # counts of what was refused
-    assert server.get("/__heartbeat__").status_code == 507
+    assert beat_of(server) == (503, {"log": "spool_full"})
     broker.start()
     drain(server)
     assert post(server, str(uuid.uuid4()), b"{}").status_code == 200
@@ -212,9 +225,10 @@ def test_the_pages_say_what_is_known_of_the_log_whether_kafka_answers_or_not(
     assert metric(server, "mc_spool_kafka_away") == 0  # nobody has posted
     assert post(server, str(uuid.uuid4()), b"{}").status_code == 200
     assert metric(server, "mc_spool_kafka_away") == 1 and metric(server, "mc_spool_produce_errors_total") >= 1
+    assert beat_of(server) == (200, {"log": "spooled", "because": "log_unreadable"})
 
 
-def test_a_topic_of_several_partitions_is_written_and_shown_and_the_stream_refuses_it(
+def test_a_topic_of_several_partitions_is_shown_and_waited_for_as_the_tables_hold_it_and_the_stream_refuses_it(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
     with_topic = settings(kafka)
@@ -231,9 +245,34 @@ def test_a_topic_of_several_partitions_is_written_and_shown_and_the_stream_refus
         ids = [str(uuid.uuid4()) for _ in range(30)]
         assert {post(server, id_, b"{}").status_code for id_ in ids} == {200}
         assert post(server, ids[0].upper(), b"{}").status_code == 200
-        state = server.get("/api/v1/pipeline").json()
-        assert (state["last_offset"], state["backlog_records"]) == (None, None)
-        assert server.get("/pipeline").status_code == 200 and server.get("/metrics").status_code == 200
+        at_first = server.get("/api/v1/pipeline").json()
+        assert (at_first["last_offset"], at_first["committed_offset"]) == (None, None)
+        assert at_first["backlog_records"] == 31
+        waiting = {each["partition"]: each["backlog_records"] for each in at_first["partitions"]}
+        assert sum(waiting.values()) == 31 and min(waiting.values()) > 0
+        assert metric(server, "mc_log_backlog_records") == 31
+        for partition, records in waiting.items():
+            assert metric(server, f'mc_log_partition_backlog_records{{partition="{partition}"}}') == records
+        assert "31" in server.get("/pipeline").text
+        services = Services(load_config(server.data, environ=with_topic))
+        windows, held = Windows(services), services.kafka_held()
+        services.writer.ensure(services.registry())
+        assert windows.settled(NOON + timedelta(seconds=3)) is None
+        for table in STREAMED:
+            assert windows.settled(NOON + timedelta(seconds=4)) is None, "a table lacks them"
+            services.writer.commit_moves(table, [], held.moves(table, {0: held.ends[0].next, 1: 1, 2: 1}))
+        left = sum(waiting.values()) - waiting[0] - 2
+        assert server.get("/api/v1/pipeline").json()["backlog_records"] == left
+        assert windows.settled(NOON + timedelta(seconds=5)) is None
+        for table in STREAMED:
+            services.writer.commit_moves(table, [], services.kafka_held().moves(table, held.goal().next))
+        assert windows.settled(NOON + timedelta(seconds=6)) == NOON
+        assert server.get("/api/v1/pipeline").json()["backlog_records"] == 0
+        ids.append(str(uuid.uuid4()))
+        assert post(server, ids[-1], b"{}").status_code == 200
+        assert metric(server, "mc_log_backlog_records") == 1
+        assert windows.settled(NOON + timedelta(seconds=7)) == NOON, "that is of the next window"
+        services.close()
     finally:
         server.stop()
     known = KnownIdentities(Database(f"sqlite:///{tmp_path / 'mine.sqlite'}"), 7)
@@ -282,6 +321,8 @@ def test_a_topic_that_was_made_anew_is_read_from_its_beginning_and_copies_of_the
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
     [gone] = admin.delete_topics([topic_of(server)]).values()
     gone.result(30)
+    missing = (200, {"log": "spooled", "because": "log_topic_missing"})
+    server.wait_until(lambda: beat_of(server) == missing)
     server.wait_until(lambda: server.run("log", "create-topic", check=False).returncode == 0)
     send(40)
     drain(server)

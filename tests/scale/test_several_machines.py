@@ -9,20 +9,24 @@ import os
 import signal
 import subprocess
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
+from deploy.local.kafka import KafkaBroker
 from deploy.local.s3 import S3Server
 from tests.support.crash_flow import processed
 from tests.support.crash_reports import ANNOTATIONS, report, send
+from tests.support.kafka_topics import make_topic, send_entries
 from tests.support.minidumps import many_threads
 from tests.support.postgres import Postgres, running_postgres
 from tests.support.s3 import BUCKET, s3_environment
 from tests.support.server import COMMAND, SOURCES, RunningServer
 from tests.support.signing_in import add_user, bearer, browser, make_token, sign_in
+from tests.support.spark import accounted, compare, embedded, pings_only
 
 from missioncontrol.state.database import Database
 
@@ -234,25 +238,36 @@ def test_what_is_done_at_one_server_holds_at_the_other(installation: Installatio
     assert httpx.get(f"{one.url}/api/v1/me", cookies=cookies).json()["name"] != "ada"
 
 
-def test_there_is_one_scheduler_and_another_takes_over_within_a_minute(installation: Installation) -> None:
+def test_there_is_one_scheduler_and_one_stream_of_a_topic_and_another_takes_over_within_a_minute(
+    installation: Installation, kafka: KafkaBroker
+) -> None:
     def holder(name: str) -> str:
         query = f"SELECT holder FROM leases WHERE name = '{name}'"
         found = installation.rows(f"{query} AND until_s > extract(epoch FROM clock_timestamp())")
         return str(found[0][0]).split()[1] if found else ""
 
-    turns = ("jobs", "alerts", "expiry")
-    first = installation.machine("one", "jobs")
+    topic = f"log-{uuid.uuid4().hex[:8]}"
+    make_topic(kafka.bootstrap, topic, 1)
+    installation.environment |= {"MC_LOG__BOOTSTRAP_SERVERS": kafka.bootstrap, "MC_LOG__TOPIC": topic}
+    entries, lake = pings_only(300, 1), installation.folder / "lake"
+    turns = ("jobs", "alerts", "expiry", "care", "stream")
+    first = installation.machine("one", "jobs,stream")
     wait_for(lambda: all(holder(name) == str(first.pid) for name in turns))
-    second = installation.machine("two", "jobs")
+    send_entries(kafka.bootstrap, topic, entries[:200])
+    wait_for(lambda: (lake / "notes" / "_delta_log").is_dir() and accounted(lake) >= 200)
+    second = installation.machine("two", "jobs,stream")
     ends = time.monotonic() + 10
     while time.monotonic() < ends:  # it asks every three seconds
         assert {holder(name) for name in turns} == {str(first.pid)}
         time.sleep(0.2)
+    send_entries(kafka.bootstrap, topic, entries[200:])
     kill_with_children(first)
     killed = time.monotonic()
     wait_for(lambda: all(holder(name) == str(second.pid) for name in turns))
     assert time.monotonic() - killed < 60, "what the guide promises"
+    wait_for(lambda: accounted(lake) >= len(entries))
+    compare(lake, embedded(installation.folder / "embedded", entries))
     second.terminate()
     assert second.wait(60) == 0
-    assert [holder(name) for name in turns] == ["", "", ""], "given back at once"
+    assert [holder(name) for name in turns] == [""] * len(turns), "given back at once"
     assert "Traceback" not in installation.talk()

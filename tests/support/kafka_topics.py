@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,9 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from deploy.local.kafka import KafkaBroker
 from deploy.local.process import free_ports
+
+from missioncontrol.log.kafka_messages import timestamp_ms, to_message
+from missioncontrol.log.protocol import Entry
 
 
 @contextmanager
@@ -36,6 +39,17 @@ def durable_producer(bootstrap: str, **settings: Any) -> Producer:
     """One that is answered after the broker has written, and whose retries make no second copy."""
     durable = {"bootstrap.servers": bootstrap, "acks": "all", "enable.idempotence": True}
     return Producer({**durable, **settings})
+
+
+def send_entries(bootstrap: str, topic: str, entries: Sequence[Entry]) -> None:
+    """Entries of the log, as the edge sends them; all are acknowledged when this returns."""
+    producer = durable_producer(bootstrap, **{"queue.buffering.max.kbytes": 1_000_000})
+    for entry in entries:
+        made = to_message(entry)
+        stamp = timestamp_ms(entry.received_ns)
+        producer.produce(topic, made.value, made.key, headers=made.headers, timestamp=stamp)
+        producer.poll(0)
+    assert producer.flush(60) == 0
 
 
 def read_to_ends(bootstrap: str, topic: str, partitions: int = 2) -> list[Message]:

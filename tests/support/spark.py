@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pytest
 from deploy.local.fetch import spark_jars
-from tests.support.kafka_topics import durable_producer
+from tests.support.accepted import accepted
+from tests.support.kafka_topics import send_entries
+from tests.support.lake import Lake, everything, rows
 from tests.support.server import COMMAND, SOURCES
 
-from missioncontrol.log.kafka_messages import timestamp_ms, to_message
-from missioncontrol.log.protocol import Entry
+from missioncontrol.config import Config
+from missioncontrol.lake.writer import LakeWriter
+from missioncontrol.log.protocol import Entry, Kind
+from missioncontrol.log.sqlite import SqliteLog
+from missioncontrol.registry.load import load_registry
+from missioncontrol.telemetry.stream import Stream
 
-TIMEOUT_S = 240
+TIMEOUT_S = 480
+NOW_NS = time.time_ns()
 
 
 class SparkInstallation:
@@ -45,14 +55,8 @@ class SparkInstallation:
         )
 
     def send(self, entries: Sequence[Entry]) -> None:
-        """Into the topic, as the edge does; all are acknowledged when this returns."""
-        producer = durable_producer(self._bootstrap, **{"queue.buffering.max.kbytes": 1_000_000})
-        for entry in entries:
-            made = to_message(entry)
-            stamp = timestamp_ms(entry.received_ns)
-            producer.produce(self.topic, made.value, made.key, headers=made.headers, timestamp=stamp)
-            producer.poll(0)
-        assert producer.flush(60) == 0
+        """Into the topic; all are acknowledged when this returns."""
+        send_entries(self._bootstrap, self.topic, entries)
 
     def start(self, *arguments: str, command: Sequence[str] = ("spark", "stream")) -> subprocess.Popen[str]:
         """The command, which is left running; its talk is in `talk`."""
@@ -86,3 +90,60 @@ class SparkInstallation:
     def talk(self) -> str:
         """What the commands said so far."""
         return self.talk_path.read_text()
+
+
+def embedded(folder: Path, entries: list[Entry]) -> Path:
+    """The lake that the embedded stream makes of them."""
+    config = Config(data=folder)
+    log = SqliteLog(config.log_path)
+    for start in range(0, len(entries), 500):
+        log.append_many(entries[start : start + 500])
+    registry = load_registry()
+    Stream(log, LakeWriter(config.lake_path), lambda: registry, config).run_until_idle()
+    log.close()
+    return config.lake_path
+
+
+def compare(scaled: Lake, lake: Path) -> None:
+    """Every table, cell by cell; sums of hours but for the order in which they were added."""
+    found, expected = everything(scaled), everything(lake)
+    assert found.keys() == expected.keys()
+    assert found.pop("pings") == expected.pop("pings")
+    for table, sums in expected.items():
+        assert found[table].keys() == sums.keys(), table
+        for key, row in sums.items():
+            own = found[table][key]
+            assert own.keys() == row.keys(), (table, key)
+            for column, value in row.items():
+                same = pytest.approx(value, rel=1e-12) if isinstance(value, float) else value
+                assert own[column] == same, (table, key, column)
+
+
+def pings_only(count: int, seed: int) -> list[Entry]:
+    return [entry for entry in accepted(count, seed, NOW_NS) if entry.kind is Kind.PING]
+
+
+def reasons(lake: Lake) -> Counter[str]:
+    """Discards by reason."""
+    found: Counter[str] = Counter()
+    for row in rows(lake, "discards"):
+        found[row["reason"]] += row["count"]
+    return found
+
+
+def accounted(lake: Lake) -> int:
+    """Messages of pings that are in the lake: each is archived, a duplicate, or lost."""
+    found = reasons(lake)
+    return len(rows(lake, "pings")) + found["duplicate"] + found["log_gap"]
+
+
+def wait_until(
+    condition: Callable[[], bool],
+    running: subprocess.Popen[str],
+    installation: SparkInstallation,
+    every_s: float = 0.2,
+) -> None:
+    ends = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert running.poll() is None and time.monotonic() < ends, installation.talk
+        time.sleep(every_s)

@@ -34,7 +34,7 @@ STUCK_S = 60.0
     help="Live pings a second.",
 )
 def command(settings: Settings, port: int | None, once: bool, seed: int, rate: float) -> None:
-    """Simulate a fleet with one bad release: some days of history, then live pings over HTTP.
+    """Simulate a fleet with one bad release: some days of history, then live pings and crash reports over HTTP.
 
     The newest Firefox on the release channel crashes five times as often on Windows as the one before. The data
     has a folder of its own, ./missioncontrol-demo, which each demo begins anew.
@@ -57,17 +57,21 @@ def command(settings: Settings, port: int | None, once: bool, seed: int, rate: f
         claim_folder(services.config.data)
         host, chosen = services.config.server.host, services.config.server.port
         file = ["--config", settings.file] if settings.file else []
-        arguments = ["--data", str(services.config.data), *file, "serve", "--port", str(chosen)]
-        child = Child(arguments)
+        serve = ["--data", str(services.config.data), *file, "serve", "--port", str(chosen), "--only"]
+        children = [Child([*serve, "edge,web,stream,crashes"])]
         try:
             url = f"http://{host}:{chosen}"
             fleet = demo_fleet(seed, time.time_ns())
             counted = load_history(services, fleet, seed, lambda text: click.echo(text, err=True))
             click.echo(f"{counted:,} pings are in the lake.", err=True)
             wait_until_up(url)
+            _await_reports(services)
+            # Not earlier: half of the past would be judged, and what was judged worse stays so.
+            children.append(Child([*serve, "jobs"]))
             _live(services, url, fleet, rate, once)
         finally:
-            child.stop()
+            for child in children:
+                child.stop()
 
 
 def wait_until_up(url: str, timeout_s: float = 30.0) -> None:
@@ -94,17 +98,28 @@ def _live(services: Services, url: str, fleet: Fleet, rate: float, once: bool) -
     import asyncio
     import time
 
-    from missioncontrol.simulate.traffic import send
+    from missioncontrol.simulate.demo import live_reports
+    from missioncontrol.simulate.report_traffic import send_reports
+    from missioncontrol.simulate.traffic import TrafficReport, send
 
     worse = fleet.truth.worse
     assert worse is not None
     page = f"{url}/verdict/{worse.application}/{worse.channel}/{worse.version}/main_crashes"
-    click.echo(f"Sending {rate:g} pings a second to {url} ...", err=True)
+    click.echo(f"Sending {rate:g} pings a second, and crash reports, to {url} ...", err=True)
     if not once:
         click.echo(f"Watch: {page}    all verdicts: {url}/verdicts    (Ctrl-C ends)", err=True)
     seconds = ONCE_S if once else 30 * 86400.0
-    live = fleet.live(time.time_ns(), rate)
-    report = asyncio.run(send(live, url, rate_per_s=rate, max_count=2**40, max_seconds=seconds))
+    start_ns = time.time_ns()
+
+    async def both() -> TrafficReport:
+        live = fleet.live(start_ns, rate)
+        crashes = asyncio.create_task(send_reports(live_reports(fleet, start_ns, rate), url))
+        try:
+            return await send(live, url, rate_per_s=rate, max_count=2**40, max_seconds=seconds)
+        finally:
+            crashes.cancel()
+
+    report = asyncio.run(both())
     click.echo(f"{report.answered:,} pings answered, p99 {report.p99_ms:.0f} ms.", err=True)
     if once:
         _print_verdict(services, fleet)

@@ -240,3 +240,28 @@ def schema(settings: Settings) -> None:
     from missioncontrol.registry.load import load_registry
 
     click.echo(schema_page(load_registry(settings.load().registry_files)), nl=False)
+
+
+@command.command("views")
+@with_settings
+@click.option("--dialect", type=click.Choice(["trino", "spark"]), required=True, help="Of which engine.")
+@click.option("--catalog", default="lake", show_default=True, help="Trino's name of its Delta catalog.")
+def views(settings: Settings, dialect: str, catalog: str) -> None:
+    """Print the statements by which Trino or Spark SQL have the tables and views that `missioncontrol sql` has.
+
+    Run them again when a declaration has added a column.
+
+    \b
+    Examples:
+      missioncontrol lake views --dialect trino | trino --server https://trino.example --ignore-errors
+      missioncontrol lake views --dialect spark > views.sql
+    """
+    from missioncontrol.query.elsewhere import statements
+
+    with open_services(settings) as services:
+        place = services.config.lake_place
+        made = statements(services.reader, services.registry(), place, dialect, catalog)
+    if not made:
+        click.echo(f"There are no tables in {place} yet. They come with the first ping.", err=True)
+    for statement in made:
+        click.echo(f"{statement};")

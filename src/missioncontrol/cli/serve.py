@@ -87,7 +87,7 @@ def serve(settings: Settings, host: str | None, port: int | None, chosen: Chosen
         services.config.data.mkdir(parents=True, exist_ok=True)
         parts = chosen.parts
         if services.spool is not None and {"edge", "collector"} & set(parts):
-            services.spool.check()
+            services.spool.require()
         if "stream" in parts:
             services.require_stream()
         root = Root(services, "edge" in parts, "web" in parts, "collector" in parts)

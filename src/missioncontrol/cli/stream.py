@@ -111,13 +111,25 @@ def _stream(services: Services, stop: threading.Event) -> None:
     lock = wait_for_lock(services.config, stop)
     if lock is None:
         return
-    run_stream(services.stream(), services.config, stop, StatusFile(services.config.data, os.getpid()))
+    config, status = services.config, StatusFile(services.config.data, os.getpid())
+
+    def work(ending: threading.Event) -> None:
+        run_stream(services.stream(), config, ending, status)
+
+    if config.log.bootstrap_servers and config.state.url:  # another machine may read the same topic
+        services.require_stream()
+        services.turn("stream").work(stop, work)
+    else:
+        work(stop)
     lock.release()
 
 
 def _care(services: Services, stop: threading.Event) -> None:
     services.config.data.mkdir(parents=True, exist_ok=True)
-    services.care().run(stop)
+    if services.config.state.url:  # machines do not see each other's locks
+        services.turn("care").work(stop, services.care().run)
+    else:
+        services.care().run(stop)
 
 
 def _expiry(services: Services, stop: threading.Event) -> None:

@@ -14,7 +14,7 @@ import msgspec
 
 from missioncontrol import config
 from missioncontrol.clock import Clock, system_clock
-from missioncontrol.errors import StorageFull
+from missioncontrol.errors import StorageAway, StorageFull
 from missioncontrol.ingest.address import parse_address
 from missioncontrol.ingest.asgi import REFUSED_BY_SERVER, Receive, Scope, Send, respond
 from missioncontrol.ingest.client import TrustedProxies
@@ -29,6 +29,7 @@ from missioncontrol.ingest.reasons import (
     METHOD_NOT_ALLOWED,
     NOT_STORED,
     PATH_TOO_LONG,
+    SPOOL_FULL,
     Reason,
     Refused,
     body_of,
@@ -39,6 +40,7 @@ from missioncontrol.log.protocol import Appended, Appender, Entry, Kind
 _METHODS = ("POST", "PUT")
 _ALLOW = (b"allow", b"POST, PUT")
 _CLOSE = (b"connection", b"close")
+_RETRY_AFTER = (b"retry-after", b"60")
 _JSON = b"application/json"
 _TEXT = b"text/plain; charset=utf-8"
 
@@ -160,6 +162,8 @@ class Edge:
             appended = await self._log.append(entry)
         except StorageFull as error:
             raise self._not_stored(LOG_FULL, error) from None
+        except StorageAway as error:
+            raise self._not_stored(SPOOL_FULL, error) from None
         except Exception as error:  # nobody may believe a ping is stored that is not, whatever went wrong
             raise self._not_stored(NOT_STORED, error) from None
         if not self._storing:
@@ -188,6 +192,8 @@ class Edge:
         if reason is CLIENT_GONE:
             return
         headers = [_ALLOW] if reason is METHOD_NOT_ALLOWED else []
+        if reason.status in (503, 507):
+            headers.append(_RETRY_AFTER)
         if not body_read:
             # What is left of the body must not be taken for the next request.
             headers.append(_CLOSE)

@@ -39,7 +39,7 @@ class Health:
     def __init__(self, log: Appender, build: BuildInfo | None = None) -> None:
         self._log = log
         self._build = build or BuildInfo()
-        self._checking: asyncio.Task[tuple[int, str]] | None = None
+        self._checking: asyncio.Task[tuple[int, dict[str, str]]] | None = None
 
     @staticmethod
     def handles(path: str) -> bool:
@@ -60,20 +60,21 @@ class Health:
         if path == LOAD_BALANCER_HEARTBEAT:
             return 200, b"{}"
         status, state = await self._check()
-        return status, msgspec.json.encode({"log": state})
+        return status, msgspec.json.encode(state)
 
-    async def _check(self) -> tuple[int, str]:
+    async def _check(self) -> tuple[int, dict[str, str]]:
         """Callers at the same time share one check: asking more often does not make the disk sync more."""
         if self._checking is None or self._checking.done():
             self._checking = asyncio.create_task(asyncio.to_thread(_check, self._log))
         return await asyncio.shield(self._checking)
 
 
-def _check(log: Appender) -> tuple[int, str]:
+def _check(log: Appender) -> tuple[int, dict[str, str]]:
+    """What can be stored is taken, so that is 200, whatever keeps it from where it belongs."""
     try:
-        log.check()
+        trouble = log.check()
     except StorageFull as error:
-        return 507, error.code
+        return 507, {"log": error.code}
     except StorageError as error:
-        return 503, error.code
-    return 200, "ok"
+        return 503, {"log": error.code}
+    return 200, {"log": "spooled", "because": trouble} if trouble else {"log": "ok"}

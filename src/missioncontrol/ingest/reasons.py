@@ -103,6 +103,12 @@ UPGRADE_UNSUPPORTED = Reason(
 )
 LOG_FULL = Reason(507, "log_full", "There is no room left to store the submission.", "Send it again later.")
 NOT_STORED = Reason(507, "not_stored", "The submission could not be stored.", "Send it again later.")
+SPOOL_FULL = Reason(
+    503,
+    "spool_full",
+    "The log is away, and as many submissions wait for it here as may.",
+    "Send it again later, as Retry-After says.",
+)
 CLIENT_GONE = Reason(400, "client_gone", "The client left before its body was complete.")
 """Counted, never sent: there is nobody left to read it."""
 

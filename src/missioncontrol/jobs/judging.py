@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from missioncontrol.clock import WINDOW_S, system_clock, utc
-from missioncontrol.errors import MissionControlError, StorageError
+from missioncontrol.errors import MissionControlError
 from missioncontrol.health.turn_status import TurnStatus, write_status
 from missioncontrol.lake.changes import changed_from
 from missioncontrol.processes import Child
@@ -26,6 +26,7 @@ from missioncontrol.telemetry.status import read_status, stream_runs
 
 if TYPE_CHECKING:
     from missioncontrol.health.following import Failed
+    from missioncontrol.spark.held import Goal
     from missioncontrol.telemetry.stream import Stream
 
 _POLL_S = 2.0
@@ -73,7 +74,8 @@ class Windows:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._waiting: tuple[datetime, int] | None = None
+        self._waiting: tuple[datetime, int | Goal] | None = None
+        self._reached: Goal | None = None
         self._settled: datetime | None = None
         self._stream: Stream | None = None
 
@@ -82,24 +84,30 @@ class Windows:
         end = _window_end(now - timedelta(seconds=_SETTLE_S))
         if self._waiting is None or (self._waiting[0] != end and self._in_lake(self._waiting[1])):
             self._waiting = end, self._newest()
-        ends, offset = self._waiting
+        ends, newest = self._waiting
         late = now - ends > _PATIENCE or ends > now + timedelta(seconds=WINDOW_S)
-        if self._in_lake(offset) or late:
+        if self._in_lake(newest) or late:
             self._settled = ends
             if late:
                 self._waiting = None
         return self._settled
 
-    def _newest(self) -> int:
-        """Offset of the newest record; 0 for a log of several partitions, which has none."""
-        try:
-            return self._services.log.last_offset()
-        except StorageError as error:
-            if error.code != "log_partitioned":
-                raise
-            return 0
+    def _newest(self) -> int | Goal:
+        """Offset of the newest record, or where Kafka's topic ends."""
+        if self._services.config.log.bootstrap_servers:
+            return self._services.kafka_held().goal()
+        return self._services.log.last_offset()
 
-    def _in_lake(self, offset: int) -> bool:
+    def _in_lake(self, newest: int | Goal) -> bool:
+        return self._has(newest) if isinstance(newest, int) else self._reaches(newest)
+
+    def _reaches(self, goal: Goal) -> bool:
+        """The stream may run on any machine: the tables know how far it is."""
+        if self._reached is not goal and self._services.kafka_held().reaches(goal):
+            self._reached = goal
+        return self._reached is goal
+
+    def _has(self, offset: int) -> bool:
         data = self._services.config.data
         status = read_status(data)
         if offset <= (status.through if status else 0) or not stream_runs(data):

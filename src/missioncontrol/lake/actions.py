@@ -53,6 +53,15 @@ class StagedFile(msgspec.Struct, frozen=True):
     """When it was there as a whole, in seconds since 1970 by the clock of who staged it."""
 
 
+class Move(msgspec.Struct, frozen=True):
+    """How far an application's transaction on a table goes with a commit."""
+
+    app: str
+    version: int
+    after: int | None = None
+    """Its last version must be exactly this one; None: any lower one."""
+
+
 STAGED_S = 1800.0
 """On S3 a staged file must be committed within so many seconds."""
 

@@ -18,9 +18,16 @@ import msgspec
 from deltalake import DeltaTable
 
 from missioncontrol.config import LakePlace
-from missioncontrol.lake.delta import columns_of, delta_failures, open_table, storage_error, time_column
+from missioncontrol.lake.delta import (
+    columns_of,
+    delta_failures,
+    open_table,
+    storage_error,
+    time_column,
+)
 from missioncontrol.lake.place import log_name, log_objects, place_of, uri
 from missioncontrol.lake.tables import Column
+from missioncontrol.lake.transactions import Transactions
 
 _TICK_NS = 50_000_000
 
@@ -67,16 +74,25 @@ class LakeReader:
 
     def snapshot(self, table: str) -> Snapshot | None:
         """The table as it is now, or None while there is no such table; raises `StorageError`."""
+        return self._watched(table).current()
+
+    def committed(self, table: str, apps: Sequence[str]) -> list[int]:
+        """Version of the last transaction of each application on the table as it is now; 0 where there was none.
+
+        Raises `StorageError`.
+        """
+        return self._watched(table).committed(apps)
+
+    def _watched(self, table: str) -> _Watched:
         with self._lock:
             watched = self._tables.get(table)
             if watched is None:
-                watched = self._tables[table] = self._watched(table)
-        return watched.current()
-
-    def _watched(self, table: str) -> _Watched:
-        if self._place.url:
-            return _WatchedObjects(self._place, table, self._look_s)
-        return _Watched(self._place, table)
+                watched = self._tables[table] = (
+                    _WatchedObjects(self._place, table, self._look_s)
+                    if self._place.url
+                    else _Watched(self._place, table)
+                )
+            return watched
 
     def rollup(self, file: FileRef) -> str | None:
         """Absolute path of the slim rollup made from exactly this file, or None while there is none."""
@@ -119,6 +135,14 @@ class _Watched:
         self._table: DeltaTable | None = None
         self._mark: tuple[int, ...] = ()
         self._snapshot: Snapshot | None = None
+        self._transactions = Transactions(place, table)
+
+    def committed(self, apps: Sequence[str]) -> list[int]:
+        self.current()
+        with self._lock:
+            if self._table is None:
+                return [0] * len(apps)
+            return self._transactions.last(self._table, apps)
 
     def current(self) -> Snapshot | None:
         with self._lock:
@@ -143,7 +167,7 @@ class _Watched:
 
     def _follow(self, anew: bool) -> None:
         if self._table is None or anew:
-            self._snapshot = None
+            self._snapshot, self._transactions = None, Transactions(self._place, self._name)
             self._table = open_table(self._place, self._name)
         else:
             self._advance(self._table)

@@ -158,11 +158,12 @@ class KafkaLog:
         now_s = timestamp_ms(self._clock()) // 1000
         self._identities.sweep(min(now_s, now_s if self._read_s is None else self._read_s), now_s)
 
-    def check(self) -> None:
+    def check(self) -> str:
         """Prove that the topic can be written now; raises `StorageError`."""
         if self._closed:
             raise closed(self._cluster)
         self._cluster.check()
+        return ""
 
     def close(self) -> None:
         """Finish what is under way and release clients and threads."""

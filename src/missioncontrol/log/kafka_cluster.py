@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
 
 from missioncontrol.errors import BadRequest, ConfigError, MissionControlError, StorageError
 from missioncontrol.log.kafka_messages import MOST_PARTITIONS
@@ -89,6 +89,13 @@ class TopicFacts(msgspec.Struct, frozen=True):
     replication: int
 
 
+class Ends(msgspec.Struct, frozen=True):
+    """Of a partition: the first offset that is there, and the next that will be."""
+
+    first: int
+    next: int
+
+
 class Cluster:
     """A topic at `servers`. `options`: of librdkafka, as in its CONFIGURATION.md. Touches nothing at first."""
 
@@ -130,6 +137,18 @@ class Cluster:
         replication = min((len(p.replicas) for p in found.partitions), default=0)
         return TopicFacts(str(found.topic_id), len(found.partitions), replication)
 
+    def ends(self, partitions: int) -> dict[int, Ends]:
+        """Of each of so many partitions, in order; raises as `facts()`."""
+        first, following = (
+            self._offsets(partitions, spec) for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
+        )
+        return {p: Ends(first[p], following[p]) for p in range(partitions)}
+
+    def _offsets(self, partitions: int, spec: OffsetSpec) -> list[int]:
+        places = [TopicPartition(self.topic, partition) for partition in range(partitions)]
+        asked = self._admin.list_offsets(dict.fromkeys(places, spec), request_timeout=_ANSWER_S)
+        return [int(self._result(asked[place]).offset) for place in places]
+
     def check(self) -> None:
         """Whether all partitions of the topic can be written now, by bodies of 8 MB too; raises `StorageError`."""
         try:
@@ -167,8 +186,6 @@ class Cluster:
 
     def delete_before(self, partition: int, offset: int) -> None:
         """Let the topic forget what lies before an offset."""
-        from confluent_kafka import TopicPartition
-
         asked = self._admin.delete_records(
             [TopicPartition(self.topic, partition, offset)], request_timeout=_ANSWER_S
         )

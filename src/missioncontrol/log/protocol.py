@@ -97,15 +97,19 @@ class Appender(Protocol):
     """What the edge needs of a log."""
 
     async def append(self, entry: Entry) -> Appended:
-        """Store the entry durably; raises `StorageFull` or `StorageError`."""
+        """Store the entry durably; raises `StorageFull` or `StorageError`: `StorageAway` where the log is elsewhere and
+        does not answer, and as much waits for it here as may.
+        """
         ...
 
     def append_many(self, entries: Sequence[Entry]) -> list[Appended]:
         """Store several entries durably; of a log on this machine in one commit, all or none."""
         ...
 
-    def check(self) -> None:
-        """Prove that something can be stored now; raises `StorageFull` or `StorageError`."""
+    def check(self) -> str:
+        """Prove that something can be stored now; raises as `append()`. The answer is the code of what is wrong all the
+        same: what is stored waits here because of that; empty: nothing is.
+        """
         ...
 
 

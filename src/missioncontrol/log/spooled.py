@@ -17,7 +17,7 @@ from typing import IO
 import msgspec
 
 from missioncontrol.clock import Clock, system_clock
-from missioncontrol.errors import BadRequest, MissionControlError, StorageError
+from missioncontrol.errors import BadRequest, LimitReached, MissionControlError, StorageAway, StorageError
 from missioncontrol.file_lock import try_lock
 from missioncontrol.log.kafka import KafkaLog
 from missioncontrol.log.kafka_cluster import MESSAGE_BYTES
@@ -69,14 +69,17 @@ class SpooledLog:
         self._failure = ""
 
     async def append(self, entry: Entry) -> Appended:
-        """Store the entry durably; raises `StorageFull`, `StorageError` or `BadRequest`."""
+        """Store the entry durably; raises `StorageFull`, `StorageError` (`spool_full` among them) or `BadRequest`."""
         if not self._away:
             try:
                 return await self._kafka.append(entry)
             except StorageError as error:
                 self._lost(error)
         _require_fit(entry)
-        await self._spool.append(entry)
+        try:
+            await self._spool.append(entry)
+        except LimitReached as error:
+            raise _full() from error
         self._took(1)
         return Appended(None, None)
 
@@ -98,21 +101,44 @@ class SpooledLog:
         ]
         for entry in left:
             _require_fit(entry)
-        self._spool.append_many(left)
+        try:
+            self._spool.append_many(left)
+        except LimitReached as error:
+            raise _full() from error
         self._took(len(left))
         return [result if isinstance(result, Appended) else Appended(None, None) for result in results]
 
-    def check(self) -> None:
-        """Prove that something can be stored now, in Kafka or in the spool; raises `StorageFull` or `StorageError`.
+    def check(self) -> str:
+        """Prove that something can be stored now, in Kafka or in the spool; raises as `append()`.
 
-        A topic that is missing or that does not fit is told although the spool could be written.
+        The answer is what is wrong with Kafka or its topic, as a code; empty: nothing is.
         """
+        trouble = self._trouble()
+        if trouble is not None:
+            self._check_spool()
+        return trouble.code if trouble else ""
+
+    def require(self) -> None:
+        """As `check()`, for a start: raise also where the topic is missing or does not fit, which no waiting mends."""
+        trouble = self._trouble()
+        if trouble is not None and trouble.code not in ("log_unwritable", "log_unreadable"):
+            raise trouble
+        if trouble is not None:
+            self._check_spool()
+
+    def _trouble(self) -> StorageError | None:
+        """What keeps Kafka from taking submissions."""
         try:
             self._kafka.check()
         except StorageError as error:
-            if error.code not in ("log_unwritable", "log_unreadable"):
-                raise
+            return error
+        return None
+
+    def _check_spool(self) -> None:
+        try:
             self._spool.check()
+        except LimitReached as error:
+            raise _full() from error
 
     def counts(self) -> SpoolCounts:
         """A snapshot for the metrics; raises `StorageError` when the spool cannot be read."""
@@ -212,6 +238,14 @@ class SpooledLog:
                 return False
             self._lock_file = file
         return True
+
+
+def _full() -> StorageAway:
+    return StorageAway(
+        "spool_full",
+        "Kafka does not take submissions, and as many wait for it on this disk as may.",
+        "See that Kafka runs and has the topic, or raise log.spool_bytes.",
+    )
 
 
 def _require_fit(entry: Entry) -> None:

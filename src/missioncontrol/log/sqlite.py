@@ -19,7 +19,7 @@ from typing import cast
 import msgspec
 
 from missioncontrol.clock import Clock, system_clock
-from missioncontrol.errors import StorageError, StorageFull
+from missioncontrol.errors import LimitReached, StorageError
 from missioncontrol.log import bodies, seen
 from missioncontrol.log.bodies import BodyWriter, Place
 from missioncontrol.log.commits import GroupCommit, Job
@@ -145,10 +145,11 @@ class SqliteLog:
         """Free the records with offset <= `through`, and what expired."""
         self._trimmer.trim(through)
 
-    def check(self) -> None:
+    def check(self) -> str:
         """Prove that the log can be written now; raises `StorageFull` or `StorageError`."""
         self._writer.run(task=self._probe)
         require_room(self._path.parent, _CHECK_BYTES)
+        return ""
 
     def close(self) -> None:
         """Finish what is under way and release files and threads."""
@@ -187,13 +188,13 @@ class SqliteLog:
         return [Appended(offset, duplicate) for offset, duplicate in enumerate(duplicates, first)]
 
     def _require_share(self, connection: sqlite3.Connection, size_bytes: int) -> None:
-        """Raise `StorageFull` when bodies, SQLite's file and so much more are over `max_bytes`."""
+        """Raise `LimitReached` when bodies, SQLite's file and so much more are over `max_bytes`."""
         if not self._max_bytes:
             return
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         pages -= connection.execute("PRAGMA freelist_count").fetchone()[0]
         if pages * PAGE_BYTES + bodies.stored_bytes(connection) + size_bytes > share_bytes(self._max_bytes):
-            raise StorageFull(
+            raise LimitReached(
                 "log_full",
                 f"The log {self._path} has reached its limit of {self._max_bytes / 1e6:.1f} MB.",
                 "Let the stream catch up, or raise log.max_bytes.",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from missioncontrol.lake.snapshot import FileRef, LakeReader
 
 _KEYS = (Column("uuid", "string"), Column("revision", "int64"))
-NEWEST = "min_by(revision, (revision >= 0, -revision))"
+NEWEST = "CASE WHEN min(revision) < 0 THEN -1 ELSE max(revision) END"
 """The revision that counts of one crash: -1 (deleted) before all others, then the largest."""
 
 

@@ -45,7 +45,8 @@ V2_MEASURES = (
 _V2_EXPERIMENT_DIMENSIONS = frozenset(
     {"channel", "version", "os_name", "country", "experiment_id", "experiment_branch"}
 )
-_V2_SOURCES = ("error_aggregates", "experiment_aggregates")
+V2_SOURCES = ("error_aggregates", "experiment_aggregates")
+WINDOW_END = "make_timestamptz(epoch_us(window_start) + 300000000)"
 
 
 _WORD = re.compile(r"\w+")
@@ -94,24 +95,25 @@ def views(
         source = view(files, columns[name])
         uses: tuple[str, ...] = ()
         if name == "crashes":
-            source, uses = _newest(source, any(v.name == REVISIONS and v.files for v in made)), (REVISIONS,)
+            revised = any(v.name == REVISIONS and v.files for v in made)
+            source, uses = counting_crashes(source, revised), (REVISIONS,)
         sql = f"CREATE VIEW {dialect.name(name)} AS SELECT {select} FROM {source}"
         made.append(View(name, sql, tuple(f.path for f in files), uses, protected))
     made.append(View("aggregates", f"CREATE VIEW aggregates AS SELECT * FROM {CRASHES}", (), (CRASHES,)))
     kept = {c.name for c in columns[CLIENTS]}
     made.append(View(CRASH_FREE, f"CREATE VIEW {CRASH_FREE} AS {_crash_free(kept)}", (), (CLIENTS,)))
-    made.append(View(V2, f"CREATE VIEW {V2} AS {_v2(columns)}", (), _V2_SOURCES))
+    made.append(View(V2, f"CREATE VIEW {V2} AS {v2(columns)}", (), V2_SOURCES))
     return made
 
 
 def _named(query: str) -> frozenset[str]:
     """Names in the query, and the tables behind those that are views: more than it reads, never fewer."""
     words = set(_WORD.findall(query.lower()))
-    behind = {"aggregates": (CRASHES,), CRASH_FREE: (CLIENTS,), V2: _V2_SOURCES, "crashes": (REVISIONS,)}
+    behind = {"aggregates": (CRASHES,), CRASH_FREE: (CLIENTS,), V2: V2_SOURCES, "crashes": (REVISIONS,)}
     return frozenset(words.union(*(tables for view, tables in behind.items() if view in words)))
 
 
-def _newest(crashes: str, revised: bool) -> str:
+def counting_crashes(crashes: str, revised: bool) -> str:
     """The rows of crashes that count: the newest of one that was processed again, none of one that was deleted.
 
     Where some were (`revised`), a relation named `crash_revisions` must be at hand.
@@ -155,10 +157,11 @@ def _crash_free(kept: Collection[str]) -> str:
     return f"SELECT {', '.join([*keys, *shown])} FROM {CLIENTS} GROUP BY {_positions(keys)}"
 
 
-def _v2(columns: dict[str, tuple[Column, ...]]) -> str:
+def v2(columns: Mapping[str, Sequence[Column]]) -> str:
+    """Both tables of sums in the predecessor's shape, given the columns that the lake holds."""
     population = {c.name for c in columns["error_aggregates"]}
     experiments = {c.name for c in columns["experiment_aggregates"]} & _V2_EXPERIMENT_DIMENSIONS
-    measures = {name: {c.name: c.type for c in columns[name]} for name in _V2_SOURCES}
+    measures = {name: {c.name: c.type for c in columns[name]} for name in V2_SOURCES}
     return " UNION ALL ".join(
         _v2_branch(source, kept, measures[source])
         for source, kept in (("error_aggregates", population), ("experiment_aggregates", experiments))
@@ -175,7 +178,7 @@ def _v2_branch(source: str, dimensions: Iterable[str], held: Mapping[str, str]) 
     )
     select = [
         "window_start",
-        "make_timestamptz(epoch_us(window_start) + 300000000) AS window_end",
+        f"{WINDOW_END} AS window_end",
         # Not strftime(): a function that can fail keeps filters from reaching the files.
         "replace(CAST(submission_date AS VARCHAR), '-', '') AS submission_date_s3",
         *(dialect.name(d) if d in kept else f"{dialect.null('string')} AS {d}" for d in V2_DIMENSIONS),

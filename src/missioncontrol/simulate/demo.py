@@ -21,7 +21,7 @@ from missioncontrol.services import Services
 from missioncontrol.simulate.corpus import write_corpus
 from missioncontrol.simulate.fleet import Fleet
 from missioncontrol.simulate.releases import TRAINS, Regression
-from missioncontrol.simulate.reports import all_symbols, reports, write_reports
+from missioncontrol.simulate.reports import Report, all_symbols, reports, write_reports
 from missioncontrol.simulate.stamps import DAY_S, NS
 from missioncontrol.simulate.submission import Submission
 from missioncontrol.state.releases import Release
@@ -121,7 +121,20 @@ def _load_crashes(services: Services, fleet: Fleet, channel: str, tell: Callable
     with tempfile.TemporaryDirectory(prefix="crashes-", dir=services.config.data) as folder:
         count = write_reports(Path(folder), reports(fleet, crashes, REPORTS_SENT))
         services.crash_import().run([Path(folder)])
-    tell(f"{count:,} crash reports are queued.")
+    tell(f"{count:,} crash reports are queued, and get their signatures ...")
+
+
+def live_reports(fleet: Fleet, start_ns: int, rate_per_s: float) -> Iterator[tuple[int, Report]]:
+    """The crash reports of live traffic at that many pings a second, each with when it is due (ns), without end.
+
+    They are of the channel whose symbols are there, as those of the past are.
+    """
+    worse = fleet.truth.worse
+    assert worse is not None
+    for crash in fleet.live_main_crashes(start_ns, rate_per_s):
+        if crash.release.channel == worse.channel:
+            for report in reports(fleet, [crash], REPORTS_SENT):
+                yield crash.received_ns, report
 
 
 def _history(fleet: Fleet) -> Iterator[Iterator[Submission]]:

@@ -126,8 +126,16 @@ class Fleet:
     def main_crashes(self, start_ns: int, end_ns: int) -> Iterator[MainCrash]:
         """The crashes of main processes behind the crash pings that `history` has of this time."""
         self._check_start(start_ns)
+        return self._main_crashes(self._received(start_ns, end_ns))
+
+    def live_main_crashes(self, start_ns: int, rate_per_s: float) -> Iterator[MainCrash]:
+        """The crashes of main processes behind the crash pings that `live` has, without end."""
+        self._check_start(start_ns)
+        return self._main_crashes(self._rushed(start_ns, rate_per_s))
+
+    def _main_crashes(self, tables: Iterator[Events]) -> Iterator[MainCrash]:
         platforms = self._world.population.platform
-        for table in self._received(start_ns, end_ns):
+        for table in tables:
             for row in table[table["kind"] == draw.MAIN_CRASH].tolist():
                 event = Event(*row)
                 yield MainCrash(

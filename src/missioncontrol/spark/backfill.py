@@ -12,7 +12,7 @@ from pyspark.errors import PySparkException
 
 from missioncontrol.config import Config
 from missioncontrol.registry.model import Registry
-from missioncontrol.spark.session import spark_failure
+from missioncontrol.spark.session import spark_failure, told_to_driver
 from missioncontrol.telemetry.archive import Part
 from missioncontrol.telemetry.backfill_worker import Day, DayWork, Sums
 
@@ -66,10 +66,11 @@ class _Summing(msgspec.Struct):
     pings: Accumulator[int]
 
     def __call__(self, parts: list[Part]) -> Sums:
-        work = DayWork(self.asked, self.config, self.registry)
-        for part in parts:
-            self.pings.add(work.take(part))
-        return work.sums()
+        with told_to_driver():
+            work = DayWork(self.asked, self.config, self.registry)
+            for part in parts:
+                self.pings.add(work.take(part))
+            return work.sums()
 
 
 @contextmanager

@@ -1,15 +1,24 @@
-"""How far the tables of the lake hold the partitions of a topic. Pure."""
+"""How far the tables of the lake hold the partitions of a topic. Loads neither Spark nor Arrow: pages ask too."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from missioncontrol.errors import StorageError
-from missioncontrol.lake.writer import Move
+from missioncontrol.lake.actions import Move
+from missioncontrol.lake.tables import STREAMED
+from missioncontrol.log.kafka_cluster import Cluster, Ends
 from missioncontrol.log.kafka_messages import partition_and_offset, place
-from missioncontrol.spark.topic import Ends
+
+
+class Goal(msgspec.Struct, frozen=True):
+    """Where a topic ended once."""
+
+    app: str
+    next: dict[int, int]
+    """By partition: the offset that the next message gets."""
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -35,6 +44,21 @@ class Held(msgspec.Struct, frozen=True):
     def least(self) -> dict[int, int]:
         """What no table has begins here."""
         return {p: min(self.next(name)[p] for name in self.places) for p in self.ends}
+
+    def backlog(self) -> dict[int, int]:
+        """By partition: how many messages the topic has that some table lacks."""
+        return {p: max(0, self.ends[p].next - max(at, self.ends[p].first)) for p, at in self.least().items()}
+
+    def goal(self) -> Goal:
+        """Where the topic ends."""
+        return Goal(self.app, {p: ends.next for p, ends in self.ends.items()})
+
+    def reaches(self, goal: Goal) -> bool:
+        """Whether all tables hold what the topic had then; of a topic that was made anew since, there is nothing more
+        to come.
+        """
+        least = self.least()
+        return self.app != goal.app or all(least.get(p, 0) >= to for p, to in goal.next.items())
 
     def behind(self) -> list[str]:
         """The tables that hold no more than the least."""
@@ -80,3 +104,11 @@ class Held(msgspec.Struct, frozen=True):
                 f"The lake holds more of partition {beyond[0]} than the topic has: the topic lost messages.",
                 "Was it restored, or a leader elected that was not in sync? Make a new topic, and set log.topic.",
             )
+
+
+def read_held(cluster: Cluster, committed: Callable[[str, Sequence[str]], list[int]]) -> Held:
+    """As it is now. `committed`: a table's last version of each of these applications. Raises `StorageError`."""
+    facts = cluster.facts()
+    app, ends = f"stream:{facts.id}", cluster.ends(facts.partitions)
+    apps = [f"{app}-{partition}" for partition in ends]
+    return Held(app, ends, {t: dict(zip(ends, committed(t, apps), strict=True)) for t in STREAMED})

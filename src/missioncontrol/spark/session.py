@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from missioncontrol.config import Spark
-from missioncontrol.errors import ConfigError, StorageError
+from missioncontrol.errors import ConfigError, MissionControlError, StorageError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -45,13 +48,40 @@ def open_session(settings: Spark, name: str) -> SparkSession:
     return session
 
 
+class TaskFailed(Exception):
+    """What failed in a task of Spark's, of which only the text reaches the driver."""
+
+
+@contextmanager
+def told_to_driver() -> Iterator[None]:
+    """In a task: let the driver know the error of the house that is raised inside."""
+    try:
+        yield
+    except MissionControlError as error:
+        raise TaskFailed(f"{error.code}: {error.message}") from None
+
+
+_TOLD = re.compile(rf"\b{TaskFailed.__name__}: (\w+): (.+)")
+
+
 def spark_failure(error: BaseException) -> StorageError:
-    """What Spark gave up, in one sentence: our own error where an executor raised one."""
+    """What Spark gave up, in one sentence: our own error where a task raised one."""
+    told = _TOLD.search(str(error))
+    if told:
+        return StorageError(told[1], told[2].strip(), "It is tried again.")
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = next(
-        (line for line in reversed(lines) if "missioncontrol.errors" in line), lines[0] if lines else ""
+    return StorageError(
+        "spark_failed", f"Spark gave up: {lines[0] if lines else type(error).__name__}", "It is tried again."
     )
-    return StorageError("spark_failed", f"Spark gave up: {said}", "It is tried again.")
+
+
+def gone() -> StorageError:
+    """Java has ended, and no session can be had again in this process."""
+    return StorageError(
+        "spark_gone",
+        "Spark's Java process has ended.",
+        "Start the stream again; was it killed for lack of memory?",
+    )
 
 
 def _defaults(settings: Spark) -> dict[str, str]:

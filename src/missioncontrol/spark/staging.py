@@ -18,6 +18,7 @@ from missioncontrol.log.kafka import tell_duplicates
 from missioncontrol.log.kafka_messages import place, read_message
 from missioncontrol.log.protocol import Record
 from missioncontrol.registry.model import Registry
+from missioncontrol.spark.session import told_to_driver
 from missioncontrol.telemetry.batch import Batch
 from missioncontrol.telemetry.extract import Extractor
 
@@ -54,10 +55,12 @@ class Staging(msgspec.Struct, frozen=True):
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Stage what comes; one row for each stretch that fits into memory."""
-        extractor, identities = Extractor(self.registry), self.open_identities(self.config)
+        with told_to_driver():
+            extractor, identities = Extractor(self.registry), self.open_identities(self.config)
         writer = LakeWriter(self.config.lake_place)
         for stretch in self._stretches(batches):
-            staged = self._stage(stretch, extractor, identities, writer)
+            with told_to_driver():
+                staged = self._stage(stretch, extractor, identities, writer)
             said = pa.array([msgspec.json.encode(staged)], pa.binary())
             yield pa.RecordBatch.from_arrays([said], names=["said"])
 

@@ -21,17 +21,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
+from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
 from missioncontrol.clock import Clock, system_clock
 from missioncontrol.config import Config
 from missioncontrol.errors import MissionControlError
-from missioncontrol.lake.tables import STREAMED
 from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.log.identities import Identities
 from missioncontrol.registry.model import Registry
-from missioncontrol.spark.held import Held
-from missioncontrol.spark.session import spark_failure
+from missioncontrol.spark.held import Held, read_held
+from missioncontrol.spark.session import gone, spark_failure
 from missioncontrol.spark.staging import COLUMNS, SCHEMA, Staged, Staging
 from missioncontrol.spark.topic import Topic
 from missioncontrol.telemetry.batch import Batch, BatchReport
@@ -76,21 +76,28 @@ class SparkStream:
         Raises `MissionControlError`: what a batch raised, `spark_failed`, or `log_gap` where the topic has deleted
         what the lake lacks.
         """
-        self._catch_up()
-        with tempfile.TemporaryDirectory(prefix="missioncontrol-spark-") as scratch:
-            query = self._start(Path(scratch) / "checkpoint", until_idle)
-            try:
-                while query.isActive and not stop.is_set():
-                    stop.wait(0.2)
-                with self._taking:  # a batch that has begun ends
-                    query.stop()
-            except PySparkException as error:
-                self._failure = self._failure or spark_failure(error)
-            failure = query.exception()
+        self._failure = None
+        try:
+            self._catch_up()
+            failure = self._stream(stop, until_idle)
+        except PySparkException as error:
+            failure = error
+        except (Py4JError, ConnectionError) as error:
+            raise gone() from error
         if self._failure is not None:
             raise self._failure
         if failure is not None and not stop.is_set():
             raise spark_failure(failure)
+
+    def _stream(self, stop: threading.Event, until_idle: bool) -> PySparkException | None:
+        """Batch after batch; what ended it, if nobody stopped it."""
+        with tempfile.TemporaryDirectory(prefix="missioncontrol-spark-") as scratch:
+            query = self._start(Path(scratch) / "checkpoint", until_idle)
+            while query.isActive and not stop.is_set():
+                stop.wait(0.2)
+            with self._taking:  # a batch that has begun ends
+                query.stop()
+            return query.exception()
 
     def skip_gap(self) -> int:
         """Go on behind messages that the topic deleted before they were in the lake; returns how many they are.
@@ -112,10 +119,7 @@ class SparkStream:
 
     def _held(self) -> Held:
         self._writer.ensure(self._registry_source())
-        app, ends = f"stream:{self._topic.identity()}", self._topic.ends()
-        apps = [f"{app}-{partition}" for partition in ends]
-        places = {t: dict(zip(ends, self._writer.committed_each(t, apps), strict=True)) for t in STREAMED}
-        return Held(app, ends, places)
+        return read_held(self._topic.cluster, self._writer.committed_each)
 
     def _catch_up(self) -> None:
         """Read again what some tables hold and others lack."""
@@ -144,7 +148,6 @@ class SparkStream:
             .option("maxOffsetsPerTrigger", settings.batch_records)
             .load()
         )
-        self._failure = None
         writing = frame.writeStream.foreachBatch(self._batch).option("checkpointLocation", str(checkpoint))
         if until_idle:
             return writing.trigger(availableNow=True).start()

@@ -1,15 +1,11 @@
-"""The topic as the stream on Spark sees it: its partitions, where they begin and end now, and how Spark reaches it."""
+"""The topic as the stream on Spark sees it: what it is now, and how Spark reaches it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
-from confluent_kafka import Consumer, KafkaException, TopicPartition
-
 from missioncontrol.log.kafka_cluster import Cluster
 
-_ANSWER_S = 30.0
 _JAVA_NAMES = {"sasl.mechanisms": "sasl.mechanism", "ssl.ca.location": "ssl.truststore.location"}
 _LOGINS = {
     "PLAIN": "org.apache.kafka.common.security.plain.PlainLoginModule",
@@ -18,38 +14,12 @@ _LOGINS = {
 }
 
 
-class Ends(msgspec.Struct, frozen=True):
-    """Of a partition: the first offset that is there, and the next that will be."""
-
-    first: int
-    next: int
-
-
 class Topic:
     """What the brokers know of it; `options` are librdkafka's. Raises `StorageError` as `Cluster` does."""
 
     def __init__(self, cluster: Cluster, servers: str, options: Mapping[str, str]) -> None:
         self.name = cluster.topic
-        self._cluster, self._servers, self._options = cluster, servers, options
-
-    def identity(self) -> str:
-        """Name of the topic that no other has, also none that is made anew under its name."""
-        return self._cluster.facts().id
-
-    def ends(self) -> dict[int, Ends]:
-        """Of each partition, in order."""
-        partitions = self._cluster.facts().partitions
-        consumer = self._cluster.client(Consumer, group_id="missioncontrol", enable_auto_commit=False)
-        try:
-            places = [TopicPartition(self.name, partition) for partition in range(partitions)]
-            return {
-                place.partition: Ends(*consumer.get_watermark_offsets(place, _ANSWER_S, cached=False))
-                for place in places
-            }
-        except KafkaException as error:
-            raise self._cluster.failure(error.args[0]) from None
-        finally:
-            consumer.close()
+        self.cluster, self._servers, self._options = cluster, servers, options
 
     def spark_options(self) -> dict[str, str]:
         """How Spark's source reaches the topic."""

@@ -61,8 +61,11 @@ class FileTurn:
 
     def taken(self) -> str:
         """As `Turn.taken`."""
-        with self._lock.open("w") as lock:
-            return "" if try_lock(lock) else "a process of this data folder"
+        try:
+            with self._lock.open() as lock:  # as others that only look do: none takes another for the holder
+                return "" if try_lock(lock, shared=True) else "a process of this data folder"
+        except FileNotFoundError:
+            return ""
 
     def work(self, stop: threading.Event, work: Work, lost: Callable[[], None] = lambda: None) -> None:
         """As `Turn.work`; it is never lost."""

@@ -21,6 +21,7 @@ _SURE, _LARGE = 0.9, 0.2
 _APART_SDS = 2.0
 _EXTRA_VARIANCE = 0.02**2
 _UNKNOWN_VARIANCE = 4.0
+_LARGEST_LOG = 600.0
 _NOTHING = 1e-6
 _SHOCKS_PER_HOUR = 0.01 / 24
 _UNMOVED = int(np.abs(SHIFTS).argmin())
@@ -162,7 +163,10 @@ def unseen_shock(around: Environment, shares: Floats, places: Ints, suspicions: 
     hours = np.array(WINDOWS_HOURS)
     rho = _SHOCKS_PER_HOUR * (hours - np.append(hours[1:], 0.0))[:, None, None]
     y, v = around.log_ratio[:, places, None], around.variance[:, places, None]
-    fits = np.exp((y * SHIFTS - 0.5 * SHIFTS**2) / v)
+    log_fits = (y * SHIFTS - 0.5 * SHIFTS**2) / v
+    # Chances are relative to each other: where they would be too large for a number, all of that look are made smaller.
+    excess = np.maximum(log_fits.max(axis=(0, 2)) - _LARGEST_LOG, 0.0)
+    fits = np.exp(log_fits - excess[:, None])
     moved = np.log1p(shares[:, :, None] * np.expm1(SHIFTS))
     bins = np.clip(np.rint((moved - SHIFTS[0]) / 0.05).astype(np.int64), 0, sizes - 1)
     rows = np.arange(looks) * sizes
@@ -172,7 +176,7 @@ def unseen_shock(around: Environment, shares: Floats, places: Ints, suspicions: 
     out = np.empty((len(suspicions), looks, sizes))
     for chances, suspicion in zip(out, suspicions, strict=True):
         weights = np.where(told, suspicion, 1.0) * rho * _SHOCK_PRIOR * fits
-        weights = np.concatenate([np.ones(looks), weights.ravel()])
+        weights = np.concatenate([np.exp(-excess), weights.ravel()])
         chances[:] = np.bincount(places_of, weights, out[0].size).reshape(looks, sizes)
         if sure.any():
             chances[sure] = np.arange(sizes) == _UNMOVED

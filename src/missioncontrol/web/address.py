@@ -10,10 +10,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
 import msgspec
+from fastapi import Depends, Request
 
 from missioncontrol.errors import BadRequest
 from missioncontrol.query.filters import is_range
@@ -217,12 +218,22 @@ def read_once(pairs: Pairs, known: Sequence[str]) -> dict[str, str]:
     for name, value in pairs:
         if name not in known:
             close = difflib.get_close_matches(name[:60], known, 1)
-            hint = f"Did you mean `{close[0]}`?" if close else f"Known: {', '.join(known)}."
+            others = f"Known: {', '.join(known)}." if known else "It has none."
+            hint = f"Did you mean `{close[0]}`?" if close else others
             raise BadRequest("unknown_parameter", f"This page has no parameter `{name[:60]}`.", hint)
         if name in found:
             raise BadRequest("repeated_parameter", f"`{name}` is there more than once.", "Say it once.")
         found[name] = value
     return found
+
+
+def only(*known: str) -> Any:
+    """A dependency of a route that refuses other parameters than these, as `read_once` does."""
+
+    def read(request: Request) -> None:
+        read_once(request.query_params.multi_items(), known)
+
+    return Depends(read)
 
 
 def read_state(

@@ -17,6 +17,7 @@ from fastapi.responses import FileResponse, Response
 from markupsafe import Markup
 
 from missioncontrol.errors import NotFound
+from missioncontrol.web.address import only
 from missioncontrol.web.pages import PageSources, top_bar
 from missioncontrol.web.rendering import Renderer
 
@@ -53,13 +54,13 @@ def build_guide(sources: PageSources, renderer: Renderer) -> APIRouter:
             raise NotFound("unknown_guide", f"There is no picture {name[:80]!r}.", "/docs/ lists the pages.")
         return FileResponse(path)
 
-    @router.get("/docs")
-    @router.get("/docs/")
+    @router.get("/docs", dependencies=[only()])
+    @router.get("/docs/", dependencies=[only()])
     def index(request: Request) -> Response:
         navigation = top_bar(sources, sources.registry())
         return renderer.page(request, "guides.html", sections=guide_index(), navigation=navigation)
 
-    @router.get("/docs/{folder}/{name}")
+    @router.get("/docs/{folder}/{name}", dependencies=[only()])
     def guide(request: Request, folder: str, name: str) -> Response:
         return renderer.page(
             request,

@@ -15,13 +15,14 @@ from missioncontrol.errors import MissionControlError, StorageError
 from missioncontrol.health.turn_status import TurnStatus
 from missioncontrol.health.turn_status import read_status as read_turn_status
 from missioncontrol.telemetry.status import read_status
+from missioncontrol.web.pipeline.log_ends import LogEnds, log_ends
 from missioncontrol.web.pipeline.metrics import pipeline_metrics
 from missioncontrol.web.pipeline.view import Pipeline
+from missioncontrol.web.taken_metrics import taken_metrics
 
 if TYPE_CHECKING:
     from missioncontrol.ingest.crash.collector import Collector
     from missioncontrol.ingest.edge import Edge
-    from missioncontrol.log.spooled import SpoolCounts
     from missioncontrol.services import Services
 
 _logger = structlog.get_logger()
@@ -38,17 +39,8 @@ class _Metrics:
 
     def collect(self) -> Iterator[Metric]:
         """All metrics; those of edge and collector count from the start of this process."""
-        refused: dict[str, int] = {}
-        if self._collector is not None:
-            yield from _crashes(self._collector)
-            refused = self._collector.counts().refused
-        if self._edge is not None:
-            yield from _edge(self._edge)
-            if self._services.spool is not None:
-                yield from _spool(self._services.spool.counts())
-            refused = self._edge.counts().refused
-        if self._edge is not None or self._collector is not None:
-            yield _by("mc_edge_refused", "Submissions refused, by code.", "code", refused)
+        spool = self._services.spool if self._edge is not None or self._collector is not None else None
+        yield from taken_metrics(self._edge, self._collector, spool)
         yield from self._alerts()
         yield from self._stream()
         yield from _verdicts(read_turn_status(self._services.config.data))
@@ -75,23 +67,16 @@ class _Metrics:
         yield GaugeMetricFamily("mc_alert_channels_broken", "Alert channels that refuse messages.", broken)
 
     def _stream(self) -> Iterator[Metric]:
-        log, status = self._services.log, read_status(self._services.config.data)
-        through = status.through if status else 0
         try:
-            yield GaugeMetricFamily("mc_log_last_offset", "Newest record of the log.", log.last_offset())
-            yield GaugeMetricFamily(
-                "mc_log_backlog_records", "Records not in the lake yet.", log.count_after(through)
-            )
-        except StorageError as error:  # a log elsewhere is away, or has no single end
+            yield from _log(log_ends(self._services))
+        except StorageError as error:  # a log elsewhere is away
             _logger.warning("log_unread", code=error.code, message=error.message)
-        size_bytes = log.size_bytes()
+        size_bytes = self._services.log.size_bytes()
         if size_bytes is not None:
             yield GaugeMetricFamily("mc_log_bytes", "Size of the log on disk.", size_bytes)
+        status = read_status(self._services.config.data)
         if status is None:
             return
-        yield GaugeMetricFamily(
-            "mc_stream_committed_offset", "All up to this record is in the lake.", through
-        )
         for name, value in (
             ("records", status.records),
             ("counted", status.counted),
@@ -106,6 +91,28 @@ class _Metrics:
         lags.add_metric(["0.5"], status.lag_p50_s)
         lags.add_metric(["0.99"], status.lag_p99_s)
         yield lags
+
+
+def _log(ends: LogEnds) -> Iterator[Metric]:
+    for name, says, value in (
+        ("mc_log_last_offset", "Newest record of the log.", ends.last_offset),
+        ("mc_stream_committed_offset", "All up to this record is in the lake.", ends.committed_offset),
+        ("mc_log_backlog_records", "Records not in the lake yet.", ends.backlog_records),
+        (
+            "mc_log_lost_records",
+            "Messages that the topic deleted before they were in the lake.",
+            ends.lost_records,
+        ),
+    ):
+        if value is not None:
+            yield GaugeMetricFamily(name, says, value)
+    if ends.partitions:
+        family = GaugeMetricFamily(
+            "mc_log_partition_backlog_records", "The same of each partition.", labels=["partition"]
+        )
+        for each in ends.partitions:
+            family.add_metric([str(each.partition)], each.backlog_records)
+        yield family
 
 
 def _verdicts(status: TurnStatus | None) -> Iterator[Metric]:
@@ -129,55 +136,6 @@ def _verdicts(status: TurnStatus | None) -> Iterator[Metric]:
         ("failures", status.failures, "Turns, channels and measures that failed"),
     ):
         yield CounterMetricFamily(f"mc_verdicts_{name}", f"{says} since judging began.", value)
-
-
-def _edge(edge: Edge) -> Iterator[Metric]:
-    counts = edge.counts()
-    yield CounterMetricFamily("mc_edge_accepted", "Submissions stored for the first time.", counts.accepted)
-    yield CounterMetricFamily(
-        "mc_edge_duplicates", "Submissions whose document id was known.", counts.duplicates
-    )
-    yield CounterMetricFamily("mc_edge_body_bytes", "Bytes of accepted bodies as sent.", counts.body_bytes)
-
-
-def _spool(counts: SpoolCounts) -> Iterator[Metric]:
-    for name, says, value in (
-        ("records", "Submissions that wait on this disk for Kafka.", counts.records),
-        ("bytes", "What they take on the disk.", counts.size_bytes),
-        ("kafka_away", "Whether Kafka is taken to be away.", int(counts.away)),
-    ):
-        yield GaugeMetricFamily(f"mc_spool_{name}", says, value)
-    for name, says, value in (
-        (
-            "spooled",
-            "Submissions that went to the disk because Kafka did not take them in time.",
-            counts.spooled,
-        ),
-        ("drained", "Submissions of the spool that Kafka has.", counts.drained),
-        ("produce_errors", "Attempts to hand a submission to Kafka that failed.", counts.errors),
-    ):
-        yield CounterMetricFamily(f"mc_spool_{name}", says, value)
-
-
-def _crashes(collector: Collector) -> Iterator[Metric]:
-    counts = collector.counts()
-    yield CounterMetricFamily(
-        "mc_crash_accepted", "Crash reports stored for the first time.", counts.accepted
-    )
-    yield CounterMetricFamily(
-        "mc_crash_resent", "Crash reports whose earlier copy was stored.", counts.resent
-    )
-    yield CounterMetricFamily(
-        "mc_crash_body_bytes", "Bytes of accepted crash reports as sent.", counts.body_bytes
-    )
-    yield _by("mc_crash_throttled", "Crash reports not kept, by throttle rule.", "rule", counts.throttled)
-
-
-def _by(name: str, says: str, label: str, counts: dict[str, int]) -> Metric:
-    family = CounterMetricFamily(name, says, labels=[label])
-    for value, count in sorted(counts.items()):
-        family.add_metric([value], count)
-    return family
 
 
 def build_metrics(

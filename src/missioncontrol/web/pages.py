@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
 
 from missioncontrol.registry.model import Registry
-from missioncontrol.web.address import MeasureState, encode_part
+from missioncontrol.web.address import MeasureState, encode_part, only
 from missioncontrol.web.auth.visit import Record
 from missioncontrol.web.history.model import HistorySource
 from missioncontrol.web.measure.lines import Releases
@@ -58,7 +58,7 @@ def build_pages(sources: PageSources, renderer: Renderer) -> APIRouter:
     """The routes of all pages."""
     router = APIRouter(include_in_schema=False)
 
-    @router.get("/docs/api")
+    @router.get("/docs/api", dependencies=[only()])
     def api(request: Request) -> Response:
         application: FastAPI = request.app
         navigation = top_bar(sources, sources.registry())

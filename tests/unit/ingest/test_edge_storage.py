@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from missioncontrol import config
-from missioncontrol.errors import ConfigError, StorageError, StorageFull
+from missioncontrol.errors import ConfigError, StorageAway, StorageError, StorageFull
 from missioncontrol.ingest.country import CountryLookup
 from missioncontrol.ingest.edge import Edge
 from missioncontrol.ingest.health import Health
@@ -25,6 +25,7 @@ class FailingLog(SqliteLog):
     """A log whose disk is in the state of `error`; None: it works."""
 
     error: Exception | None = None
+    trouble = ""
 
     async def append(self, entry: Entry) -> Appended:
         if self.error:
@@ -36,10 +37,10 @@ class FailingLog(SqliteLog):
             raise self.error
         return super().append_many(entries)
 
-    def check(self) -> None:
+    def check(self) -> str:
         if self.error:
             raise self.error
-        super().check()
+        return super().check() or self.trouble
 
 
 @pytest.fixture
@@ -53,6 +54,14 @@ def call(
     app: Any, *messages: dict[str, Any], path: bytes = PATH, method: str = "POST", **headers: str
 ) -> tuple[int, Any]:
     """Run the application on one request; the status and the decoded body (JSON) or bytes."""
+    status, _, body = answered(app, *messages, path=path, method=method, **headers)
+    return status, body
+
+
+def answered(
+    app: Any, *messages: dict[str, Any], path: bytes = PATH, method: str = "POST", **headers: str
+) -> tuple[int, dict[bytes, bytes], Any]:
+    """The same with the headers of the answer."""
     sent: list[Any] = []
     incoming = list(messages)
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
@@ -74,9 +83,10 @@ def call(
     }
     asyncio.run(app(scope, receive, send))
     if not sent:
-        return 0, None
+        return 0, {}, None
     body = sent[1]["body"]
-    return sent[0]["status"], msgspec.json.decode(body) if body.startswith(b"{") else body
+    decoded = msgspec.json.decode(body) if body.startswith(b"{") else body
+    return sent[0]["status"], dict(sent[0]["headers"]), decoded
 
 
 def whole(body: bytes) -> dict[str, Any]:
@@ -84,20 +94,22 @@ def whole(body: bytes) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("error", "code"),
+    ("error", "status", "code"),
     [
-        (StorageFull("log_full", "no room on /secret/place"), "log_full"),
-        (StorageError("log_unreadable", "broken /secret/place"), "not_stored"),
-        (RuntimeError("anything"), "not_stored"),
+        (StorageFull("log_full", "no room on /secret/place"), 507, "log_full"),
+        (StorageError("log_unreadable", "broken /secret/place"), 507, "not_stored"),
+        (StorageAway("spool_full", "as many wait in /secret/place as may"), 503, "spool_full"),
+        (RuntimeError("anything"), 507, "not_stored"),
     ],
 )
-def test_whatever_keeps_a_ping_from_being_stored_is_507_until_it_is_over(
-    log: FailingLog, error: Exception, code: str
+def test_whatever_keeps_a_ping_from_being_stored_is_told_until_it_is_over(
+    log: FailingLog, error: Exception, status: int, code: str
 ) -> None:
     edge = Edge(config.Edge(), log, CountryLookup())
     log.error = error
-    status, answer = call(edge, whole(b"{}"), content_length="2")
-    assert (status, answer["code"]) == (507, code)
+    found, headers, answer = answered(edge, whole(b"{}"), content_length="2")
+    assert (found, answer["code"]) == (status, code)
+    assert headers[b"retry-after"] == b"60"
     assert "/secret" not in str(answer)
     log.error = None
     assert call(edge, whole(b"{}"), content_length="2") == (200, b"OK")
@@ -169,6 +181,7 @@ def test_wrong_proxies_are_told_at_start(log: FailingLog) -> None:
         (None, 200, "ok"),
         (StorageFull("log_full", "no room"), 507, "log_full"),
         (StorageError("log_unreadable", "broken"), 503, "log_unreadable"),
+        (StorageAway("spool_full", "as many wait as may"), 503, "spool_full"),
     ],
 )
 def test_the_heartbeat_says_whether_the_log_can_be_written(
@@ -177,6 +190,12 @@ def test_the_heartbeat_says_whether_the_log_can_be_written(
     log.error = error
     assert call(Health(log), path=b"/__heartbeat__", method="GET") == (status, {"log": state})
     assert call(Health(log), path=b"/__lbheartbeat__", method="GET") == (200, {})
+
+
+def test_a_log_that_stores_elsewhere_for_a_while_beats_and_says_why(log: FailingLog) -> None:
+    log.trouble = "log_topic_missing"
+    expected = {"log": "spooled", "because": "log_topic_missing"}
+    assert call(Health(log), path=b"/__heartbeat__", method="GET") == (200, expected)
 
 
 def test_health_addresses_are_only_read(log: FailingLog) -> None:

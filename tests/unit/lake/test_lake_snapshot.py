@@ -99,3 +99,13 @@ def test_threads_that_share_a_reader_never_see_an_older_state_than_before(lake, 
             lake.writer.append(TABLE, rows_of(("release", n, None)), "stream", n)
         for seen in watching:
             assert seen == sorted(seen)
+
+
+def test_the_last_transaction_of_each_application_is_that_of_the_table_now(lake, rows_of):
+    assert lake.reader.committed(TABLE, ["a", "b"]) == [0, 0]
+    lake.writer.commit(TABLE, [], "a", 7)
+    assert lake.reader.committed(TABLE, ["a", "b"]) == [7, 0]
+    lake.writer.append(TABLE, rows_of(("release", 1, None)), "b", 3)
+    lake.writer.commit(TABLE, [], "a", 9)
+    assert lake.reader.committed(TABLE, ["b", "a"]) == [3, 9]
+    assert lake.reader.committed("unheard_of", ["a"]) == [0]

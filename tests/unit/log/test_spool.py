@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from deploy.local.process import free_ports
+from tests.support.disk import fill, small_disk
 
-from missioncontrol.errors import BadRequest, ConfigError, StorageError, StorageFull
+from missioncontrol.errors import BadRequest, ConfigError, StorageAway, StorageError, StorageFull
 from missioncontrol.log.kafka import KafkaLog
 from missioncontrol.log.kafka_cluster import MESSAGE_BYTES, Cluster, options
 from missioncontrol.log.protocol import Appended, Entry, Kind
@@ -27,14 +28,18 @@ def open_spool(tmp_path: Path) -> Iterator[Callable[[], SpooledLog]]:
     opened: list[SpooledLog] = []
 
     def make() -> SpooledLog:
-        known = KnownIdentities(Database(f"sqlite:///{tmp_path / 'state.sqlite'}"), 7)
-        kafka = KafkaLog(Cluster(f"127.0.0.1:{free_ports(1)[0]}", "log"), known, timeout_s=0.3)
-        opened.append(SpooledLog(kafka, tmp_path / "spool" / "spool.sqlite", LIMIT_BYTES))
+        opened.append(SpooledLog(nowhere(tmp_path), tmp_path / "spool" / "spool.sqlite", LIMIT_BYTES))
         return opened[-1]
 
     yield make
     for spool in opened:
         spool.close()
+
+
+def nowhere(folder: Path) -> KafkaLog:
+    """A log on a Kafka that is not there."""
+    known = KnownIdentities(Database(f"sqlite:///{folder / 'state.sqlite'}"), 7)
+    return KafkaLog(Cluster(f"127.0.0.1:{free_ports(1)[0]}", "log"), known, timeout_s=0.3)
 
 
 def ping(number: int, body: bytes = b"{}") -> Entry:
@@ -76,17 +81,31 @@ def test_what_kafka_does_not_take_is_in_the_spool_as_it_was_and_there_after_a_re
 
 def test_a_full_spool_says_so_and_keeps_what_it_has(open_spool: Callable[[], SpooledLog]) -> None:
     spool = open_spool()
-    spool.check()
+    assert spool.check() == "log_unreadable", "it can store, and says what is wrong"
     taken = 0
-    with pytest.raises(StorageFull) as refusal:
+    with pytest.raises(StorageAway) as refusal:
         for number in range(1000):
             spool.append_many([ping(number, os.urandom(50_000))])
             taken += 1
-    assert refusal.value.code == "log_full" and taken > 10
-    with pytest.raises(StorageFull):
-        spool.check()
+    assert refusal.value.code == "spool_full" and taken > 10
+    for refused in (spool.check, lambda: asyncio.run(spool.append(ping(2000, os.urandom(50_000))))):
+        with pytest.raises(StorageAway) as refusal:
+            refused()
+        assert refusal.value.code == "spool_full"
     assert (spool.counts().records, spool.counts().spooled) == (taken, taken)
     assert spool.counts().size_bytes <= LIMIT_BYTES
+
+
+def test_a_full_disk_is_no_full_spool(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 16) as disk:
+        spool = SpooledLog(nowhere(tmp_path), disk / "spool" / "spool.sqlite", 1 << 30)
+        spool.append_many([ping(1)])
+        fill(disk)
+        for refused in (spool.check, lambda: spool.append_many([ping(2, os.urandom(50_000))])):
+            with pytest.raises(StorageFull) as refusal:
+                refused()
+            assert refusal.value.code == "log_full"
+        spool.close()
 
 
 def test_what_kafka_would_refuse_for_ever_does_not_get_into_the_spool(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from missioncontrol.errors import StorageError
-from missioncontrol.lake.writer import Move
+from missioncontrol.lake.actions import Move
+from missioncontrol.log.kafka_cluster import Ends
 from missioncontrol.log.kafka_messages import place
 from missioncontrol.spark.held import Held
-from missioncontrol.spark.topic import Ends
 
 
 def held(ends: dict[int, tuple[int, int]], **tables: dict[int, int | None]) -> Held:
@@ -60,3 +61,19 @@ def test_a_topic_that_lost_messages_is_told() -> None:
     with pytest.raises(StorageError) as refused:
         shorter.refuse_gap()
     assert refused.value.code == "log_behind_lake"
+
+
+def test_the_backlog_is_what_some_table_lacks_and_the_topic_still_has() -> None:
+    now = held({0: (0, 30), 1: (5, 9), 2: (0, 0)}, a={0: 19, 1: None, 2: None}, b={0: 9, 1: None, 2: None})
+    assert now.backlog() == {0: 20, 1: 4, 2: 0}
+
+
+def test_a_goal_is_reached_when_all_tables_hold_what_the_topic_had_then() -> None:
+    then = held({0: (0, 10), 1: (0, 5)}, a={0: 4, 1: 4}, b={0: 4, 1: 4})
+    goal = then.goal()
+    assert not then.reaches(goal)
+    half = held({0: (0, 20), 1: (0, 20), 2: (0, 7)}, a={0: 9, 1: 4, 2: None}, b={0: 8, 1: 4, 2: None})
+    assert not half.reaches(goal)
+    later = held({0: (0, 20), 1: (0, 20), 2: (0, 7)}, a={0: 9, 1: 4, 2: None}, b={0: 19, 1: 4, 2: None})
+    assert later.reaches(goal), "what came since, and a partition that was added, are of the next"
+    assert msgspec.structs.replace(half, app="stream:another").reaches(goal)

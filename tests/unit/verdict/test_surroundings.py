@@ -9,7 +9,16 @@ from tests.support.release_trains import STRATA_TABLE, Story
 
 from missioncontrol.verdict.baseline import Baseline, learn
 from missioncontrol.verdict.controls import surroundings
-from missioncontrol.verdict.environment import LONGEST_TICKS, Environment, Seen, environment, mean_factor
+from missioncontrol.verdict.environment import (
+    LONGEST_TICKS,
+    WINDOWS_HOURS,
+    Environment,
+    Seen,
+    environment,
+    mean_factor,
+    unseen_shock,
+)
+from missioncontrol.verdict.evidence import SHIFTS
 from missioncontrol.verdict.tables import TICKS_PER_HOUR
 
 DAY = 24 * TICKS_PER_HOUR
@@ -55,6 +64,18 @@ def test_the_mean_factor_rests_on_nothing_later() -> None:
         cut = Environment(*(table[..., :end] for table in vars(found).values()))
         known = ticks[ticks <= end]
         assert (mean_factor(cut, weights[:end], known) == whole[: len(known)]).all()
+
+
+def test_what_is_beyond_doubt_stays_a_number() -> None:
+    windows = len(WINDOWS_HOURS)
+    flat = np.ones((windows, 3))
+    log_ratio, variance = flat * [[0.0, 1.0, 2.0]], flat * [[0.01, 1e-3, 1e-5]]
+    around = Environment(np.ones(3), np.full(3, 12), np.zeros(3, bool), log_ratio, variance, np.full(3, 1e6))
+    with np.errstate(all="raise", under="ignore"):
+        chances = unseen_shock(around, flat, np.arange(3), (1.0,))[0]
+    assert np.allclose(chances.sum(axis=1), 1.0)
+    mean = chances @ SHIFTS
+    assert abs(mean[0]) < 0.05 and 0.9 < mean[1] < 1.1 and mean[2] == SHIFTS[-1]
 
 
 def baseline_of(story: Story) -> Baseline:

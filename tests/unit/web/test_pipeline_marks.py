@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from missioncontrol.config import Config, Retention
+from missioncontrol.config import Blobs, Config, Lake, Retention
 from missioncontrol.lake.snapshot import FileRef, Snapshot
 from missioncontrol.presence import Presence
 from missioncontrol.web.pipeline.arrivals import accepted, course
@@ -18,7 +18,13 @@ from missioncontrol.web.pipeline.limits import BY_NAME, LIMITS, in_unit, lasting
 from missioncontrol.web.pipeline.metrics import pipeline_metrics
 from missioncontrol.web.pipeline.picture import course_spark, draw
 from missioncontrol.web.pipeline.troubles import BOXES, troubles
-from missioncontrol.web.pipeline.view import Accepted, CrashBacklog, Discard, PipelineStatus
+from missioncontrol.web.pipeline.view import (
+    Accepted,
+    CrashBacklog,
+    Discard,
+    PartitionBacklog,
+    PipelineStatus,
+)
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 GAUGES = Gauges(
@@ -173,3 +179,32 @@ def test_the_disk_lasts_as_long_as_whole_days_say() -> None:
     kept = Config(retention=Retention(pings=4))
     full = {use.name: use for use in read_disk(kept, 10, [pings], FolderSize(0, 0), today).uses}["Archive"]
     assert full.full and full.growth_bytes_day == 0
+
+
+def test_of_several_partitions_the_one_that_has_most_is_named() -> None:
+    partitions = tuple(PartitionBacklog(n, 5000, waiting) for n, waiting in enumerate((0, 1200, 34)))
+    elsewhere = status(last_offset=None, committed_offset=None, backlog_bytes=None, partitions=partitions)
+
+    def figures(found: PipelineStatus) -> list[tuple[str, str, str]]:
+        picture = draw(found)
+        assert picture is not None
+        [log] = [box for box in picture.pings if box.name == "log"]
+        return [(figure.name, figure.value, figure.note) for figure in log.figures]
+
+    of_topic = ("Partitions", "3", "of Kafka's topic")
+    assert figures(elsewhere) == [("Waiting", "0", "nothing waits"), of_topic]
+    behind = msgspec.structs.replace(elsewhere, backlog_records=1234)
+    assert figures(behind) == [("Waiting", "1,234", "1,200 of them in partition 1"), of_topic]
+    [idle] = troubles(status(stream_runs=False, backlog_records=5, partitions=partitions))
+    assert idle.command == "missioncontrol spark stream"
+
+
+def test_tables_in_a_bucket_do_not_fill_this_disk() -> None:
+    today = NOW.date()
+    pings = table("pings", {today - timedelta(days=n): 10**12 for n in range(4)})
+    config = Config(lake=Lake(url="s3://bucket/lake"), blobs=Blobs(url="s3://bucket/blobs"))
+    disk = read_disk(config, None, [pings], FolderSize(50, 40), today, FolderSize(70, 60))
+    assert [(use.name, use.size_bytes, use.growth_bytes_day) for use in disk.uses] == [
+        ("Lake at hand", 70, 0.0)
+    ]
+    assert (disk.growth_bytes_day, disk.lasts_days) == (0, None)

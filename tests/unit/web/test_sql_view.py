@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import io
-import re
-from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
+from tests.support.example_queries import examples
+from tests.support.snippets import DOCS
 
 from missioncontrol.errors import BadRequest
+from missioncontrol.query.placeholders import filled
 from missioncontrol.registry.load import load_registry
 from missioncontrol.web.sql.examples import EXAMPLES
 from missioncontrol.web.sql.tables import shown_tables
 from missioncontrol.web.sql.view import SqlForm, error_place, read_form, short, shown_result
 
-DOCS = Path(__file__).parents[3] / "docs" / "reference" / "sql.md"
+SHOWN_TOO = {
+    "../README.md": ["Rates by version"],
+    "how-to/sql-page.md": ["Crashes and hours by version"],
+    "how-to/keep-it-small.md": ["Why pings were sent, out of their bodies"],
+    "how-to/electron-crashes.md": ["The newest crashes"],
+    "reference/tables.md": [
+        "Clients with bounds",
+        "Signatures of a version",
+        "What was said of a release",
+        "The same per hour, by the map and by the columns that stand beside it",
+    ],
+}
+"""Pages that show some of the example queries, in DuckDB's SQL."""
 
 
 def shown(columns: list[tuple[str, str]], rows: list[list[object]], complete: bool = True):  # type: ignore[no-untyped-def]
@@ -86,10 +99,17 @@ def test_types_are_those_of_the_dialect() -> None:
         )
 
 
-def test_the_documented_queries_are_examples() -> None:
-    section = DOCS.read_text().split("## Examples")[1].split("\n## ")[0]
-    documented = re.findall(r"(.+?) \(`(\w+)`\):\n\n```sql\n(.*?)\n```", section, re.DOTALL)
-    assert len(documented) == 4
-    known = [(e.title, e.form.dialect, e.form.query) for e in EXAMPLES]
-    for title, dialect, query in documented:
-        assert (title.strip().split("\n")[-1], dialect, query) in known
+def test_the_queries_to_begin_with_are_those_of_the_documentation() -> None:
+    documented = examples()
+    for example in EXAMPLES:
+        query = filled(example.form.query, example.form.values)
+        assert (example.form.dialect, query) in documented[example.title], example.title
+
+
+def test_what_other_pages_show_of_them_is_the_same() -> None:
+    documented = examples()
+    for page, titles in SHOWN_TOO.items():
+        text = " ".join((DOCS / page).read_text(encoding="utf-8").split())
+        for title in titles:
+            for dialect, query in documented[title]:
+                assert dialect != "duckdb" or " ".join(query.split()) in text, f"{page}: {title}"

@@ -6,17 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
+from tests.support.form import config_of, installed
 
-from missioncontrol.config import Config
 from missioncontrol.services import Services
 from missioncontrol.web.app import create_app
 
+CRASH = "00000000-0000-4000-8000-000000260101"
 ONE = "application=Firefox&channel=release&version=1.0&measure=main_crashes"
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    services = Services(Config(data=tmp_path_factory.mktemp("strict")))
+    services = Services(config_of(installed(tmp_path_factory.mktemp("strict"))))
     with TestClient(create_app(services), base_url="http://localhost") as client:
         yield client
     services.close()
@@ -60,7 +61,8 @@ def test_refused(client: TestClient, address: str, code: str) -> None:
         ("/carried/Firefox/release/1.0/main_crashes", "os"), ("/calibration", "channel"), ("/pipeline", "format"),
         ("/history", "before"), ("/releases", "channel"), ("/sql", "query"), ("/crashes", "format"),
         ("/topcrashers", "days"), ("/signature", "signature"), ("/search", "facet"), ("/registry", "q"),
-        ("/registry/main_crashes", "look"), ("/find", "q"), ("/symbols", "days"),
+        ("/registry/main_crashes", "look"), ("/find", "q"), ("/symbols", "days"), ("/login", "next"),
+        ("/signature/differences", "signature"), (f"/report/{CRASH}", "format"),
     ],
 )  # fmt: skip
 def test_pages_refuse_what_they_do_not_know_or_is_said_twice(
@@ -71,6 +73,14 @@ def test_pages_refuse_what_they_do_not_know_or_is_said_twice(
         answer = client.get(f"{path}?{query}", headers=page)
         assert answer.status_code == 400 and name in answer.text, (query, answer.status_code)
         assert "text/html" in answer.headers["content-type"] and "<h1" in answer.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/alerts", "/profile", "/docs", "/docs/", "/docs/api", "/docs/reference/pages", f"/report/{CRASH}/signature"]
+)  # fmt: skip
+def test_pages_without_parameters_refuse_every_one(client: TestClient, path: str) -> None:
+    answer = client.get(f"{path}?look=1", headers={"accept": "text/html"})
+    assert answer.status_code == 400 and "`look`" in answer.text and "It has none." in answer.text
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])

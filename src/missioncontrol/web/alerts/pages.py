@@ -15,6 +15,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from missioncontrol.access.reader import Reader
 from missioncontrol.errors import BadRequest
+from missioncontrol.web.address import only
 from missioncontrol.web.alerts.view import AlertDesk, quiet_of, quiet_words, rule_words
 from missioncontrol.web.auth.guard import require
 from missioncontrol.web.auth.visit import reader_of
@@ -76,7 +77,7 @@ def build_alerts_pages(desk: AlertDesk, sources: PageSources, renderer: Renderer
             raise error
         return page(request, error=error, typed=typed, form=form)
 
-    @router.get(PATH)
+    @router.get(PATH, dependencies=[only()])
     def alerts(request: Request) -> Response:
         return page(request)
 

@@ -13,6 +13,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from missioncontrol.access.throttle import LoginThrottle
 from missioncontrol.errors import MissionControlError, TooMany, Unauthorized
+from missioncontrol.web.address import only
 from missioncontrol.web.auth.cookies import forget_session, session_of, set_session
 from missioncontrol.web.auth.guard import PUBLIC
 from missioncontrol.web.auth.own_path import own_path
@@ -33,7 +34,7 @@ def build_login(accounts: Callable[[], Accounts], renderer: Renderer) -> APIRout
     router = APIRouter(include_in_schema=False, dependencies=[PUBLIC])
     throttle = LoginThrottle(time.monotonic)
 
-    @router.get("/login")
+    @router.get("/login", dependencies=[only("next")])
     def form(request: Request, next: str = "/") -> Response:
         return renderer.page(request, "login.html", **form_values(own_path(next)))
 

@@ -13,6 +13,7 @@ from fastapi.responses import RedirectResponse, Response
 from missioncontrol.access.reader import Reader
 from missioncontrol.access.scopes import MEANINGS, SCOPES, parse_scopes
 from missioncontrol.errors import BadRequest, Unauthorized
+from missioncontrol.web.address import only
 from missioncontrol.web.auth.guard import PUBLIC
 from missioncontrol.web.auth.visit import reader_of, visit_of
 from missioncontrol.web.rendering import Renderer
@@ -51,7 +52,7 @@ def build_profile(accounts: Callable[[], Accounts], renderer: Renderer) -> APIRo
             error=error,
         )
 
-    @router.get("/profile")
+    @router.get("/profile", dependencies=[only()])
     def profile(request: Request) -> Response:
         return page(request, _user(request))
 

@@ -18,6 +18,7 @@ from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Resp
 from missioncontrol.blobs.crash_keys import parsed_crash_id
 from missioncontrol.blobs.protocol import Pieces
 from missioncontrol.errors import NotFound
+from missioncontrol.web.address import only
 from missioncontrol.web.auth.guard import require
 from missioncontrol.web.auth.visit import reader_of, visit_of
 from missioncontrol.web.crashes.address import signature_href
@@ -58,7 +59,7 @@ def build_report_pages(sources: CrashSources, renderer: Renderer) -> APIRouter:
     def look_up(crash_id: Annotated[str, Query(alias="id")] = "") -> Response:
         return RedirectResponse(f"/report/{store.find(crash_id)}", 303)
 
-    @router.get("/report/{crash_id}")
+    @router.get("/report/{crash_id}", dependencies=[only("format")])
     def report(request: Request, crash_id: str, format: Format = "html") -> Response:
         known = store.find(crash_id)
         if known != crash_id:
@@ -72,7 +73,7 @@ def build_report_pages(sources: CrashSources, renderer: Renderer) -> APIRouter:
             crash = store.crash(known, crash.protected)
         return _page(sources, renderer, request, crash)
 
-    @router.get("/report/{crash_id}/signature")
+    @router.get("/report/{crash_id}/signature", dependencies=[only()])
     def explain(request: Request, crash_id: str) -> Response:
         known = parsed_crash_id(crash_id)
         crash = _seen(sources, request, known)

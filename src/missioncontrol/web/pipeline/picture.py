@@ -145,17 +145,20 @@ def _edge(status: PipelineStatus, gauges: Gauges, takes: Takes) -> Box:
 
 
 def _log(status: PipelineStatus, gauges: Gauges) -> Box:
-    waits = (
-        f"oldest {lasting(gauges.oldest_waiting_s)}"
-        if gauges.oldest_waiting_s is not None
-        else "nothing waits"
-    )
+    waits = "nothing waits"
+    if gauges.oldest_waiting_s is not None:
+        waits = f"oldest {lasting(gauges.oldest_waiting_s)}"
+    elif status.backlog_records and status.partitions:
+        most = max(status.partitions, key=lambda each: each.backlog_records)
+        waits = f"{amount(most.backlog_records)} of them in partition {most.partition}"
     if status.backlog_records is None:
         figures = [Figure("Waiting", "unknown", "the log does not say")]
     else:
         figures = [Figure("Waiting", amount(status.backlog_records), waits)]
     if status.backlog_bytes is not None:
         figures.append(Figure("On disk", size(status.backlog_bytes), "with what recognises copies"))
+    if status.partitions:
+        figures.append(Figure("Partitions", amount(len(status.partitions)), "of Kafka's topic"))
     return _box("log", "Log", "keeps them until they are counted", figures)
 
 

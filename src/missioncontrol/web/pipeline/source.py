@@ -26,10 +26,11 @@ from missioncontrol.query.relation import Span
 from missioncontrol.services import Services
 from missioncontrol.telemetry.discards import NOTES, REASONS, Discard
 from missioncontrol.telemetry.inflate import content
-from missioncontrol.telemetry.status import read_status, stream_runs
+from missioncontrol.telemetry.status import read_status
 from missioncontrol.web.pipeline import view as pipeline
 from missioncontrol.web.pipeline.arrivals import accepted
 from missioncontrol.web.pipeline.gauges import GaugeReader
+from missioncontrol.web.pipeline.log_ends import LogEnds, log_ends
 
 _logger = structlog.get_logger()
 
@@ -62,25 +63,25 @@ class LakePipeline:
 
     def status(self, with_samples: bool) -> pipeline.PipelineStatus:
         """The state now; costs a few small queries."""
-        config, log = self._services.config, self._services.log
+        config = self._services.config
         now = datetime.now(UTC)
         stream = read_status(config.data)
-        committed = stream.through if stream else 0
         discards = self._reasons("discards", now)
         arrived = self._gauges.arrivals(now)
-        last_offset, waiting = self._log_ends(committed)
+        ends = self._log_ends()
         duplicates = next((d for d in discards if d.reason == "duplicate"), None)
         return pipeline.PipelineStatus(
-            last_offset=last_offset,
-            committed_offset=committed,
-            backlog_records=waiting,
-            backlog_bytes=log.size_bytes(),
+            last_offset=ends.last_offset if ends else None,
+            committed_offset=ends.committed_offset if ends else None,
+            backlog_records=ends.backlog_records if ends else None,
+            backlog_bytes=self._services.log.size_bytes(),
             batches=stream.batches if stream else 0,
             lag_p50_s=stream.lag_p50_s if stream else None,
             lag_p99_s=stream.lag_p99_s if stream else None,
             last_commit=utc(stream.written_ns) if stream else None,
             stream_error=stream.error if stream else "",
-            stream_runs=stream_runs(config.data),
+            partitions=ends.partitions if ends else (),
+            stream_runs=self._services.stream_runs(),
             duplicates_last_hour=duplicates.last_hour if duplicates else 0,
             duplicates_last_day=duplicates.last_day if duplicates else 0,
             accepted=accepted(arrived, now),
@@ -91,17 +92,16 @@ class LakePipeline:
             crashes=self._crashes(now),
             samples=(*self._samples(now), *self._refused(now)) if with_samples else (),
             samples_withheld=not with_samples,
-            gauges=self._gauges.read(arrived, committed, now),
+            gauges=self._gauges.read(arrived, ends.committed_offset or 0 if ends else 0, now),
         )
 
-    def _log_ends(self, committed: int) -> tuple[int | None, int | None]:
-        """Newest offset, and how many records wait; None for what a log elsewhere does not tell, or not now."""
+    def _log_ends(self) -> LogEnds | None:
+        """None: a log elsewhere does not tell now."""
         try:
-            log = self._services.log
-            return log.last_offset(), log.count_after(committed)
+            return log_ends(self._services)
         except StorageError as error:
             _logger.warning("log_unread", code=error.code, message=error.message)
-            return None, None
+            return None
 
     def sample(self, log_offset: int) -> pipeline.SampleBody | None:
         """The body of a discarded ping as it came (of an unreadable one, its first bytes)."""

@@ -21,7 +21,7 @@ LEAST_SUBMISSIONS = 20
 """In an hour, to speak of the share that was discarded."""
 _LEAST_A_DAY = 48
 """Pings of a day of which silence for an hour is out of the ordinary."""
-_NO_ROOM = ("edge_log_full", "edge_not_stored", "edge_crash_no_room", "edge_crash_backlog_full",
+_NO_ROOM = ("edge_log_full", "edge_spool_full", "edge_not_stored", "edge_crash_no_room", "edge_crash_backlog_full",
     "edge_crash_not_stored", "edge_crash_store_away")  # fmt: skip
 BOXES = (
     "clients", "edge", "log", "stream", "lake", "verdicts", "alerts",
@@ -88,7 +88,7 @@ def _edge(status: PipelineStatus, gauges: Gauges) -> Iterator[Trouble]:
     if BY_NAME["turned_away"].state(away) == "bad":
         yield Trouble(
             "edge", "bad", f"{amount(away)} submissions of the last hour were refused for lack of room",
-            "The disk is full, the store of crash reports is away, or so many wait that no more are taken. "
+            "The disk is full, Kafka or the store of crash reports is away, or so many wait that no more are taken. "
             "Clients try again later.",
             "Free disk space, let the backlog be processed, or see what `missioncontrol doctor` says.",
             "df -h", "#discards", "Which they are",
@@ -113,7 +113,8 @@ def _stream(status: PipelineStatus, gauges: Gauges) -> Iterator[Trouble]:
             "stream", "warn" if status.backlog_records == 0 else "bad", "The part stream does not run",
             f"{_records(status.backlog_records)} in the log. Nothing that was accepted is lost; nothing new is "
             f"counted, judged or shown, and what was discarded or refused {_since(status)} is not on this page.",
-            "Start it beside this server, or let `serve --only` name it too.", "missioncontrol serve --only stream",
+            "Start it beside this server, or let `serve --only` name it too.",
+            "missioncontrol spark stream" if status.partitions else "missioncontrol serve --only stream",
             "/docs/reference/command-line", "Parts of the server",
         )  # fmt: skip
     if status.stream_error:

@@ -87,13 +87,22 @@ class CrashBacklog(msgspec.Struct, frozen=True):
     """Seconds since the one was wanted that waits longest; 0 when none does."""
 
 
+class PartitionBacklog(msgspec.Struct, frozen=True):
+    """A partition of a log that has several."""
+
+    partition: int
+    next_offset: int
+    """Kafka's offset of the next message that will come."""
+    backlog_records: int
+
+
 class PipelineStatus(msgspec.Struct, frozen=True):
     """How the pipeline is doing."""
 
     last_offset: int | None
-    """Offset of the newest record of the log."""
-    committed_offset: int
-    """All records up to this offset are in the lake."""
+    """Offset of the newest record of the log; None also for a log of several partitions."""
+    committed_offset: int | None
+    """All records up to this offset are in the lake; None as above."""
     backlog_records: int | None
     backlog_bytes: int | None
     """What the log takes on disk, with what is only kept to recognise duplicates; None also for a log elsewhere."""
@@ -105,6 +114,8 @@ class PipelineStatus(msgspec.Struct, frozen=True):
     last_commit: datetime | None = None
     stream_error: str = ""
     """Why the newest attempt to commit failed; empty when it did not."""
+    partitions: tuple[PartitionBacklog, ...] = ()
+    """Of a log that has several; else empty."""
     stream_runs: bool = True
     """Whether any process moves the log into the lake; without one nothing here changes."""
     duplicates_last_hour: int = 0
