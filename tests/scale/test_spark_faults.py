@@ -32,7 +32,9 @@ from tests.support.spark import (
     wait_until,
 )
 
+from missioncontrol.config import load_config
 from missioncontrol.log.protocol import Entry
+from missioncontrol.services import Services
 
 pytestmark = [pytest.mark.apt, pytest.mark.timeout(900)]
 
@@ -51,10 +53,10 @@ class Scaled:
         self.topic = f"pings-{uuid.uuid4().hex[:8]}"
         make_topic(kafka.bootstrap, self.topic, 2)
         url = f"s3://{BUCKET}/lake"
+        self.environment = {"MC_LAKE__URL": url, "MC_STATE__URL": self.dsn, **s3_environment(s3)}
         self.installation = SparkInstallation(
-            folder / "scaled", kafka.bootstrap, self.topic, batch_records=150,
-            MC_LAKE__URL=url, MC_STATE__URL=self.dsn, **s3_environment(s3),
-        )  # fmt: skip
+            folder / "scaled", kafka.bootstrap, self.topic, batch_records=150, **self.environment
+        )
         self.lake = LakeOnS3(url, s3.client_settings())
         self.sent: list[Entry] = []
         self._folder = folder
@@ -113,6 +115,23 @@ def scaled(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Iter
             made.close()
 
 
+def test_another_machine_sees_that_it_runs_and_what_waits(
+    scaled: Scaled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in scaled.environment.items():
+        monkeypatch.setenv(name, value)
+    log = {"MC_LOG__BOOTSTRAP_SERVERS": scaled.kafka.bootstrap, "MC_LOG__TOPIC": scaled.topic}
+    services = Services(load_config(tmp_path, environ={**scaled.environment, **log}))
+    assert services.stream_runs()
+    scaled.send()
+    goal = services.kafka_held().goal()
+    assert sum(goal.next.values()) == len(scaled.sent)
+    scaled.check()
+    held = services.kafka_held()
+    assert held.reaches(goal) and set(held.backlog().values()) == {0}
+    services.close()
+
+
 def test_postgresql_is_killed_while_ids_are_claimed_and_comes_back(scaled: Scaled) -> None:
     before, failed = scaled.noted(), scaled.said('"code": "state_unavailable"')
     scaled.send()
@@ -133,7 +152,7 @@ def test_postgresql_is_away_for_longer_than_the_lease_holds(scaled: Scaled) -> N
 
 
 def test_the_s3_server_is_killed_while_batches_are_committed_and_comes_back(scaled: Scaled) -> None:
-    for _ in range(3):
+    for _ in range(2):
         before, failed = scaled.newest_commit(), scaled.said("stream_failed")
         scaled.send()
         scaled.wait_until(lambda before=before: scaled.newest_commit() > before)

@@ -21,13 +21,13 @@ from missioncontrol.config import LakePlace
 from missioncontrol.lake.delta import (
     columns_of,
     delta_failures,
-    last_transaction,
     open_table,
     storage_error,
     time_column,
 )
 from missioncontrol.lake.place import log_name, log_objects, place_of, uri
 from missioncontrol.lake.tables import Column
+from missioncontrol.lake.transactions import Transactions
 
 _TICK_NS = 50_000_000
 
@@ -135,21 +135,14 @@ class _Watched:
         self._table: DeltaTable | None = None
         self._mark: tuple[int, ...] = ()
         self._snapshot: Snapshot | None = None
-        self._last: tuple[int, dict[str, int]] = (-1, {})
-        """Version of the table, and what was found in it: to look up an application reads the whole log."""
+        self._transactions = Transactions(place, table)
 
     def committed(self, apps: Sequence[str]) -> list[int]:
         self.current()
         with self._lock:
             if self._table is None:
                 return [0] * len(apps)
-            if self._last[0] != self._table.version():
-                self._last = self._table.version(), {}
-            found = self._last[1]
-            for app in apps:
-                if app not in found:
-                    found[app] = last_transaction(self._table, app)
-            return [found[app] for app in apps]
+            return self._transactions.last(self._table, apps)
 
     def current(self) -> Snapshot | None:
         with self._lock:
@@ -174,7 +167,7 @@ class _Watched:
 
     def _follow(self, anew: bool) -> None:
         if self._table is None or anew:
-            self._snapshot = None
+            self._snapshot, self._transactions = None, Transactions(self._place, self._name)
             self._table = open_table(self._place, self._name)
         else:
             self._advance(self._table)

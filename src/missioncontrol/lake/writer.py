@@ -34,7 +34,6 @@ from missioncontrol.lake.delta import (
     columns_of,
     delta_failures,
     field_of,
-    last_transaction,
     named_files,
     open_table,
     options,
@@ -45,6 +44,7 @@ from missioncontrol.lake.parquet import FRESH_LEVEL, write_partitions
 from missioncontrol.lake.place import place_of, relative, uri
 from missioncontrol.lake.snapshot import FileRef
 from missioncontrol.lake.tables import Column, LakeTable, lake_tables
+from missioncontrol.lake.transactions import Transactions
 from missioncontrol.registry.model import Registry
 
 __all__ = ["LakeWriter", "Move", "StagedFile"]
@@ -61,8 +61,7 @@ class LakeWriter:
         self._lock = threading.RLock()
         self._tables: dict[str, DeltaTable] = {}
         self._columns: dict[str, tuple[Column, ...]] = {}
-        self._known: dict[tuple[str, str], tuple[int, int]] = {}
-        """(table, application) -> (version of the table, of the transaction): to look it up reads the whole log."""
+        self._transactions: dict[str, Transactions] = {}
         self._unsynced = Unsynced(self._place)
 
     def ensure(self, registry: Registry) -> None:
@@ -87,7 +86,8 @@ class LakeWriter:
         """The same for several applications, as of one version of the table."""
         with self._lock:
             opened = self._fresh(table)
-            return [self._last(table, opened, app) for app in apps]
+            known = self._transactions.setdefault(table, Transactions(self._place, table))
+            return known.last(opened, apps)
 
     def stage(self, table: str, data: pa.Table, level: int = FRESH_LEVEL) -> list[StagedFile]:
         """Write the rows (with partition columns) as one sorted file a partition, visible to nobody yet.
@@ -140,10 +140,7 @@ class LakeWriter:
                         if move.after is not None and last != move.after:
                             why = f"version {last} was committed, not {move.after}"
                             raise self._conflict(table, move.app, why)
-                    before = self._tables[table].version()
                     self._commit(table, staged, [Transaction(m.app, m.version) for m in moves], removed)
-                    # Where another commit has come in between, ours is a later version, and it is looked up.
-                    self._known.update({(table, move.app): (before + 1, move.version) for move in moves})
                     self._unsynced.add(table, staged)
                     return True
                 except CommitFailedError as error:
@@ -170,12 +167,6 @@ class LakeWriter:
         `StorageError`.
         """
         self._unsynced.sync()
-
-    def _last(self, table: str, opened: DeltaTable, app: str) -> int:
-        known = self._known.get((table, app))
-        if known is None or known[0] != opened.version():
-            known = self._known[table, app] = (opened.version(), last_transaction(opened, app))
-        return known[1]
 
     def _ensure_table(self, table: LakeTable) -> None:
         with delta_failures(uri(self._place, table.name)):
@@ -208,7 +199,7 @@ class LakeWriter:
             except Exception:
                 # The log may have been cleaned past the version we hold; open from the newest checkpoint.
                 self._tables.pop(table)
-                self._known = {key: known for key, known in self._known.items() if key[0] != table}
+                self._transactions.pop(table, None)
         reopened = open_table(self._place, table)
         if reopened is None:
             raise StorageError(
