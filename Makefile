@@ -14,7 +14,7 @@ FRONTEND := $(shell find frontend -type f -not -path '*/node_modules/*' 2>/dev/n
 FUZZ_S ?= 600
 DATA ?= .build/scale/data
 
-.PHONY: help setup demo run test test-all test-rust scale-up scale-fetch pictures fuzz lint format bench lock clean
+.PHONY: help setup demo run test test-all test-scaled test-rust scale-up scale-fetch pictures fuzz lint format bench lock clean
 
 help:
 	@echo "make setup     install everything into .venv; the command is then .venv/bin/missioncontrol"
@@ -22,6 +22,7 @@ help:
 	@echo "make run       set up, then the server on http://127.0.0.1:8000"
 	@echo "make test      set up, then lint, types, layers and all tests that need no Debian package"
 	@echo "make test-all  the tests with real browsers, compilers and servers too (apt: the packages that .ci/run names)"
+	@echo "make test-scaled  the tests of pages, API and commands again, with every server in the scaled form (needs what scale-up needs)"
 	@echo "make scale-up  Kafka, an S3 server and PostgreSQL on this machine until Ctrl-C (needs Java 17, Maven, Go, PostgreSQL); WITH=trino: Trino too"
 	@echo "make pictures  take most pictures of the documents anew, on the way of browser tests"
 	@echo "make fuzz      fuzz the multipart reader and the walker, FUZZ_S seconds each [600]"
@@ -69,6 +70,11 @@ test: lint test-rust
 test-all: WITH = trino
 test-all: lint test-rust scale-fetch
 	$(BIN)/python -m pytest $(ARGS)
+
+test-scaled: setup scale-fetch
+	$(BIN)/python -m pytest --scaled -n 2 --dist loadfile tests/e2e $(ARGS)
+	$(BIN)/python -m pytest --scaled -n 2 --dist loadfile tests/browser $(ARGS)
+	$(BIN)/python -m pytest --scaled -n 2 --dist loadfile tests/unit/web $(ARGS)
 
 test-rust: setup
 	$(CARGO) test -q --release --manifest-path stackwalk/Cargo.toml

@@ -1,6 +1,7 @@
-"""The edge alone on one port, with the log of the product or with one that forgets: `edge_server.py DATA PORT LOG`.
+"""The edge alone on one port: `edge_server.py DATA PORT LOG`.
 
-Both are the same server, the same edge and the same answers; only what happens between body and answer differs.
+LOG: `sqlite`, the log in a file; `kafka`, that of the settings; `none`, one that forgets. All are the same server, the
+same edge and the same answers; only what happens between body and answer differs.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class ServicesWithoutLog(Services):
 def main() -> None:
     data, port, log = sys.argv[1:]
     config = load_config(data, overrides={"server": {"port": int(port)}})
-    services = Services(config) if log == "sqlite" else ServicesWithoutLog(config)
+    services = ServicesWithoutLog(config) if log == "none" else Services(config)
     root = Root(services, with_edge=True, with_web=False)
     uvicorn.Server(make_server_config(root, config, root.refused)).run()
     services.close()

@@ -57,6 +57,8 @@ class Part(msgspec.Struct, frozen=True):
     """What was found to be identical on both sides."""
     unmeasured: list[Unmeasured] = []
     """What this machine lacked something for."""
+    load: float | None = None
+    """Of the machine in the minute before."""
 
 
 def figure(

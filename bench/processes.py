@@ -30,7 +30,7 @@ def server(command: list[str], port: int, path: str = "/__lbheartbeat__", **sett
     with (BENCH / ".work" / "server.log").open("wb") as log:
         process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 180
         while True:
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5).read()

@@ -6,12 +6,15 @@ import os
 import platform
 import sqlite3
 import time
+import tomllib
 from collections.abc import Iterator
 from importlib.metadata import version
 
 import msgspec
 
+import plan
 from figures import Figure, Part
+from scale_servers import postgres_version
 from workspace import ROOT, SPARK_VERSION, WORK, BenchError, java
 
 PAGES = ROOT / "docs" / "reference"
@@ -22,6 +25,8 @@ END = "<!-- end of figures -->"
 class Page(msgspec.Struct, frozen=True):
     """A page and the parts on it, in order. It is written when all of them were measured, and else stays as it is."""
 
+    name: str
+    """What `--only` calls all of its parts."""
     file: str
     title: str
     parts: tuple[str, ...]
@@ -33,6 +38,7 @@ class Page(msgspec.Struct, frozen=True):
 
 
 PINGS = Page(
+    "pings",
     "benchmarks.md",
     "Benchmarks: pings",
     (
@@ -40,13 +46,21 @@ PINGS = Page(
     ),
 )  # fmt: skip
 CRASHES = Page(
+    "crashes",
     "benchmarks-crashes.md",
     "Benchmarks: crash reports",
     ("crash_collector", "crash_line", "stackwalk", "crash_search"),
 )
-DASHBOARD = Page("benchmarks-pages.md", "Benchmarks: pages", ("pages",))
-ALL = (PINGS, CRASHES, DASHBOARD)
+DASHBOARD = Page("pages", "benchmarks-pages.md", "Benchmarks: pages", ("pages",))
+SCALE = Page(
+    "scale",
+    "benchmarks-scale.md",
+    "Benchmarks: the scaled form",
+    ("scale_spark", "scale_latency", "scale_edge", "scale_cores", "scale_sizes"),
+)
+ALL = (PINGS, CRASHES, DASHBOARD, SCALE)
 LIBRARIES = ("msgspec", "pyarrow", "deltalake", "duckdb", "uvicorn", "uvloop", "isal")
+CLIENTS = ("pyspark", "confluent-kafka", "obstore", "psycopg")
 
 HEAD = """# {title}
 
@@ -56,6 +70,9 @@ with {cores} cores, and only say what the ratios were made of. Both sides of a c
 
 {versions}. Measured {day}.
 """
+
+SHORT = """**A short run** (`--short`): less data and fewer rounds than are meant, beside other work (see the loads).
+It says that all of this works, and little of how fast. A run without `--short` takes its place."""
 
 
 class Results(msgspec.Struct, frozen=True):
@@ -91,14 +108,16 @@ def write_pages(results: Results) -> list[str]:
         missing = [name for name in page.parts if name not in parts]
         lacking += missing
         if not missing:
-            _write(page, [parts[name] for name in page.parts])
+            _write(page, [parts[name] for name in page.parts], results.sizes)
+    plan.write_page()
     return lacking
 
 
-def _write(page: Page, parts: list[Part]) -> None:
+def _write(page: Page, parts: list[Part], sizes: str) -> None:
     day = time.strftime("%Y-%m-%d", time.gmtime())
     lines = [
-        HEAD.format(title=page.title, cores=os.cpu_count(), versions=versions(), day=day),
+        HEAD.format(title=page.title, cores=os.cpu_count(), versions=versions(page), day=day),
+        *([SHORT, ""] if sizes == "short" else []),
         *summary(parts),
     ]
     for part in parts:
@@ -110,14 +129,24 @@ def _write(page: Page, parts: list[Part]) -> None:
     README.write_text(f"{before}{page.begin}\n{table}{END}{after}", encoding="utf-8")
 
 
-def versions() -> str:
+def versions(page: Page) -> str:
     """What took part."""
+    own = f"Python {platform.python_version()}, {_versions(LIBRARIES)}, SQLite {sqlite3.sqlite_version}"
+    if page is SCALE:
+        servers = tomllib.loads((ROOT / "deploy" / "local" / "versions.toml").read_text())
+        return (
+            f"{own}; {_versions(CLIENTS)} on Java {java()}; Kafka {servers['kafka']}, versitygw "
+            f"{servers['versitygw'].lstrip('v')}, PostgreSQL {postgres_version()}"
+        )
     try:
         spark = f"PySpark {SPARK_VERSION} on Java {java()}"
     except BenchError:
         spark = "no Java"
-    own = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
-    return f"Python {platform.python_version()}, {own}, SQLite {sqlite3.sqlite_version}; {spark}"
+    return f"{own}; {spark}"
+
+
+def _versions(names: tuple[str, ...]) -> str:
+    return ", ".join(f"{name} {version(name)}" for name in names)
 
 
 def summary(parts: list[Part]) -> Iterator[str]:
@@ -141,6 +170,8 @@ def section(part: Part) -> Iterator[str]:
     yield from (f"## {part.title}", "", part.compared, "")
     if part.checked:
         yield from (part.checked, "")
+    if part.load is not None:
+        yield from (f"Load of the machine when it began: {part.load:.2f}.", "")
     for lack in part.unmeasured:
         yield from (f"Not measured: {lack.name}. {lack.needs}", "")
     if part.ratios:

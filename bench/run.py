@@ -1,4 +1,4 @@
-"""All benchmarks: `python bench/run.py [--quick] [--only whole_job,extraction,...]`.
+"""All benchmarks: `python bench/run.py [--quick | --short] [--only whole_job,extraction,...]`.
 
 Each part is a process of its own. Results go to bench/.work/results.json (parts that are not run keep their last
 ones) and, as pages, to docs/reference/benchmarks*.md; a quick run writes none. Exit code 1 when a bar is missed.
@@ -22,10 +22,14 @@ WITH_SPARK = ("whole_job", "backfill", "query_48h")
 
 
 def chosen(text: str) -> list[str]:
-    parts = text.split(",")
-    for part in parts:
-        if part not in PARTS:
-            raise argparse.ArgumentTypeError(f"there is no part {part!r}; parts: {', '.join(PARTS)}")
+    """Parts by their names, or by the name of their page."""
+    pages = {page.name: page.parts for page in ALL}
+    parts: list[str] = []
+    for name in text.split(","):
+        if name not in PARTS and name not in pages:
+            names = ", ".join((*PARTS, *pages))
+            raise argparse.ArgumentTypeError(f"there is no part {name!r}; parts, and pages of them: {names}")
+        parts += pages.get(name, (name,))
     return parts
 
 
@@ -33,8 +37,12 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description="Benchmarks against the peers.")
     arguments.add_argument("--quick", action="store_true", help="small sizes, to see that everything works")
     arguments.add_argument("--only", type=chosen, default=list(PARTS), metavar="PARTS", help=", ".join(PARTS))
+    arguments.add_argument(
+        "--short", action="store_true", help="less of the scaled form, on a busy machine; the page says so"
+    )
     given = arguments.parse_args()
-    sizes = sizes_from(["--quick"] if given.quick else [])
+    options = ["--quick"] if given.quick else ["--short"] if given.short else []
+    sizes = sizes_from(options)
     try:
         if set(given.only) & set(WITH_SPARK):
             java()
@@ -42,7 +50,7 @@ def main() -> int:
         corpus(sizes.pings)
         results = read_results(sizes.name)
         for name in given.only:
-            results = results.plus(run(name, given.quick))
+            results = results.plus(run(name, options))
             write_results(results)
     except BenchError as error:
         print(error, file=sys.stderr)
@@ -54,13 +62,13 @@ def main() -> int:
     return int(any(not f.ok for part in results.parts for f in part.ratios))
 
 
-def run(name: str, quick: bool) -> Part:
+def run(name: str, options: list[str]) -> Part:
     """One part, in a process of its own."""
     load = os.getloadavg()[0]
     print(f"{name} ... (load {load:.1f})", file=sys.stderr)
     started = time.monotonic()
-    command = [sys.executable, str(BENCH / f"{name}.py"), *(["--quick"] if quick else [])]
-    part = msgspec.convert(answer_of(command), Part)
+    command = [sys.executable, str(BENCH / f"{name}.py"), *options]
+    part = msgspec.structs.replace(msgspec.convert(answer_of(command), Part), load=load)
     print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr)
     for figure in part.ratios:
         mark = "" if not figure.bar else "  ok" if figure.ok else "  MISSED"

@@ -62,11 +62,14 @@ def schema():
 
 
 def native(session, source, target, once=False):
-    lines = session.read.text(source)
+    sums_of(session.read.text(source), once).write.mode("overwrite").parquet(target)
+
+
+def sums_of(lines, once):
+    """Sums by key of pings in the column `value`."""
     pings = lines.select(functions.from_json("value", schema()).alias("p")).select("p.*")
     rows = pings.select(*keys(), *values(), valid(once).alias("valid"))
-    sums = rows.where("valid").groupBy(*KEYS).agg(*(functions.sum(m).alias(m) for m in MEASURES))
-    sums.write.mode("overwrite").parquet(target)
+    return rows.where("valid").groupBy(*KEYS).agg(*(functions.sum(m).alias(m) for m in MEASURES))
 
 
 def keys():

@@ -49,17 +49,35 @@ class Sizes(msgspec.Struct, frozen=True):
     crashes: int
     reports: int
     line_s: int
+    scale_rounds: int
+    scale_batch: int
+    """Pings of a micro-batch on Spark."""
+    scale_rate_per_s: int
+    triggers: dict[int, int]
+    """Trigger of the stream on Spark in s -> how many seconds it is watched."""
+    identities: int
 
 
 FULL = Sizes(
-    "full", 20_000, 3, 2, 4_000, 7, 20_000, 60, 300, 20_000_000, 30, 60, 10_000, 1_000_000, 2_000, 300
-)
-QUICK = Sizes("quick", 4_000, 2, 1, 1_500, 3, 4_000, 10, 150, 600_000, 6, 20, 2_000, 50_000, 300, 20)
+    "full", 20_000, 3, 2, 4_000, 7, 20_000, 60, 300, 20_000_000, 30, 60, 10_000, 1_000_000, 2_000, 300,
+    3, 10_000, 100, {1: 45, 5: 60, 15: 90, 60: 240}, 500_000,
+)  # fmt: skip
+QUICK = Sizes(
+    "quick", 4_000, 2, 1, 1_500, 3, 4_000, 10, 150, 600_000, 6, 20, 2_000, 50_000, 300, 20,
+    1, 500, 30, {1: 10, 5: 15}, 10_000,
+)  # fmt: skip
+
+
+SHORT = msgspec.structs.replace(
+    FULL, name="short", posts=5_000, scale_rounds=1, scale_batch=1_000, scale_rate_per_s=30,
+    triggers={5: 20, 15: 45}, identities=100_000,
+)  # fmt: skip
+"""Of the scaled form less, since a busy machine has no time for more."""
 
 
 def sizes_from(arguments: list[str]) -> Sizes:
-    """`--quick` or not."""
-    return QUICK if "--quick" in arguments else FULL
+    """`--quick`, `--short`, or all."""
+    return QUICK if "--quick" in arguments else SHORT if "--short" in arguments else FULL
 
 
 def corpus(pings: int) -> Path:

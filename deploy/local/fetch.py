@@ -105,7 +105,7 @@ def _unpack_trino(folder: Path) -> None:
     with tarfile.open(archive) as packed:
         packed.extractall(folder, filter="tar")
     archive.unlink()
-    # Maven's store has one more copy, of a gigabyte.
+    # Maven's store has one more copy, of 821 MB.
     shutil.rmtree(CACHE / "maven" / "io" / "trino", ignore_errors=True)
     for plugin in (folder / f"trino-server-{VERSIONS['trino']}" / "plugin").iterdir():
         if plugin.name not in _TRINO_PLUGINS:

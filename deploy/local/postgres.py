@@ -25,6 +25,7 @@ class PostgresServer(Server):
     """The server, with passwords asked of everybody; `settings` are those of postgresql.conf."""
 
     name = "PostgreSQL"
+    end_by = signal.SIGINT  # by SIGTERM it would wait until the last client is gone
 
     def __init__(self, folder: Path, port: int, password: str, settings: Mapping[str, str] = {}) -> None:
         super().__init__(folder, port)
@@ -76,10 +77,6 @@ class PostgresServer(Server):
         except psycopg.OperationalError:
             return False
         return True
-
-    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """SIGINT ends it in good order, SIGQUIT at once, as after a crash."""
-        super().stop(how)
 
     def dsn(self, database: str = "postgres", user: str = ADMIN, password: str | None = None) -> str:
         """Address of a database, with the password in it."""

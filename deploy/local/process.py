@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
+from functools import partial
 from pathlib import Path
 
 from .fetch import SetupError
@@ -30,6 +31,8 @@ class Server(ABC):
     """The user that it runs as, when that is another one."""
     start_s = 120.0
     """How long it may take until it takes requests."""
+    end_by = signal.SIGTERM
+    """What ends it in good order, whoever is connected."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder
@@ -74,8 +77,8 @@ class Server(ABC):
             with self.talk.open("ab") as talk:
                 self._process = subprocess.Popen(
                     command, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, stdout=talk, stderr=talk,
-                    start_new_session=True, preexec_fn=_as_server, user=self.owner, group=self.owner,
-                    extra_groups=[] if self.owner else None,
+                    start_new_session=True, preexec_fn=partial(_as_server, self.end_by), user=self.owner,
+                    group=self.owner, extra_groups=[] if self.owner else None,
                 )  # fmt: skip
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -86,12 +89,12 @@ class Server(ABC):
                 raise SetupError(f"{self.name} does not start. {self.talk} ends with:\n{self.last_words()}")
             time.sleep(0.05)
 
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """Send it a signal and wait until it is gone; nothing if it is not running."""
+    def stop(self, how: signal.Signals | None = None) -> None:
+        """Send it a signal, `end_by` unless told otherwise, and wait until it is gone; nothing if it is not running."""
         if self._process is None:
             return
         process, self._process = self._process, None
-        process.send_signal(how)
+        process.send_signal(how or self.end_by)
         try:
             process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
@@ -127,8 +130,8 @@ def free_ports(count: int) -> list[int]:
             probe.close()
 
 
-def _as_server() -> None:
+def _as_server(end_by: signal.Signals) -> None:
     """In the new process: take signals, and end with the process that started it."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTIONS)
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, end_by)

@@ -17,6 +17,8 @@ from pathlib import Path
 import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from tests.support.form import installed
+from tests.support.server import START_TIMEOUT_S
 
 sys.path.insert(0, str(Path(__file__).parent))
 import fleet
@@ -38,7 +40,7 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self.data, self._options = data, options
+        self.data, self._options = installed(data), options
         self.start()
 
     def start(self) -> None:
@@ -46,11 +48,11 @@ class Server:
         self._log = (self.data.parent / f"{self.data.name}.log").open("ab")
         self._process = subprocess.Popen(
             [*COMMAND, "serve", "--data", str(self.data), "--port", str(self.port), *self._options],
-            env=ENVIRONMENT,
+            env=environment(),
             stdout=self._log,
             stderr=self._log,
         )
-        self.wait(lambda: self._answers())
+        self.wait(lambda: self._answers(), START_TIMEOUT_S)
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)
@@ -60,7 +62,7 @@ class Server:
     def run(self, *arguments: str) -> None:
         """Another command on the same data folder."""
         command = [*COMMAND, *arguments, "--data", str(self.data)]
-        subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True)
+        subprocess.run(command, env=environment(), check=True, capture_output=True)
 
     def post(self, path: str, body: bytes) -> None:
         assert httpx.post(self.url + path, content=body).status_code == 200
@@ -83,7 +85,11 @@ class Server:
 
 
 COMMAND = [sys.executable, "-m", "missioncontrol"]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+
+
+def environment() -> dict[str, str]:
+    """What processes of the product are told."""
+    return {**os.environ, "PYTHONPATH": str(ROOT / "src")}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -102,10 +108,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     published = (fleet.THIS_HOUR - timedelta(hours=40)).isoformat()
     release = {"application": "Firefox", "channel": "release", "version": "61.0", "build_id": fleet.BUILD_ID}
     releases.write_text(json.dumps([{**release, "published_at": published}]))
-    data = folder / "data"
+    data = installed(folder / "data")
     for kind, file in (("pings", pings), ("releases", releases)):
         command = [*COMMAND, "import", kind, str(file), "--data", str(data)]
-        subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True)
+        subprocess.run(command, env=environment(), check=True, capture_output=True)
     running = Server(data)
     yield running
     running.stop()

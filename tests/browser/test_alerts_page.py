@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ENVIRONMENT, ROOT, Server
+from conftest import ROOT, Server, environment
 from playwright.sync_api import Page, expect
 from test_appearance import CONTRAST
 from tests.support.receivers import HttpReceiver, http_receiver
@@ -20,19 +20,19 @@ TAKE = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from missioncontrol.config import Config
+from missioncontrol.config import load_config
 from missioncontrol.services import Services
 from tests.support.verdict_changes import change
 
 now = datetime.now(UTC)
-Services(Config(data=Path(sys.argv[1]))).alerts.take([change(*sys.argv[2:], now)], now)
+Services(load_config(Path(sys.argv[1]))).alerts.take([change(*sys.argv[2:], now)], now)
 """
 
 
 def judge(server: Server, before: str, verdict: str) -> None:
-    paths = os.pathsep.join([ENVIRONMENT["PYTHONPATH"], str(ROOT)])
+    paths = os.pathsep.join([environment()["PYTHONPATH"], str(ROOT)])
     command = [sys.executable, "-c", TAKE, str(server.data), before, verdict]
-    subprocess.run(command, env={**ENVIRONMENT, "PYTHONPATH": paths}, check=True)
+    subprocess.run(command, env={**environment(), "PYTHONPATH": paths}, check=True)
 
 
 @pytest.fixture

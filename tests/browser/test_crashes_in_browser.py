@@ -20,7 +20,8 @@ sys.path.insert(0, str(ROOT))
 from tests.support import crash_rows
 from tests.support.bug_trackers import BUG, write_settings
 from tests.support.crash_reports import ANNOTATIONS, report, send
-from tests.support.crashes import dump_symbols, make_crash
+from tests.support.crashes import make_crash
+from tests.support.form import add_symbols, installed
 
 pytestmark = pytest.mark.apt
 TAIL = "/signature?signature=otter%3A%3ATail%3A%3Awag&product=Otter"
@@ -33,7 +34,7 @@ class Crashes:
         write_settings(folder / "data")
         crash_rows.write(folder / "data", crash_rows.crashes(datetime.now(UTC), 3000))
         crash = make_crash(folder / "crash")
-        dump_symbols(folder / "data" / "blobs" / "symbols", crash.binary)
+        add_symbols(installed(folder / "data"), crash.binary)
         self.dump = crash.dump.read_bytes()
         self.server = Server(folder / "data")
         self.url = self.server.url

@@ -22,11 +22,11 @@ from tests.support import crash_rows
 from tests.support.build_days import experiment_rows, write_rows
 from tests.support.courses import course_of, past_of
 from tests.support.crash_reports import ANNOTATIONS, report, send
-from tests.support.crashes import dump_symbols, make_crash
+from tests.support.crashes import make_crash
+from tests.support.form import add_symbols, config_of, installed
 from tests.support.kept_verdicts import keep_courses, moved
 from tests.support.release_trains import tell
 
-from missioncontrol.config import Config
 from missioncontrol.health.calibration import PastRelease, calibrated, replayed
 from missioncontrol.services import Services
 from missioncontrol.web.app import create_app
@@ -120,7 +120,7 @@ def routes_of(router: object) -> Iterator[APIRoute]:
 
 
 def test_no_page_is_forgotten(tmp_path: Path) -> None:
-    services = Services(Config(data=tmp_path))
+    services = Services(config_of(installed(tmp_path)))
     shown = {
         route.path
         for route in routes_of(create_app(services))
@@ -151,7 +151,7 @@ class Filled:
         keep_courses(data, courses, [calibrated("Firefox", "release", "main_crashes", outcomes, end)])
         crash_rows.write(data, crash_rows.crashes(datetime.now(UTC), 500))
         crash = make_crash(folder / "crash")
-        dump_symbols(data / "blobs" / "symbols", crash.binary)
+        add_symbols(installed(data), crash.binary)
         pings = folder / "pings.ndjson"
         pings.write_bytes(b"".join(fleet.history()))
         self.server = Server(data)

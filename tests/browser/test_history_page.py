@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from test_appearance import CONTRAST
 from tests.support.history import ago, archive, backfill, command, mend, note, runs_of, spoil
 
+from missioncontrol.state.runs import SEEN_EVERY_S
 from missioncontrol.telemetry.backfill_plan import CRASHES, JOB, Plan, arguments
 
 pytestmark = pytest.mark.apt
@@ -22,7 +25,6 @@ pytestmark = pytest.mark.apt
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A hundred days; of the newest one each is older than its archive, under way, waiting, failed and to come."""
     data = tmp_path_factory.mktemp("history") / "data"
-    data.mkdir()
     archive(data, [ago(n) for n in range(12)])
     note(data, [ago(n) for n in range(100, 5, -1)])
     backfill(data, ago(5), ago(5), "--table", "all")
@@ -32,10 +34,21 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     mend(data, ago(2))
     now, runs = datetime.now(UTC), runs_of(data)
     runs.want(JOB, arguments(Plan((CRASHES,), ago(3), ago(3))), "page", now)
-    runs.start(JOB, arguments(Plan((CRASHES,), ago(4), ago(4))), "schedule", now)
-    running = Server(data, "--only", "edge,web,stream")
-    yield running
-    running.stop()
+    under_way = runs.start(JOB, arguments(Plan((CRASHES,), ago(4), ago(4))), "schedule", now)
+    over = threading.Event()
+
+    def go_on() -> None:
+        while not over.wait(SEEN_EVERY_S):
+            runs.seen(under_way, datetime.now(UTC))
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(go_on)
+        try:
+            running = Server(data, "--only", "edge,web,stream")
+            yield running
+            running.stop()
+        finally:
+            over.set()
 
 
 def row(page: Page, days_ago: int) -> str:
@@ -176,7 +189,6 @@ def test_a_phone_does_not_scroll_sideways_however_much_there_is(
 
 def test_a_day_whose_archive_is_too_little_is_left_as_it_is(page: Page, tmp_path: Path) -> None:
     data = tmp_path / "data"
-    data.mkdir()
     archive(data, [ago(3)])
     rows = tmp_path / "rows.ndjson"
     rows.write_text(f'{{"window_start": "{ago(3)}T10:00:00Z", "submission_date": "{ago(3)}", "count": 50}}\n')

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import COMMAND, ENVIRONMENT, Server, picture
+from conftest import COMMAND, Server, environment, picture
 from playwright.sync_api import Page, expect
 from tests.support import judged_train
+from tests.support.form import installed
 
 pytestmark = pytest.mark.apt
 AGE_TICKS = 48 * 12
@@ -24,14 +25,14 @@ def linux(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("linux")
     written = judged_train.write(judged_train.story(6.0, "Linux"), folder / "train", AGE_TICKS)
     assert written.activity is not None
-    data = str(folder / "data")
+    data = str(installed(folder / "data"))
     for what in (
         ("import", "aggregates", str(written.aggregates)),
         ("import", "aggregates", "--table", "usage_by_activity", str(written.activity)),
         ("import", "releases", str(written.releases)),
         ("jobs", "verdicts"),
     ):
-        subprocess.run([*COMMAND, *what, "--data", data], env=ENVIRONMENT, check=True, capture_output=True)
+        subprocess.run([*COMMAND, *what, "--data", data], env=environment(), check=True, capture_output=True)
     running = Server(folder / "data", "--only", "web")
     yield running
     running.stop()

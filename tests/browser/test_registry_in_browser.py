@@ -10,7 +10,7 @@ from pathlib import Path
 
 import fleet
 import pytest
-from conftest import COMMAND, ENVIRONMENT, Server, picture
+from conftest import COMMAND, Server, environment, picture
 from playwright.sync_api import Browser, Page, expect
 from test_appearance import CONTRAST
 from tests.support.probes import firefox_file
@@ -45,7 +45,11 @@ def add_user(server: Server) -> None:
     """Ann, who may change things."""
     command = [*COMMAND, "user", "add", "ann", "--password-stdin", "--scope", "read", "--scope", "admin"]
     subprocess.run(
-        [*command, "--data", str(server.data)], env=ENVIRONMENT, check=True, input=f"{PASSWORD}\n", text=True
+        [*command, "--data", str(server.data)],
+        env=environment(),
+        check=True,
+        input=f"{PASSWORD}\n",
+        text=True,
     )
 
 

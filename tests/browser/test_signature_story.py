@@ -17,7 +17,8 @@ from playwright.sync_api import Page, expect
 from test_appearance import CONTRAST
 from tests.support.courses import course_of
 from tests.support.crash_reports import ANNOTATIONS, report, send
-from tests.support.crashes import dump_symbols, make_crash
+from tests.support.crashes import make_crash
+from tests.support.form import add_symbols, installed
 from tests.support.kept_verdicts import keep_courses, moved
 from tests.support.release_trains import tell
 
@@ -33,7 +34,7 @@ class Story:
     def __init__(self, folder: Path) -> None:
         data = folder / "data"
         crash = make_crash(folder / "crash")
-        dump_symbols(data / "blobs" / "symbols", crash.binary)
+        add_symbols(installed(data), crash.binary)
         pings = folder / "pings.ndjson"
         pings.write_bytes(b"".join(fleet.history()))
         self.server = Server(data, "--only", "web,edge,crashes")

@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.support.form import bytes_of_state, change_state
+from tests.support.lake import LakeOnS3, lake_of
 from tests.support.pings import BUILD_ID, VERSION, main_ping
 from tests.support.server import RunningServer, running_server
 from tests.support.signing_in import PASSWORD, add_user, bearer, browser, make_token, sign_in
@@ -106,17 +108,13 @@ def test_tokens_are_listed_without_what_they_are_known_by(server: RunningServer)
         assert made["id"] in listed and made["token"].split("_", 2)[2] not in listed
     entry = next(t for t in json.loads(server.run("token", "list", "--json").stdout) if t["id"] == made["id"])
     assert entry["expires_at"] > entry["created_at"] and entry["revoked_at"] is None
-    assert made["token"].encode() not in (server.data / "state.sqlite").read_bytes()
+    assert made["token"].encode() not in bytes_of_state(server.data)
 
 
 def test_a_token_that_is_over_is_refused(server: RunningServer) -> None:
-    import sqlite3
-
     made = make_token(server, "read", more=("--expires", "1h"))
-    with sqlite3.connect(server.data / "state.sqlite") as state:
-        state.execute(
-            "UPDATE tokens SET expires_at = '2026-01-01 00:00:00.000000' WHERE id = ?", (made["id"],)
-        )
+    over = "UPDATE tokens SET expires_at = '2026-01-01 00:00:00.000000' WHERE id = :id"
+    change_state(server.data, over, id=made["id"])
     answer = httpx.get(f"{server.url}/api/v1/me", headers=bearer(made["token"]))
     assert (answer.status_code, answer.json()["code"]) == (401, "token_expired")
 
@@ -229,10 +227,13 @@ def test_the_list_of_columns_is_the_readers(server: RunningServer, reader: str, 
 
 def test_no_file_can_be_read_around_the_views(server: RunningServer, reader: str) -> None:
     file = next((server.data / "lake" / "pings").rglob("*.parquet"))
+    lake = lake_of(server.data)
+    addresses = [] if not isinstance(lake, LakeOnS3) else lake.open("pings").file_uris()
     for query in (
         f"SELECT body FROM '{file}'",
         f"SELECT * FROM read_parquet('{file}')",
         f"SELECT * FROM parquet_metadata('{file}')",
+        *(f"SELECT body FROM '{address}'" for address in addresses),
     ):
         answer = sql(server, query, reader)
         assert answer.status_code == 400 and SECRET not in answer.text

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from tests.support.form import write_settings
 from tests.support.openid import CLIENT_ID, SECRET, OpenIdProvider
 from tests.support.server import RunningServer, running_server
 from tests.support.signing_in import add_user, browser
@@ -40,7 +41,7 @@ everyone = []
 crash-team = ["read", "protected"]
 operators = ["admin"]
 """
-    (folder / "missioncontrol.toml").write_text(settings)
+    write_settings(folder / "data", settings)
     with running_server(folder, MC_JOBS__DAILY="false") as running:
         idp.redirect_uri = f"{running.url}/login/oidc/callback"
         yield running

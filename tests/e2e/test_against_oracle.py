@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.support import oracle
+from tests.support.form import installed
 from tests.support.odd_pings import OddPings
 from tests.support.oracle import Oracle, Row
 from tests.support.server import SOURCES, running_server
@@ -57,7 +58,11 @@ class Product:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         kept = {k: v for k, v in os.environ.items() if not k.startswith("MC_")}
-        own = {"PYTHONPATH": str(SOURCES), "MC_DATA": str(folder / "data"), "MC_LAKE__ARCHIVE": "false"}
+        own = {
+            "PYTHONPATH": str(SOURCES),
+            "MC_DATA": str(installed(folder / "data")),
+            "MC_LAKE__ARCHIVE": "false",
+        }
         self._environment = {**kept, **own}
 
     def run(self, *arguments: str) -> str:

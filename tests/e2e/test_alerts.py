@@ -19,7 +19,7 @@ TAKE = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from missioncontrol.config import Config
+from missioncontrol.config import load_config
 from missioncontrol.health.model import Subject
 from missioncontrol.services import Services
 from tests.support.verdict_changes import change
@@ -27,7 +27,7 @@ from tests.support.verdict_changes import change
 version, before, verdict = sys.argv[2:]
 now = datetime.now(UTC)
 subject = Subject("Firefox", "release", version, "main_crashes")
-Services(Config(data=Path(sys.argv[1]))).alerts.take([change(before or None, verdict, now, subject)], now)
+Services(load_config(Path(sys.argv[1]))).alerts.take([change(before or None, verdict, now, subject)], now)
 """
 """What judging does at the end of a turn."""
 API = "/api/v1/alerts"

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from tests.support.form import config_of, installed
 
-from missioncontrol.config import Config, Query
+from missioncontrol.config import Query
 from missioncontrol.lake.parquet import ARROW_TYPES
 from missioncontrol.lake.snapshot import LakeReader
 from missioncontrol.lake.tables import lake_tables
@@ -50,13 +52,12 @@ class Served:
     """A server on a free port, with the writer of its lake."""
 
     def __init__(self, folder: Path) -> None:
-        config = Config(
-            data=folder, query=Query(timeout_s=2, memory_limit_mb=256, threads=1, max_rows=20_000)
-        )
-        self.writer = LakeWriter(config.lake_path)
+        limits = Query(timeout_s=2, memory_limit_mb=256, threads=1, max_rows=20_000)
+        config = msgspec.structs.replace(config_of(installed(folder)), query=limits)
+        self.writer = LakeWriter(config.lake_place)
         self.writer.ensure(REGISTRY)
         self._version = 0
-        engine = Engine(LakeReader(config.lake_path, config.cache_path), lambda: REGISTRY, config.query)
+        engine = Engine(LakeReader(config.lake_place, config.cache_path), lambda: REGISTRY, config.query)
         app = FastAPI()
         sql = SqlRunner(engine.reader, lambda: REGISTRY, config.query, config.cache_path / "spill")
         app.include_router(build_api(engine, SqlDesk(config, sql), lambda: REGISTRY, config))

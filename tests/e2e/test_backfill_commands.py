@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 from tests.support import batch_oracle
-from tests.support.lake import SUMMED, everything, merged, rows
+from tests.support.form import installed
+from tests.support.lake import SUMMED, Lake, everything, lake_of, merged, rows
 from tests.support.odd_pings import OddPings
 from tests.support.pings import main_ping
 from tests.support.server import SOURCES, running_server
@@ -29,9 +30,13 @@ class Installation:
     """The installed command on a data folder of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.lake = folder, folder / "data" / "lake"
+        self.folder = folder
         kept = {k: v for k, v in os.environ.items() if not k.startswith("MC_")}
         self.environment = {**kept, "PYTHONPATH": str(SOURCES), "MC_DATA": str(folder / "data")}
+
+    @property
+    def lake(self) -> Lake:
+        return lake_of(self.folder / "data")
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "missioncontrol", *arguments]
@@ -68,6 +73,7 @@ class Installation:
 
 @pytest.fixture
 def installation(tmp_path: Path) -> Installation:
+    installed(tmp_path / "data")
     return Installation(tmp_path)
 
 
@@ -154,7 +160,6 @@ def test_the_batch_goes_by_submission_date_and_the_stream_by_arrival(installatio
 
 
 def test_what_a_user_gets_wrong_is_said_clearly(installation: Installation) -> None:
-    (installation.folder / "data").mkdir()
     for arguments, text in (
         (("--min-submission-date", "2016-3-14"), "is no day"),
         (("--min-submission-date", "20160314", "--max-submission-date", "20160313"), "comes after"),
@@ -171,7 +176,6 @@ def test_what_a_user_gets_wrong_is_said_clearly(installation: Installation) -> N
 
 
 def test_days_without_data_are_no_failure(installation: Installation) -> None:
-    (installation.folder / "data").mkdir()
     assert installation.backfill()["days"] == [], "an empty installation"
     installation.take(*batch_oracle.make_pings(5, seed=1, day=DAY))
     said, talk = installation.run(

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.support.crash_reports import ANNOTATIONS, report, send
+from tests.support.form import stored
 from tests.support.server import RunningServer
 
 from missioncontrol.blobs.crash_keys import MINIDUMP, dump_key
@@ -55,7 +56,7 @@ def test_tables_of_crashes_are_compacted_and_vacuumed_without_a_stream(server: R
         return {"rows": found["rows"], "files": found["files"]}
 
     def on_disk() -> int:
-        return len(list((server.data / "lake" / "crashes").rglob("part-*.parquet")))
+        return sum("part-" in name for name, _ in stored(server.data, "lake/crashes"))
 
     server.wait_until(lambda: facts()["files"] < 8, 60)
     server.wait_until(lambda: on_disk() == facts()["files"], 60, pause_s=1)

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.support.crash_reports import ANNOTATIONS, BOUNDARY, multipart, part, report, send, send_bytes
+from tests.support.form import write_settings
 from tests.support.server import RunningServer, running_server
 
 from missioncontrol.blobs.crash_keys import processed_key
@@ -295,10 +296,10 @@ def test_ids_that_are_none(server: RunningServer, wrong: str) -> None:
 
 
 def test_products_have_their_own_answers_keys_and_rates(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "missioncontrol.toml").write_text(
+    write_settings(
+        tmp_path / "data",
         '[ingest.products.Bare]\nanswer = "bare"\n[ingest.products.Old]\nanswer = "hex16"\n'
-        '[ingest.products.Keyed]\nkey = "sesame"\n[ingest.products.Loud]\nper_minute = 2\n'
+        '[ingest.products.Keyed]\nkey = "sesame"\n[ingest.products.Loud]\nper_minute = 2\n',
     )
     with running_server(tmp_path) as server:
         bare = send(server.url, report({"ProductName": "Bare"})).text

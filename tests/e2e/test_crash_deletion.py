@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import io
 import json
 import os
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 from tests.support.crash_reports import ANNOTATIONS, report, send
+from tests.support.form import stored
 from tests.support.minidumps import header_only
 from tests.support.server import RunningServer, running_server
 from tests.support.signing_in import make_token
@@ -45,11 +46,9 @@ def in_lake(server: RunningServer) -> set[str]:
 def in_files(server: RunningServer, column: str = "uuid") -> set[str]:
     """Crash ids in any file of the table, named by it or not."""
     found: set[str] = set()
-    for file in (server.data / "lake" / "crashes").rglob("*.parquet"):
-        if "_delta_log" in file.parts:
-            continue
-        with contextlib.suppress(FileNotFoundError):  # vacuum was faster
-            found.update(pq.read_table(file, columns=[column])[column].to_pylist())
+    for name, content in stored(server.data, "lake/crashes"):
+        if name.endswith(".parquet") and "_delta_log" not in name:
+            found.update(pq.read_table(io.BytesIO(content), columns=[column])[column].to_pylist())
     return found
 
 
@@ -65,7 +64,7 @@ def blobs_of(server: RunningServer, crash_id: str) -> list[str]:
 
 def bytes_of(server: RunningServer) -> bytes:
     """Everything that is stored of any crash."""
-    return b"".join(f.read_bytes() for f in (server.data / "blobs").rglob("*") if f.is_file())
+    return b"".join(content for _, content in stored(server.data, "blobs"))
 
 
 def test_a_deleted_crash_is_nowhere(server: RunningServer) -> None:
@@ -125,10 +124,11 @@ def test_what_a_worker_had_in_its_hands_goes_with_the_daily_round(server: Runnin
     crash_id = sent(server, os.urandom(8).hex())
     server.wait_until(lambda: crash_id in in_lake(server), PATIENCE_S)
     [key] = [key for key in blobs_of(server, crash_id) if key.endswith(".json.gz")]
-    stored = server.data / "blobs" / key
-    late = stored.read_bytes()
+    services = Services(load_config(server.data))
+    late = services.blobs.get(key)
     server.run("crash", "delete", "--yes", crash_id)
-    stored.write_bytes(late)
+    services.blobs.put(key, late)
+    services.close()
     server.run("lake", "expire")
     assert blobs_of(server, crash_id) == []
 

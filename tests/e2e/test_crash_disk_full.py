@@ -15,6 +15,8 @@ from tests.support import disk
 from tests.support.crash_reports import ANNOTATIONS, BOUNDARY, report, send
 from tests.support.server import RunningServer, running_server
 
+pytestmark = pytest.mark.embedded_only("fills the disk of crash files, or of the queue")
+
 DISK_MB = 64
 DUMP = os.urandom(3_000_000)
 

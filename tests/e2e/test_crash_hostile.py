@@ -167,6 +167,9 @@ def test_a_signature_list_that_never_comes_to_an_end(line: Line, crash: Crash) -
     line.check()
 
 
+@pytest.mark.embedded_only(
+    "puts broken files into the folder of symbols, which a bucket takes only from the store"
+)
 def test_symbols_that_are_cut_huge_or_lie(crash: Crash, tmp_path: Path) -> None:
     """In the folder of the store, where a damaged disk or a hand may have put them."""
     settings = {"MC_STACKWALK__MEMORY_LIMIT_MB": "256", "MC_STACKWALK__MISSING_TTL_S": "0"}

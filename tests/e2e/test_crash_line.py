@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import pytest
 from tests.support.crash_reports import ANNOTATIONS, report, send
-from tests.support.crashes import FUNCTIONS, Crash, dump_symbols, make_crash
+from tests.support.crashes import FUNCTIONS, Crash, make_crash
+from tests.support.form import add_symbols
 from tests.support.server import RunningServer, running_server
 
 PATIENCE_S = 60.0
@@ -62,7 +63,7 @@ def test_a_real_crash_is_searchable_and_named_once_its_symbols_are_there(
     [row] = rows(server, query)
     assert (row["signature"], row["os_name"], row["revision"]) == ("crasher", "Linux", 0)
     assert row["reason"].startswith("SIGSEGV")
-    dump_symbols(server.data / "blobs" / "symbols", crash.binary)
+    add_symbols(server.data, crash.binary)
 
     def named() -> bool:
         server.run("crash", "reprocess", row["uuid"])

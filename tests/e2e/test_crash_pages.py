@@ -13,7 +13,8 @@ import httpx
 import pytest
 from tests.support import crash_rows
 from tests.support.crash_reports import ANNOTATIONS, report, send
-from tests.support.crashes import FUNCTIONS, Crash, dump_symbols, make_crash
+from tests.support.crashes import FUNCTIONS, Crash, make_crash
+from tests.support.form import add_symbols, installed, state_of
 from tests.support.minidumps import header_only
 from tests.support.server import RunningServer, running_server
 from tests.support.signing_in import add_user, bearer, browser, make_token, sign_in
@@ -21,7 +22,6 @@ from tests.support.signing_in import add_user, bearer, browser, make_token, sign
 from missioncontrol.state.access_log import AccessLog
 from missioncontrol.state.crash_jobs import URGENT, Leased
 from missioncontrol.state.crash_queue import ATTEMPTS, CrashQueue
-from missioncontrol.state.database import Database
 
 PAGE = {"accept": "text/html"}
 SECRETS = {
@@ -43,7 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, crash: Crash) -> Iterator[R
     """With some thousand crashes of Otter, and a user, so that whoever does not sign in sees what is public."""
     folder = tmp_path_factory.mktemp("pages")
     crash_rows.write(folder / "data", crash_rows.crashes(datetime.now(UTC), COUNT))
-    dump_symbols(folder / "data" / "blobs" / "symbols", crash.binary)
+    add_symbols(installed(folder / "data"), crash.binary)
     with running_server(folder) as server:
         add_user(server, "olga", "read", "protected", "reprocess")
         yield server
@@ -121,7 +121,7 @@ def test_a_reader_with_the_scope_sees_it_escaped_and_it_is_recorded(
     dump = olga.get(f"/report/{crash_id}/files/upload_file_minidump")
     assert dump.content == crash.dump.read_bytes()
     assert "attachment" in dump.headers["content-disposition"]
-    log = AccessLog(Database(f"sqlite:///{server.data / 'state.sqlite'}")).list(who="olga")
+    log = AccessLog(state_of(server.data)).list(who="olga")
     seen = {(s.kind, s.thing) for s in log}
     assert {("crash", crash_id), ("dump", f"{crash_id} upload_file_minidump")} <= seen
 
@@ -312,7 +312,7 @@ def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 
 def queue_of(server: RunningServer) -> CrashQueue:
-    return CrashQueue(Database(f"sqlite:///{server.data / 'state.sqlite'}"))
+    return CrashQueue(state_of(server.data))
 
 
 def test_without_crashes_the_page_says_how_to_send_one(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 from tests.support.crash_reports import ANNOTATIONS, report, send
-from tests.support.crashes import dump_symbols, make_crash
+from tests.support.crashes import make_crash
+from tests.support.form import add_symbols, installed
 from tests.support.server import SOURCES, RunningServer, running_server
 from tests.support.terminal import Terminal
 
@@ -37,7 +38,7 @@ class Crashes(NamedTuple):
 def crashes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashes]:
     folder = tmp_path_factory.mktemp("signatures")
     crash = make_crash(folder / "crash")
-    dump_symbols(folder / "data" / "blobs" / "symbols", crash.binary)
+    add_symbols(installed(folder / "data"), crash.binary)
     with running_server(folder) as server:
         dump = crash.dump.read_bytes()
         ids = [sent(server, upload_file_minidump=dump) for _ in range(2)] + [sent(server)]
@@ -153,7 +154,6 @@ def test_what_cannot_be_tried_is_refused_with_what_to_do(crashes: Crashes, tmp_p
         server, "try", "--list", fine, "--product", "Nobody"
     )
     assert "does not exist" in refused(server, "try", "--list", "nothing.txt")
-    (tmp_path / "data").mkdir()
     (tmp_path / "prefix.txt").write_text("x")
     empty = RunningServer(tmp_path, {})
     assert "None was processed yet." in refused(empty, "try", "--list", "prefix.txt")

@@ -10,9 +10,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from tests.support.server import COMMAND, SOURCES, running_server
 
 from missioncontrol.telemetry.stream import StreamLock
+
+pytestmark = pytest.mark.embedded_only("a demo is embedded by design, and refuses the scaled form")
 
 
 def demo(folder: Path, port: int, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:

@@ -18,6 +18,8 @@ from tests.support.judging_clients import kill_tree, stream_of
 from tests.support.pings import main_ping
 from tests.support.server import RunningServer, running_server
 
+pytestmark = pytest.mark.embedded_only("fills the disk that log, lake and state share")
+
 TODAY = time.strftime("%Y%m%d", time.gmtime()) + "093000"
 LOG_BYTES = 6 * 1024 * 1024
 DISK_MB = 96

@@ -26,6 +26,8 @@ from missioncontrol.ingest.http_protocol import make_server_config
 from missioncontrol.log.protocol import Kind, Record
 from missioncontrol.log.sqlite import SqliteLog
 
+pytestmark = pytest.mark.embedded_only("gives the edge a log in the test's process")
+
 HEADER_TIMEOUT_S = 0.7
 BODY_TIMEOUT_S = 2.5
 DEADLINE_S = 10.0

@@ -17,9 +17,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from tests.support.build_days import write_rows
+from tests.support.form import config_of, installed
 from tests.support.server import RunningServer
 
-from missioncontrol.config import load_config
 from missioncontrol.services import Services
 
 VERSIONS, BUILDS, COUNTRIES = 2500, 20, 20
@@ -69,7 +69,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 def fill(data: Path) -> None:
     """A million populations on the channel `many`, in one window: each with an hour of use and a crash."""
-    services = Services(load_config(data, environ={}))
+    services = Services(config_of(installed(data)))
     services.writer.ensure(services.registry())
     n = np.arange(VERSIONS * BUILDS * COUNTRIES)
 

@@ -91,7 +91,7 @@ def test_comments_of_the_own_file_stay_when_a_probe_is_added(shell: Shell) -> No
     text = (
         '# Ours.\n[dimension.gfx_compositor]\nenabled = true  # since March\n\n[measure.one]\nfrom = "main"\n'
     )
-    (shell.folder / "missioncontrol-data").mkdir()
+    (shell.folder / "missioncontrol-data").mkdir(exist_ok=True)
     (shell.folder / "missioncontrol-data" / "registry.toml").write_text(text)
     said = shell.binary("registry", "add", "--probe", "GC_MS")[1]
     assert "nothing was checked" in said

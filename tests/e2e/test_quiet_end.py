@@ -8,6 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests.support.form import installed
 from tests.support.server import COMMAND, SOURCES, running_server
 
 
@@ -25,7 +26,7 @@ def test_a_server_that_answered_questions_ends_quietly(tmp_path: Path) -> None:
 
 def test_a_server_that_is_asked_to_end_as_soon_as_it_listens_does_so(tmp_path: Path) -> None:
     server = subprocess.Popen(
-        [*COMMAND, "--data", str(tmp_path / "data"), "serve", "--port", "0", "--only", "web"],
+        [*COMMAND, "--data", str(installed(tmp_path / "data")), "serve", "--port", "0", "--only", "web"],
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(SOURCES)}, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert server.stderr is not None

@@ -16,6 +16,8 @@ from tests.support import batch_oracle, judged_train
 from tests.support.server import SOURCES
 from tests.support.verdict_flow import Installation
 
+pytestmark = pytest.mark.embedded_only("takes away the rights to the folder of state and lake")
+
 _PR_CAPBSET_DROP, _DAC_OVERRIDE, _DAC_READ_SEARCH = 24, 1, 2
 DAY = date(2026, 3, 2)
 OF = ("--application", "Firefox", "--channel", "release")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from tests.support.form import config_of, installed
 from tests.support.judging_clients import kill_tree
 from tests.support.pings import crash_ping, main_ping
 from tests.support.server import RunningServer, running_server
@@ -20,7 +21,8 @@ from tests.support.snippets import blocks
 
 from missioncontrol.lake.filenames import kind_of
 from missioncontrol.lake.packing import as_sent
-from missioncontrol.lake.snapshot import LakeReader
+from missioncontrol.lake.place import fetch
+from missioncontrol.lake.snapshot import LakeReader, Snapshot
 from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.registry.load import load_registry
 
@@ -32,10 +34,17 @@ def path(kind: str) -> str:
     return f"/submit/telemetry/{uuid.uuid4()}/{kind}/Firefox/133.0/release/{TODAY}?v=4"
 
 
+def snapshot_of(data: Path) -> Snapshot:
+    config = config_of(data)
+    found = LakeReader(config.lake_place, config.cache_path).snapshot("pings")
+    assert found is not None
+    return found
+
+
 def archived(server: RunningServer) -> dict[str, bytes]:
     """Every body as it was sent, by document id."""
-    snapshot = LakeReader(server.data / "lake", server.data / "cache").snapshot("pings")
-    assert snapshot is not None
+    snapshot = snapshot_of(server.data)
+    fetch(snapshot.files)
     rows = [row for f in snapshot.files for row in pq.ParquetFile(f.path).read().to_pylist()]
     found = {r["document_id"]: as_sent(r["body"], r.get("packing"), r.get("sent_crc32")) for r in rows}
     assert len(found) == len(rows)
@@ -77,7 +86,7 @@ def test_what_is_sealed_is_read_by_sql_shown_and_given_back_as_it_was_sent(tmp_p
 
 def history(data: Path, days: int, each: int) -> dict[str, bytes]:
     """A lake that holds pings of days that are over, as an earlier run of the stream left them."""
-    writer = LakeWriter(data / "lake")
+    writer = LakeWriter(config_of(installed(data)).lake_place)
     writer.ensure(load_registry())
     expected: dict[str, bytes] = {}
     random.seed(4)
@@ -110,8 +119,7 @@ def age(file: Path) -> None:
 
 def unsealed(server: RunningServer, before: date) -> int:
     """How many files of days before that one are to be sealed yet, aged: a kill may have left them touched."""
-    snapshot = LakeReader(server.data / "lake", server.data / "cache").snapshot("pings")
-    assert snapshot is not None
+    snapshot = snapshot_of(server.data)
     fresh = [f for f in snapshot.files if not kind_of(f.path)]
     past = [f for f in fresh if dict(f.partition)["submission_date"] < str(before)]
     for file in past:
@@ -121,7 +129,6 @@ def unsealed(server: RunningServer, before: date) -> int:
 
 def test_killed_while_it_seals_beside_the_stream_nothing_is_lost(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    data.mkdir()
     expected = history(data, days=12, each=250)
     today = datetime.now(UTC).date()
     moments = random.Random(7)
@@ -142,7 +149,6 @@ def test_killed_while_it_seals_beside_the_stream_nothing_is_lost(tmp_path: Path)
 
 def test_what_is_kept_no_longer_leaves_by_command(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    data.mkdir()
     expected = history(data, days=5, each=10)
     server = RunningServer(tmp_path, {"MC_RETENTION__PINGS": "2"})
     server.only = "web"  # the whole of it would let them leave by itself

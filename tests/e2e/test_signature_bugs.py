@@ -16,10 +16,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from tests.support import crash_rows
+from tests.support import crash_rows, form
 from tests.support.bug_trackers import BUG, write_settings
 from tests.support.crash_reports import ANNOTATIONS, report, send
-from tests.support.crashes import dump_symbols, make_crash
+from tests.support.crashes import make_crash
+from tests.support.form import add_symbols, installed
 from tests.support.server import RunningServer, running_server
 from tests.support.signing_in import add_user, bearer, browser, make_token, sign_in
 
@@ -37,7 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     write_settings(folder / "data")
     crash_rows.write(folder / "data", crash_rows.crashes(datetime.now(UTC), 1000))
     crash = make_crash(folder / "crash")
-    dump_symbols(folder / "data" / "blobs" / "symbols", crash.binary)
+    add_symbols(installed(folder / "data"), crash.binary)
     with running_server(folder) as server:
         add_user(server, "olga", "read", "reprocess")
         add_user(server, "pavel", "read", "protected")
@@ -287,7 +288,7 @@ def test_a_tracker_that_left_the_settings_leaves_its_bugs_readable(tmp_path: Pat
     write_settings(tmp_path / "data")
     server = RunningServer(tmp_path, {})
     add(server, TAIL, "bugzilla:77")
-    (tmp_path / "data" / "missioncontrol.toml").unlink()
+    form.write_settings(tmp_path / "data", "")
     assert server.run("crash", "bug", "list").stdout == f"{TAIL}\tbugzilla 77\t\t\n"
     server.only = "edge,web"
     try:
@@ -300,9 +301,8 @@ def test_a_tracker_that_left_the_settings_leaves_its_bugs_readable(tmp_path: Pat
 
 
 def test_wrong_settings_are_told_before_the_server_listens(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
     settings = '[crashes.bug_trackers.bugs]\nurl = "https://bugs.example.com/"\n'
-    (tmp_path / "data" / "missioncontrol.toml").write_text(settings)
+    form.write_settings(tmp_path / "data", settings)
     refused = RunningServer(tmp_path, {}).run("serve", "--port", "0", check=False)
     assert refused.returncode == 2
     assert "crashes.bug_trackers.bugs.url" in refused.stderr and "{id}" in refused.stderr

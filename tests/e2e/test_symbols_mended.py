@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from tests.support.crash_flow import PATIENCE_S, processed, send_dump
 from tests.support.crashes import Crash, dump_symbols, make_crash, run_program
+from tests.support.form import write_settings
 from tests.support.server import RunningServer, running_server
 from tests.support.signing_in import make_token
 
@@ -107,7 +108,7 @@ def test_symbols_too_large_for_the_walker_name_the_setting_and_are_used_with_it(
 
         server.stop()
         name, value = setting.split(" = ")
-        (server.data / "missioncontrol.toml").write_text(f"[stackwalk]\n{name} = {value}\n")
+        write_settings(server.data, f"[stackwalk]\n{name} = {value}\n")
         server = _without_variable(server, tmp_path)
         server.start()
         again(server, debug_id)
@@ -171,7 +172,7 @@ def test_object_files_of_a_build_are_left_alone(server: RunningServer, tmp_path:
 def test_a_build_machine_needs_no_installation(tmp_path: Path) -> None:
     crash = make_crash(tmp_path / "build", name="built", build=14)
     machine = RunningServer(tmp_path, {})
-    machine.data.rmdir()
+    shutil.rmtree(machine.data)
     alone = machine.run("symbols", "upload", str(crash.binary), check=False)
     assert alone.returncode == 1
     assert "no_installation" in alone.stderr or "There is no installation" in alone.stderr

@@ -7,10 +7,13 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from tests.support import judged_train
 from tests.support.disk import fill, small_disk
 from tests.support.receivers import http_receiver
 from tests.support.verdict_flow import Installation
+
+pytestmark = pytest.mark.embedded_only("fills the disk that lake and state share")
 
 BAD = judged_train.story(2.0)
 

@@ -9,6 +9,8 @@ import pytest
 from tests.e2e.test_backfill_commands import Installation
 from tests.support.pings import main_ping
 
+pytestmark = pytest.mark.embedded_only("there is no data folder whose settings could name other places")
+
 HINT = "Give its folder: --data DIR or MC_DATA."
 
 

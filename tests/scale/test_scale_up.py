@@ -125,9 +125,8 @@ def test_it_starts_all_says_where_they_are_stops_all_and_finds_them_again(
     assert bytes(bucket(facts).get("kept").bytes()) == b"in S3"
     with psycopg.connect(facts["DATABASE_URL"]) as connection:
         assert connection.execute("SELECT place FROM kept").fetchone() == ("in PostgreSQL",)
-
-    servers = third.servers
-    assert third.end(signal.SIGKILL) == -signal.SIGKILL and gone(servers)
+        servers = third.servers
+        assert third.end(signal.SIGKILL) == -signal.SIGKILL and gone(servers), "whoever is connected"
 
 
 def test_it_may_be_interrupted_while_a_server_starts(data: Path, runs: list[ScaleUp]) -> None:

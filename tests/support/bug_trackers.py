@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.support import form
+
 BUG = "https://bugs.example.com/show_bug.cgi?id="
 SETTINGS = f"""
 [crashes.bug_trackers.bugzilla]
@@ -17,5 +19,4 @@ url = "https://github.com/example/otter/issues/{{id}}"
 
 def write_settings(data: Path) -> None:
     """Put them into a data folder."""
-    data.mkdir(parents=True, exist_ok=True)
-    (data / "missioncontrol.toml").write_text(SETTINGS)
+    form.write_settings(data, SETTINGS)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from missioncontrol.config import load_config
+from tests.support.form import config_of, installed
+
 from missioncontrol.crashes.index import CrashIndex, crash_row
 from missioncontrol.query.supersearch import CrashSearch
 from missioncontrol.query.supersearch.search import Found
@@ -26,9 +27,9 @@ class CrashLake:
     """Crashes in a data folder of their own; `declared` is the user's file of fields."""
 
     def __init__(self, folder: Path, declared: str = "") -> None:
-        folder.mkdir(exist_ok=True)
+        installed(folder)
         (folder / "fields.toml").write_text(declared)
-        self.services = Services(load_config(folder, environ={}))
+        self.services = Services(config_of(folder))
         self.index = CrashIndex(self.services.writer, self.services.registry(), "tests")
         self._searching = CrashSearch(self.services.engine, self.services.crash_search.fields, lambda: NOW)
         self._count = 0

@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.support.form import config_of, installed
+
 from missioncontrol.crashes.fields import Fields, load_fields
 from missioncontrol.crashes.index import CrashIndex, crash_row
 from missioncontrol.lake.writer import LakeWriter
@@ -92,7 +94,7 @@ def crashes(now: datetime, count: int, seed: int = 7) -> Iterable[dict[str, Any]
 def write(data: Path, documents: Iterable[dict[str, Any]], fields: Fields | None = None) -> None:
     """Write crashes into the lake below a data folder, as a worker does."""
     registry = load_registry([])
-    index = CrashIndex(LakeWriter(data / "lake"), registry, uuid.uuid4().hex)
+    index = CrashIndex(LakeWriter(config_of(installed(data)).lake_place), registry, uuid.uuid4().hex)
     declared = fields or load_fields([])
     index.add([crash_row(d, declared, index.columns) for d in documents], datetime.now(UTC))
 

@@ -15,15 +15,16 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import msgspec
+from tests.support.form import config_of, installed, state_of
+from tests.support.lake import read_lake_file, write_lake_file
 from tests.support.pings import main_ping
 
-from missioncontrol.config import Config
 from missioncontrol.lake.snapshot import LakeReader
-from missioncontrol.state.database import Database
 from missioncontrol.state.runs import BuiltDay, Runs
 from missioncontrol.telemetry.backfill_plan import CRASHES, JOB, Plan, arguments
 
 SOURCES = Path(__file__).parents[2] / "src"
+_whole: dict[str, bytes] = {}
 
 
 def today() -> date:
@@ -40,7 +41,7 @@ def command(data: Path, *arguments: str, check: bool = True) -> subprocess.Compl
     """A command of the product on a data folder."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MC_")}
     done = subprocess.run(
-        [sys.executable, "-m", "missioncontrol", *arguments, "--data", str(data)],
+        [sys.executable, "-m", "missioncontrol", *arguments, "--data", str(installed(data))],
         env={**environment, "PYTHONPATH": str(SOURCES)}, cwd=data.parent, text=True, capture_output=True,
     )  # fmt: skip
     assert not check or done.returncode == 0, done.stderr
@@ -64,19 +65,19 @@ def backfill(data: Path, first: date, last: date, *options: str, check: bool = T
 def spoil(data: Path, day: date) -> None:
     """Break the archive's files of a day, so that making it fails; `mend` repairs them."""
     for path in _files(data, day):
-        path.rename(path.with_suffix(".whole"))
-        path.write_bytes(b"no Parquet")
+        _whole[path] = read_lake_file(data, path)
+        write_lake_file(data, path, b"no Parquet")
 
 
 def mend(data: Path, day: date) -> None:
     """Undo `spoil`."""
     for path in _files(data, day):
-        path.with_suffix(".whole").rename(path)
+        write_lake_file(data, path, _whole.pop(path))
 
 
 def runs_of(data: Path) -> Runs:
     """The runs of a data folder."""
-    return Runs(Database(Config(data=data).state_url))
+    return Runs(state_of(data))
 
 
 def note(data: Path, days: Iterable[date]) -> None:
@@ -89,11 +90,16 @@ def note(data: Path, days: Iterable[date]) -> None:
         runs.finish(run, "done", "", at + timedelta(seconds=13))
 
 
-def _files(data: Path, day: date) -> list[Path]:
-    config = Config(data=data)
-    snapshot = LakeReader(config.lake_path, config.cache_path).snapshot("pings")
+def _files(data: Path, day: date) -> list[str]:
+    """Paths below the folder of the lake."""
+    config = config_of(data)
+    snapshot = LakeReader(config.lake_place, config.cache_path).snapshot("pings")
     assert snapshot
-    return [Path(f.path) for f in snapshot.files if dict(f.partition)["submission_date"] == str(day)]
+    return [
+        str(Path(f.path).relative_to(config.lake_path))
+        for f in snapshot.files
+        if dict(f.partition)["submission_date"] == str(day)
+    ]
 
 
 def _line(day: date) -> bytes:

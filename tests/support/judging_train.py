@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from tests.support import judged_train
+from tests.support.form import config_of, installed
 from tests.support.release_trains import Story
 
-from missioncontrol.config import load_config
 from missioncontrol.health.asking import courses
 from missioncontrol.health.model import Change, Look, Subject
 from missioncontrol.health.records import Records
@@ -28,7 +28,7 @@ class Installation:
     """A lake with a train, and turns over it."""
 
     def __init__(self, folder: Path, ticks: int, told: Story = BAD) -> None:
-        self.services = Services(load_config(folder / "data", environ={}))
+        self.services = Services(config_of(installed(folder / "data")))
         written = judged_train.write(told, folder / "train", ticks)
         judged_train.put(self.services, written, "train")
         judged_train.put_releases(self.services, written)
@@ -39,7 +39,7 @@ class Installation:
         """What was in memory is gone."""
         services = self.services
         self.turns = Turns(
-            services.config.lake_path, services.engine, services.writer, services.releases, self._tell
+            services.config.lake_place, services.engine, services.writer, services.releases, self._tell
         )
 
     def turn(self, ticks: int) -> Turn:

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
+from tests.support.form import config_of, installed
 
-from missioncontrol.config import Config
 from missioncontrol.health.calibration import Calibration
 from missioncontrol.health.calibration_store import keep
 from missioncontrol.health.model import Course, Look
@@ -35,8 +35,7 @@ def moved(course: Course, end: datetime, version: str = "") -> Course:
 
 def keep_courses(data: Path, courses: list[Course], calibrations: list[Calibration] | None = None) -> None:
     """Write every look as the next turn, accounts with some of them, and what was published."""
-    data.mkdir(parents=True, exist_ok=True)
-    services = Services(Config(data=data))
+    services = Services(config_of(installed(data)))
     records = [record for course in courses for record in _records(course)]
     registry = services.registry()
     assert append(services.writer, registry, records, turns(services.writer, registry))

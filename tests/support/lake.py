@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
+from obstore.store import from_url
+from tests.support.form import config_of
 
 from missioncontrol.lake.sketches import union
 
@@ -27,6 +31,35 @@ class LakeOnS3:
 
 
 Lake = Path | LakeOnS3
+
+
+def lake_of(data: Path) -> Lake:
+    """The lake of a data folder, wherever it lies."""
+    config = config_of(data)
+    if not config.lake.url:
+        return config.lake_path
+    names = ("aws_endpoint_url", "aws_access_key_id", "aws_secret_access_key", "aws_region", "aws_allow_http")
+    return LakeOnS3(
+        config.lake.url, {**{n: os.environ[n.upper()] for n in names}, "aws_conditional_put": "etag"}
+    )
+
+
+def read_lake_file(data: Path, path: str) -> bytes:
+    """A file of the lake of a data folder, by its path below it."""
+    lake = lake_of(data)
+    if isinstance(lake, Path):
+        return (lake / path).read_bytes()
+    return bytes(obstore.get(from_url(lake.url), path).bytes())
+
+
+def write_lake_file(data: Path, path: str, content: bytes) -> None:
+    """Put this in the place of a file of the lake of a data folder."""
+    lake = lake_of(data)
+    if isinstance(lake, Path):
+        (lake / path).write_bytes(content)
+        return
+    obstore.put(from_url(lake.url), path, content)
+    (data / "lake" / path).unlink(missing_ok=True)  # the copy at hand
 
 
 def rows(lake: Lake, table: str) -> list[dict[str, Any]]:

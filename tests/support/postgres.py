@@ -36,8 +36,8 @@ _SETTINGS = {
 class Postgres(PostgresServer):
     """One server: it can be stopped, killed and started again on the same port and data."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, free_ports(1)[0], PASSWORD, _SETTINGS)
+    def __init__(self, folder: Path, **settings: str) -> None:
+        super().__init__(folder, free_ports(1)[0], PASSWORD, {**_SETTINGS, **settings})
         self._databases = 0
 
     def new_database(self, more: str = "") -> str:
@@ -71,11 +71,11 @@ class Postgres(PostgresServer):
 
 
 @contextmanager
-def running_postgres() -> Iterator[Postgres]:
-    """A new server; afterwards it is stopped and its folder deleted."""
+def running_postgres(**settings: str) -> Iterator[Postgres]:
+    """A new server with these settings of postgresql.conf; afterwards it is stopped and its folder deleted."""
     # Not pytest's folder: that one is closed to other users.
     folder = Path(tempfile.mkdtemp(prefix="missioncontrol-postgres-"))
-    server = Postgres(folder)
+    server = Postgres(folder, **settings)
     try:
         server.create()
         server.start()

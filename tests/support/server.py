@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tests.support.form import installed
 
 COMMAND = (sys.executable, "-m", "missioncontrol")
 SOURCES = Path(__file__).parents[2] / "src"
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 30.0
 _LISTENS = re.compile(r"listens on http://(?:127\.0\.0\.1|0\.0\.0\.0):(\d+)")
 
@@ -34,8 +35,7 @@ class RunningServer:
     """A server, its data folder and its port, which stay the same when it is stopped and started again."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.data = folder / "data"
-        self.data.mkdir(parents=True, exist_ok=True)
+        self.data = installed(folder / "data")
         self.port = 0
         self.only = ""
         """Parts of the server that run; empty: all."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from tests.support.form import installed
 
 from missioncontrol.config import load_config
 from missioncontrol.health.asking import courses
@@ -71,7 +72,7 @@ class SmallChannel:
         self.folder = folder
         folder.mkdir(exist_ok=True)
         self._number = 0
-        self.services = Services(load_config(str(folder / "data"), None))
+        self.services = Services(load_config(installed(folder / "data")))
         self.releases: list[Release] = []
 
     def take(self, rows: Iterable[Row], table: str = "error_aggregates") -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from tests.support import form
 from tests.support.release_trains import STRATA_TABLE, Story
 from tests.support.server import SOURCES
 
@@ -68,16 +69,16 @@ class Installation:
         return self.verdict("--measure", "main_crashes", "--replay", "--json", *arguments)[0]
 
 
-def files_of(story: Story, folder: Path, form: str = "parquet") -> Written:
+def files_of(story: Story, folder: Path, kind: str = "parquet") -> Written:
     """A story as files."""
     releases = [*story.predecessors, story.candidate]
-    return write_train(folder, releases, story.channel, STRATA_TABLE, START, form=form)
+    return write_train(folder, releases, story.channel, STRATA_TABLE, START, form=kind)
 
 
 def installed(story: Story, folder: Path) -> Installation:
     """An installation that knows a story."""
     written = files_of(story, folder / "files")
-    here = Installation(folder / "data")
+    here = Installation(form.installed(folder / "data"))
     here.take(written.aggregates)
     if written.activity:
         here.take(written.activity, table="usage_by_activity")

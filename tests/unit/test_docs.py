@@ -93,7 +93,7 @@ def test_guide_readme_and_page_show_one_electron_snippet() -> None:
         assert "rateLimit: false" in snippet
 
 
-@pytest.mark.parametrize("page", ["benchmarks.md", "benchmarks-crashes.md"])
+@pytest.mark.parametrize("page", ["benchmarks.md", "benchmarks-crashes.md", "benchmarks-scale.md"])
 def test_the_figures_in_the_readme_are_those_of_the_report(page: str) -> None:
     readme = (REFERENCE.parents[1] / "README.md").read_text()
     begin, end = f"<!-- figures of {page}: written by make bench -->", "<!-- end of figures -->"

@@ -18,11 +18,11 @@ from missioncontrol.telemetry.status import read_status
 from missioncontrol.web.pipeline.log_ends import LogEnds, log_ends
 from missioncontrol.web.pipeline.metrics import pipeline_metrics
 from missioncontrol.web.pipeline.view import Pipeline
+from missioncontrol.web.taken_metrics import taken_metrics
 
 if TYPE_CHECKING:
     from missioncontrol.ingest.crash.collector import Collector
     from missioncontrol.ingest.edge import Edge
-    from missioncontrol.log.spooled import SpoolCounts
     from missioncontrol.services import Services
 
 _logger = structlog.get_logger()
@@ -39,17 +39,8 @@ class _Metrics:
 
     def collect(self) -> Iterator[Metric]:
         """All metrics; those of edge and collector count from the start of this process."""
-        refused: dict[str, int] = {}
-        if self._collector is not None:
-            yield from _crashes(self._collector)
-            refused = self._collector.counts().refused
-        if self._edge is not None:
-            yield from _edge(self._edge)
-            if self._services.spool is not None:
-                yield from _spool(self._services.spool.counts())
-            refused = self._edge.counts().refused
-        if self._edge is not None or self._collector is not None:
-            yield _by("mc_edge_refused", "Submissions refused, by code.", "code", refused)
+        spool = self._services.spool if self._edge is not None or self._collector is not None else None
+        yield from taken_metrics(self._edge, self._collector, spool)
         yield from self._alerts()
         yield from self._stream()
         yield from _verdicts(read_turn_status(self._services.config.data))
@@ -107,6 +98,11 @@ def _log(ends: LogEnds) -> Iterator[Metric]:
         ("mc_log_last_offset", "Newest record of the log.", ends.last_offset),
         ("mc_stream_committed_offset", "All up to this record is in the lake.", ends.committed_offset),
         ("mc_log_backlog_records", "Records not in the lake yet.", ends.backlog_records),
+        (
+            "mc_log_lost_records",
+            "Messages that the topic deleted before they were in the lake.",
+            ends.lost_records,
+        ),
     ):
         if value is not None:
             yield GaugeMetricFamily(name, says, value)
@@ -140,55 +136,6 @@ def _verdicts(status: TurnStatus | None) -> Iterator[Metric]:
         ("failures", status.failures, "Turns, channels and measures that failed"),
     ):
         yield CounterMetricFamily(f"mc_verdicts_{name}", f"{says} since judging began.", value)
-
-
-def _edge(edge: Edge) -> Iterator[Metric]:
-    counts = edge.counts()
-    yield CounterMetricFamily("mc_edge_accepted", "Submissions stored for the first time.", counts.accepted)
-    yield CounterMetricFamily(
-        "mc_edge_duplicates", "Submissions whose document id was known.", counts.duplicates
-    )
-    yield CounterMetricFamily("mc_edge_body_bytes", "Bytes of accepted bodies as sent.", counts.body_bytes)
-
-
-def _spool(counts: SpoolCounts) -> Iterator[Metric]:
-    for name, says, value in (
-        ("records", "Submissions that wait on this disk for Kafka.", counts.records),
-        ("bytes", "What they take on the disk.", counts.size_bytes),
-        ("kafka_away", "Whether Kafka is taken to be away.", int(counts.away)),
-    ):
-        yield GaugeMetricFamily(f"mc_spool_{name}", says, value)
-    for name, says, value in (
-        (
-            "spooled",
-            "Submissions that went to the disk because Kafka did not take them in time.",
-            counts.spooled,
-        ),
-        ("drained", "Submissions of the spool that Kafka has.", counts.drained),
-        ("produce_errors", "Attempts to hand a submission to Kafka that failed.", counts.errors),
-    ):
-        yield CounterMetricFamily(f"mc_spool_{name}", says, value)
-
-
-def _crashes(collector: Collector) -> Iterator[Metric]:
-    counts = collector.counts()
-    yield CounterMetricFamily(
-        "mc_crash_accepted", "Crash reports stored for the first time.", counts.accepted
-    )
-    yield CounterMetricFamily(
-        "mc_crash_resent", "Crash reports whose earlier copy was stored.", counts.resent
-    )
-    yield CounterMetricFamily(
-        "mc_crash_body_bytes", "Bytes of accepted crash reports as sent.", counts.body_bytes
-    )
-    yield _by("mc_crash_throttled", "Crash reports not kept, by throttle rule.", "rule", counts.throttled)
-
-
-def _by(name: str, says: str, label: str, counts: dict[str, int]) -> Metric:
-    family = CounterMetricFamily(name, says, labels=[label])
-    for value, count in sorted(counts.items()):
-        family.add_metric([value], count)
-    return family
 
 
 def build_metrics(

@@ -1,7 +1,7 @@
 """The HTTP server as a whole: one ASGI application that hands each request to its part.
 
-Submissions and health checks go to raw ASGI applications, everything else to the web application. A part that is
-switched off answers 404.
+Submissions and health checks go to raw ASGI applications, everything else to the web application, and without that
+`/metrics` to a small one. A part that is switched off answers 404.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ import asyncio
 import gc
 from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from missioncontrol.access.anonymous import anonymous_scopes
+from missioncontrol.access.scopes import implied
 from missioncontrol.clock import system_clock, utc
 from missioncontrol.errors import MissionControlError
 from missioncontrol.ingest.country import CountryLookup
@@ -26,6 +29,8 @@ from missioncontrol.ingest.no_pings import NoPings
 from missioncontrol.ingest.refusals import Refusals
 from missioncontrol.services import Services
 from missioncontrol.web.pipeline.view import Takes
+from missioncontrol.web.taken_metrics import PATH as METRICS
+from missioncontrol.web.taken_metrics import TakenMetrics
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -66,9 +71,12 @@ class Root:
         self._health = Health(services.edge_log if self._refusals is not None else services.log)
         self._around: Around | None = None
         self._web: App = _nothing_here
+        self._metrics: App | None = None
         if with_web:
             web = _web_app(services, self)
             self._web, self._around = web, web.state.around
+        elif self._refusals is not None:
+            self._metrics = TakenMetrics(self.edge, self.collector, self._spool, _reading(services))
 
     @property
     def takes(self) -> Takes:
@@ -97,6 +105,8 @@ class Root:
             await self._no_pings(scope, receive, send)
         elif self._health.handles(scope["path"]):
             await self._health(scope, receive, send)
+        elif self._metrics is not None and scope["path"] == METRICS:
+            await self._metrics(scope, receive, send)
         else:
             await self._web(scope, receive, send)
 
@@ -130,16 +140,7 @@ class Root:
 def _collector(services: Services, refusals: Refusals) -> tuple[Collector, CrashStore]:
     settings = services.config.ingest
     store = CrashStore(services.blobs, lambda: services.crash_queue, _now)
-
-    def may_choose_id(authorization: str) -> bool:
-        kind, _, token = authorization.partition(" ")
-        if kind.lower() != "bearer":
-            return False
-        try:
-            return services.accounts.of_token(token.strip(), _now()).may("ingest")
-        except MissionControlError:
-            return False
-
+    may_choose_id = partial(_token_may, services, "ingest")
     throttle = load_throttle(settings.throttle)
     admission = Admission(
         services.config.arriving_path,
@@ -150,6 +151,26 @@ def _collector(services: Services, refusals: Refusals) -> tuple[Collector, Crash
     samples = RefusedSamples(services.blobs, _now)
     collector = Collector(settings, store, throttle, refusals, _now, admission, samples, may_choose_id)
     return collector, store
+
+
+def _reading(services: Services) -> Callable[[str], bool]:
+    """Who may see metrics of a server without pages. Whoever may read anonymously is let in without a look into the
+    state: metrics are wanted above all while that is away.
+    """
+    if "read" in implied(anonymous_scopes(services.config.access.anonymous)):
+        return lambda _: True
+    return partial(_token_may, services, "read")
+
+
+def _token_may(services: Services, scope: str, authorization: str) -> bool:
+    """Whether the token of a header Authorization has a scope."""
+    kind, _, token = authorization.partition(" ")
+    if kind.lower() != "bearer":
+        return False
+    try:
+        return services.accounts.of_token(token.strip(), _now()).may(scope)
+    except MissionControlError:
+        return False
 
 
 def _now() -> datetime:

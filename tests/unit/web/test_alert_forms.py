@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from fastapi.testclient import TestClient
+from tests.support.form import config_of, installed
 
-from missioncontrol.config import Config
 from missioncontrol.services import Services
 from missioncontrol.web.app import create_app
 
@@ -19,7 +20,7 @@ HOOK = f"https://hooks.example.com/services/{SECRET}"
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[TestClient]:
-    services = Services(Config(data=tmp_path))
+    services = Services(config_of(installed(tmp_path)))
     with TestClient(create_app(services), base_url="http://localhost", headers=HTML) as client:
         yield client
     services.close()
@@ -47,7 +48,7 @@ def test_an_address_under_the_wrong_kind_is_not_quoted(tmp_path: Path) -> None:
     from missioncontrol.config import Alerts
 
     mails = Alerts(smtp_host="127.0.0.1", mail_from="mc@example.com")
-    services = Services(Config(data=tmp_path, alerts=mails))
+    services = Services(msgspec.structs.replace(config_of(installed(tmp_path)), alerts=mails))
     with TestClient(create_app(services), base_url="http://localhost") as client:
         body = {"name": "room", "kind": "email", "target": HOOK}
         answer = client.post("/api/v1/alerts/channels", json=body)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from fastapi.testclient import TestClient
+from tests.support.form import config_of, installed
 
-from missioncontrol.config import Config
 from missioncontrol.services import Services
 from missioncontrol.web.app import create_app
 from missioncontrol.web.assets import load_assets
@@ -14,7 +14,7 @@ from missioncontrol.web.assets import load_assets
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    services = Services(Config(data=tmp_path_factory.mktemp("compressed")))
+    services = Services(config_of(installed(tmp_path_factory.mktemp("compressed"))))
     services.writer.ensure(services.registry())
     with TestClient(create_app(services), base_url="http://localhost") as client:
         yield client

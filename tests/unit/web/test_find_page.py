@@ -11,8 +11,8 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 from tests.support import crash_rows
+from tests.support.form import config_of, installed
 
-from missioncontrol.config import Config
 from missioncontrol.services import Services
 from missioncontrol.web.app import create_app
 
@@ -37,7 +37,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     data = tmp_path_factory.mktemp("find")
     odd = crash_rows.document(NOW, MARKUP, random.Random(1), user_comments="my secret is heronry")
     crash_rows.write(data, [*crash_rows.crashes(NOW, 200), odd, {**odd, "uuid": KNOWN}])
-    services = Services(Config(data=data))
+    services = Services(config_of(installed(data)))
     services.writer.ensure(services.registry())
     with TestClient(create_app(services), base_url="http://localhost") as made:
         for application, channel, version in RELEASES:

@@ -7,8 +7,8 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.routing import APIRoute
+from tests.support.form import config_of, installed
 
-from missioncontrol.config import Config
 from missioncontrol.services import Services
 from missioncontrol.web.app import create_app
 from missioncontrol.web.auth.guard import Guard, _has_guard, guard_every_route
@@ -59,7 +59,7 @@ def routes_of(router: Any) -> list[APIRoute]:
 
 
 def test_a_route_is_open_only_if_it_is_known_to_be(tmp_path: Path) -> None:
-    app: FastAPI = create_app(Services(Config(data=tmp_path)))
+    app: FastAPI = create_app(Services(config_of(installed(tmp_path))))
     assert [d.dependency for d in app.router.dependencies] == [guard_every_route]
     scopes: dict[str, set[str]] = {}
     routes = routes_of(app)

@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 from fastapi.testclient import TestClient
+from tests.support.form import config_of, installed
 from tests.support.kept_verdicts import keep_courses, moved
 
-from missioncontrol.config import Config
 from missioncontrol.errors import NotFound
 from missioncontrol.health.model import Course, Crossing
 from missioncontrol.services import Services
@@ -39,7 +39,7 @@ def courses(fine: Course, bad: Course) -> list[Course]:
 def source(tmp_path_factory: pytest.TempPathFactory, courses: list[Course]) -> Iterator[VerdictSource]:
     data = tmp_path_factory.mktemp("kept")
     keep_courses(data, courses)
-    services = Services(Config(data=data))
+    services = Services(config_of(installed(data)))
     yield kept_verdicts(services)
     services.close()
 
@@ -79,7 +79,7 @@ def test_what_was_seen_when_it_was_first_worse_is_looked_up(tmp_path: Path, bad:
     keep_courses(tmp_path / "all", [Course(everyone, looks)])
     keep_courses(tmp_path / "later", [Course(everyone, [look for look in looks if look.as_of != since])])
     for folder in ("all", "later"):
-        services = Services(Config(data=tmp_path / folder))
+        services = Services(config_of(installed(tmp_path / folder)))
         source = kept_verdicts(services)
         (account,) = source.current()
         assert account == source.current()[0], "looked up once, and held"
@@ -108,7 +108,7 @@ def test_a_version_that_is_no_release_any_more_is_not_current_but_can_still_be_r
     tmp_path: Path, courses: list[Course]
 ) -> None:
     keep_courses(tmp_path, courses)
-    services = Services(Config(data=tmp_path))
+    services = Services(config_of(installed(tmp_path)))
     source = kept_verdicts(services)
     client = TestClient(create_app(services), base_url="http://localhost")
     of = {"application": "Firefox", "channel": "release", "measure": "main_crashes"}
@@ -131,7 +131,7 @@ def test_a_version_that_is_no_release_any_more_is_not_current_but_can_still_be_r
 
 
 def test_an_empty_installation_has_none(tmp_path: Path) -> None:
-    services = Services(Config(data=tmp_path))
+    services = Services(config_of(installed(tmp_path)))
     empty = kept_verdicts(services)
     assert empty.current() == [] and empty.calibrations() == []
     services.close()

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from missioncontrol.config import Config, Retention
+from missioncontrol.config import Blobs, Config, Lake, Retention
 from missioncontrol.lake.snapshot import FileRef, Snapshot
 from missioncontrol.presence import Presence
 from missioncontrol.web.pipeline.arrivals import accepted, course
@@ -197,3 +197,14 @@ def test_of_several_partitions_the_one_that_has_most_is_named() -> None:
     assert figures(behind) == [("Waiting", "1,234", "1,200 of them in partition 1"), of_topic]
     [idle] = troubles(status(stream_runs=False, backlog_records=5, partitions=partitions))
     assert idle.command == "missioncontrol spark stream"
+
+
+def test_tables_in_a_bucket_do_not_fill_this_disk() -> None:
+    today = NOW.date()
+    pings = table("pings", {today - timedelta(days=n): 10**12 for n in range(4)})
+    config = Config(lake=Lake(url="s3://bucket/lake"), blobs=Blobs(url="s3://bucket/blobs"))
+    disk = read_disk(config, None, [pings], FolderSize(50, 40), today, FolderSize(70, 60))
+    assert [(use.name, use.size_bytes, use.growth_bytes_day) for use in disk.uses] == [
+        ("Lake at hand", 70, 0.0)
+    ]
+    assert (disk.growth_bytes_day, disk.lasts_days) == (0, None)

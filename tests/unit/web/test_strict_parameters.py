@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
+from tests.support.form import config_of, installed
 
-from missioncontrol.config import Config
 from missioncontrol.services import Services
 from missioncontrol.web.app import create_app
 
@@ -17,7 +17,7 @@ ONE = "application=Firefox&channel=release&version=1.0&measure=main_crashes"
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    services = Services(Config(data=tmp_path_factory.mktemp("strict")))
+    services = Services(config_of(installed(tmp_path_factory.mktemp("strict"))))
     with TestClient(create_app(services), base_url="http://localhost") as client:
         yield client
     services.close()

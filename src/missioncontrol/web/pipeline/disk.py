@@ -91,13 +91,16 @@ def count_folder(folder: Path) -> FolderSize:
 
 
 def read_disk(
-    config: Config, log_bytes: int | None, tables: Sequence[Snapshot], blobs: FolderSize | None, today: date
+    config: Config,
+    log_bytes: int | None,
+    tables: Sequence[Snapshot],
+    blobs: FolderSize | None,
+    today: date,
+    at_hand: FolderSize | None = None,
 ) -> Disk:
-    """The disk of the data folder as it is now. Raises `OSError`."""
+    """The disk of the data folder as it is now. `at_hand`: files of a lake on S3 that are here. Raises `OSError`."""
     folder = next(f for f in (config.data, *config.data.parents) if f.exists())
     usage = shutil.disk_usage(folder)
-    archive = [t for t in tables if t.table == ARCHIVE]
-    others = [t for t in tables if t.table != ARCHIVE]
     growth = None if blobs is None else float(blobs.written_bytes_day)
     files = DiskUse("Crash files", "dumps, reports, symbols", blobs.size_bytes if blobs else None, growth)
     crash_files = () if config.blobs.url else (files,)  # those in a bucket are not on this disk
@@ -107,8 +110,7 @@ def read_disk(
             if log_bytes is None
             else [DiskUse("Log", "accepted, and kept to recognise copies", log_bytes, 0.0)]
         ),
-        _of_tables("Archive", "pings as they were sent", archive, config, today),
-        _of_tables("Lake", "all other tables", others, config, today),
+        *_of_lake(config, tables, today, at_hand),
         *crash_files,
     )
     # A part whose growth is not known yet leaves the sum unknown, unless it is empty.
@@ -116,6 +118,23 @@ def read_disk(
     total = None if None in known else sum(g for g in known if g is not None)
     lasts = usage.free / total if total else None
     return Disk(usage.total, usage.free, uses, total, lasts)
+
+
+def _of_lake(
+    config: Config, tables: Sequence[Snapshot], today: date, at_hand: FolderSize | None
+) -> list[DiskUse]:
+    if config.lake.url:  # its tables are not on this disk, and what is at hand of them is bounded
+        return [
+            DiskUse(
+                "Lake at hand", "files that were read lately", at_hand.size_bytes if at_hand else None, 0.0
+            )
+        ]
+    archive = [t for t in tables if t.table == ARCHIVE]
+    others = [t for t in tables if t.table != ARCHIVE]
+    return [
+        _of_tables("Archive", "pings as they were sent", archive, config, today),
+        _of_tables("Lake", "all other tables", others, config, today),
+    ]
 
 
 def _of_tables(name: str, what: str, tables: Sequence[Snapshot], config: Config, today: date) -> DiskUse:

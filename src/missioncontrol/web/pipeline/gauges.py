@@ -55,6 +55,7 @@ class GaugeReader:
         self._arrivals = Arrivals(services.engine)
         self._history = LakeHistory(services)
         self._blobs = FolderCount(services.config.blobs_path)
+        self._at_hand = FolderCount(services.config.lake_path)
 
     def arrivals(self, now: datetime) -> dict[Key, int]:
         """Pings of the last day by window, document and fate."""
@@ -99,9 +100,10 @@ class GaugeReader:
 
     def disk(self, now: datetime) -> Disk:
         """The disk; raises `OSError` and `StorageError`."""
-        services = self._services
+        services, config = self._services, self._services.config
+        at_hand = self._at_hand.size() if config.lake.url else None
         return read_disk(
-            services.config, services.log.size_bytes(), self._tables(), self._blobs.size(), now.date()
+            config, services.log.size_bytes(), self._tables(), self._blobs.size(), now.date(), at_hand
         )
 
     def _tables(self) -> Sequence[Snapshot]:

@@ -21,6 +21,8 @@ class LogEnds(msgspec.Struct, frozen=True):
     backlog_records: int
     partitions: tuple[PartitionBacklog, ...] = ()
     """Of a log that has several."""
+    lost_records: int | None = None
+    """What a topic deleted before it was in the lake; None: the log is here."""
 
 
 def log_ends(services: Services) -> LogEnds:
@@ -36,9 +38,9 @@ def _of_topic(services: Services) -> LogEnds:
     from missioncontrol.log.kafka_messages import place
 
     held = services.kafka_held()
-    waiting = held.backlog()
+    waiting, lost = held.backlog(), sum(held.lost().values())
     if len(held.ends) == 1:
         last, committed = (place(0, at - 1) if at else 0 for at in (held.ends[0].next, held.least()[0]))
-        return LogEnds(last, committed, waiting[0])
+        return LogEnds(last, committed, waiting[0], lost_records=lost)
     partitions = tuple(PartitionBacklog(p, ends.next, waiting[p]) for p, ends in held.ends.items())
-    return LogEnds(None, None, sum(waiting.values()), partitions)
+    return LogEnds(None, None, sum(waiting.values()), partitions, lost)

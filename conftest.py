@@ -1,0 +1,36 @@
+"""`pytest --scaled`: the same tests, of the scaled form. See `tests/support/form.py`."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from tests.support import form
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The option."""
+    parser.addoption(
+        "--scaled",
+        action="store_true",
+        help="log on Kafka, lake and blobs on S3, state on PostgreSQL (needs what make scale-up needs)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the servers."""
+    # Workers of xdist inherit the environment: all share the servers of the process that started them.
+    if config.getoption("--scaled") and not config.option.collectonly and not hasattr(config, "workerinput"):
+        servers = ExitStack()
+        config.add_cleanup(servers.close)
+        folder = servers.enter_context(tempfile.TemporaryDirectory(prefix="missioncontrol-scaled-"))
+        servers.enter_context(form.scaled_servers(Path(folder)))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is only so in the embedded form."""
+    for item in items if form.scaled() else ():
+        if mark := item.get_closest_marker("embedded_only"):
+            item.add_marker(pytest.mark.skip(reason=f"embedded only: {mark.args[0]}"))
