@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -165,6 +164,8 @@ def distinct(pings: float, keys: float) -> float:
     The sum over k of 1 - exp(-n p_k), arrivals taken as Poisson's. Terms are taken singly up to 1000, then in
     stretches that grow by a thousandth.
     """
+    if math.isnan(pings):
+        return math.nan
     total = math.log(keys) + 0.5772156649 + 1 / (2 * keys)
     found, k = 0.0, 1.0
     while k <= keys:
@@ -174,17 +175,35 @@ def distinct(pings: float, keys: float) -> float:
     return found
 
 
-FUNCTIONS: dict[str, Any] = {"min": min, "max": max, "ceil": math.ceil, "log": math.log, "distinct": distinct}
+def whole(value: float) -> float:
+    """Rounded up; NaN stays."""
+    return value if math.isnan(value) else math.ceil(value)
 
 
+def largest(*values: float) -> float:
+    """NaN where one is."""
+    return math.nan if any(map(math.isnan, values)) else max(values)
+
+
+def least(*values: float) -> float:
+    """NaN where one is."""
+    return math.nan if any(map(math.isnan, values)) else min(values)
+
+
+FUNCTIONS: dict[str, Any] = {
+    "min": least,
+    "max": largest,
+    "ceil": whole,
+    "log": math.log,
+    "distinct": distinct,
+}
+
+
+LACKS = "not measured"
 CAUTION = (
     "**For now** the [figures of the scaled form](benchmarks-scale.md) are of a short run beside other work: what "
     "follows from them shows the arithmetic, and too many of everything."
 )
-
-
-class LackingError(Exception):
-    """A page has no such figure yet."""
 
 
 def figures_of(text: str) -> dict[str, float]:
@@ -196,14 +215,12 @@ def figures_of(text: str) -> dict[str, float]:
 
 
 def measured(pages: Path = PAGES) -> dict[str, float]:
-    """The figures that formulas use, by their names; raises `LackingError`."""
+    """The figures that formulas use, by their names; NaN for what no page has yet."""
     texts = {page: pages / page for page in sorted({one.page for one in MEASURED})}
     found = {page: figures_of(path.read_text()) if path.exists() else {} for page, path in texts.items()}
     values = {}
     for one in MEASURED:
-        if one.row not in found[one.page]:
-            raise LackingError(f"{one.page} has no figure {one.row!r}")
-        values[one.name] = found[one.page][one.row] * one.scale
+        values[one.name] = found[one.page].get(one.row, math.nan) * one.scale
     return values
 
 
@@ -220,11 +237,20 @@ def evaluate(formula: str, known: Mapping[str, float]) -> float:
 
 
 def bends_at(limit: Limit, values: Mapping[str, float]) -> float:
-    """The multiple of the reference load at which there is no more of it; infinite when not below 100,000."""
+    """The multiple of the reference load at which there is no more of it; infinite when not below 100,000.
+
+    NaN when something was not measured.
+    """
+
+    def share(times: float) -> float:
+        known = computed(values, times)
+        return evaluate(limit.need, known) / evaluate(limit.most, known)
+
+    if math.isnan(share(1)):
+        return math.nan
 
     def over(times: float) -> bool:
-        known = computed(values, times)
-        return evaluate(limit.need, known) > evaluate(limit.most, known)
+        return share(times) > 1
 
     low, high = 1e-4, 1e5
     if not over(high):
@@ -268,16 +294,19 @@ def loads(values: Mapping[str, float]) -> Iterator[str]:
 
 def limits(values: Mapping[str, float]) -> Iterator[str]:
     yield from ("| bends at | what | when | reaches |", "|---|---|---|---|")
-    for limit in sorted(LIMITS, key=lambda limit: bends_at(limit, values)):
-        yield f"| {times_of(bends_at(limit, values))} | {limit.says} | `{limit.need}` | `{limit.most}` |"
+    ends = {limit: bends_at(limit, values) for limit in LIMITS}
+    for limit in sorted(LIMITS, key=lambda limit: (math.isnan(ends[limit]), ends[limit])):
+        yield f"| {times_of(ends[limit])} | {limit.says} | `{limit.need}` | `{limit.most}` |"
 
 
 def times_of(value: float) -> str:
-    return "not below 100,000x" if math.isinf(value) else f"{short(value)}x"
+    return "not below 100,000x" if math.isinf(value) else LACKS if math.isnan(value) else f"{short(value)}x"
 
 
 def short(value: float, unit: str = "") -> str:
     """With two digits, and thousands by their letters."""
+    if math.isnan(value):
+        return LACKS
     for size, letter in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
         if value >= size * 0.995:
             size, letter = (1e3, "k") if letter == "k" else (size, letter)
@@ -292,7 +321,7 @@ def _digits(value: float) -> str:
 
 
 def page_of(prose: str, pages: Path = PAGES) -> str:
-    """The page: prose with its tables, and with `{{name:times}}` as what follows there; raises `LackingError`."""
+    """The page: prose with its tables, and with `{{name:times}}` as what follows there."""
     values = measured(pages)
     made = {name: "\n".join(make()) for name, make in tables(values).items()}
     made["caution"] = CAUTION if "(`--short`)" in (pages / SCALE).read_text(encoding="utf-8") else ""
@@ -307,13 +336,8 @@ def page_of(prose: str, pages: Path = PAGES) -> str:
 
 
 def write_page() -> None:
-    """Write the page; when a figure is not measured yet, say so and leave it as it is."""
-    try:
-        text = page_of(PROSE.read_text(encoding="utf-8"))
-    except LackingError as error:
-        print(f"{PAGE} stays as it is: {error}", file=sys.stderr)
-        return
-    (PAGES / PAGE).write_text(text, encoding="utf-8")
+    """Write the page."""
+    (PAGES / PAGE).write_text(page_of(PROSE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -101,30 +101,34 @@ def write_results(results: Results) -> None:
 
 
 def write_pages(results: Results) -> list[str]:
-    """Write the pages whose parts were all measured, and their tables into the README; which parts others lack."""
+    """Write the pages whose parts were all measured, and their tables into the README; which parts others lack.
+
+    A page that there is not yet is written with what there is, and names what it lacks.
+    """
     parts = {part.name: part for part in results.parts}
     lacking = []
     for page in ALL:
         missing = [name for name in page.parts if name not in parts]
         lacking += missing
-        if not missing:
-            _write(page, [parts[name] for name in page.parts], results.sizes)
+        found = [parts[name] for name in page.parts if name in parts]
+        if not missing or (found and not (PAGES / page.file).exists()):
+            _write(page, found, results.sizes, missing)
     plan.write_page()
     return lacking
 
 
-def _write(page: Page, parts: list[Part], sizes: str) -> None:
+def _write(page: Page, parts: list[Part], sizes: str, missing: list[str]) -> None:
     day = time.strftime("%Y-%m-%d", time.gmtime())
     lines = [
         HEAD.format(title=page.title, cores=os.cpu_count(), versions=versions(page), day=day),
-        *([SHORT, ""] if sizes == "short" else []),
-        *summary(parts),
+        *([f"Not measured yet: {', '.join(missing)}.", ""] if missing else []),
+        *summary(parts, sizes),
     ]
     for part in parts:
         lines += section(part)
     (PAGES / page.file).write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     before, rest = README.read_text(encoding="utf-8").split(page.begin)
-    table = "\n".join(list(summary(parts))[2:])
+    table = "\n".join(list(summary(parts, sizes))[2:])
     after = rest.split(END, 1)[1]
     README.write_text(f"{before}{page.begin}\n{table}{END}{after}", encoding="utf-8")
 
@@ -149,7 +153,7 @@ def _versions(names: tuple[str, ...]) -> str:
     return ", ".join(f"{name} {version(name)}" for name in names)
 
 
-def summary(parts: list[Part]) -> Iterator[str]:
+def summary(parts: list[Part], sizes: str) -> Iterator[str]:
     yield from ("## What is promised, and what was measured", "")
     yield from ("| | | measured | promised | |", "|---|---|---|---|---|")
     for part in parts:
@@ -164,6 +168,8 @@ def summary(parts: list[Part]) -> Iterator[str]:
             yield f"| {title} | {lack.name} | not measured | {lack.bar} | |"
             title = ""
     yield ""
+    if sizes == "short":
+        yield from (SHORT, "")
 
 
 def section(part: Part) -> Iterator[str]:

@@ -174,6 +174,8 @@ def measure(sizes: Sizes) -> Part:
         before = requests(log)
         made = stream(installation, most=batch_records(batch))
         after = requests(log)
+        if sum(each[0] for each in made) != total:
+            raise SystemExit(f"Of {total} pings these were counted: {made}")
         tables = table_bytes(servers, installation.lake)
         command = [sys.executable, __file__, "--compact", str(installation.data)]
         merging_s, rows_before, rows_after = answer_of(command, **installation.settings)

@@ -52,6 +52,15 @@ def test_a_limit_bends_where_need_reaches_what_there_is() -> None:
     assert plan.bends_at(plan.Limit("never", "sums", "1e30"), ROUND) == math.inf
 
 
+def test_what_follows_from_nothing_measured_says_so() -> None:
+    known = plan.computed({**ROUND, "stream_s": math.nan}, 10)
+    assert plan.short(known["partitions"]) == plan.short(known["files"]) == plan.LACKS
+    assert known["ids_held"] == plan.computed(ROUND, 10)["ids_held"]
+    assert math.isnan(
+        plan.bends_at(plan.Limit("gets", "gets", "gets_prefix"), {**ROUND, "stream_s": math.nan})
+    )
+
+
 def test_a_figure_is_read_by_the_words_before_it() -> None:
     page = (
         "| a POST | 12,684 POSTs/s | 11,076 to 14,891 POSTs/s |\n| share | 0.0749x |  |\n| a POST | 1 s | |\n"
