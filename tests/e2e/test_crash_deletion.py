@@ -12,7 +12,7 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 from tests.support.crash_reports import ANNOTATIONS, report, send
-from tests.support.form import stored
+from tests.support.form import scaled, stored
 from tests.support.minidumps import header_only
 from tests.support.server import RunningServer, running_server
 from tests.support.signing_in import make_token
@@ -83,7 +83,8 @@ def test_a_deleted_crash_is_nowhere(server: RunningServer) -> None:
     assert in_lake(server) == {kept}
     for address in ("/api/RawCrash/", "/api/ProcessedCrash/"):
         assert server.get(address, crash_id=gone).status_code == 404
-    server.wait_until(lambda: in_files(server) == {kept}, PATIENCE_S)
+    if not scaled():  # in a bucket vacuum leaves each file for 75 minutes
+        server.wait_until(lambda: in_files(server) == {kept}, PATIENCE_S)
 
     assert server.get("/api/v1/crashes/deleted").status_code == 200  # who sits here may see all
     token = {"auth-token": make_token(server, "protected")["token"]}
@@ -117,7 +118,8 @@ def test_a_deletion_that_was_begun_is_ended_by_the_daily_round(server: RunningSe
     services.close()
     server.run("lake", "expire")
     assert blobs_of(server, crash_id) == [] and crash_id not in in_lake(server)
-    server.wait_until(lambda: crash_id not in in_files(server), PATIENCE_S)
+    if not scaled():  # in a bucket vacuum leaves each file for 75 minutes
+        server.wait_until(lambda: crash_id not in in_files(server), PATIENCE_S)
 
 
 def test_what_a_worker_had_in_its_hands_goes_with_the_daily_round(server: RunningServer) -> None:

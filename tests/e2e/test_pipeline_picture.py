@@ -43,6 +43,7 @@ def page(server: RunningServer, **parameters: str) -> httpx.Response:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with running_server(tmp_path_factory.mktemp("picture"), MC_STREAM__MIN_INTERVAL_S="0.1") as running:
+        running.wait_until(lambda: boxes(running)["stream"]["state"] == "ok")  # it starts beside the pages
         yield running
 
 
