@@ -77,13 +77,11 @@ GIVEN = (
     Given("file_bytes", 128 * 2**20, "`lake.target_file_bytes` as it comes"),
     Given("archive_days", 30, "`retention.pings`"),
     Given("tables", 7, "tables of the lake that the stream commits to"),
-    Given("unread", 25, "commits since a table's last checkpoint, in the mean: there is one every 50"),
     Given("report", 150e3, "bytes of a crash report, as in the benchmark"),
     Given("memory", 64e9, "bytes of memory of PostgreSQL's machine"),
     Given("answer_s", 1, "what a question may take"),
     Given("folder", 20 * 2**30, "`lake.cache_bytes` as it comes: what a web server has at hand"),
     Given("puts_prefix", 3500, "puts a second that Amazon's S3 documents for a prefix"),
-    Given("gets_prefix", 5500, "gets a second, likewise"),
 )
 PINGS, CRASHES, SCALE = "benchmarks.md", "benchmarks-crashes.md", "benchmarks-scale.md"
 MEASURED = (
@@ -120,8 +118,6 @@ LINES = (
     Line("files", "new files of a micro-batch", "top * trigger_s / stretch * task_files"),
     Line("puts", "puts to S3 a second", "(files + 2 * tables) / trigger_s"),
     Line("requests", "writing requests to S3 a day", "86400 * puts"),
-    Line("gets", "gets from S3 a second, of the driver", "tables * partitions * unread / trigger_s"),
-    Line("lookups", "of these, if they were looked up in one reading", "tables * unread / trigger_s"),
     Line("commits", "commits a second, of one driver", "tables / trigger_s"),
     Line("driver_s", "seconds of commits of a batch", "tables * (commit_s + partitions * place_s) + files * file_s"),
     Line("delta_log", "bytes of the Delta log a day", "86400 / trigger_s * files * file_log", "B"),
@@ -151,7 +147,6 @@ LIMITS = (
     Limit("sums of a month in a web server's folder", "sums * 30", "folder"),
     Limit("commits of a micro-batch by the driver, in half of a trigger", "driver_s", "trigger_s / 2"),
     Limit("puts to the prefix of one table", "puts / 2", "puts_prefix"),
-    Limit("gets from the prefix of one table", "gets / tables", "gets_prefix"),
     Limit("files that one table names", "archive_files", "1e6"),
     Limit("crash reports by one collector", "crashes", "accepted"),
 )  # fmt: skip

@@ -84,7 +84,8 @@ def compaction_child(data: Path) -> None:
 def commits_child(data: Path, lake: str) -> None:
     """Commits to a table on S3: with the places of so many partitions, then with so many files.
 
-    A writer knows how far its applications are until somebody else commits, as compaction does; then it looks them up.
+    A writer knows how far its applications are until somebody else commits, as compaction does; then it reads what was
+    committed.
 
     The files are one file under many names: what a commit costs does not depend on what they hold.
     """
@@ -193,7 +194,7 @@ def measure(sizes: Sizes) -> Part:
         f"{sizes.identities:,} random ones in chunks of {CHUNK:,} by one connection, into an empty table of "
         f"PostgreSQL on the same two cores; low and high are of chunks. Commits to one table on S3, "
         f"{COMMITS - 1} in turn, with one transaction for each partition of the topic; those with files have two. "
-        "After somebody else's commit the writer looks up again how far it is in each partition: so beside compaction.",
+        "After somebody else's commit the writer first reads what that was: so beside compaction.",
         [
             figure("bytes in the topic / bodies as sent", [in_topic / body_bytes]),
             figure("bytes in the archive before sealing / bodies as sent", [tables["pings"][1] / body_bytes]),

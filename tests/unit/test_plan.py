@@ -57,7 +57,7 @@ def test_what_follows_from_nothing_measured_says_so() -> None:
     assert plan.short(known["partitions"]) == plan.short(known["files"]) == plan.LACKS
     assert known["ids_held"] == plan.computed(ROUND, 10)["ids_held"]
     assert math.isnan(
-        plan.bends_at(plan.Limit("gets", "gets", "gets_prefix"), {**ROUND, "stream_s": math.nan})
+        plan.bends_at(plan.Limit("files", "files", "puts_prefix"), {**ROUND, "stream_s": math.nan})
     )
 
 
