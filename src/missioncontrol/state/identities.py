@@ -57,10 +57,19 @@ class KnownIdentities:
         for turn in _turns(rows):
             numbers = sorted((number for number, _ in turn), key=lambda number: ids[number])
             owners = self._claim([rows[number] for number in numbers])
+            asked: list[int] = []
             for number, copies in turn:
                 answers[number] = owners.get(ids[number]) != claimants[number]
                 for copy in copies:
-                    answers[copy] = claimants[copy] != claimants[number] or answers[number]
+                    answers[copy] = True
+                    if claimants[copy] == claimants[number]:
+                        answers[copy] = answers[number]
+                    elif answers[number]:  # the id is somebody else's, and that may be this record
+                        asked.append(copy)
+            if asked:
+                again = self.claim(*(list(column) for column in zip(*(rows[n] for n in asked), strict=True)))
+                for copy, answer in zip(asked, again, strict=True):
+                    answers[copy] = answer
         return answers
 
     @once_more
@@ -128,8 +137,8 @@ class KnownIdentities:
 def _turns(rows: Sequence[_Row]) -> list[list[tuple[int, list[int]]]]:
     """Numbers of rows in turns in which each id comes once, each with the copies that need no turn of their own.
 
-    Those are copies of the same second by the same claimant, or by a later record of its partition: they find what that
-    one left.
+    Those are copies of the same second by the same claimant, or by a later record of its partition: where that one has
+    the id, they are duplicates.
     """
     turns: list[list[tuple[int, list[int]]]] = []
     newest: dict[bytes, tuple[int, _Row, list[int]]] = {}

@@ -166,6 +166,7 @@ READ = st.tuples(st.integers(0, 3), st.sampled_from(RECORDS)).map(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(st.lists(st.one_of(IMPORTS, READ), min_size=1, max_size=12), max_size=4))
 @example(batches=[[(0, at(0, 1), 0), (0, at(0, 0), 0), (0, at(0, 1), 0)]])
+@example(batches=[[(0, at(2), 345_600), (0, 6, 1), (0, at(1), 345_600), (0, at(2), 345_600)]])
 def test_batches_tell_what_one_after_the_other_would(
     new_state: Callable[[], str], shared: list[KnownIdentities], batches: list[list[tuple[int, int, int]]]
 ) -> None:
