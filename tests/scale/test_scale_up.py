@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -123,7 +124,7 @@ def test_it_starts_all_says_where_they_are_stops_all_and_finds_them_again(
     assert third.facts == facts
     assert [m.value() for m in read_to_ends(facts["KAFKA_BOOTSTRAP_SERVERS"], "kept", 1)] == [b"in Kafka"]
     assert bytes(bucket(facts).get("kept").bytes()) == b"in S3"
-    with psycopg.connect(facts["DATABASE_URL"]) as connection:
+    with closing(psycopg.connect(facts["DATABASE_URL"])) as connection:
         assert connection.execute("SELECT place FROM kept").fetchone() == ("in PostgreSQL",)
         servers = third.servers
         assert third.end(signal.SIGKILL) == -signal.SIGKILL and gone(servers), "whoever is connected"
