@@ -26,7 +26,7 @@ from tests.support.server import SOURCES, running_server
 COMMANDS = (
     "serve", "demo", "stream", "spark stream", "spark script", "import pings", "import aggregates", "import releases", "import crashes", "release list", "release set", "release remove", "release infer", "verdict", "sql", "registry list",
     "registry check", "registry add", "registry remove", "registry import-probes", "registry probes", "registry backfill",
-    "backfill", "calibrate", "migrate", "log create-topic", "doctor", "lake check", "lake tables", "lake compact", "lake vacuum", "lake retention", "lake expire", "lake publish-postgres", "lake schema", "jobs list", "jobs retry", "jobs leave", "jobs verdicts",
+    "backfill", "calibrate", "migrate", "log create-topic", "doctor", "lake check", "lake tables", "lake compact", "lake vacuum", "lake retention", "lake expire", "lake publish-postgres", "lake schema", "lake views", "jobs list", "jobs retry", "jobs leave", "jobs verdicts",
     "simulate corpus", "simulate traffic", "simulate trains", "config show", "crash bug add", "crash bug list", "crash bug remove", "crash delete", "crash process", "crash reprocess",
     "crash search", "crash show", "crash signature explain", "crash signature try", "crash submit", "symbols list", "symbols missing", "symbols remove", "symbols upload",
     "user add", "user disable", "user enable", "user list", "user password", "user remove", "user scopes", "user seen",
