@@ -121,28 +121,33 @@ def only_row(server: RunningServer, one: Shown) -> dict[str, float]:
 
 
 def test_every_number_of_a_card(server: RunningServer) -> None:
-    # The first page was prepared when the server began: what was imported since comes a few seconds later.
-    def complete() -> bool:
-        shown = [one.of for one in numbers(server, "/")]
-        return sum(of.endswith("crash-free users") for of in shown) >= 2 and any(
-            "nightly" in of for of in shown
-        )
-
-    server.wait_until(complete)
-    found = numbers(server, "/")
     kinds = {
         "per 1,000 usage hours": "per_1000",
         "share of the usage": "share",
         "crash-free users": "crash_free_users",
     }
     printed = {"per_1000": numerals.rate, "share": numerals.percent, "crash_free_users": numerals.percent}
-    seen: dict[str, int] = dict.fromkeys(printed, 0)
-    for one in found:
-        column = next(column for end, column in kinds.items() if one.of.endswith(end))
-        row = only_row(server, one)
-        assert printed[column](row[column]) == one.number, (one.of, row, one.query)
-        assert row["rows"] > 0
-        seen[column] += 1
+    seen: dict[str, int] = {}
+    wrong: list[object] = []
+
+    # The first page was prepared when the server began: what was imported since comes a few seconds later, part by part.
+    def complete() -> bool:
+        found = numbers(server, "/")
+        seen.update(dict.fromkeys(printed, 0))
+        wrong.clear()
+        for one in found:
+            column = next(column for end, column in kinds.items() if one.of.endswith(end))
+            row = only_row(server, one)
+            if printed[column](row[column]) != one.number or not row["rows"]:
+                wrong.append((one.of, one.number, row, one.query))
+            seen[column] += 1
+        return not wrong and seen["crash_free_users"] >= 2 and any("nightly" in one.of for one in found)
+
+    try:
+        server.wait_until(complete)
+    except AssertionError:
+        assert wrong == []  # which says more
+        raise
     assert all(count >= 2 for count in seen.values()), seen
 
 
