@@ -753,12 +753,12 @@ class Services:
 
     def _stream_apps(self) -> list[str]:
         """The applications by which the stream commits, one for each partition of the log."""
+        from missioncontrol.spark.held import app_names
         from missioncontrol.telemetry.stream import app_name
 
         if not self.config.log.bootstrap_servers:
             return [app_name(self.log)]
-        facts = self._cluster.facts()
-        return [f"stream:{facts.id}-{partition}" for partition in range(facts.partitions)]
+        return app_names(self._cluster.facts())
 
     def _workers(self, registry: Registry, count: int | None) -> Summing:
         from missioncontrol.telemetry.backfill_sums import Workers

@@ -18,13 +18,7 @@ import msgspec
 from deltalake import DeltaTable
 
 from missioncontrol.config import LakePlace
-from missioncontrol.lake.delta import (
-    columns_of,
-    delta_failures,
-    open_table,
-    storage_error,
-    time_column,
-)
+from missioncontrol.lake.delta import columns_of, delta_failures, open_table, storage_error, time_column
 from missioncontrol.lake.place import log_name, log_objects, place_of, uri
 from missioncontrol.lake.tables import Column
 from missioncontrol.lake.transactions import Transactions

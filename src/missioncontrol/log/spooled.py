@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -76,10 +77,8 @@ class SpooledLog:
             except StorageError as error:
                 self._lost(error)
         _require_fit(entry)
-        try:
+        with _within_bound():
             await self._spool.append(entry)
-        except LimitReached as error:
-            raise _full() from error
         self._took(1)
         return Appended(None, None)
 
@@ -101,10 +100,8 @@ class SpooledLog:
         ]
         for entry in left:
             _require_fit(entry)
-        try:
+        with _within_bound():
             self._spool.append_many(left)
-        except LimitReached as error:
-            raise _full() from error
         self._took(len(left))
         return [result if isinstance(result, Appended) else Appended(None, None) for result in results]
 
@@ -115,7 +112,8 @@ class SpooledLog:
         """
         trouble = self._trouble()
         if trouble is not None:
-            self._check_spool()
+            with _within_bound():
+                self._spool.check()
         return trouble.code if trouble else ""
 
     def require(self) -> None:
@@ -124,7 +122,8 @@ class SpooledLog:
         if trouble is not None and trouble.code not in ("log_unwritable", "log_unreadable"):
             raise trouble
         if trouble is not None:
-            self._check_spool()
+            with _within_bound():
+                self._spool.check()
 
     def _trouble(self) -> StorageError | None:
         """What keeps Kafka from taking submissions."""
@@ -133,12 +132,6 @@ class SpooledLog:
         except StorageError as error:
             return error
         return None
-
-    def _check_spool(self) -> None:
-        try:
-            self._spool.check()
-        except LimitReached as error:
-            raise _full() from error
 
     def counts(self) -> SpoolCounts:
         """A snapshot for the metrics; raises `StorageError` when the spool cannot be read."""
@@ -240,12 +233,17 @@ class SpooledLog:
         return True
 
 
-def _full() -> StorageAway:
-    return StorageAway(
-        "spool_full",
-        "Kafka does not take submissions, and as many wait for it on this disk as may.",
-        "See that Kafka runs and has the topic, or raise log.spool_bytes.",
-    )
+@contextmanager
+def _within_bound() -> Iterator[None]:
+    """A spool that holds as much as it may is no full disk: it passes when Kafka is back."""
+    try:
+        yield
+    except LimitReached as error:
+        raise StorageAway(
+            "spool_full",
+            "Kafka does not take submissions, and as many wait for it on this disk as may.",
+            "See that Kafka runs and has the topic, or raise log.spool_bytes.",
+        ) from error
 
 
 def _require_fit(entry: Entry) -> None:

@@ -9,7 +9,7 @@ import msgspec
 from missioncontrol.errors import StorageError
 from missioncontrol.lake.actions import Move
 from missioncontrol.lake.tables import STREAMED
-from missioncontrol.log.kafka_cluster import Cluster, Ends
+from missioncontrol.log.kafka_cluster import Cluster, Ends, TopicFacts
 from missioncontrol.log.kafka_messages import partition_and_offset, place
 
 
@@ -106,9 +106,17 @@ class Held(msgspec.Struct, frozen=True):
             )
 
 
+def app_names(topic: TopicFacts) -> list[str]:
+    """The stream's name in the transactions of each partition, in order."""
+    return [f"{_app(topic)}-{partition}" for partition in range(topic.partitions)]
+
+
+def _app(topic: TopicFacts) -> str:
+    return f"stream:{topic.id}"
+
+
 def read_held(cluster: Cluster, committed: Callable[[str, Sequence[str]], list[int]]) -> Held:
     """As it is now. `committed`: a table's last version of each of these applications. Raises `StorageError`."""
     facts = cluster.facts()
-    app, ends = f"stream:{facts.id}", cluster.ends(facts.partitions)
-    apps = [f"{app}-{partition}" for partition in ends]
-    return Held(app, ends, {t: dict(zip(ends, committed(t, apps), strict=True)) for t in STREAMED})
+    apps, ends = app_names(facts), cluster.ends(facts.partitions)
+    return Held(_app(facts), ends, {t: dict(zip(ends, committed(t, apps), strict=True)) for t in STREAMED})
