@@ -29,6 +29,8 @@ from missioncontrol.simulate.tally import Defects
 
 PI_DAY = datetime(2016, 3, 14, 23, 30, tzinfo=UTC)
 """The day that queries of the predecessors' documentation ask for."""
+_PINGS = 4500
+"""So many that the clients of some versions are counted exactly, and those of others estimated."""
 _TURNS = 60
 """Commits of one table: so many that there is a checkpoint, and readers begin with that."""
 _REVISED, _DELETED = 3, 5
@@ -67,7 +69,7 @@ class AskedLake:
             path = folder / f"{name}.ndjson"
             make_corpus(
                 path,
-                3000,
+                _PINGS,
                 seed=len(name),
                 now_ns=int(now.timestamp()) * 10**9,
                 light=True,

@@ -1,6 +1,6 @@
 """HLL sketches of client ids: how many distinct ones there are, from 4 kB at most, over any hours and dimensions.
 
-Apache DataSketches, lg_k 12, HLL_8: 1.6 % standard error, fewer than about 200 ids counted exactly. Bytes are in
+Apache DataSketches, lg_k 12, HLL_8: 1.6 % standard error, up to 384 ids counted exactly. Bytes are in
 a canonical form, the same for the same ids in whatever order and parts they came, so that a day that is built
 again has the rows that it had. Source of the format: Apache DataSketches, HllSketch, serial version 1.
 """
