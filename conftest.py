@@ -30,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what is only so in the embedded form; begin with the files that take minutes, so that no worker ends alone."""
+    """Skip what is only so in the embedded form; begin with files that take minutes, so no worker ends alone."""
     items.sort(key=lambda item: "scale" not in item.path.parts)
     for item in items if form.scaled() else ():
         if mark := item.get_closest_marker("embedded_only"):
