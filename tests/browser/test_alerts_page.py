@@ -59,7 +59,7 @@ def make(page: Page, server: Server, name: str, kind: str, url: str) -> None:
 
 @pytest.mark.parametrize("scripts", [True, False])
 def test_a_channel_from_the_empty_page_to_its_end(
-    open_page: Callable[..., Page], own_server: Server, receiver: HttpReceiver, scripts: bool
+    own_server: Server, open_page: Callable[..., Page], receiver: HttpReceiver, scripts: bool
 ) -> None:
     page = open_page(java_script_enabled=scripts)
     page.goto(own_server.url)
@@ -96,7 +96,7 @@ def test_a_channel_from_the_empty_page_to_its_end(
     expect(page.locator(".nothing")).to_be_visible()
 
 
-def test_a_test_says_how_it_went(page: Page, own_server: Server, receiver: HttpReceiver) -> None:
+def test_a_test_says_how_it_went(own_server: Server, page: Page, receiver: HttpReceiver) -> None:
     make(page, own_server, "room", "slack", receiver.url)
     card = page.locator("#channel-room")
     card.get_by_role("button", name="Test room").click()
@@ -108,7 +108,7 @@ def test_a_test_says_how_it_went(page: Page, own_server: Server, receiver: HttpR
 
 
 def test_changes_deliveries_and_a_broken_channel(
-    open_page: Callable[..., Page], own_server: Server, receiver: HttpReceiver
+    own_server: Server, open_page: Callable[..., Page], receiver: HttpReceiver
 ) -> None:
     with http_receiver([404]) as gone:
         for name, url in (("room", receiver.url), ("gone", gone.url)):

@@ -147,7 +147,7 @@ def test_a_page_that_waited_ends_to_ask(page: Page, tmp_path: Path) -> None:
 # ---- what stays
 
 
-def test_newer_verdicts_leave_choices_and_focus_where_they_are(page: Page, judged: Server) -> None:
+def test_newer_verdicts_leave_choices_and_focus_where_they_are(judged: Server, page: Page) -> None:
     page.goto(judged.url + "/verdicts")
     channel = page.get_by_role("form", name="Filter").locator("select[name=channel]")
     channel.select_option("beta")
@@ -163,7 +163,7 @@ def test_newer_verdicts_leave_choices_and_focus_where_they_are(page: Page, judge
     expect(region).to_be_focused()
 
 
-def test_the_title_of_a_verdict_follows_it(page: Page, judged: Server) -> None:
+def test_the_title_of_a_verdict_follows_it(judged: Server, page: Page) -> None:
     page.goto(judged.url + "/verdict/Firefox/release/61.0/main_crashes")
     expect(page).to_have_title(re.compile("^Worse: "))
     say_same(judged)

@@ -75,7 +75,8 @@ def row_of(page: Page, age_hours: int) -> list[str]:
 
 
 def ink(page: Page, field: str) -> int:
-    """How many pixels of a chart are drawn on."""
+    """How many pixels of a chart are drawn on, once it is there."""
+    expect(page.locator(f'[data-plot="{field}"] canvas')).to_be_visible()
     count: int = page.evaluate(
         """field => {
           const canvas = document.querySelector(`[data-plot="${field}"] canvas`);

@@ -30,7 +30,10 @@ def ping(version: str = "61.0") -> bytes:
 
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[Server]:
-    """With a user who may change things, a probe dictionary and one archived ping."""
+    """With a user who may change things, a probe dictionary and one archived ping.
+
+    To be asked for before a page, which asks it for news as long as it is open.
+    """
     running = Server(tmp_path / "data")
     (tmp_path / "all_probes.json").write_text(json.dumps(firefox_file()))
     running.run("registry", "import-probes", str(tmp_path / "all_probes.json"))
@@ -61,7 +64,7 @@ def sign_in(page: Page, server: Server, path: str) -> None:
 
 
 @pytest.mark.parametrize("scripts", [True, False])
-def test_add_a_measure_and_see_it(open_page: Callable[..., Page], own_server: Server, scripts: bool) -> None:
+def test_add_a_measure_and_see_it(own_server: Server, open_page: Callable[..., Page], scripts: bool) -> None:
     page = open_page(java_script_enabled=scripts)
     sign_in(page, own_server, "/registry")
     page.get_by_role("link", name="By its probe").click()
@@ -121,7 +124,7 @@ def test_refused_and_previewed_pages_in_both_themes_and_on_a_phone(
             page.close()
 
 
-def test_with_the_keyboard_alone(page: Page, own_server: Server) -> None:
+def test_with_the_keyboard_alone(own_server: Server, page: Page) -> None:
     sign_in(page, own_server, "/registry?add=toml")
     page.get_by_label("Blocks, as in a file").focus()
     page.keyboard.type('[measure.clicks]\nfrom = "main"\n')
