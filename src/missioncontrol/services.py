@@ -708,14 +708,21 @@ class Services:
 
         A Kafka that is away is no reason: it comes back.
         """
-        from missioncontrol.errors import StorageError
-
         if self.config.log.bootstrap_servers:
-            try:
-                self.log.identity()
-            except StorageError as error:
-                if error.code != "log_unreadable":
-                    raise
+            _unless_away(self.log.identity)
+
+    def require_topic(self) -> None:
+        """Raise `StorageError` for a topic of Kafka that is missing or that may not be had, which no waiting mends.
+
+        A Kafka that is away is no reason: it comes back.
+        """
+        _unless_away(self._cluster.facts)
+
+    def check_log(self) -> str:
+        """What the topic of the log is, of which all partitions can be read; raises `StorageError`."""
+        facts = self._cluster.facts()
+        self._cluster.ends(facts.partitions)
+        return f"topic {self._cluster.topic}, {facts.partitions} partitions, {facts.replication} replicas"
 
     def care(self) -> LakeCare:
         """Background care of the lake."""
@@ -782,6 +789,17 @@ class Services:
             self.log.close()
         if "blobs" in self.__dict__:
             self.blobs.close()
+
+
+def _unless_away(ask: Callable[[], object]) -> None:
+    """Ask Kafka; raises what it says, unless it says nothing."""
+    from missioncontrol.errors import StorageError
+
+    try:
+        ask()
+    except StorageError as error:
+        if error.code != "log_unreadable":
+            raise
 
 
 def _do_all(steps: Sequence[Callable[[], object]]) -> None:

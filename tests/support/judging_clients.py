@@ -51,10 +51,14 @@ def document(number: int) -> Sent:
     return Sent(str(uuid.uuid4()), kind, json.dumps(ping).encode())
 
 
+def address(sent: Sent) -> str:
+    """Where it is posted to, at a server."""
+    return f"/submit/telemetry/{sent.document_id}/{sent.kind}/Firefox/133.0/release/{_TODAY}?v=4"
+
+
 def request(sent: Sent) -> bytes:
-    path = f"/submit/telemetry/{sent.document_id}/{sent.kind}/Firefox/133.0/release/{_TODAY}?v=4"
     return b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s" % (
-        path.encode(),
+        address(sent).encode(),
         len(sent.body),
         sent.body,
     )

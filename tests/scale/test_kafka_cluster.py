@@ -1,0 +1,302 @@
+"""Three brokers, reached over TLS and SCRAM: leaders that are killed or move, too few replicas, and who may not get in.
+
+One edge with pages and one stream on Spark run through all tests of this file, in one data folder. Clients judge: what
+was answered 200 is in the tables once, after each test all that was sent until then.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyspark
+import pytest
+from confluent_kafka import ElectionType, TopicPartition
+from confluent_kafka.admin import AdminClient
+from deploy.local.fetch import java, kafka_jars
+from deploy.local.kafka_cluster import Access, KafkaCluster, Member
+from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
+from tests.support.certificates import Authority
+from tests.support.judging_clients import Load, Sent, address, check, document
+from tests.support.server import RunningServer
+from tests.support.spark import SparkInstallation, wait_until
+
+from missioncontrol.spark.topic import java_options
+
+pytestmark = [pytest.mark.apt, pytest.mark.timeout(600)]
+
+TOPIC = "pings"
+USER = "missioncontrol"
+BROKERS = (1, 2, 3)
+PATIENCE_S = 120.0
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
+    folder = tmp_path_factory.mktemp("cluster")
+    authority = Authority("tests")
+    access = Access(
+        authority.issue(folder / "broker.pem", "127.0.0.1"),
+        authority.write(folder / "authority.pem"),
+        {USER: "s3cret of the tests"},
+    )
+    made = KafkaCluster(folder, access)
+    try:
+        made.create()
+        made.start()
+        yield made
+    finally:
+        made.kill()
+
+
+class Secured:
+    """The edge and the stream, and what clients sent."""
+
+    def __init__(self, folder: Path, cluster: KafkaCluster) -> None:
+        self.cluster = cluster
+        self.admin = AdminClient(cluster.client_settings(USER))
+        self.wait_for(lambda: len(self.admin.list_topics(timeout=10).brokers) == len(BROKERS))
+        self.server = RunningServer(folder / "machine", {"MC_LOG__SPOOL_BYTES": "8000000"})
+        self.server.only = "edge,web"
+        self.installation = SparkInstallation(self.server.data, cluster.bootstrap, TOPIC)
+        self.settings = self.server.data / "missioncontrol.toml"
+        with self.settings.open("a") as file:
+            file.write("[log.kafka]\n")
+            for name, value in cluster.access.client_settings(USER).items():
+                file.write(f'"{name}" = "{value}"\n')
+        made = self.server.run("log", "create-topic", "--partitions", "3", "--replication", "3")
+        assert "made" in made.stderr
+        self.wait_for(lambda: set(self.in_sync().values()) == {BROKERS})
+        self.documents: list[Sent] = []
+        self.server.start()
+        self.running = self.installation.start("--trigger-s", "0.5")
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        ends = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert time.monotonic() < ends
+            time.sleep(0.1)
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Fails when the stream ends meanwhile."""
+        wait_until(condition, self.running, self.installation, every_s=0.1)
+
+    def leaders(self) -> dict[int, int]:
+        """The broker that leads each partition; -1: none."""
+        return {n: p.leader for n, p in self._partitions().items()}
+
+    def in_sync(self) -> dict[int, tuple[int, ...]]:
+        """The brokers that have all of each partition."""
+        return {n: tuple(sorted(p.isrs)) for n, p in self._partitions().items()}
+
+    def replicas(self) -> dict[int, list[int]]:
+        return {n: list(p.replicas) for n, p in self._partitions().items()}
+
+    def _partitions(self) -> Mapping[int, Any]:
+        return self.admin.list_topics(TOPIC, timeout=10).topics[TOPIC].partitions
+
+    def member(self, number: int) -> Member:
+        return self.cluster.members[number - 1]
+
+    @contextmanager
+    def pings(self) -> Iterator[Load]:
+        """Pings that come meanwhile, each of which is answered 200 at last."""
+        load = Load(self.server.port)
+        load.start()
+        try:
+            self.answered(load, 100)
+            yield load
+            self.answered(load, 100)
+        finally:
+            load.stop()
+        self.documents += load.documents
+        assert set(load.statuses) == {200}
+        assert all(sent.answered for sent in load.documents)
+
+    def answered(self, load: Load, more: int) -> None:
+        """Wait until so many more were."""
+        goal = load.statuses[200] + more
+        self.wait_until(lambda: load.statuses[200] >= goal)
+
+    def spooled(self) -> float:
+        """How many records wait for Kafka."""
+        return metric_of(self.server, "mc_spool_records")
+
+    def check(self) -> None:
+        """All that was acknowledged comes into the tables, once."""
+        self.wait_until(lambda: self.spooled() == 0)
+        self.wait_until(lambda: self.server.get("/api/v1/pipeline").json()["backlog_records"] == 0)
+        check(self.server, self.documents)
+        assert "Traceback" not in self.server.talk + self.installation.talk
+
+    def close(self) -> None:
+        self.running.kill()
+        self.running.wait()
+        self.server.stop()
+
+
+def metric_of(server: RunningServer, name: str) -> float:
+    [line] = [line for line in server.get("/metrics").text.splitlines() if line.startswith(f"{name} ")]
+    return float(line.split()[1])
+
+
+def beat_of(server: RunningServer) -> tuple[int, dict[str, str]]:
+    beat = server.get("/__heartbeat__")
+    return beat.status_code, beat.json()
+
+
+@pytest.fixture(scope="module")
+def secured(cluster: KafkaCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    made = Secured(tmp_path_factory.mktemp("secured"), cluster)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@contextmanager
+def java_admin(cluster: KafkaCluster) -> Iterator[Any]:
+    """Kafka's own client for what librdkafka cannot do, signed in as Spark does."""
+    [py4j] = (Path(pyspark.__file__).parent / "jars").glob("py4j-*.jar")
+    classes = ":".join(map(str, kafka_jars()))
+    port = launch_gateway(jarpath=str(py4j), classpath=classes, java_path=java(), die_on_exit=True)
+    gateway = JavaGateway(gateway_parameters=GatewayParameters(port=port, auto_convert=True))
+    try:
+        options = gateway.jvm.java.util.HashMap()
+        for name, value in java_options(cluster.client_settings(USER)).items():
+            options.put(name, value)
+        yield gateway.jvm, gateway.jvm.org.apache.kafka.clients.admin.AdminClient.create(options)
+    finally:
+        gateway.shutdown()
+
+
+def move(java: Any, wanted: Mapping[int, list[int]]) -> None:
+    """Give partitions these replicas, the preferred leader first."""
+    jvm, admin = java
+    asked = jvm.java.util.HashMap()
+    for partition, brokers in wanted.items():
+        place = jvm.org.apache.kafka.common.TopicPartition(TOPIC, partition)
+        change = jvm.org.apache.kafka.clients.admin.NewPartitionReassignment(brokers)
+        asked.put(place, jvm.java.util.Optional.of(change))
+    admin.alterPartitionReassignments(asked).all().get()
+
+
+def test_partitions_and_their_leaders_move_while_pings_come(secured: Secured) -> None:
+    before = secured.leaders()
+    assert set(before.values()) <= set(BROKERS)
+    with secured.pings() as load, java_admin(secured.cluster) as admin:
+        away = {p: [b for b in BROKERS if b != leader] for p, leader in before.items()}
+        move(admin, away)
+        secured.wait_until(lambda: secured.replicas() == away)
+        secured.wait_until(lambda: all(secured.leaders()[p] in away[p] for p in away))
+        secured.answered(load, 100)
+        back = {p: [brokers[1], brokers[0], before[p]] for p, brokers in away.items()}
+        move(admin, back)
+        secured.wait_until(lambda: set(secured.in_sync().values()) == {BROKERS})
+        secured.answered(load, 100)
+        places = [TopicPartition(TOPIC, partition) for partition in back]
+        secured.admin.elect_leaders(ElectionType.PREFERRED, places).result(30)
+        secured.wait_until(lambda: secured.leaders() == {p: brokers[0] for p, brokers in back.items()})
+    secured.check()
+
+
+def test_a_leader_is_killed_and_comes_back_with_an_empty_disk_while_pings_come(secured: Secured) -> None:
+    killed = secured.leaders()[0]
+    member = secured.member(killed)
+    with secured.pings() as load:
+        member.kill()
+        secured.wait_until(
+            lambda: killed not in secured.leaders().values() and -1 not in secured.leaders().values()
+        )
+        secured.answered(load, 100)
+        shutil.rmtree(member.folder / "data")
+        member.create()
+        member.start()
+        secured.wait_until(lambda: set(secured.in_sync().values()) == {BROKERS})
+    secured.check()
+
+
+def test_with_one_broker_of_three_pings_go_to_the_spool_and_to_kafka_when_a_second_returns(
+    secured: Secured,
+) -> None:
+    one, other, _ = BROKERS
+    with secured.pings() as load:
+        secured.member(one).kill()
+        secured.wait_until(lambda: not any(one in brokers for brokers in secured.in_sync().values()))
+        secured.member(other).stop()
+        secured.wait_until(lambda: secured.spooled() > 0)
+        secured.answered(load, 100)
+    assert beat_of(secured.server) == (200, {"log": "spooled", "because": "log_unwritable"})
+    taken = []
+    for size_bytes in (200_000, 5_000):
+        while (
+            answer := post(secured.server, id_ := str(uuid.uuid4()), os.urandom(size_bytes))
+        ).status_code == 200:
+            taken.append(id_)
+            assert len(taken) < 1000
+        assert (answer.status_code, answer.json()["code"]) == (503, "spool_full")
+        assert answer.headers["retry-after"] == "60"
+    assert beat_of(secured.server) == (503, {"log": "spool_full"})
+    secured.member(other).start()
+    secured.wait_until(lambda: secured.spooled() == 0)
+    secured.wait_until(lambda: beat_of(secured.server) == (200, {"log": "ok"}))
+    secured.member(one).start()
+    secured.wait_until(lambda: set(secured.in_sync().values()) == {BROKERS})
+    secured.check()
+    kept = Counter(row["document_id"] for row in secured.server.sql("SELECT document_id FROM pings"))
+    assert {kept[id_] for id_ in taken} == {1}
+
+
+def post(server: RunningServer, document_id: str, body: bytes) -> Any:
+    return server.post(f"/submit/telemetry/{document_id}/main/Firefox/133.0/release/20261101093000?v=4", body)
+
+
+def test_who_may_not_get_in_is_told_why_and_an_edge_that_runs_keeps_what_comes(
+    secured: Secured, tmp_path: Path
+) -> None:
+    stranger = Authority("strangers").write(tmp_path / "stranger.pem")
+    wrong = {
+        "log_forbidden": ({"MC_LOG__KAFKA__SASL_PASSWORD": "wrong"}, "SASL authentication error"),
+        "log_tls_failed": ({"MC_LOG__KAFKA__SSL_CA_LOCATION": str(stranger)}, "certificate verify failed"),
+    }
+    edges = {code: RunningServer(tmp_path / code, setting) for code, (setting, _) in wrong.items()}
+    for edge in edges.values():
+        shutil.copy(secured.settings, edge.data)
+        edge.only = "edge"
+    commands = (["doctor"], ["spark", "stream"], ["serve", "--only", "edge", "--port", "0"])
+    with ThreadPoolExecutor(2) as pool:
+        for code, edge in edges.items():
+            for done in pool.map(lambda command, edge=edge: edge.run(*command, check=False), commands):
+                said = done.stdout + done.stderr
+                assert done.returncode == 1 and wrong[code][1] in said and "Check " in said, said
+                assert "Traceback" not in said
+    secured.cluster.kill()
+    for edge in edges.values():
+        edge.start()  # Kafka that is away is no reason not to
+    secured.cluster.start()
+    for code, edge in edges.items():
+        told = (200, {"log": "spooled", "because": code})
+        edge.wait_until(lambda edge=edge, told=told: beat_of(edge) == told, PATIENCE_S)
+        sent = document(len(secured.documents))
+        assert edge.post(address(sent), sent.body).status_code == 200
+        edge.wait_until(lambda edge=edge, code=code: wrong[code][1] in edge.talk)
+        edge.stop()
+        assert "Traceback" not in edge.talk
+        sent.answered = True
+        secured.documents.append(sent)
+        mended = RunningServer(tmp_path / code, {})
+        mended.only = "edge"
+        mended.start()
+        try:
+            secured.wait_until(lambda mended=mended: metric_of(mended, "mc_spool_drained_total") > 0)
+        finally:
+            mended.stop()
+    secured.check()
