@@ -20,7 +20,12 @@ from typing import Any
 import pyspark
 import pytest
 from confluent_kafka import ElectionType, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import (
+    AdminClient,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
 from deploy.local.fetch import java, kafka_jars
 from deploy.local.kafka_cluster import Access, KafkaCluster, Member
 from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
@@ -34,8 +39,8 @@ from missioncontrol.spark.topic import java_options
 pytestmark = [pytest.mark.apt, pytest.mark.timeout(600)]
 
 TOPIC = "pings"
-USER = "missioncontrol"
-BROKERS = (1, 2, 3)
+USER, EDGE = "missioncontrol", "edge"
+BROKERS = FIRST, SECOND, _ = 1, 2, 3
 PATIENCE_S = 120.0
 
 
@@ -46,7 +51,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
     access = Access(
         authority.issue(folder / "broker.pem", "127.0.0.1"),
         authority.write(folder / "authority.pem"),
-        {USER: "s3cret of the tests"},
+        {USER: "s3cret of the tests", EDGE: "the old one"},
     )
     made = KafkaCluster(folder, access)
     try:
@@ -227,11 +232,10 @@ def test_a_leader_is_killed_and_comes_back_with_an_empty_disk_while_pings_come(s
 def test_with_one_broker_of_three_pings_go_to_the_spool_and_to_kafka_when_a_second_returns(
     secured: Secured,
 ) -> None:
-    one, other, _ = BROKERS
     with secured.pings() as load:
-        secured.member(one).kill()
-        secured.wait_until(lambda: not any(one in brokers for brokers in secured.in_sync().values()))
-        secured.member(other).stop()
+        secured.member(FIRST).kill()
+        secured.wait_until(lambda: not any(FIRST in brokers for brokers in secured.in_sync().values()))
+        secured.member(SECOND).stop()
         secured.wait_until(lambda: secured.spooled() > 0)
         secured.answered(load, 100)
     assert beat_of(secured.server) == (200, {"log": "spooled", "because": "log_unwritable"})
@@ -245,10 +249,10 @@ def test_with_one_broker_of_three_pings_go_to_the_spool_and_to_kafka_when_a_seco
         assert (answer.status_code, answer.json()["code"]) == (503, "spool_full")
         assert answer.headers["retry-after"] == "60"
     assert beat_of(secured.server) == (503, {"log": "spool_full"})
-    secured.member(other).start()
+    secured.member(SECOND).start()
     secured.wait_until(lambda: secured.spooled() == 0)
     secured.wait_until(lambda: beat_of(secured.server) == (200, {"log": "ok"}))
-    secured.member(one).start()
+    secured.member(FIRST).start()
     secured.wait_until(lambda: set(secured.in_sync().values()) == {BROKERS})
     secured.check()
     kept = Counter(row["document_id"] for row in secured.server.sql("SELECT document_id FROM pings"))
@@ -263,40 +267,51 @@ def test_who_may_not_get_in_is_told_why_and_an_edge_that_runs_keeps_what_comes(
     secured: Secured, tmp_path: Path
 ) -> None:
     stranger = Authority("strangers").write(tmp_path / "stranger.pem")
-    wrong = {
-        "log_forbidden": ({"MC_LOG__KAFKA__SASL_PASSWORD": "wrong"}, "SASL authentication error"),
-        "log_tls_failed": ({"MC_LOG__KAFKA__SSL_CA_LOCATION": str(stranger)}, "certificate verify failed"),
-    }
-    edges = {code: RunningServer(tmp_path / code, setting) for code, (setting, _) in wrong.items()}
-    for edge in edges.values():
-        shutil.copy(secured.settings, edge.data)
-        edge.only = "edge"
+    user = {"MC_LOG__KAFKA__SASL_USERNAME": EDGE, "MC_LOG__KAFKA__SASL_PASSWORD": "the new one"}
+    why = {
+        edge_of(secured, tmp_path / "user", user): ("log_forbidden", "SASL authentication error"),
+        edge_of(secured, tmp_path / "authority", {"MC_LOG__KAFKA__SSL_CA_LOCATION": str(stranger)}): (
+            "log_tls_failed", "certificate verify failed"
+        ),
+    }  # fmt: skip
     commands = (["doctor"], ["spark", "stream"], ["serve", "--only", "edge", "--port", "0"])
-    with ThreadPoolExecutor(2) as pool:
-        for code, edge in edges.items():
-            for done in pool.map(lambda command, edge=edge: edge.run(*command, check=False), commands):
-                said = done.stdout + done.stderr
-                assert done.returncode == 1 and wrong[code][1] in said and "Check " in said, said
-                assert "Traceback" not in said
-    secured.cluster.kill()
-    for edge in edges.values():
-        edge.start()  # Kafka that is away is no reason not to
-    secured.cluster.start()
-    for code, edge in edges.items():
+    with ThreadPoolExecutor() as pool:
+        runs = [(edge, pool.submit(edge.run, *command, check=False)) for edge in why for command in commands]
+    for edge, run in runs:
+        done = run.result()
+        said = done.stdout + done.stderr
+        assert done.returncode == 1 and why[edge][1] in said and "Check " in said, said
+        assert "Traceback" not in said
+
+    secured.member(FIRST).kill()
+    for edge in why:
+        edge.start()  # that Kafka is away is no reason not to
+    secured.member(FIRST).start()
+    for edge, (code, text) in why.items():
         told = (200, {"log": "spooled", "because": code})
         edge.wait_until(lambda edge=edge, told=told: beat_of(edge) == told, PATIENCE_S)
         sent = document(len(secured.documents))
         assert edge.post(address(sent), sent.body).status_code == 200
-        edge.wait_until(lambda edge=edge, code=code: wrong[code][1] in edge.talk)
-        edge.stop()
-        assert "Traceback" not in edge.talk
         sent.answered = True
         secured.documents.append(sent)
-        mended = RunningServer(tmp_path / code, {})
-        mended.only = "edge"
-        mended.start()
-        try:
-            secured.wait_until(lambda mended=mended: metric_of(mended, "mc_spool_drained_total") > 0)
-        finally:
-            mended.stop()
+        edge.wait_until(lambda edge=edge, text=text: text in edge.talk)
+    by_user, by_authority = why
+    scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
+    change = UserScramCredentialUpsertion(EDGE, scram, b"the new one")
+    secured.admin.alter_user_scram_credentials([change])[EDGE].result(30)
+    by_authority.stop()
+    mended = edge_of(secured, tmp_path / "authority", {})
+    mended.start()
+    for edge in (by_user, mended):
+        edge.wait_until(lambda edge=edge: metric_of(edge, "mc_spool_drained_total") > 0, PATIENCE_S)
+        edge.stop()
+    assert "Traceback" not in by_user.talk + mended.talk
     secured.check()
+
+
+def edge_of(secured: Secured, folder: Path, settings: Mapping[str, str]) -> RunningServer:
+    """Another edge, which knows the first broker alone. Not started."""
+    edge = RunningServer(folder, {"MC_LOG__BOOTSTRAP_SERVERS": secured.member(FIRST).bootstrap, **settings})
+    shutil.copy(secured.settings, edge.data)
+    edge.only = "edge"
+    return edge

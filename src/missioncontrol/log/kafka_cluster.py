@@ -68,6 +68,7 @@ _UNANSWERED = (
     KafkaError._MSG_TIMED_OUT,
     KafkaError._ALL_BROKERS_DOWN,
 )
+_REPEATED_S = 30.0
 _logger = logging.getLogger("missioncontrol.kafka")
 
 
@@ -92,11 +93,28 @@ def options(settings: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+class _Repeated(logging.Filter):
+    """Drops what was said less than half a minute ago: each client tries each broker again every second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is to be said."""
+        text, now = _OF_A_TRY.sub("", record.getMessage()), time.monotonic()
+        self._said = {said: at for said, at in list(self._said.items()) if now < at + _REPEATED_S}
+        return self._said.setdefault(text, now) == now
+
+
 class _Refusal:
     """The last connection that a broker refused, or that was refused to it."""
 
     def __init__(self) -> None:
         self.error, self.until = KafkaError(KafkaError.NO_ERROR), 0.0
+
+
+_logger.addFilter(_Repeated())
 
 
 class TopicFacts(msgspec.Struct, frozen=True):
