@@ -7,6 +7,7 @@ acknowledged survives its end by kill -9, and is synced to the disk by the syste
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from .fetch import SetupError, java, kafka_jars
@@ -33,6 +34,8 @@ class KafkaBroker(Server):
     """The broker; its clients' address is `bootstrap`."""
 
     name = "Kafka"
+    java_options: Sequence[str] = ()
+    """More of them."""
 
     def __init__(self, folder: Path, port: int, controller_port: int, heap_mb: int = 512) -> None:
         super().__init__(folder, port)
@@ -100,7 +103,8 @@ class KafkaBroker(Server):
     def _java(self, *arguments: str) -> list[str]:
         return [
             java(), f"-Xmx{self._heap_mb}m", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-            "-Dorg.slf4j.simpleLogger.showDateTime=true", "-cp", ":".join(map(str, kafka_jars())), *arguments,
+            "-Dorg.slf4j.simpleLogger.showDateTime=true", *self.java_options,
+            "-cp", ":".join(map(str, kafka_jars())), *arguments,
         ]  # fmt: skip
 
 

@@ -51,6 +51,10 @@ class Places(msgspec.Struct, frozen=True):
 class Member(KafkaBroker):
     """One broker of the cluster; `number` is its id."""
 
+    java_options = (
+        "-XX:TieredStopAtLevel=1",
+    )  # it lives for a minute or two: what is compiled well pays too late
+
     def __init__(self, folder: Path, number: int, places: Sequence[Places], access: Access) -> None:
         own = places[number - 1]
         super().__init__(folder, own.clients, own.controllers, _HEAP_MB)

@@ -41,6 +41,7 @@ pytestmark = [pytest.mark.apt, pytest.mark.timeout(600)]
 TOPIC = "pings"
 USER, EDGE = "missioncontrol", "edge"
 BROKERS = FIRST, SECOND, _ = 1, 2, 3
+PINGS_PER_S = 80
 PATIENCE_S = 120.0
 
 
@@ -114,12 +115,12 @@ class Secured:
     @contextmanager
     def pings(self) -> Iterator[Load]:
         """Pings that come meanwhile, each of which is answered 200 at last."""
-        load = Load(self.server.port)
+        load = Load(self.server.port, PINGS_PER_S)
         load.start()
         try:
-            self.answered(load, 100)
+            self.answered(load, 50)
             yield load
-            self.answered(load, 100)
+            self.answered(load, 50)
         finally:
             load.stop()
         self.documents += load.documents
@@ -202,11 +203,11 @@ def test_partitions_and_their_leaders_move_while_pings_come(secured: Secured) ->
         move(admin, away)
         secured.wait_until(lambda: secured.replicas() == away)
         secured.wait_until(lambda: all(secured.leaders()[p] in away[p] for p in away))
-        secured.answered(load, 100)
+        secured.answered(load, 50)
         back = {p: [brokers[1], brokers[0], before[p]] for p, brokers in away.items()}
         move(admin, back)
         secured.wait_until(lambda: set(secured.in_sync().values()) == {BROKERS})
-        secured.answered(load, 100)
+        secured.answered(load, 50)
         places = [TopicPartition(TOPIC, partition) for partition in back]
         secured.admin.elect_leaders(ElectionType.PREFERRED, places).result(30)
         secured.wait_until(lambda: secured.leaders() == {p: brokers[0] for p, brokers in back.items()})
@@ -221,7 +222,7 @@ def test_a_leader_is_killed_and_comes_back_with_an_empty_disk_while_pings_come(s
         secured.wait_until(
             lambda: killed not in secured.leaders().values() and -1 not in secured.leaders().values()
         )
-        secured.answered(load, 100)
+        secured.answered(load, 50)
         shutil.rmtree(member.folder / "data")
         member.create()
         member.start()
@@ -237,7 +238,7 @@ def test_with_one_broker_of_three_pings_go_to_the_spool_and_to_kafka_when_a_seco
         secured.wait_until(lambda: not any(FIRST in brokers for brokers in secured.in_sync().values()))
         secured.member(SECOND).stop()
         secured.wait_until(lambda: secured.spooled() > 0)
-        secured.answered(load, 100)
+        secured.answered(load, 50)
     assert beat_of(secured.server) == (200, {"log": "spooled", "because": "log_unwritable"})
     taken = []
     for size_bytes in (200_000, 5_000):
@@ -274,6 +275,9 @@ def test_who_may_not_get_in_is_told_why_and_an_edge_that_runs_keeps_what_comes(
             "log_tls_failed", "certificate verify failed"
         ),
     }  # fmt: skip
+    assert (
+        "ok    log: topic pings, 3 partitions, 3 replicas" in secured.server.run("doctor", check=False).stdout
+    )
     commands = (["doctor"], ["spark", "stream"], ["serve", "--only", "edge", "--port", "0"])
     with ThreadPoolExecutor() as pool:
         runs = [(edge, pool.submit(edge.run, *command, check=False)) for edge in why for command in commands]

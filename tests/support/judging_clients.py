@@ -67,8 +67,9 @@ def request(sent: Sent) -> bytes:
 class Load(threading.Thread):
     """Clients in an event loop of their own: new documents at a rate, and those left unanswered again."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, per_s: float = RATE_PER_S) -> None:
         super().__init__(name="load")
+        self._pause_s = CONNECTIONS / per_s
         self.documents: list[Sent] = []
         self.statuses: Counter[int] = Counter()
         self._port = port
@@ -95,7 +96,7 @@ class Load(threading.Thread):
                 sent = document(len(self.documents))
                 self.documents.append(sent)
             await self._deliver(connection, sent)
-            await asyncio.sleep(CONNECTIONS / RATE_PER_S)
+            await asyncio.sleep(self._pause_s)
         await connection.close()
 
     async def _deliver(self, connection: Connection, sent: Sent) -> None:

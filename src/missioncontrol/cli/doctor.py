@@ -78,8 +78,8 @@ def _checks(services: Services) -> dict[str, Callable[[], str]]:
         return f"{where}, schema {services.state_schema()}"
 
     def log() -> str:
-        kafka = config.log.kafka
-        if "sasl.mechanism" in kafka and not kafka.keys() & {"sasl.username", "sasl_username"}:
+        names = {name.replace("_", ".") for name in config.log.kafka}
+        if names & {"sasl.mechanism", "sasl.mechanisms"} and "sasl.username" not in names:
             return "not tried: no user of Kafka is named here (sasl.username); crash workers need none"
         return services.check_log()
 
