@@ -62,6 +62,7 @@ _FORBIDDEN = (
     KafkaError.SASL_AUTHENTICATION_FAILED,
     KafkaError._AUTHENTICATION,
 )
+_REFUSALS = (KafkaError._AUTHENTICATION, KafkaError._SSL)
 _UNANSWERED = (
     KafkaError._TRANSPORT,
     KafkaError._TIMED_OUT,
@@ -155,7 +156,8 @@ class Cluster:
         refusal = self._refusal
 
         def heard(error: KafkaError) -> None:
-            if error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):
+            # A broker that dies under a handshake breaks it off too, and refuses nobody.
+            if error.code() in _REFUSALS and "Disconnected" not in error.str():
                 refusal.error, refusal.until = error, time.monotonic() + _REFUSED_S
             if on_error is not None:
                 on_error(error)
