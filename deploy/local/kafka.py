@@ -80,7 +80,7 @@ class KafkaBroker(Server):
         from confluent_kafka.admin import AdminClient
 
         try:
-            AdminClient(self.client_settings()).list_topics(timeout=2)
+            AdminClient({**self.client_settings()}).list_topics(timeout=2)
         except KafkaException:
             return False
         return True

@@ -48,10 +48,12 @@ PATIENCE_S = 120.0
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
     folder = tmp_path_factory.mktemp("cluster")
-    authority = Authority("tests")
+    authority, another = Authority("tests"), Authority("another")
+    trusted = another.write(folder / "authorities.pem")
+    trusted.write_bytes(trusted.read_bytes() + authority.write(folder / "authority.pem").read_bytes())
     access = Access(
         authority.issue(folder / "broker.pem", "127.0.0.1"),
-        authority.write(folder / "authority.pem"),
+        trusted,
         {USER: "s3cret of the tests", EDGE: "the old one"},
     )
     made = KafkaCluster(folder, access)
@@ -142,6 +144,7 @@ class Secured:
         self.wait_until(lambda: self.server.get("/api/v1/pipeline").json()["backlog_records"] == 0)
         check(self.server, self.documents)
         assert "Traceback" not in self.server.talk
+        assert "FOREACH_BATCH" not in self.installation.talk, "one line says what a batch failed with"
 
     def close(self) -> None:
         self.running.kill()
