@@ -1,4 +1,4 @@
-"""`pytest --scaled`: the same tests, of the scaled form. See `tests/support/form.py`."""
+"""`pytest --scaled`: the same tests, of the scaled form (see `tests/support/form.py`); and the order of tests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what is only so in the embedded form."""
+    """Skip what is only so in the embedded form; begin with files that take minutes, so no worker ends alone."""
+    items.sort(key=lambda item: "scale" not in item.path.parts)
     for item in items if form.scaled() else ():
         if mark := item.get_closest_marker("embedded_only"):
             item.add_marker(pytest.mark.skip(reason=f"embedded only: {mark.args[0]}"))
