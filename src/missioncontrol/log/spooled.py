@@ -194,7 +194,8 @@ class SpooledLog:
         if not self._may_drain():
             self._back()  # another process does it
             return False
-        records = self._spool.read(self._position, _DRAIN_RECORDS, _DRAIN_BYTES)
+        # One at first: a broker that lost the others stores what it does not acknowledge, each time that it is tried.
+        records = self._spool.read(self._position, 1 if self._away else _DRAIN_RECORDS, _DRAIN_BYTES)
         waiting = [record for record in records if record.offset not in self._acknowledged]
         results = self._kafka.deliver([record.entry for record in waiting])
         taken = [r.offset for r, result in zip(waiting, results, strict=True) if isinstance(result, Appended)]
