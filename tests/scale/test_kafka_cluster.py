@@ -13,13 +13,13 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pyspark
 import pytest
-from confluent_kafka import ElectionType, TopicPartition
+from confluent_kafka import ElectionType, KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     ScramCredentialInfo,
@@ -38,7 +38,7 @@ from missioncontrol.spark.topic import java_options
 
 pytestmark = [pytest.mark.apt, pytest.mark.timeout(600)]
 
-TOPIC = "pings"
+TOPIC, PARTITIONS = "pings", 3
 USER, EDGE = "missioncontrol", "edge"
 BROKERS = FIRST, SECOND, THIRD = 1, 2, 3
 PINGS_PER_S = 80
@@ -80,7 +80,7 @@ class Secured:
             file.write("[log.kafka]\n")
             for name, value in cluster.access.client_settings(USER).items():
                 file.write(f'"{name}" = "{value}"\n')
-        made = self.server.run("log", "create-topic", "--partitions", "3", "--replication", "3")
+        made = self.server.run("log", "create-topic", "--partitions", str(PARTITIONS), "--replication", "3")
         assert "made" in made.stderr
         self.wait_for(lambda: set(self.in_sync().values()) == {BROKERS})
         self.documents: list[Sent] = []
@@ -109,7 +109,16 @@ class Secured:
         return {n: list(p.replicas) for n, p in self._partitions().items()}
 
     def _partitions(self) -> Mapping[int, Any]:
-        return self.admin.list_topics(TOPIC, timeout=10).topics[TOPIC].partitions
+        """Asked until a broker answers that knows the topic: one may die meanwhile, or have just begun."""
+        found: dict[int, Any] = {}
+
+        def asked() -> bool:
+            with suppress(KafkaException):
+                found.update(self.admin.list_topics(TOPIC, timeout=10).topics[TOPIC].partitions)
+            return len(found) == PARTITIONS
+
+        self.wait_for(asked)
+        return found
 
     def member(self, number: int) -> Member:
         return self.cluster.members[number - 1]
