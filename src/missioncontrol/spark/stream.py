@@ -155,15 +155,17 @@ class SparkStream:
 
     def _batch(self, frame: DataFrame, _: int) -> None:
         """One micro-batch, as Spark hands it over. What it fails with ends the query: Spark would print stacks."""
-        with self._taking:
-            if self._failure is not None:
-                return  # what follows it must not be taken before it
-            try:
+        if not self._taking.acquire(blocking=False):
+            return  # the query is being stopped, which waits for this thread
+        try:
+            if self._failure is None:  # else what follows a batch would be taken before it
                 self._take(frame, self._held(), {})
-            except MissionControlError as error:
-                self._failure = error
-            except PySparkException as error:
-                self._failure = spark_failure(error)
+        except MissionControlError as error:
+            self._failure = error
+        except PySparkException as error:
+            self._failure = spark_failure(error)
+        finally:
+            self._taking.release()
 
     def _take(self, frame: DataFrame, held: Held, reached: Offsets) -> None:
         """Commit what messages say to the tables that lack them. `reached`: how far the tables are then at least."""
