@@ -84,6 +84,7 @@ class Secured:
         assert "made" in made.stderr
         self.wait_for(lambda: set(self.in_sync().values()) == {BROKERS})
         self.documents: list[Sent] = []
+        self.others: list[RunningServer] = []
         self.server.start()
         self.running = self.installation.start("--trigger-s", "0.5")
 
@@ -158,7 +159,8 @@ class Secured:
     def close(self) -> None:
         self.running.kill()
         self.running.wait()
-        self.server.stop()
+        for server in (self.server, *self.others):
+            server.kill()
 
 
 def metric_of(server: RunningServer, name: str) -> float:
@@ -185,7 +187,9 @@ def java_admin(cluster: KafkaCluster) -> Iterator[Any]:
     """Kafka's own client for what librdkafka cannot do, signed in as Spark does."""
     [py4j] = (Path(pyspark.__file__).parent / "jars").glob("py4j-*.jar")
     classes = ":".join(map(str, kafka_jars()))
-    port = launch_gateway(jarpath=str(py4j), classpath=classes, java_path=java(), die_on_exit=True)
+    port, process = launch_gateway(
+        jarpath=str(py4j), classpath=classes, java_path=java(), die_on_exit=True, return_proc=True
+    )
     gateway = JavaGateway(gateway_parameters=GatewayParameters(port=port, auto_convert=True))
     try:
         options = gateway.jvm.java.util.HashMap()
@@ -194,6 +198,8 @@ def java_admin(cluster: KafkaCluster) -> Iterator[Any]:
         yield gateway.jvm, gateway.jvm.org.apache.kafka.clients.admin.AdminClient.create(options)
     finally:
         gateway.shutdown()
+        process.kill()
+        process.wait()
 
 
 def move(java: Any, wanted: Mapping[int, list[int]]) -> None:
@@ -337,4 +343,5 @@ def edge_of(secured: Secured, folder: Path, settings: Mapping[str, str]) -> Runn
     edge = RunningServer(folder, {"MC_LOG__BOOTSTRAP_SERVERS": secured.member(FIRST).bootstrap, **settings})
     shutil.copy(secured.settings, edge.data)
     edge.only = "edge"
+    secured.others.append(edge)
     return edge
