@@ -7,44 +7,35 @@ acknowledged survives its end by kill -9, and is synced to the disk by the syste
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from .fetch import SetupError, java, kafka_jars
 from .process import Server, listening
 
-_SETTINGS = """\
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller_port}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
-controller.listener.names=CONTROLLER
-log.dirs={data}
-auto.create.topics.enable=false
-default.replication.factor=1
-min.insync.replicas=1
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-transaction.state.log.num.partitions=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-share.coordinator.state.topic.num.partitions=1
-group.initial.rebalance.delay.ms=0
-log.cleaner.dedupe.buffer.size=8388608
-message.max.bytes={message_bytes}
-replica.fetch.max.bytes={message_bytes}
-"""
 _CLUSTER = "MissionControlOneNodeA"
 MESSAGE_BYTES = 10 * 1024 * 1024
 """Larger than the largest body that the edge takes (8 MB), with its metadata."""
+_ALWAYS = {
+    "process.roles": "broker,controller",
+    "controller.listener.names": "CONTROLLER",
+    "auto.create.topics.enable": "false",
+    "offsets.topic.num.partitions": "1",
+    "transaction.state.log.num.partitions": "1",
+    "share.coordinator.state.topic.num.partitions": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    "log.cleaner.dedupe.buffer.size": "8388608",
+    "message.max.bytes": str(MESSAGE_BYTES),
+    "replica.fetch.max.bytes": str(MESSAGE_BYTES),
+}
 
 
 class KafkaBroker(Server):
     """The broker; its clients' address is `bootstrap`."""
 
     name = "Kafka"
+    java_options: Sequence[str] = ()
+    """More of them."""
 
     def __init__(self, folder: Path, port: int, controller_port: int, heap_mb: int = 512) -> None:
         super().__init__(folder, port)
@@ -56,6 +47,10 @@ class KafkaBroker(Server):
         """What clients call `bootstrap.servers`."""
         return f"127.0.0.1:{self.port}"
 
+    def client_settings(self) -> dict[str, str]:
+        """How clients reach it, by the names of librdkafka."""
+        return {"bootstrap.servers": self.bootstrap}
+
     @property
     def _settings(self) -> Path:
         return self.folder / "server.properties"
@@ -64,14 +59,12 @@ class KafkaBroker(Server):
         """Write its settings, and format its data when there is none. Raises `SetupError`."""
         self.folder.mkdir(parents=True, exist_ok=True)
         data = self.folder / "data"
-        settings = _SETTINGS.format(
-            port=self.port, controller_port=self._controller_port, data=data, message_bytes=MESSAGE_BYTES
-        )
-        self._settings.write_text(settings)
+        settings = {**_ALWAYS, "log.dirs": str(data), **self._own_settings()}
+        self._settings.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         if (data / "meta.properties").exists():
             return
         arguments = ["kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", str(self._settings)]
-        done = subprocess.run(self._java(*arguments), capture_output=True, text=True)
+        done = subprocess.run(self._java(*arguments, *self._users()), capture_output=True, text=True)
         if done.returncode:
             raise SetupError(f"Kafka's data could not be made in {data}:\n{done.stdout}{done.stderr}")
 
@@ -87,13 +80,39 @@ class KafkaBroker(Server):
         from confluent_kafka.admin import AdminClient
 
         try:
-            AdminClient({"bootstrap.servers": self.bootstrap}).list_topics(timeout=2)
+            AdminClient({**self.client_settings()}).list_topics(timeout=2)
         except KafkaException:
             return False
         return True
 
+    def _own_settings(self) -> dict[str, str]:
+        """Who it is, where it listens, and how many have a copy."""
+        return {
+            "node.id": "1",
+            "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self._controller_port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "min.insync.replicas": "1",
+            **replicas(1),
+        }
+
+    def _users(self) -> list[str]:
+        """What `format` is told of users."""
+        return []
+
     def _java(self, *arguments: str) -> list[str]:
         return [
             java(), f"-Xmx{self._heap_mb}m", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-            "-Dorg.slf4j.simpleLogger.showDateTime=true", "-cp", ":".join(map(str, kafka_jars())), *arguments,
+            "-Dorg.slf4j.simpleLogger.showDateTime=true", *self.java_options,
+            "-cp", ":".join(map(str, kafka_jars())), *arguments,
         ]  # fmt: skip
+
+
+def replicas(count: int) -> dict[str, str]:
+    """Settings by which so many brokers have each partition, of Kafka's own topics too."""
+    own = ("offsets.topic", "transaction.state.log", "share.coordinator.state.topic")
+    return {
+        "default.replication.factor": str(count),
+        **{f"{topic}.replication.factor": str(count) for topic in own},
+        **{f"{topic}.min.isr": str(max(1, count - 1)) for topic in own[1:]},
+    }

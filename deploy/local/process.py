@@ -68,6 +68,11 @@ class Server(ABC):
 
     def start(self) -> None:
         """Start it and wait until it takes requests. Raises `SetupError`."""
+        self.launch()
+        self.wait_until_up()
+
+    def launch(self) -> None:
+        """Start it, and wait for nothing. Raises `SetupError`."""
         if listening(self.port):
             raise SetupError(f"{self.name}: port {self.port} is taken.")
         command, environment = self.command(), {**os.environ, **self.environment()}
@@ -82,6 +87,10 @@ class Server(ABC):
                 )  # fmt: skip
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    def wait_until_up(self) -> None:
+        """Wait until it takes requests, once it was started; ends it and raises `SetupError` when it does not."""
+        assert self._process is not None
         deadline = time.monotonic() + self.start_s
         while not self.answers():
             if self._process.poll() is not None or time.monotonic() > deadline:

@@ -20,7 +20,7 @@ import httpx
 import pytest
 from confluent_kafka.admin import AdminClient
 from deploy.local.kafka import KafkaBroker
-from tests.support.judging_clients import Load, check, document, kill_tree, one, stream_of
+from tests.support.judging_clients import Load, address, check, document, kill_tree, one, stream_of
 from tests.support.kafka_topics import make_topic
 from tests.support.server import RunningServer
 
@@ -138,7 +138,7 @@ def test_copies_are_counted_once_whoever_sees_them_and_however_often_the_stream_
     documents = [document(number) for number in range(120)]
     for round_ in range(3):
         for sent in documents:
-            assert server.post(request_path(sent.document_id, sent.kind), sent.body).status_code == 200
+            assert server.post(address(sent), sent.body).status_code == 200
             sent.answered = True
         os.kill(stream_of(server), signal.SIGKILL)
         if round_ == 1:
@@ -149,11 +149,6 @@ def test_copies_are_counted_once_whoever_sees_them_and_however_often_the_stream_
     assert one(server, "SELECT sum(\"count\") AS n FROM discards WHERE reason = 'duplicate'") == {"n": 240}
     offsets = [row["log_offset"] for row in server.sql("SELECT log_offset FROM pings ORDER BY 1")]
     assert offsets == list(range(1, 121))
-
-
-def request_path(document_id: str, kind: str) -> str:
-    today = time.strftime("%Y%m%d", time.gmtime()) + "093000"
-    return f"/submit/telemetry/{document_id}/{kind}/Firefox/133.0/release/{today}?v=4"
 
 
 def test_a_full_spool_refuses_and_what_it_took_reaches_the_lake(
@@ -313,7 +308,7 @@ def test_a_topic_that_was_made_anew_is_read_from_its_beginning_and_copies_of_the
 
     def send(count: int) -> None:
         for sent in documents[:count]:
-            assert server.post(request_path(sent.document_id, sent.kind), sent.body).status_code == 200
+            assert server.post(address(sent), sent.body).status_code == 200
             sent.answered = True
 
     send(30)
@@ -342,7 +337,7 @@ def test_a_message_that_is_none_of_ours_is_counted_and_passed(
     producer.produce(topic_of(server), b"x", headers=[("kind", b"1"), ("meta", b"\xff")])
     assert producer.flush(60) == 0
     sent = document(1)
-    assert server.post(request_path(sent.document_id, sent.kind), sent.body).status_code == 200
+    assert server.post(address(sent), sent.body).status_code == 200
     server.settle()
     reasons = server.sql('SELECT reason, sum("count") AS n FROM discards GROUP BY 1')
     assert reasons == [{"reason": "log_message_unreadable", "n": 2}]

@@ -51,10 +51,14 @@ def document(number: int) -> Sent:
     return Sent(str(uuid.uuid4()), kind, json.dumps(ping).encode())
 
 
+def address(sent: Sent) -> str:
+    """Where it is posted to, at a server."""
+    return f"/submit/telemetry/{sent.document_id}/{sent.kind}/Firefox/133.0/release/{_TODAY}?v=4"
+
+
 def request(sent: Sent) -> bytes:
-    path = f"/submit/telemetry/{sent.document_id}/{sent.kind}/Firefox/133.0/release/{_TODAY}?v=4"
     return b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s" % (
-        path.encode(),
+        address(sent).encode(),
         len(sent.body),
         sent.body,
     )
@@ -63,8 +67,9 @@ def request(sent: Sent) -> bytes:
 class Load(threading.Thread):
     """Clients in an event loop of their own: new documents at a rate, and those left unanswered again."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, per_s: float = RATE_PER_S) -> None:
         super().__init__(name="load")
+        self._pause_s = CONNECTIONS / per_s
         self.documents: list[Sent] = []
         self.statuses: Counter[int] = Counter()
         self._port = port
@@ -91,7 +96,7 @@ class Load(threading.Thread):
                 sent = document(len(self.documents))
                 self.documents.append(sent)
             await self._deliver(connection, sent)
-            await asyncio.sleep(CONNECTIONS / RATE_PER_S)
+            await asyncio.sleep(self._pause_s)
         await connection.close()
 
     async def _deliver(self, connection: Connection, sent: Sent) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @with_settings
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 def command(settings: Settings, as_json: bool) -> None:
-    """Try what the installation stands on: data folder, declarations, state, store of objects, stackwalker.
+    """Try what the installation stands on: data folder, declarations, state, topic, store of objects, stackwalker.
 
     Each is used as the server uses it, so that a store that cannot be written is told before a report is lost. Exit
     code 1 when something does not work.
@@ -77,6 +77,12 @@ def _checks(services: Services) -> dict[str, Callable[[], str]]:
         where = "PostgreSQL" if config.state.url else "state.sqlite in the data folder"
         return f"{where}, schema {services.state_schema()}"
 
+    def log() -> str:
+        names = {name.replace("_", ".") for name in config.log.kafka}
+        if names & {"sasl.mechanism", "sasl.mechanisms"} and "sasl.username" not in names:
+            return "not tried: no user of Kafka is named here (sasl.username); crash workers need none"
+        return services.check_log()
+
     def objects() -> str:
         services.blobs.check()
         return config.blobs.url or str(config.blobs_path)
@@ -92,6 +98,7 @@ def _checks(services: Services) -> dict[str, Callable[[], str]]:
         "data folder": folder,
         "declarations": declarations,
         "state": state,
+        **({"log": log} if config.log.bootstrap_servers else {}),
         "crash files and symbols": objects,
         "stackwalker": stackwalker,
     }

@@ -106,6 +106,7 @@ def _stream(services: Services, stop: threading.Event, until_idle: bool, skip_ga
         nonlocal failure
         status = StatusFile(services.config.data, os.getpid())
         try:
+            services.require_topic()  # before Spark is started, which takes long
             running = services.spark_stream(status.batch)
             if skip_gap:
                 lost = running.skip_gap()

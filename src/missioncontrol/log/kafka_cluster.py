@@ -6,6 +6,8 @@ Knows nothing of entries. Every client of librdkafka logs by Python's logging an
 from __future__ import annotations
 
 import logging
+import re
+import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -38,9 +40,13 @@ _OURS = frozenset(
     )
 )
 _ANSWER_S = 3.0
+_REFUSED_S = 60.0
+"""For so long a connection that was refused is taken for the cause of what then fails; it is tried all the time."""
 _DAY_MS = 86_400_000
 _ANY_CLOCK = str(2**63 - 1)
 _LONGEST_TEXT = 300
+_OF_A_TRY = re.compile(r"^\w+://\S+: | \(after \d+ms in state .*\)$")
+"""What differs from try to try: the broker, and after how long."""
 _MAKE_IT = "Make it: missioncontrol log create-topic."
 _OF_THE_MESSAGE = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_TIMESTAMP, KafkaError.INVALID_RECORD)
 _MISSING = (
@@ -56,6 +62,14 @@ _FORBIDDEN = (
     KafkaError.SASL_AUTHENTICATION_FAILED,
     KafkaError._AUTHENTICATION,
 )
+_REFUSALS = (KafkaError._AUTHENTICATION, KafkaError._SSL)
+_UNANSWERED = (
+    KafkaError._TRANSPORT,
+    KafkaError._TIMED_OUT,
+    KafkaError._MSG_TIMED_OUT,
+    KafkaError._ALL_BROKERS_DOWN,
+)
+_REPEATED_S = 30.0
 _logger = logging.getLogger("missioncontrol.kafka")
 
 
@@ -78,6 +92,30 @@ def options(settings: Mapping[str, str]) -> dict[str, str]:
                 ) from None
         found[option] = value
     return found
+
+
+class _Repeated(logging.Filter):
+    """Drops what was said less than half a minute ago: each client tries each broker again every second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is to be said."""
+        text, now = _OF_A_TRY.sub("", record.getMessage()), time.monotonic()
+        self._said = {said: at for said, at in list(self._said.items()) if now < at + _REPEATED_S}
+        return self._said.setdefault(text, now) == now
+
+
+class _Refusal:
+    """The last connection that a broker refused, or that was refused to it."""
+
+    def __init__(self) -> None:
+        self.error, self.until = KafkaError(KafkaError.NO_ERROR), 0.0
+
+
+_logger.addFilter(_Repeated())
 
 
 class TopicFacts(msgspec.Struct, frozen=True):
@@ -108,15 +146,24 @@ class Cluster:
             )
         self.topic = topic
         self._settings = {"bootstrap.servers": servers, "reconnect.backoff.max.ms": 1000, **(options or {})}
+        self._refusal = _Refusal()
 
     def client(self, kind: Any, on_error: Callable[[KafkaError], None] | None = None, **settings: Any) -> Any:
         """A client of this class of confluent-kafka; raises `ConfigError` for options that it does not take.
 
         What the options say counts, before `settings` (with dots for underscores).
         """
+        refusal = self._refusal
+
+        def heard(error: KafkaError) -> None:
+            # A broker that dies under a handshake breaks it off too, and refuses nobody.
+            if error.code() in _REFUSALS and "Disconnected" not in error.str():
+                refusal.error, refusal.until = error, time.monotonic() + _REFUSED_S
+            if on_error is not None:
+                on_error(error)
+
         chosen = {name.replace("_", "."): value for name, value in settings.items()}
-        if on_error is not None:
-            chosen["error_cb"] = on_error
+        chosen["error_cb"] = heard
         try:
             return kind({**chosen, **self._settings}, logger=_logger)
         except KafkaException as error:
@@ -131,7 +178,10 @@ class Cluster:
         return self.client(AdminClient)
 
     def facts(self) -> TopicFacts:
-        """What the topic is; raises `StorageError` (`log_topic_missing`, `log_unreadable`, `log_forbidden`)."""
+        """What the topic is.
+
+        Raises `StorageError` (`log_topic_missing`, `log_unreadable`, `log_forbidden`, `log_tls_failed`).
+        """
         asked = self._admin.describe_topics(TopicCollection([self.topic]), request_timeout=_ANSWER_S)
         found = self._result(asked[self.topic])
         replication = min((len(p.replicas) for p in found.partitions), default=0)
@@ -154,7 +204,7 @@ class Cluster:
         try:
             found = self._admin.list_topics(self.topic, timeout=_ANSWER_S).topics[self.topic]
         except KafkaException as error:
-            raise self.failure(error.args[0]) from None
+            raise self._answered(error) from None
         if found.error is not None:
             raise self.failure(found.error)
         headless = [number for number, p in found.partitions.items() if p.leader < 0 or p.error is not None]
@@ -164,7 +214,24 @@ class Cluster:
                 f"Kafka's topic {self.topic} has partitions that no broker leads: {headless}.",
                 "Are all brokers running?",
             )
+        self._require_in_sync(
+            {n: len(p.isrs) for n, p in found.partitions.items() if len(p.isrs) < len(p.replicas)}
+        )
         _ = self._takes_large
+
+    def _require_in_sync(self, counts: Mapping[int, int]) -> None:
+        """`counts`: replicas in sync by partition, of those that may lack some."""
+        if not counts:
+            return
+        least = int(self.settings()["min.insync.replicas"])  # asked anew: it is what is lowered in need
+        thin = [number for number, count in counts.items() if count < least]
+        if thin:
+            raise StorageError(
+                "log_unwritable",
+                f"Kafka's topic {self.topic} has partitions with fewer replicas in sync than {least}, its "
+                f"min.insync.replicas: {thin}.",
+                "Are all brokers running?",
+            )
 
     @cached_property
     def _takes_large(self) -> bool:
@@ -236,8 +303,13 @@ class Cluster:
             )
 
     def failure(self, error: KafkaError, code: str = "log_unreadable") -> MissionControlError:
-        """What an error of Kafka means: `StorageError`, or `BadRequest` where another message would have been taken."""
-        why, found = error.str()[:_LONGEST_TEXT], error.code()
+        """What an error of Kafka means: `StorageError`, or `BadRequest` where another message would have been taken.
+
+        Calls only time out where brokers refuse the connection; what then counts is that some did a moment ago.
+        """
+        if error.code() in _UNANSWERED and time.monotonic() < self._refusal.until:
+            error = self._refusal.error
+        why, found = _OF_A_TRY.sub("", error.str())[:_LONGEST_TEXT], error.code()
         if found in _MISSING:
             return StorageError("log_topic_missing", f"Kafka has no topic {self.topic}.", _MAKE_IT)
         if found in _OF_THE_MESSAGE:
@@ -247,13 +319,31 @@ class Cluster:
         if found == KafkaError.TOPIC_ALREADY_EXISTS:
             return StorageError("log_topic_exists", why)
         if found in _FORBIDDEN:
-            return StorageError("log_forbidden", f"Kafka: {why}", "Check [log.kafka] and Kafka's ACLs.")
+            return StorageError(
+                "log_forbidden",
+                f"Kafka: {why}",
+                "Check user, password and mechanism in [log.kafka], and Kafka's users and ACLs.",
+            )
+        if found == KafkaError._SSL:
+            return StorageError(
+                "log_tls_failed",
+                f"Kafka: {why}",
+                "Check ssl.ca.location in [log.kafka], and by whom, for which names and until when the brokers' "
+                "certificates are signed.",
+            )
         return StorageError(
-            code, f"Kafka, topic {self.topic}: {why}", "Is it running, and is log.bootstrap_servers right?"
+            code,
+            f"Kafka, topic {self.topic}: {why}",
+            "Is it running, and are log.bootstrap_servers and [log.kafka] right?",
         )
+
+    def _answered(self, error: KafkaException) -> MissionControlError:
+        """What the error of a call to Kafka means."""
+        self._admin.poll(0)  # what was heard of connections meanwhile
+        return self.failure(error.args[0])
 
     def _result(self, asked: Any) -> Any:
         try:
             return asked.result(3 * _ANSWER_S)
         except KafkaException as error:
-            raise self.failure(error.args[0]) from None
+            raise self._answered(error) from None

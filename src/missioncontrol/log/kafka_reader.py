@@ -40,6 +40,8 @@ class PartitionReader:
         try:
             low, high = self._consumer.get_watermark_offsets(self._whole(), timeout=_ANSWER_S, cached=False)
         except KafkaException as error:
+            self._next = -1
+            self._consumer.poll(0)  # what was heard of connections meanwhile
             raise self._cluster.failure(error.args[0]) from None
         return int(low), int(high)
 
@@ -91,11 +93,7 @@ class PartitionReader:
                 self._next = -1
                 raise self._cluster.failure(error)
         self._next = -1
-        raise StorageError(
-            "log_unreadable",
-            f"Kafka's topic {self._cluster.topic} gives nothing to read.",
-            "Is Kafka running?",
-        )
+        raise self._cluster.failure(KafkaError(KafkaError._TIMED_OUT, "nothing could be read"))
 
     def _whole(self, offset: int = -1001) -> TopicPartition:
         return TopicPartition(self._cluster.topic, self._partition, offset)

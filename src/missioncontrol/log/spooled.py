@@ -64,6 +64,7 @@ class SpooledLog:
         self._stop, self._wake = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._away = False
+        self._because = ""
         self._spooled = self._drained = self._errors = 0
         self._position = 0
         self._acknowledged: set[int] = set()
@@ -111,10 +112,11 @@ class SpooledLog:
         The answer is what is wrong with Kafka or its topic, as a code; empty: nothing is.
         """
         trouble = self._trouble()
-        if trouble is not None:
+        because = trouble.code if trouble else self._because if self._away else ""
+        if because:
             with _within_bound():
                 self._spool.check()
-        return trouble.code if trouble else ""
+        return because
 
     def require(self) -> None:
         """As `check()`, for a start: raise also where the topic is missing or does not fit, which no waiting mends."""
@@ -157,7 +159,7 @@ class SpooledLog:
     def _lost(self, error: MissionControlError) -> None:
         with self._lock:
             self._errors += 1
-            first, self._away = not self._away, True
+            first, self._away, self._because = not self._away, True, error.code
         if first:
             _logger.warning("Kafka does not take submissions, they go to the spool: %s", error.message)
         self._wake.set()
@@ -192,7 +194,8 @@ class SpooledLog:
         if not self._may_drain():
             self._back()  # another process does it
             return False
-        records = self._spool.read(self._position, _DRAIN_RECORDS, _DRAIN_BYTES)
+        # One at first: a broker that lost the others stores what it does not acknowledge, each time that it is tried.
+        records = self._spool.read(self._position, 1 if self._away else _DRAIN_RECORDS, _DRAIN_BYTES)
         waiting = [record for record in records if record.offset not in self._acknowledged]
         results = self._kafka.deliver([record.entry for record in waiting])
         taken = [r.offset for r, result in zip(waiting, results, strict=True) if isinstance(result, Appended)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -106,14 +107,21 @@ class LakeServices(StateServices):
 
         A Kafka that is away is no reason: it comes back.
         """
-        from missioncontrol.errors import StorageError
-
         if self.config.log.bootstrap_servers:
-            try:
-                self.log.identity()
-            except StorageError as error:
-                if error.code != "log_unreadable":
-                    raise
+            _unless_away(self.log.identity)
+
+    def require_topic(self) -> None:
+        """Raise `StorageError` for a topic of Kafka that is missing or that may not be had, which no waiting mends.
+
+        A Kafka that is away is no reason: it comes back.
+        """
+        _unless_away(self._cluster.facts)
+
+    def check_log(self) -> str:
+        """What the topic of the log is, of which all partitions can be read; raises `StorageError`."""
+        facts = self._cluster.facts()
+        self._cluster.ends(facts.partitions)
+        return f"topic {self._cluster.topic}, {facts.partitions} partitions, {facts.replication} replicas"
 
     @cached_property
     def writer(self) -> LakeWriter:
@@ -178,3 +186,14 @@ class LakeServices(StateServices):
 
         settings = self.config.blobs
         return S3Blobs(Bucket(settings.url), Spool(self.config.spool_path, settings.spool_bytes))
+
+
+def _unless_away(ask: Callable[[], object]) -> None:
+    """Ask Kafka; raises what it says, unless it says nothing."""
+    from missioncontrol.errors import StorageError
+
+    try:
+        ask()
+    except StorageError as error:
+        if error.code != "log_unreadable":
+            raise

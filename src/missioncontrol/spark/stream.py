@@ -93,7 +93,7 @@ class SparkStream:
         """Batch after batch; what ended it, if nobody stopped it."""
         with tempfile.TemporaryDirectory(prefix="missioncontrol-spark-") as scratch:
             query = self._start(Path(scratch) / "checkpoint", until_idle)
-            while query.isActive and not stop.is_set():
+            while query.isActive and self._failure is None and not stop.is_set():
                 stop.wait(0.2)
             with self._taking:  # a batch that has begun ends
                 query.stop()
@@ -154,16 +154,18 @@ class SparkStream:
         return writing.trigger(processingTime=f"{settings.trigger_s} seconds").start()
 
     def _batch(self, frame: DataFrame, _: int) -> None:
-        """One micro-batch, as Spark hands it over."""
-        with self._taking:
-            try:
+        """One micro-batch, as Spark hands it over. What it fails with ends the query: Spark would print stacks."""
+        if not self._taking.acquire(blocking=False):
+            return  # the query is being stopped, which waits for this thread
+        try:
+            if self._failure is None:  # else what follows a batch would be taken before it
                 self._take(frame, self._held(), {})
-            except MissionControlError as error:
-                self._failure = error
-                raise
-            except PySparkException as error:
-                self._failure = spark_failure(error)
-                raise
+        except MissionControlError as error:
+            self._failure = error
+        except PySparkException as error:
+            self._failure = spark_failure(error)
+        finally:
+            self._taking.release()
 
     def _take(self, frame: DataFrame, held: Held, reached: Offsets) -> None:
         """Commit what messages say to the tables that lack them. `reached`: how far the tables are then at least."""
