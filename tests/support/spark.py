@@ -137,6 +137,14 @@ def accounted(lake: Lake) -> int:
     return len(rows(lake, "pings")) + found["duplicate"] + found["log_gap"]
 
 
+def by_dimensions(lake: Lake) -> dict[str, dict[str, float]]:
+    """The statistics of crash_aggregates by day and dimensions."""
+    return {
+        str((row["activity_date"], sorted(row["dimensions"]))): dict(row["stats"])
+        for row in rows(lake, "crash_aggregates")
+    }
+
+
 def wait_until(
     condition: Callable[[], bool],
     running: subprocess.Popen[str],
