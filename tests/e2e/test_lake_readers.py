@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from tests.support.form import config_of
 from tests.support.server import RunningServer, running_server
 from tests.support.snippets import blocks
 
@@ -36,6 +37,8 @@ def said(server: RunningServer, heading: str) -> str:
     """What the one Python block under a heading prints."""
     [(language, text)] = GUIDE[heading]
     assert language == "python"
+    if lake := config_of(server.data).lake.url:
+        text = text.replace("missioncontrol-data/lake", lake)
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     done = subprocess.run(
         [sys.executable, "-c", text], cwd=server.data.parent, env=environment, capture_output=True, text=True
@@ -71,7 +74,12 @@ def test_polars(server: RunningServer) -> None:
     assert newest[0]["version"] in printed
 
 
-@pytest.mark.parametrize("heading", ["DuckDB", pytest.param("PySpark", marks=pytest.mark.apt)])
+SPARK = pytest.param(
+    "PySpark", marks=[pytest.mark.apt, pytest.mark.embedded_only("Spark on S3 has a guide of its own")]
+)
+
+
+@pytest.mark.parametrize("heading", ["DuckDB", SPARK])
 def test_sql_over_the_maps(server: RunningServer, heading: str) -> None:
     printed = said(server, heading)
     for channel, rate in rates(server, BY_CHANNEL).items():

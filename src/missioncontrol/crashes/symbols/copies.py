@@ -5,21 +5,25 @@
 Of one build there may be better symbols tomorrow, so each copy notes which content it is of (the server's tag): what is
 found at the start of a process is compared, and later the journal of changes says what to forget. Bounded: what came
 longest ago goes first.
+
+A program that was renamed has the debug id of its build: the bucket is listed once, at the first module that it lacks,
+for the names under which builds lie there; the journal tells of later ones.
 """
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 import structlog
 
-from missioncontrol.blobs.protocol import Pieces
-from missioncontrol.crashes.symbols.names import SymbolName, name_of_path, symbol_name
+from missioncontrol.blobs.protocol import Listed, Pieces
+from missioncontrol.crashes.symbols.names import ROOT, SymbolName, name_of_path, symbol_name
 from missioncontrol.crashes.symbols.servers import had, trim
 from missioncontrol.errors import BadRequest, NotFound
 
@@ -41,6 +45,9 @@ class Tagged(Protocol):
     def tags(self, keys: Sequence[str]) -> Sequence[str | None]:
         """The tag of each of these."""
 
+    def listed(self, prefix: str) -> Iterable[Listed]:
+        """The objects under a prefix that ends with `/`, in no order."""
+
 
 class SymbolCopies:
     """The copies of one machine, as one process uses them. Safe with other processes."""
@@ -50,6 +57,7 @@ class SymbolCopies:
         self._blobs, self._folder, self._most_bytes = blobs, folder, most_bytes
         self._missing_s = missing_s
         self._missing: dict[SymbolName, float] = {}
+        self._names: defaultdict[str, set[SymbolName]] | None = None
 
     def begin_true(self) -> None:
         """Delete copies of what is not so in the bucket any more; to be called before the first walk."""
@@ -75,17 +83,35 @@ class SymbolCopies:
         self._missing.clear()
 
     def forget(self, symbols: list[tuple[str, str]]) -> None:
-        """These have changed, or are gone."""
+        """These have changed, came, or are gone."""
         for debug_file, debug_id in symbols:
             with suppress(BadRequest):
-                _delete(self._folder / symbol_name(debug_file, debug_id).path)
+                name = symbol_name(debug_file, debug_id)
+                _delete(self._folder / name.path)
+                if self._names is not None:
+                    self._names[name.debug_id].add(name)
 
     def close(self) -> None:
         """Anything may have changed."""
         self.forget_missing()
+        self._names = None
         self.begin_true()
 
     def _have(self, name: SymbolName) -> bool:
+        return any(map(self._have_under, self._of_build(name)))
+
+    def _of_build(self, name: SymbolName) -> Iterator[SymbolName]:
+        """The name, and then the others under which there may be symbols of the same build."""
+        yield name
+        if self._names is None:
+            found: defaultdict[str, set[SymbolName]] = defaultdict(set)
+            for each in self._blobs.listed(f"{ROOT}/"):
+                if other := name_of_path(each.key):
+                    found[other.debug_id].add(other)
+            self._names = found
+        yield from sorted(self._names.get(name.debug_id, set()) - {name})
+
+    def _have_under(self, name: SymbolName) -> bool:
         path = self._folder / name.path
         if path.is_file():
             return True  # another worker was faster

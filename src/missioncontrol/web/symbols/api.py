@@ -106,7 +106,7 @@ def build_symbols(services: Services) -> APIRouter:
     @router.get("/symbols" + _PATH, summary="Download symbols")
     @router.head("/symbols" + _PATH, summary="Whether there are symbols of a build")
     @router.api_route(_PATH, methods=["GET", "HEAD"], include_in_schema=False)
-    def download(debug_file: str, debug_id: str, file: str) -> Response:
+    def download(request: Request, debug_file: str, debug_id: str, file: str) -> Response:
         """A .sym file; 404 when there is none of this build."""
         name, headers = _named(debug_file, debug_id, file), {"access-control-allow-origin": "*"}
         try:
@@ -114,6 +114,8 @@ def build_symbols(services: Services) -> APIRouter:
         except NotFound:
             found = services.symbols.pieces(name)
         headers["content-length"] = str(found.size_bytes)
+        if request.method == "HEAD":  # of a stream the length would go, as it may be compressed
+            return Response(media_type="text/plain", headers=headers)
         return StreamingResponse(found.pieces, media_type="text/plain", headers=headers)
 
     @router.get("/api/v1/symbols/missing", summary="Modules that crashes met most often without symbols")
