@@ -21,7 +21,7 @@ from tests.support.crash_flow import send_dump
 from tests.support.crash_reports import report, send
 from tests.support.judging_clients import document
 from tests.support.kafka_topics import make_topic, read_to_ends, send_entries
-from tests.support.lake import LakeOnS3, everything
+from tests.support.lake import LakeOnS3, everything, rows
 from tests.support.minidumps import many_threads
 from tests.support.postgres import ADMIN, PASSWORD, Postgres, running_postgres
 from tests.support.s3 import s3_environment
@@ -118,11 +118,23 @@ class Installation:
         send_entries(self.kafka.bootstrap, TOPIC, entries)
         self.sent += len(entries)
 
+    def age_logs(self) -> None:
+        """Leave a checkpoint and what follows of each table's log, as it is after a day."""
+        for log in (self.s3.folder / "data" / NAME / "lake").glob("*/_delta_log"):
+            table = self.lake.open(log.parent.name)
+            table.create_checkpoint()
+            for commit in log.glob("*.json"):
+                if int(commit.stem) < table.version():
+                    commit.unlink()
+
     def lose(self) -> None:
         """Bucket and state, and whatever worked on them but the edge."""
         self.web.kill()
         shutil.rmtree(self.s3.folder / "data" / NAME)
         self.s3.create_bucket(NAME)
+        self.lose_state()
+
+    def lose_state(self) -> None:
         self.postgres.execute(self.postgres.dsn(), f"DROP DATABASE {NAME} WITH (FORCE)")
 
     def ping(self) -> int:
@@ -187,6 +199,7 @@ def test_what_was_lost_is_restored_and_every_ping_counts_once(
     try:
         first = installation.send(300)
         see(installation.sent)
+        installation.age_logs()
         waiting = send_dump(edge, dump)  # no worker runs during the backup
         [(_, lines)] = blocks("how-to/operate.md")["Keep safe"]
         *told, log, state, files, reports = lines.splitlines()
@@ -199,7 +212,7 @@ def test_what_was_lost_is_restored_and_every_ping_counts_once(
         add_user(web, "eve")
         sent_later = send_dump(edge, dump)
         installation.bring(first)
-        installation.send(200)
+        later = installation.send(200)
         see(installation.sent)
     finally:
         running.kill()
@@ -234,3 +247,12 @@ def test_what_was_lost_is_restored_and_every_ping_counts_once(
         for page in PAGES:
             assert ada.get(page).status_code == 200, page
     assert send(edge.url, report()).status_code == 200
+
+    # The state alone, from before what the lake has: what it has forgotten counts once more.
+    installation.lose_state()
+    *told, _, _, _, state = restore.splitlines()
+    installation.shell("\n".join([*told, state]))
+    archived = len(rows(lake, "pings"))
+    installation.bring(later)
+    assert installation.stream.run("--wait", "--until-idle") == 0, installation.stream.talk
+    assert len(rows(lake, "pings")) == archived + len({entry.document_id for entry in later})

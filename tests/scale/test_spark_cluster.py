@@ -159,17 +159,22 @@ class Cluster:
             text = text.replace(printed, own)
         return text
 
-    def settings(self, spark: str) -> None:
+    def settings(self, master: str, more: str = "") -> None:
+        """Those of the installation, as the example in deploy/systemd has them."""
         self._settings.write_text(
             f"""
             [log]
             bootstrap_servers = "{self._kafka.bootstrap}"
             topic = "{TOPIC}"
             [spark]
+            master = "{master}"
             packages = []
             batch_records = 150
             trigger_s = 0.1
-            {spark}
+            [spark.settings]
+            "spark.driver.memory" = "1g"
+            "spark.driver.extraClassPath" = "{self.jars}/*"
+            {more}
             """
         )
 
@@ -246,7 +251,7 @@ def wait_until(condition: Callable[[], bool], cluster: Cluster, every_s: float =
 
 
 def test_the_printed_commands_count_every_ping_once_also_when_workers_die(cluster: Cluster) -> None:
-    cluster.settings('master = "local[2]"')  # what spark-submit says comes first
+    cluster.settings("local[2]")  # what spark-submit says comes first
     running = cluster.start(cluster.stream)
 
     def runs_until(condition: Callable[[], bool], every_s: float) -> None:
@@ -279,14 +284,7 @@ def test_the_printed_commands_count_every_ping_once_also_when_workers_die(cluste
 
 
 def test_settings_alone_bring_stream_and_backfill_there(cluster: Cluster) -> None:
-    cluster.settings(
-        f"""
-        master = "{cluster.master_url}"
-        [spark.settings]
-        "spark.driver.extraClassPath" = "{cluster.jars}/*"
-        "spark.executor.extraClassPath" = "{cluster.jars}/*"
-        """
-    )
+    cluster.settings(cluster.master_url, f'"spark.executor.extraClassPath" = "{cluster.jars}/*"')
     cluster.send()
     before = [worker.applications() for worker in cluster.workers]
     assert cluster.run("spark", "stream", "--wait", "--until-idle") == 0, cluster.talk
@@ -307,7 +305,7 @@ def test_settings_alone_bring_stream_and_backfill_there(cluster: Cluster) -> Non
 
 @pytest.mark.parametrize("setting", ["MC_STATE__URL", "MC_LAKE__URL"])
 def test_what_other_machines_do_not_have_is_refused(cluster: Cluster, setting: str) -> None:
-    cluster.settings(f'master = "{cluster.master_url}"')
+    cluster.settings(cluster.master_url)
     name = setting.removeprefix("MC_").lower().replace("__", ".")
     assert cluster.run("spark", "stream", "--wait", "--until-idle", without=setting) != 0
     assert (
