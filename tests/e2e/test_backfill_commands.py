@@ -339,7 +339,7 @@ def test_a_server_that_stops_in_the_middle_of_a_day_says_nothing_and_makes_it_la
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     installation = Installation(tmp_path)
     folder = tmp_path / "server"
-    installation.environment["MC_DATA"] = str(folder / "data")
+    installation.environment["MC_DATA"] = str(installed(folder / "data"))
     installation.take(*batch_oracle.make_pings(3000, seed=3, day=yesterday))
     with running_server(folder, MC_JOBS__DAILY_AT="00:00") as server:
         server.wait_until(lambda: bool(server.get("/api/v1/history").json()["runs"]), 90)
