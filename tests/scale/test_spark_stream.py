@@ -27,6 +27,7 @@ from tests.support.spark import (
     TIMEOUT_S,
     SparkInstallation,
     accounted,
+    by_dimensions,
     compare,
     embedded,
     pings_only,
@@ -205,11 +206,3 @@ def test_a_backfill_on_spark_makes_the_days_that_processes_of_one_machine_make(
     assert found and found.keys() == expected.keys()
     for key, stats in expected.items():
         assert found[key] == pytest.approx(stats, rel=1e-12), key
-
-
-def by_dimensions(lake: Path) -> dict[str, dict[str, float]]:
-    """The statistics of crash_aggregates by day and dimensions."""
-    return {
-        str((row["activity_date"], sorted(row["dimensions"]))): dict(row["stats"])
-        for row in rows(lake, "crash_aggregates")
-    }

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from deploy.local.fetch import spark_jars
@@ -106,7 +107,11 @@ def embedded(folder: Path, entries: list[Entry]) -> Path:
 
 def compare(scaled: Lake, lake: Path) -> None:
     """Every table, cell by cell; sums of hours but for the order in which they were added."""
-    found, expected = everything(scaled), everything(lake)
+    compare_tables(everything(scaled), everything(lake))
+
+
+def compare_tables(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    """The same of what `everything()` found."""
     assert found.keys() == expected.keys()
     assert found.pop("pings") == expected.pop("pings")
     for table, sums in expected.items():
@@ -135,6 +140,14 @@ def accounted(lake: Lake) -> int:
     """Messages of pings that are in the lake: each is archived, a duplicate, or lost."""
     found = reasons(lake)
     return len(rows(lake, "pings")) + found["duplicate"] + found["log_gap"]
+
+
+def by_dimensions(lake: Lake) -> dict[str, dict[str, float]]:
+    """The statistics of crash_aggregates by day and dimensions."""
+    return {
+        str((row["activity_date"], sorted(row["dimensions"]))): dict(row["stats"])
+        for row in rows(lake, "crash_aggregates")
+    }
 
 
 def wait_until(

@@ -53,7 +53,7 @@ def stream(
     Examples:
       missioncontrol spark stream
       missioncontrol spark stream --master 'local[2]' --until-idle
-      spark-submit --master yarn "$(missioncontrol spark script)" spark stream --data /srv/missioncontrol
+      missioncontrol spark stream --master spark://spark1.example.com:7077
     """
     import threading
 
@@ -85,7 +85,7 @@ def script() -> None:
 
     \b
     Examples:
-      spark-submit "$(missioncontrol spark script)" spark stream
+      spark-submit --jars '/opt/missioncontrol/jars/*.jar' "$(missioncontrol spark script)" spark stream
     """
     from missioncontrol import __main__
 

@@ -97,7 +97,7 @@ class Services(CrashServices):
 
         config = self.config
         topic = Topic(self.kafka_cluster(), config.log.bootstrap_servers, options(config.log.kafka))
-        session = open_session(config.spark, "missioncontrol stream")
+        session = open_session(config, "missioncontrol stream")
         return SparkStream(session, topic, self.writer, self.registry, config, open_identities, report)
 
     def care(self) -> LakeCare:
@@ -152,7 +152,7 @@ class Services(CrashServices):
         from missioncontrol.spark.backfill import SparkSums
         from missioncontrol.spark.session import open_session
 
-        session = open_session(self.config.spark, "missioncontrol backfill")
+        session = open_session(self.config, "missioncontrol backfill")
         return SparkSums(session, self.config, registry)
 
     def close(self) -> None:

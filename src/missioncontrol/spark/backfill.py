@@ -12,7 +12,7 @@ from pyspark.errors import PySparkException
 
 from missioncontrol.config import Config
 from missioncontrol.registry.model import Registry
-from missioncontrol.spark.session import spark_failure, told_to_driver
+from missioncontrol.spark.session import runs_elsewhere, spark_failure, task_place, told_to_driver
 from missioncontrol.telemetry.archive import Part
 from missioncontrol.telemetry.backfill_worker import Day, DayWork, Sums
 
@@ -31,6 +31,7 @@ class SparkSums:
     def __init__(self, session: SparkSession, config: Config, registry: Registry) -> None:
         self._context = session.sparkContext
         self._config, self._registry = config, registry
+        self._elsewhere = runs_elsewhere(session)
 
     def sums(self, asked: Day, parts: Sequence[Part], read: Callable[[int], None]) -> list[Sums]:
         """See `Summing`; raises `StorageError` (`spark_failed`). One task's sums are a few MB at most."""
@@ -41,7 +42,7 @@ class SparkSums:
         dealt = sorted(parts, key=lambda part: -part.rows)
         tasks = [dealt[n::most] for n in range(min(most, len(dealt)))]
         pings = self._context.accumulator(0)
-        work = _Summing(asked, self._config, self._registry, pings)
+        work = _Summing(asked, self._config, self._registry, pings, self._elsewhere)
         with _told(pings, read):
             try:
                 found: list[Sums] = self._context.parallelize(tasks, len(tasks)).map(work).collect()
@@ -64,13 +65,21 @@ class _Summing(msgspec.Struct):
     config: Config
     registry: Registry
     pings: Accumulator[int]
+    elsewhere: bool
 
     def __call__(self, parts: list[Part]) -> Sums:
         with told_to_driver():
             work = DayWork(self.asked, self.config, self.registry)
             for part in parts:
-                self.pings.add(work.take(part))
+                self.pings.add(work.take(self._at_hand(part)))
             return work.sums()
+
+    def _at_hand(self, part: Part) -> Part:
+        """The part with its file where this machine may have it."""
+        if part.file.place is None:
+            return part
+        place = task_place(part.file.place, self.elsewhere)
+        return msgspec.structs.replace(part, file=part.file.in_place(place))
 
 
 @contextmanager

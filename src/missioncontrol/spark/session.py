@@ -1,4 +1,4 @@
-"""A Spark session under our settings."""
+"""A Spark session under our settings, on this machine or on a cluster."""
 
 from __future__ import annotations
 
@@ -7,22 +7,30 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from missioncontrol.config import Spark
+import msgspec
+
+from missioncontrol.config import Config, LakePlace, Spark
 from missioncontrol.errors import ConfigError, MissionControlError, StorageError
 
 if TYPE_CHECKING:
+    from pyspark import SparkConf
     from pyspark.sql import SparkSession
 
+_SUBMITTED = "PYSPARK_GATEWAY_PORT"
+"""Is in the environment of a process that spark-submit started."""
+_MASTER = "spark.master"
+_TASK_BYTES = 1 << 30
 
-def open_session(settings: Spark, name: str) -> SparkSession:
+
+def open_session(config: Config, name: str) -> SparkSession:
     """The session of this process: spark-submit's, or one that is started here.
 
-    Raises `ConfigError` (`spark_missing`, `spark_unavailable`).
+    Raises `ConfigError` (`spark_missing`, `spark_unavailable`, `spark_not_shared`).
     """
     try:
-        from pyspark import SparkConf
         from pyspark.errors import PySparkException
         from pyspark.sql import SparkSession
     except ImportError:
@@ -30,11 +38,15 @@ def open_session(settings: Spark, name: str) -> SparkSession:
             "spark_missing", "PySpark is not installed.", "pip install 'missioncontrol[scale]', and Java 17."
         ) from None
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    given = SparkConf()  # what spark-submit said
+    given = _submitted()
+    own = {**_defaults(config.spark), **config.spark.settings}
+    if given is not None:
+        own = {key: value for key, value in own.items() if not given.contains(key)}
+    if not _is_here(own.get(_MASTER) or (given.get(_MASTER) if given is not None else None)):
+        _refuse_unshared(config)
     builder = SparkSession.builder.appName(name)
-    for key, value in {**_defaults(settings), **settings.settings}.items():
-        if not given.contains(key):
-            builder = builder.config(key, value)
+    for key, value in own.items():
+        builder = builder.config(key, value)
     try:
         session = builder.getOrCreate()
     except (PySparkException, OSError, RuntimeError) as error:
@@ -46,6 +58,22 @@ def open_session(settings: Spark, name: str) -> SparkSession:
         ) from error
     session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+def runs_elsewhere(session: SparkSession) -> bool:
+    """Whether its tasks may run on other machines."""
+    return not _is_here(session.sparkContext.master)
+
+
+def task_place(place: LakePlace, elsewhere: bool) -> LakePlace:
+    """In a task: the lake, with a folder for files at hand.
+
+    A machine of a cluster has no data folder: there it lies in one that Spark makes for the executor, and deletes.
+    """
+    if not elsewhere:
+        return place
+    folder = Path(os.environ["SPARK_LOCAL_DIRS"].split(",")[0]) / "lake"
+    return msgspec.structs.replace(place, folder=folder, cache_bytes=min(place.cache_bytes, _TASK_BYTES))
 
 
 class TaskFailed(Exception):
@@ -84,9 +112,33 @@ def gone() -> StorageError:
     )
 
 
+def _submitted() -> SparkConf | None:
+    """What spark-submit said; None: it did not start this process."""
+    if _SUBMITTED not in os.environ:
+        return None
+    from pyspark import SparkConf, SparkContext
+
+    SparkContext._ensure_initialized()  # or the settings would be empty: they are spark-submit's Java's
+    return SparkConf()
+
+
+def _is_here(master: str | None) -> bool:
+    return master is not None and master.startswith("local")
+
+
+def _refuse_unshared(config: Config) -> None:
+    for name, url in (("state.url", config.state.url), ("lake.url", config.lake.url)):
+        if not url:
+            raise ConfigError(
+                "spark_not_shared",
+                f"Spark runs on a cluster, whose machines do not have the data folder, and {name} is not set.",
+                "On a cluster the state is on PostgreSQL and the lake on S3.",
+            )
+
+
 def _defaults(settings: Spark) -> dict[str, str]:
     found = {
-        "spark.master": settings.master,
+        _MASTER: settings.master,
         "spark.ui.enabled": "false",
         "spark.sql.session.timeZone": "UTC",
         # A table of Arrow holds so many messages at once; with bodies of 8 MB they are still to fit.

@@ -18,7 +18,7 @@ from missioncontrol.log.kafka import tell_duplicates
 from missioncontrol.log.kafka_messages import place, read_message
 from missioncontrol.log.protocol import Record
 from missioncontrol.registry.model import Registry
-from missioncontrol.spark.session import told_to_driver
+from missioncontrol.spark.session import task_place, told_to_driver
 from missioncontrol.telemetry.batch import Batch
 from missioncontrol.telemetry.extract import Extractor
 
@@ -44,7 +44,7 @@ class Staging(msgspec.Struct, frozen=True):
     """The function of `mapInArrow`; is sent to executors whole.
 
     `taken`: by partition, how many offsets every table has already; messages before that are left out.
-    `tables`: those that take the rows.
+    `tables`: those that take the rows. `elsewhere`: tasks may run on other machines.
     """
 
     config: Config
@@ -52,12 +52,13 @@ class Staging(msgspec.Struct, frozen=True):
     taken: dict[int, int]
     tables: frozenset[str]
     open_identities: Callable[[Config], Identities]
+    elsewhere: bool
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Stage what comes; one row for each stretch that fits into memory."""
         with told_to_driver():
             extractor, identities = Extractor(self.registry), self.open_identities(self.config)
-        writer = LakeWriter(self.config.lake_place)
+        writer = LakeWriter(task_place(self.config.lake_place, self.elsewhere))
         for stretch in self._stretches(batches):
             with told_to_driver():
                 staged = self._stage(stretch, extractor, identities, writer)

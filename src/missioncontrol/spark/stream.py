@@ -31,7 +31,7 @@ from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.log.identities import Identities
 from missioncontrol.registry.model import Registry
 from missioncontrol.spark.held import Held, read_held
-from missioncontrol.spark.session import gone, spark_failure
+from missioncontrol.spark.session import gone, runs_elsewhere, spark_failure
 from missioncontrol.spark.staging import COLUMNS, SCHEMA, Staged, Staging
 from missioncontrol.spark.topic import Topic
 from missioncontrol.telemetry.batch import Batch, BatchReport
@@ -170,7 +170,10 @@ class SparkStream:
     def _take(self, frame: DataFrame, held: Held, reached: Offsets) -> None:
         """Commit what messages say to the tables that lack them. `reached`: how far the tables are then at least."""
         least, behind = held.least(), held.behind()
-        work = Staging(self._config, self._registry_source(), least, frozenset(behind), self._open_identities)
+        work = Staging(
+            self._config, self._registry_source(), least, frozenset(behind), self._open_identities,
+            runs_elsewhere(self._session),
+        )  # fmt: skip
         rows = frame.selectExpr(*COLUMNS).mapInArrow(work, SCHEMA).collect()
         staged = [msgspec.json.decode(row.said, type=Staged) for row in rows]
         reached = dict(reached)
