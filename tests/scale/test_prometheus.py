@@ -19,12 +19,14 @@ from tests.support.server import RunningServer
 
 pytestmark = [pytest.mark.apt, pytest.mark.timeout(600)]
 
+DASHBOARDS = ROOT / "deploy" / "grafana" / "dashboards"
 WITHOUT_SAMPLES = {
     "sum by (code) (rate(mc_edge_refused_total[5m]))",
     "max by (reason) (mc_discarded_last_hour)",
     "max by (partition) (mc_log_partition_backlog_records)",
+    "max by (status) (mc_alert_deliveries)",
 }
-"""What nothing is said of while nothing is refused, and of a topic of one partition."""
+"""What nothing is said of while nothing is refused, of a topic of one partition, and while nobody is to be told."""
 
 
 @pytest.fixture
@@ -87,8 +89,8 @@ def test_rules_and_dashboard_are_answered_and_a_server_that_died_is_noticed(
     server.wait_until(lambda: "unknown" not in rules().values(), 60)
     assert set(rules().values()) == {"ok"} and len(rules()) > 20
 
-    dashboard = json.loads((ROOT / "deploy/grafana/dashboards/operate.json").read_text())
-    asked = set(expressions(dashboard["panels"]))
+    boards = [json.loads((DASHBOARDS / name).read_text()) for name in ("operate.json", "pipeline.json")]
+    asked = {query for board in boards for query in expressions(board["panels"])}
     assert asked >= WITHOUT_SAMPLES and len(asked) > 20
 
     def silent() -> set[str]:
