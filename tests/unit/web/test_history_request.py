@@ -107,3 +107,44 @@ print({{"sqlalchemy", "alembic", "pyarrow", "duckdb"}} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_requests_while_the_state_database_is_being_loaded_are_answered(tmp_path: Path) -> None:
+    """Python breaks up two threads that wait for each other's half of a package; both then have half of it, for ever."""
+    script = f"""
+import sys, threading, time
+from importlib.machinery import PathFinder
+from pathlib import Path
+from missioncontrol.config import Config
+from missioncontrol.services import Services
+from missioncontrol.web.app import create_app
+from starlette.testclient import TestClient
+
+begun, part_alone = threading.Event(), threading.Event()
+
+class Halting:
+    "Halts whoever loads SQLAlchemy at its beginning, until another thread, which loads a part of it alone, waits for the whole."
+    halts = {{
+        "sqlalchemy": lambda: (begun.set(), part_alone.wait(2) and time.sleep(0.5)),
+        "sqlalchemy.util.langhelpers": lambda: part_alone.set(),
+    }}
+    def find_spec(self, name, path=None, target=None):
+        if name in self.halts:
+            spec = PathFinder.find_spec(name, path)
+            load = spec.loader.exec_module
+            spec.loader.exec_module = lambda module: (self.halts[name](), load(module))
+            return spec
+
+services = Services(Config(data=Path({str(tmp_path)!r})))
+app = create_app(services)
+sys.meta_path.insert(0, Halting())
+listed = []
+thread = threading.Thread(target=lambda: listed.append(services.releases.list()))
+thread.start()
+begun.wait()
+status = TestClient(app, raise_server_exceptions=False).get("/releases").status_code
+thread.join()
+print(status, listed)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "200 [[]]", done.stderr

@@ -86,14 +86,15 @@ class Gate:
         return self._identified(request, visit)
 
     def _identified(self, request: Request, visit: Visit) -> Visit:
-        from sqlalchemy.exc import SQLAlchemyError
+        # The whole of it: a part alone, while another thread imports the whole, leaves both half made.
+        import sqlalchemy as sa
 
         reader, session, trouble = NOBODY, "", None
         try:
             reader, session = self._reader(request, visit)
         except MissionControlError as error:
             trouble = error
-        except SQLAlchemyError:
+        except sa.exc.SQLAlchemyError:
             # Its message may hold what was asked for: hashes and names.
             trouble = StorageError("state_unavailable", "The state database cannot be read.", "Try again.")
         if request.url.path.startswith(_LIMITED) and reader.kind != "local":
