@@ -30,8 +30,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what is only so in the embedded form; begin with files that take minutes, so no worker ends alone."""
-    items.sort(key=lambda item: "scale" not in item.path.parts)
+    """Skip what is only so in the embedded form. Begin with browsers, whose fleet is of the hour in which tests are
+    collected, then files that take minutes, so that no worker ends alone."""
+    order = {"browser": 0, "scale": 1}
+    items.sort(key=lambda item: min((order[part] for part in item.path.parts if part in order), default=2))
     for item in items if form.scaled() else ():
         if mark := item.get_closest_marker("embedded_only"):
             item.add_marker(pytest.mark.skip(reason=f"embedded only: {mark.args[0]}"))

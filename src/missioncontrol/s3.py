@@ -65,8 +65,9 @@ def store(url: str) -> S3Store:
     """
     _refuse_without_keys()
     try:
+        # The whole before a part of it: two threads that load both at once would have half of each.
+        import obstore
         from obstore.exceptions import BaseError
-        from obstore.store import S3Store
     except ImportError:
         raise ConfigError(
             "s3_client_missing",
@@ -75,7 +76,7 @@ def store(url: str) -> S3Store:
         ) from None
     bucket, _, prefix = url.removeprefix("s3://").partition("/")
     try:
-        return S3Store(
+        return obstore.store.S3Store(
             bucket,
             prefix=prefix or None,
             # Settings of the connection do not come from the environment once some are given.

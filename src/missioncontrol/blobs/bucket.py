@@ -170,7 +170,7 @@ class Bucket:
 
     def _store(self, client: ClientConfig) -> S3Store:
         try:
-            from obstore.store import S3Store
+            import obstore
         except ImportError:
             raise ConfigError(
                 "blobs_no_client", "obstore, by which S3 is reached, is not installed.", "pip install obstore"
@@ -180,7 +180,7 @@ class Bucket:
         if os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("true", "1", "yes"):
             client["allow_http"] = True
         try:
-            return S3Store(
+            return obstore.store.S3Store(
                 self._name,
                 prefix=self._prefix or None,
                 client_options={"connect_timeout": _CONNECT, **client},
