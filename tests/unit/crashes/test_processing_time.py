@@ -16,11 +16,11 @@ NOW = datetime(2026, 11, 20, 10, 5, tzinfo=UTC)
 ENDLESS = "a" * 60 + "!"
 
 
-def named(folder: Path, function: str) -> tuple[str, list[str]]:
+def named(folder: Path, function: str, rule_timeout_s: float = 60) -> tuple[str, list[str]]:
     lists = folder / "general"
     lists.mkdir(exist_ok=True)
     (lists / "prefix.txt").write_text("(a+)+x\n@shipped\n")
-    settings = Settings(load_fields(), Signatures(folder), rule_timeout_s=0.3)
+    settings = Settings(load_fields(), Signatures(folder), rule_timeout_s=rule_timeout_s)
     walked = {"upload_file_minidump": Walked(state(frames(function, "Den::dig")))}
     done = process(raw(ProductName="Mine"), walked, settings, processed_at=NOW)
     assert done.document["success"] is True
@@ -28,7 +28,7 @@ def named(folder: Path, function: str) -> tuple[str, list[str]]:
 
 
 def test_a_catastrophic_list_ends_in_a_named_state(tmp_path: Path) -> None:
-    signature, notes = named(tmp_path, ENDLESS)
+    signature, notes = named(tmp_path, ENDLESS, rule_timeout_s=0.3)
     assert signature == "EMPTY: crash failed to process"
     assert "name_crash: given up after 0.3 s" in notes
     signature, notes = named(tmp_path, "Den::rest")
