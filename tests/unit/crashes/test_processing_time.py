@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from tests.support.crash_stacks import frames, raw, state
 
 from missioncontrol.crashes.fields import load_fields
 from missioncontrol.crashes.processing import Settings, Walked, process
+from missioncontrol.crashes.processing.time_limit import TookTooLong, time_limit
 from missioncontrol.crashes.signature import Signatures
 
 NOW = datetime(2026, 11, 20, 10, 5, tzinfo=UTC)
@@ -41,3 +45,12 @@ def test_outside_the_main_thread_there_is_no_limit_and_no_error(tmp_path: Path) 
     thread.start()
     thread.join()
     assert found == ["Den::rest"]
+
+
+def test_an_end_that_nobody_heard_comes_again() -> None:
+    with pytest.raises(TookTooLong), time_limit(0.05):
+        with suppress(TookTooLong):  # as where Python cleans up
+            for _ in itertools.count():
+                pass
+        for _ in itertools.count():
+            pass

@@ -35,6 +35,8 @@ def time_limit(limit_s: float) -> Iterator[None]:
         if left_s > 0:  # the timer is the process's, and other threads worked too
             signal.setitimer(signal.ITIMER_VIRTUAL, max(left_s, _SHORTEST_S))
             return
+        # Again after as long: what is raised where Python cleans up is ignored, and nothing would end the block.
+        signal.setitimer(signal.ITIMER_VIRTUAL, max(limit_s, _SHORTEST_S))
         raise TookTooLong
 
     before = signal.signal(signal.SIGVTALRM, end)
