@@ -17,7 +17,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import pyspark
 import pytest
 from confluent_kafka import ElectionType, KafkaException, TopicPartition
 from confluent_kafka.admin import (
@@ -28,7 +27,6 @@ from confluent_kafka.admin import (
 )
 from deploy.local.fetch import java, kafka_jars
 from deploy.local.kafka_cluster import Access, KafkaCluster, Member
-from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
 from tests.support.certificates import Authority
 from tests.support.judging_clients import Load, Sent, address, check, document
 from tests.support.server import RunningServer
@@ -185,6 +183,10 @@ def secured(cluster: KafkaCluster, tmp_path_factory: pytest.TempPathFactory) -> 
 @contextmanager
 def java_admin(cluster: KafkaCluster) -> Iterator[Any]:
     """Kafka's own client for what librdkafka cannot do, signed in as Spark does."""
+    # Not installed where these tests are collected and not run.
+    import pyspark
+    from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
+
     [py4j] = (Path(pyspark.__file__).parent / "jars").glob("py4j-*.jar")
     classes = ":".join(map(str, kafka_jars()))
     port, process = launch_gateway(
