@@ -43,20 +43,23 @@ class Alert(msgspec.Struct, frozen=True):
     """Those that carry most of the excess, for crashes."""
     url: str
     """The page of the verdict; in the state database its path alone."""
+    measure_title: str = ""
+    """As the registry had it then; empty: the measure was in no registry."""
 
     @property
     def title(self) -> str:
-        """`Worse: Firefox 61.0 on release, main_crashes`."""
+        """`Worse: Firefox 61.0 on release, Main crashes`."""
         return f"{verdict_words(self.before, self.verdict)}: {self.about}"
 
     @property
     def about(self) -> str:
         """What was judged."""
-        return f"{self.application} {self.version} on {self.channel}, {self.measure}"
+        return f"{self.application} {self.version} on {self.channel}, {self.measure_title or self.measure}"
 
 
-def alert_of(account: Account, before: str, severity: Severity | Literal[""]) -> Alert:
-    """What is told of an account whose verdict was another one so far; `before` empty: it is the first."""
+def alert_of(account: Account, title: str, before: str, severity: Severity | Literal[""]) -> Alert:
+    """What is told of an account whose verdict was another one so far; `before` empty: it is the first. title: the
+    measure's."""
     subject, look = account.subject, account.look
     excess = sorted(account.signatures, key=lambda s: s.expected - s.observed)
     return Alert(
@@ -81,6 +84,7 @@ def alert_of(account: Account, before: str, severity: Severity | Literal[""]) ->
         since=look.since,
         signatures=[s for s in excess[:_MOST_SIGNATURES] if s.observed > s.expected],
         url=verdict_path(subject),
+        measure_title=title,
     )
 
 

@@ -6,7 +6,7 @@ was taken last, so that a change that was lost on its way here is made up for by
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from missioncontrol.alerts.alert import alert_of
 from missioncontrol.alerts.severity import channels_for, severity_of
 from missioncontrol.health.model import Change
+from missioncontrol.registry.model import Registry
 from missioncontrol.state.alert_channels import AlertChannels, AlertRule
 from missioncontrol.state.alert_log import AlertLog, Event
 
@@ -24,8 +25,8 @@ REPEAT_AFTER = timedelta(hours=6)
 class Alerts:
     """The intake of one installation. `take` is for one process at a time."""
 
-    def __init__(self, channels: AlertChannels, log: AlertLog) -> None:
-        self._channels, self._log = channels, log
+    def __init__(self, channels: AlertChannels, log: AlertLog, registry: Callable[[], Registry]) -> None:
+        self._channels, self._log, self._registry = channels, log, registry
 
     def take(self, changes: Sequence[Change], now: datetime) -> int:
         """Note changes, and that channels are to be told; gives how many were new.
@@ -47,7 +48,9 @@ class Alerts:
         if before == look.verdict:
             return False
         severity = severity_of(before, look.verdict)
-        told = msgspec.json.encode(alert_of(change.account, before, severity)).decode()
+        measure = self._registry().measures.get(subject.measure)
+        title = measure.title if measure else ""
+        told = msgspec.json.encode(alert_of(change.account, title, before, severity)).decode()
         event = Event(0, *key, look.as_of, look.verdict, before, severity, now, told)
         wanted = channels_for(subject.application, subject.channel, subject.measure, severity, rules)
         due = {number: self._due(number, event, now) for number in wanted}

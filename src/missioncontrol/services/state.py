@@ -194,7 +194,7 @@ class StateServices:
         """Takes changes of verdicts, to be told."""
         from missioncontrol.alerts.intake import Alerts
 
-        return Alerts(self.alert_channels, self.alert_log)
+        return Alerts(self.alert_channels, self.alert_log, self.registry)
 
     @cached_property
     def alert_channels(self) -> AlertChannels:

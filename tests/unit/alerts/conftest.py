@@ -19,6 +19,7 @@ from missioncontrol.alerts.setup import Setup
 from missioncontrol.config import Alerts as AlertSettings
 from missioncontrol.config import Config, State
 from missioncontrol.health.model import Subject
+from missioncontrol.registry.load import load_registry
 from missioncontrol.state.alert_channels import AlertChannel, AlertChannels, QuietHours
 from missioncontrol.state.alert_log import AlertLog
 from missioncontrol.state.database import Database
@@ -47,6 +48,10 @@ class Installation:
         self.channels, self.log = AlertChannels(database), AlertLog(database)
 
     @property
+    def alerts(self) -> Alerts:
+        return Alerts(self.channels, self.log, load_registry)
+
+    @property
     def setup(self) -> Setup:
         return Setup(self.channels, self.settings)
 
@@ -68,7 +73,7 @@ class Installation:
 
     def judge(self, before: str | None, verdict: str, subject: Subject = SUBJECT) -> int:
         """A change now."""
-        return Alerts(self.channels, self.log).take([change(before, verdict, self.now, subject)], self.now)
+        return self.alerts.take([change(before, verdict, self.now, subject)], self.now)
 
     def turn(self) -> int:
         return self.apart(self.deliverer.turn, self.now)

@@ -35,7 +35,8 @@ def test_a_webhook_gets_the_sentence_the_numbers_and_the_link_signed(installatio
         "ops",
         got.headers["x-missioncontrol-delivery"],
     )
-    assert told["text"] == "Worse: Firefox 61.0 on release, main_crashes"
+    assert told["text"] == "Worse: Firefox 61.0 on release, Main crashes"
+    assert (alert["measure"], alert["measure_title"]) == ("main_crashes", "Main crashes")
     assert alert["sentence"] == SENTENCE and alert["severity"] == "critical"
     assert (alert["before"], alert["verdict"], alert["slice"]) == ("too-early", "worse", {"os_name": "Linux"})
     assert (alert["ratio"], alert["low"], alert["high"], alert["observed"]) == (1.8, 1.4, 2.3, 1234)
@@ -44,6 +45,16 @@ def test_a_webhook_gets_the_sentence_the_numbers_and_the_link_signed(installatio
     assert [s["signature"] for s in alert["signatures"]] == ["mozalloc_abort"]
     (delivery,) = installation.log.deliveries(10)
     assert (delivery.status, delivery.attempts, delivery.answer) == ("sent", 1, "200 OK")
+
+
+def test_a_measure_that_is_in_no_registry_is_told_by_its_name(installation: Installation) -> None:
+    with http_receiver() as receiver:
+        installation.channel("ops", receiver.url)
+        installation.judge("too-early", "worse", Subject("Firefox", "release", "61.0", "gone"))
+        installation.turn()
+    (got,) = receiver.got
+    assert got.content["text"] == "Worse: Firefox 61.0 on release, gone"
+    assert got.content["alerts"][0]["measure_title"] == ""
 
 
 @pytest.mark.parametrize("trouble", [500, 503, 408, 425, 429, "close"])
@@ -278,7 +289,7 @@ def test_what_happens_at_once_is_one_message_the_worst_first(installation: Insta
         installation.turn()
     assert sorted(len(g.content["alerts"]) for g in receiver.got) == [5, 20, 20]
     first = next(g.content for g in receiver.got if g.content["alerts"][0]["verdict"] == "worse")
-    assert first["text"] == "20 verdicts changed, worse: Firefox 44.0 on release, main_crashes among them"
+    assert first["text"] == "20 verdicts changed, worse: Firefox 44.0 on release, Main crashes among them"
     for got in chat.got:
         assert len(got.content["text"]) <= 4000 and len(got.content["blocks"]) <= 50
 

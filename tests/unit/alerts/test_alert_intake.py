@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.support.receivers import http_receiver, refused_url
 from tests.support.verdict_changes import change
 
-from missioncontrol.alerts.intake import REPEAT_AFTER, Alerts
+from missioncontrol.alerts.intake import REPEAT_AFTER
 from missioncontrol.alerts.severity import SEVERITIES, channels_for, reaches, severity_of
 from missioncontrol.health.model import Subject
 from missioncontrol.state.alert_channels import AlertRule, Severity
@@ -88,7 +88,7 @@ def test_an_old_change_that_comes_again_is_known(installation: Installation) -> 
     installation.channel("ops", refused_url())
     first = change("too-early", "environment", NOW)
     second = change("environment", "same", NOW + timedelta(minutes=5))
-    alerts = Alerts(installation.channels, installation.log)
+    alerts = installation.alerts
     assert alerts.take([first, second], NOW) == 2
     assert alerts.take([first], NOW) == 0
     assert alerts.take([second], NOW) == 0
@@ -164,10 +164,10 @@ def test_any_looks_give_at_most_one_alert_for_each_transition_and_channel(
             now = change(before, verdict, installation.now, subject)
             if verdict != before:
                 transitions.append((before, verdict))
-                Alerts(installation.channels, installation.log).take([now], installation.now)
+                installation.alerts.take([now], installation.now)
             for step in steps:
                 if step == "again":
-                    Alerts(installation.channels, installation.log).take([now], installation.now)
+                    installation.alerts.take([now], installation.now)
                 elif step == "restart":
                     installation.restart()
                 elif step == "broken":

@@ -58,7 +58,7 @@ def test_an_email_says_it_as_text_and_as_html_under_one_id(installation: Install
     first, second = map(read, mail.mails)
     assert first["Message-ID"] == second["Message-ID"] and "@example.com>" in first["Message-ID"]
     assert first.as_bytes() == second.as_bytes()
-    assert first["Subject"] == "[Mission Control] Worse: Firefox 61.0 on release, main_crashes"
+    assert first["Subject"] == "[Mission Control] Worse: Firefox 61.0 on release, Main crashes"
     assert first["To"] == "ada@example.com, grace@example.com" and first["Auto-Submitted"] == "auto-generated"
     plain, html = first.get_body(("plain",)), first.get_body(("html",))
     assert plain is not None and html is not None
