@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import httpx
 import pytest
 from tests.support.server import RunningServer
 from tests.support.signature_reports import NEWEST, fill, reports
-from tests.support.small_channel import SmallChannel, published
+from tests.support.small_channel import SmallChannel, published, release
 
 PAGE = {"accept": "text/html"}
 BAD = "ns<T>::bad | 50% & more"
@@ -30,7 +30,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     found += [one for nth in range(NEWEST) for one in reports(nth, BAD, 1.0)]
     found += reports(NEWEST, BAD, 8.0, os_name="Linux")
     fill(channel, found, ratio=3.0)
-    channel.services.releases.put(channel.releases)
+    planned = release(NEWEST + 1, published_at=datetime(2099, 1, 2, tzinfo=UTC))
+    channel.services.releases.put([*channel.releases, planned])
     channel.services.close()
     running = RunningServer(folder, {})
     running.only = "web"

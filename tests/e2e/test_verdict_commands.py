@@ -19,6 +19,7 @@ FIELDS = [
     "as_of", "age_hours", "verdict", "ratio", "low", "high", "evidence", "observed", "expected", "slice", "forecast",
 ]  # fmt: skip
 PUBLISHED = datetime(2026, 4, 14, 14, 0, tzinfo=UTC)
+PLANNED = "2099-01-02T03:04:05Z"
 
 
 def at(hours: float) -> str:
@@ -39,8 +40,13 @@ def fine(clean: Story, tmp_path_factory: pytest.TempPathFactory) -> Installation
 
 @pytest.fixture(scope="module")
 def bad(clean: Story, tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    """One whose newest release crashes twice as often."""
-    return installed(clean.worse(2.0), tmp_path_factory.mktemp("bad"))
+    """One whose newest release crashes twice as often; the next one is announced, for a time to come."""
+    folder = tmp_path_factory.mktemp("bad")
+    here = installed(clean.worse(2.0), folder)
+    planned = {"application": "Firefox", "channel": "release", "version": "108.0", "published_at": PLANNED}
+    (folder / "planned.json").write_text(json.dumps([{**planned, "build_id": "20990102030405"}]))
+    here.publish(folder / "planned.json")
+    return here
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +158,22 @@ def test_at_and_before_publication_it_is_too_early(bad: Installation) -> None:
     out, _, code = bad.verdict("--version", "107.0", "--measure", "main_crashes", "--as-of", at(-2))
     assert code == 0
     assert "it is published in 2 hours" in out
+
+
+def test_what_is_not_published_yet_is_judged_only_when_it_is_named(bad: Installation) -> None:
+    for more in ((), ("--as-of", "2099-06-01T00:00:00Z")):
+        out, _, code = bad.verdict("--measure", "main_crashes", *more)
+        assert code == 3 and out.startswith("107.0 main crashes: worse, ")
+    before = datetime.now(UTC)
+    for more in ((), ("--as-of", "2099-01-01T00:00:00Z")):
+        out, _, code = bad.verdict("--version", "108.0", "--measure", "main_crashes", *more)
+        assert code == 0 and out.startswith("108.0 main crashes: too early to say, it is published in ")
+        look = bad.look("--version", "108.0", *more)
+        assert (look["verdict"], look["observed"], look["ratio"]) == ("too-early", 0.0, None)
+        assert before <= datetime.fromisoformat(look["as_of"]) <= datetime.now(UTC), (
+            "nothing is known of later"
+        )
+        assert look["age_hours"] < 0
 
 
 def test_the_first_release_of_all_is_too_early(bad: Installation) -> None:

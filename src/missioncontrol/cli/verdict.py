@@ -21,7 +21,7 @@ _WORSE_EXIT = 3
 @with_settings
 @click.option("--application", required=True, metavar="A", help="As in the rows: Firefox.")
 @click.option("--channel", required=True, metavar="C", help="As in the rows: release.")
-@click.option("--version", metavar="V", help="What is judged [the newest published].")
+@click.option("--version", metavar="V", help="What is judged [what was published last by now].")
 @click.option(
     "--measure", metavar="M", help="What is counted, or `all` [main_crashes, or the first that there is]."
 )
@@ -44,8 +44,9 @@ def command(
 ) -> None:
     """Say whether a version is worse than its predecessors were at the same age, how surely, and where.
 
-    Exit code 3 when it is worse, for scripts that roll out; 0 otherwise, whatever else is said. With `--measure all`
-    the JSON is a list of objects that name their `measure`.
+    Exit code 3 when it is worse, for scripts that roll out; 0 otherwise, whatever else is said. A version that is not
+    published yet is judged only when it is named, and is `too-early`. With `--measure all` the JSON is a list of
+    objects that name their `measure`.
 
     \b
     Examples:

@@ -39,13 +39,14 @@ def courses(
 ) -> list[Course]:
     """The course of each measure asked for, with the signatures of what is worse; or of one crash signature alone.
 
-    version None: the newest published (by `as_of`); measure None: the first that any version has, main crashes before
-    others; `ALL`: every one of them; as_of None: the newest window of the channel; signature: only crashes with it, of
-    the measure's processes, by crash reports. Raises `NotFound` (`no_release`), `BadRequest` (`not_judged`,
-    `query_memory`), `TooSlow` and `StorageError`.
+    version None: the one that was published last, by now and by `as_of`; measure None: the first that any version has,
+    main crashes before others; `ALL`: every one of them; as_of None: the newest window of the channel, or now for a
+    version that is not published yet; signature: only crashes with it, of the measure's processes, by crash reports.
+    Raises `NotFound` (`no_release`), `BadRequest` (`not_judged`, `query_memory`), `TooSlow` and `StorageError`.
     """
+    now = utc(system_clock())
     published = versions_of(known, application, channel)
-    asked_of = _asked(published, version, application, channel, as_of)
+    asked_of = _asked(published, version, application, channel, now, as_of)
     life_end = moment_of(asked_of.published + LIFE_TICKS + 1)
     until = life_end if as_of is None else as_of
     if signature:
@@ -53,7 +54,7 @@ def courses(
     wanted = None if measure is None or measure == ALL else [measure, *([REPORTS] if signature else [])]
     sums = read_sums(engine, known, application, channel, min(until, life_end), [asked_of.version], wanted)
     # Nothing is known of a time without data: neither of the future, nor of one after the last window that arrived.
-    newest = max(_newest(engine, sums), asked_of.published_at)
+    newest = max(_newest(engine, sums, now), min(asked_of.published_at, now))
     until = newest if as_of is None else min(as_of, newest)
 
     def of_era(known: ChannelSums) -> ChannelSums:
@@ -79,10 +80,10 @@ def _of_crashes(measure: str | None) -> str:
     return measure or "main_crashes"
 
 
-def _newest(engine: Engine, sums: ChannelSums) -> datetime:
+def _newest(engine: Engine, sums: ChannelSums, now: datetime) -> datetime:
     """End of the channel's newest window, also of one after what was read; windows of the future are none."""
     mine, values = of_channel(sums.application, sums.channel)
-    start, now = moment_of(sums.until), utc(system_clock())
+    start = moment_of(sums.until)
     (row,) = engine.over(
         TABLE,
         f"SELECT max({TICK}) FROM {{relation}} WHERE {mine} AND window_start >= ? AND window_start <= ?",
@@ -109,15 +110,21 @@ def _asked(
     version: str | None,
     application: str,
     channel: str,
+    now: datetime,
     as_of: datetime | None,
 ) -> Version:
     if version is not None:
         return find_version(published, version, application, channel)
-    out = [each for each in published if as_of is None or tick_of(each.published_at) <= tick_of(as_of)]
+    out = [each for each in published if each.published_at <= now]
+    if as_of is not None:
+        out = [each for each in out if each.published <= tick_of(as_of)]
     if not out:
+        planned = next((each for each in published if each.published_at > now), None)
         raise NotFound(
             "no_release",
             f"No release of {application} is known to have been published on {channel}.",
-            "Say what was published: missioncontrol import releases FILE.",
+            f"{planned.version} is to be published on {planned.published_at:%Y-%m-%d at %H:%M} UTC."
+            if planned
+            else "Say what was published: missioncontrol import releases FILE.",
         )
     return out[-1]

@@ -12,8 +12,9 @@ import pytest
 from tests.support.small_channel import SmallChannel, published, release, rows_of
 
 from missioncontrol.errors import NotFound, TooSlow
+from missioncontrol.health.asking import courses
 from missioncontrol.health.model import Course, Subject
-from missioncontrol.state.release_model import Change
+from missioncontrol.state.release_model import Change, Release
 
 SUBJECT = Subject("Firefox", "release", "9.0", "main_crashes")
 UNTIL = published(8) + timedelta(hours=40)
@@ -64,6 +65,21 @@ def test_a_course_does_not_outlive_what_was_said_of_releases(
         asked()
 
 
+def test_of_versions_that_are_only_planned_none_is_the_newest(channel: SmallChannel) -> None:
+    channel.history()
+    planned = release(8, version="9.0", published_at=datetime(2099, 1, 2, 3, 4, tzinfo=UTC))
+
+    def newest(known: list[Release], as_of: datetime | None = None) -> str:
+        (course,) = courses(channel.services.engine, known, "Firefox", "release", None, None, as_of)
+        return course.account.subject.version
+
+    assert newest([*channel.releases, planned]) == "8.0"
+    assert newest([*channel.releases, planned], datetime(2100, 1, 1, tzinfo=UTC)) == "8.0"
+    with pytest.raises(NotFound, match="known to have been published") as caught:
+        newest([planned])
+    assert caught.value.hint == "9.0 is to be published on 2099-01-02 at 03:04 UTC."
+
+
 def test_equal_questions_that_come_together_are_answered_once(asked: Callable[[], Course]) -> None:
     start = threading.Barrier(6)
 
@@ -87,12 +103,12 @@ def test_what_fails_fails_for_all_who_asked(channel: SmallChannel, asked: Callab
 def test_of_many_questions_most_are_refused_at_once(
     channel: SmallChannel, asked: Callable[[], Course]
 ) -> None:
-    courses = channel.services.courses
+    kept = channel.services.courses
 
     def ask(number: int) -> tuple[str, float, int]:
         began = time.monotonic()
         try:
-            courses.course(SUBJECT, UNTIL - timedelta(minutes=5 * number))
+            kept.course(SUBJECT, UNTIL - timedelta(minutes=5 * number))
             return "", time.monotonic() - began, 0
         except TooSlow as error:
             return error.code, time.monotonic() - began, error.retry_after_s

@@ -58,7 +58,7 @@ def test_a_version_is_one_mark_whatever_its_builds_and_only_in_its_channel_and_t
         release("0.9", 30),
         release("1.1b1", 1, "beta"),
     ]
-    source = of_releases(lambda: known, "https://mc.example")
+    source = of_releases(lambda: known, "https://mc.example", lambda: NOW)
     [one] = collect([source], [], read_asked("", "", "Firefox", "release", NOW))
     assert one.time == one.time_end == round((NOW - timedelta(days=3)).timestamp() * 1000)
     assert one.title == "Firefox 1.0 on release"
@@ -82,8 +82,18 @@ def test_the_newest_versions_are_those_published_last_before_the_end() -> None:
         release("9", 1, "beta"),
     ]
     asked = read_asked("", "", "Firefox", "release", NOW)
-    assert newest_versions(known, asked, 2) == ("1.9.1", "2.0")
-    assert newest_versions(known, asked, 9) == ("1.9.1", "2.0", "1.0")
+    assert newest_versions(known, asked, 2, NOW) == ("1.9.1", "2.0")
+    assert newest_versions(known, asked, 9, NOW) == ("1.9.1", "2.0", "1.0")
+    until_next_week = read_asked("", (NOW + timedelta(days=7)).isoformat(), "Firefox", "release", NOW)
+    assert newest_versions(known, until_next_week, 2, NOW) == ("1.9.1", "2.0"), "3.0 is only planned"
+
+
+def test_what_is_only_planned_is_marked_so() -> None:
+    source = of_releases(lambda: [release("2.0", 1), release("3.0", -2)], "https://mc.example", lambda: NOW)
+    week = timedelta(days=7)
+    asked = read_asked((NOW - week).isoformat(), (NOW + week).isoformat(), "Firefox", "release", NOW)
+    out, planned = collect([source], [], asked)
+    assert out.text.startswith("Published. ") and planned.text.startswith("To be published. ")
 
 
 def test_rates_of_too_many_intervals_are_refused_rather_than_cut(

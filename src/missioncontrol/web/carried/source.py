@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from missioncontrol.clock import system_clock, utc
 from missioncontrol.errors import MissionControlError, NotFound
 from missioncontrol.health.model import Account, SignatureBasis, SignatureShare, Subject, Where
 from missioncontrol.query.signature_counts import Stretch
@@ -92,7 +93,8 @@ class LakeCarried:
         ]
         if judged:
             return max(judged, key=lambda one: one.published_at).subject.version
-        known = self._releases().list(application, channel)
+        now = utc(system_clock())
+        known = [one for one in self._releases().list(application, channel) if one.published_at <= now]
         if not known:
             raise NotFound(
                 "no_release",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from missioncontrol.state.release_model import Release, group
+from missioncontrol.state.release_model import Release, Version, group
 from missioncontrol.web.grafana.asked import Asked, milliseconds
 from missioncontrol.web.verdicts.words import mark_of
 
@@ -52,15 +52,22 @@ def collect(sources: Sequence[Source], kinds: Sequence[str], asked: Asked) -> li
     return sorted((a for source in wanted for a in source.read(asked)), key=lambda a: (a.time, a.title))
 
 
-def of_releases(releases: Callable[[], Iterable[Release]], base_url: str) -> Source:
-    """A mark for each version that was published."""
+def of_releases(
+    releases: Callable[[], Iterable[Release]], base_url: str, now: Callable[[], datetime]
+) -> Source:
+    """A mark for each version that was published, or is to be."""
+
+    def said(version: Version, by: datetime) -> str:
+        when = "Published" if version.published_at <= by else "To be published"
+        return f"{when}{' (inferred)' if version.origin == 'inferred' else ''}. {version.note}".strip()
 
     def read(asked: Asked) -> list[Annotation]:
+        by = now()
         found = [
             mark(
                 version.published_at,
                 f"{version.application} {version.version} on {version.channel}",
-                f"Published{' (inferred)' if version.origin == 'inferred' else ''}. {version.note}".strip(),
+                said(version, by),
                 ("release", version.application, version.channel, version.version),
                 f"{base_url}/releases",
             )

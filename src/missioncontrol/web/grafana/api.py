@@ -71,11 +71,11 @@ class Option(msgspec.Struct, frozen=True):
     value: str
 
 
-def usual_sources(services: Services) -> list[Source]:
+def usual_sources(services: Services, now: Callable[[], datetime]) -> list[Source]:
     """The kinds of annotations that there are."""
     base_url = services.config.base_url
     return [
-        of_releases(lambda: services.releases.list(), base_url),
+        of_releases(lambda: services.releases.list(), base_url, now),
         of_verdicts(lambda: services.alert_log, base_url),
         of_alerts(lambda: services.alert_log, base_url),
         of_people(lambda: services.annotations),
@@ -90,7 +90,7 @@ def build_grafana_api(
     _add_annotations(router, sources, now)
     _add_rates(router, services, now)
     _add_verdicts(router, services)
-    _add_options(router, services)
+    _add_options(router, services, now)
     return router
 
 
@@ -136,9 +136,11 @@ def _add_rates(router: APIRouter, services: Services, now: Callable[[], datetime
         """`time` (milliseconds since the epoch), `version`, `rate` (per 1,000 usage hours; null where there were none),
         `count` and `usage_hours`, oldest first. The newest versions are those that were published last.
         """
-        asked = read_asked(first, to, application, channel, now())
+        moment = now()
+        asked = read_asked(first, to, application, channel, moment)
         named = tuple(dict.fromkeys(one.strip() for one in version.split(",") if one.strip()))
-        wanted = named or newest_versions(services.releases.list(application, channel), asked, versions)
+        known = services.releases.list(application, channel)
+        wanted = named or newest_versions(known, asked, versions, moment)
         return as_json(rates(services.engine, asked, measure, wanted, interval))
 
 
@@ -177,20 +179,23 @@ def _verdict_row(record: Record, base_url: str) -> VerdictRow:
     )
 
 
-def _add_options(router: APIRouter, services: Services) -> None:
+def _add_options(router: APIRouter, services: Services, now: Callable[[], datetime]) -> None:
     @router.get("/api/v1/grafana/options", summary="Values of a variable of a dashboard")
     def options(
         of: Annotated[Literal["application", "channel", "version", "measure"], Query()],
         application: _Any = "",
         channel: _Any = "",
     ) -> Response:
-        """`text` and `value`: applications, channels and versions that releases are known of, the newest version first;
+        """`text` and `value`: applications, channels and versions that were published, the newest version first;
         measures that have a rate.
         """
         if of == "measure":
             declared = services.registry().measures.values()
             return as_json([Option(m.title, m.name) for m in declared if m.group != "usage"])
-        known = services.releases.list(application or None, channel or None)
+        end = now()
+        known = [
+            r for r in services.releases.list(application or None, channel or None) if r.published_at <= end
+        ]
         names = (getattr(release, of) for release in reversed(group(known)))
         ordered = dict.fromkeys(names) if of == "version" else sorted(set(names))
         return as_json([Option(name, name) for name in ordered])

@@ -38,11 +38,10 @@ class Rate(msgspec.Struct, frozen=True):
     usage_hours: float | None
 
 
-def newest_versions(releases: Iterable[Release], asked: Asked, most: int) -> tuple[str, ...]:
-    """The versions of a channel that were published last before the end of the span, the newest first."""
-    known = [
-        v for v in group(releases) if asked.wants(v.application, v.channel) and v.published_at <= asked.last
-    ]
+def newest_versions(releases: Iterable[Release], asked: Asked, most: int, now: datetime) -> tuple[str, ...]:
+    """The versions of a channel that were published last by now and before the end of the span, the newest first."""
+    end = min(asked.last, now)
+    known = [v for v in group(releases) if asked.wants(v.application, v.channel) and v.published_at <= end]
     return tuple(dict.fromkeys(v.version for v in reversed(known)))[:most]
 
 
