@@ -32,6 +32,8 @@ class Got:
     path: str
     headers: dict[str, str]
     body: bytes
+    answer: Answer
+    """What it was answered."""
 
     @property
     def content(self) -> Any:
@@ -71,8 +73,9 @@ def http_receiver(answers: Sequence[Answer] = (200,)) -> Iterator[HttpReceiver]:
             with receiver.lock:
                 receiver.busy += 1
                 receiver.most_busy = max(receiver.busy, receiver.most_busy)
-                receiver.got.append(Got(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
                 answer = receiver.answers[0]
+                headers = {k.lower(): v for k, v in self.headers.items()}
+                receiver.got.append(Got(self.path, headers, body, answer))
                 if len(receiver.answers) > 1:
                     del receiver.answers[0]
             try:

@@ -1,7 +1,8 @@
 """Delivers what is to be told: bundles it into messages, sends them, tries again, gives up, switches channels off.
 
 One process does it at a time. It may be killed at any moment: a message that was sent and not noted is sent once more,
-under the same id.
+under the same id. What is sent under an id never changes: when a part of a message no longer holds, the rest becomes
+another message.
 """
 
 from __future__ import annotations
@@ -103,6 +104,10 @@ class Deliverer:
         tellings = _worst_first(self._log.events_of(delivery.id)) if delivery.kind == "alerts" else []
         if tellings and not any(t.holds for t in tellings):
             self._log.tried(delivery, "outdated", "It no longer holds.", now, now)
+            return
+        if not all(t.holds for t in tellings):
+            # Another text under the same id would be lost on receivers that know the id: it becomes another message.
+            self._log.remake(delivery, "A part of it no longer holds. The rest is told in another message.")
             return
         message = self._message(delivery, tellings)
         if delivery.address:

@@ -28,9 +28,9 @@ from missioncontrol.state.database import (
 )
 from missioncontrol.state.moments import aware
 
-Status = Literal["waiting", "sent", "given_up", "refused", "outdated", "left"]
-"""given_up: no answer that counts for a day; refused: for good; outdated: no longer true when it could be sent;
-left: the channel was switched off."""
+Status = Literal["waiting", "sent", "given_up", "refused", "outdated", "remade", "left"]
+"""given_up: no answer that counts for a day; refused: for good; outdated: no longer true when it could be sent; remade:
+what of it still holds is in another message; left: the channel was switched off."""
 DeliveryKind = Literal["alerts", "test", "notice"]
 _MOST_WAITING = 5000
 _LONGEST_WAIT = timedelta(days=1)
@@ -213,6 +213,19 @@ class AlertLog:
                 return
             told = {"delivery": ""} if status == "refused" else {"status": status}
             connection.execute(sa.update(alert_tellings).where(t.delivery == delivery.id).values(told))
+
+    @once_more
+    def remake(self, delivery: Delivery, answer: str) -> None:
+        """Drop a message that did not arrive as it is; its events are free for another. One that was dropped meanwhile
+        stays so.
+        """
+        d, t = alert_deliveries.c, alert_tellings.c
+        which = sa.and_(d.id == delivery.id, d.status == "waiting")
+        values = {"status": "remade", "answer": answer}
+        with self._database.engine().begin() as connection:
+            if connection.execute(sa.update(alert_deliveries).where(which).values(values)).rowcount:
+                freed = sa.update(alert_tellings).where(t.delivery == delivery.id)
+                connection.execute(freed.values(delivery=""))
 
     def deliveries(self, limit: int, channel: str = "") -> list[Delivery]:
         """Messages, the newest first; of one channel or all."""

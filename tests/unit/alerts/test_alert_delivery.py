@@ -306,6 +306,42 @@ def test_a_message_that_no_longer_holds_is_not_tried_again(installation: Install
     assert receiver.got[-1].content["alerts"][0]["verdict"] == "same"
 
 
+def test_of_a_message_that_is_sent_again_only_what_holds_is_told_and_under_another_id(
+    installation: Installation,
+) -> None:
+    with http_receiver([503, 200]) as receiver:
+        installation.channel("ops", receiver.url)
+        installation.judge("too-early", "environment", other(70))
+        installation.judge("too-early", "better", other(71))
+        installation.turn()
+        installation.pass_time(seconds=30)
+        installation.judge("environment", "too-early", other(70))
+        while installation.turn():
+            pass
+        first, second = (got.content for got in receiver.got)
+        assert [a["version"] for a in first["alerts"]] == ["70.0", "71.0"]
+        assert [(a["version"], a["verdict"]) for a in second["alerts"]] == [("71.0", "better")]
+        assert second["text"] == "Better: Firefox 71.0 on release, Main crashes"
+        assert second["id"] != first["id"] and second["alerts"][0]["id"] == first["alerts"][1]["id"]
+        assert {d.id: d.status for d in installation.log.deliveries(9)} == {
+            first["id"]: "remade",
+            second["id"]: "sent",
+        }
+        installation.pass_time(days=2)
+        assert installation.turn() == 0
+
+
+def test_what_was_removed_before_it_was_made_anew_stays_so(installation: Installation) -> None:
+    with http_receiver([503]) as receiver:
+        ops = installation.channel("ops", receiver.url)
+        installation.judge("too-early", "better")
+        installation.turn()
+    (delivery,) = installation.log.deliveries(9)
+    installation.channels.switch(ops.id, "off", "", installation.now)
+    installation.log.remake(delivery, "A part of it no longer holds.")
+    assert installation.statuses() == ["left"] and installation.log.waiting(installation.now) == []
+
+
 def test_one_that_hangs_does_not_hold_up_others_beyond_a_bound(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,7 +74,7 @@ def build_alerts_api(desk: AlertDesk) -> APIRouter:
         channel: Annotated[str, Query(description="Only to this alert channel.")] = "",
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> Response:
-        """Each with its status: waiting, sent, given_up, refused, outdated or left."""
+        """Each with its status: waiting, sent, given_up, refused, outdated, remade or left."""
         return as_json(desk.deliveries(_full(request), limit, channel))
 
     @router.post("/api/v1/alerts/channels", summary="Make an alert channel", status_code=201,
