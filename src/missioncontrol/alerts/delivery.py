@@ -109,6 +109,11 @@ class Deliverer:
             # Another text under the same id would be lost on receivers that know the id: it becomes another message.
             self._log.remake(delivery, "A part of it no longer holds. The rest is told in another message.")
             return
+        if channel is not None and tellings and all(_rests(channel, t, now) for t in tellings):
+            self._log.remake(
+                delivery, "Quiet hours began. What still holds after them is told in another message."
+            )
+            return
         message = self._message(delivery, tellings)
         if delivery.address:
             outcome = await asyncio.to_thread(self._mailer.send, message, [delivery.address])

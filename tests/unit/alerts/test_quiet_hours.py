@@ -100,6 +100,39 @@ def test_what_can_wait_is_one_message_after_the_night_without_what_is_over(
     assert told == [[("61.0", "worse")], [("70.0", "better"), ("72.0", "same")]]
 
 
+@pytest.mark.parametrize("critical", [False, True])
+def test_what_failed_before_the_night_is_tried_again_after_it_unless_it_is_critical(
+    installation: Installation, critical: bool
+) -> None:
+    installation.now = at("2026-11-26T20:59:50")
+    with http_receiver([503, 200]) as receiver:
+        installation.channel("ops", receiver.url, quiet=NIGHT)
+        installation.judge("too-early", "better", version(70))
+        installation.judge("too-early", "environment", version(71))
+        if critical:
+            installation.judge("too-early", "worse")
+        installation.turn()
+        first = receiver.got[0].content
+        installation.now = at("2026-11-26T21:00:30")
+        for _ in range(3):
+            installation.turn()
+        if critical:
+            assert receiver.got[1].body == receiver.got[0].body and installation.statuses() == ["sent"]
+            return
+        assert len(receiver.got) == 1 and installation.statuses() == ["remade"]
+        installation.pass_time(hours=1)
+        installation.judge("environment", "too-early", version(71))
+        installation.judge("too-early", "same", version(72))
+        installation.now = at("2026-11-27T05:59:59")
+        installation.turn()
+        assert len(receiver.got) == 1
+        installation.now = at("2026-11-27T06:00")
+        installation.turn()
+    second = receiver.got[1].content
+    assert [(a["version"], a["verdict"]) for a in second["alerts"]] == [("70.0", "better"), ("72.0", "same")]
+    assert second["id"] != first["id"] and sorted(installation.statuses()) == ["remade", "sent"]
+
+
 def test_who_wants_to_sleep_through_everything_can(installation: Installation) -> None:
     installation.now = at("2026-11-26T22:00")
     quiet = QuietHours("22:00", "07:00", "UTC", (), "none")
