@@ -128,17 +128,18 @@ class AlertLog:
         return True
 
     def told(self, channel_id: int, subject: tuple[str, str, str, str], verdict: str) -> datetime | None:
-        """When the channel was last told that the subject's verdict became this one."""
-        e, t = alert_events.c, alert_tellings.c
+        """When the channel was last sent that the subject's verdict became this one."""
+        e, t, d = alert_events.c, alert_tellings.c, alert_deliveries.c
         which = sa.and_(
             t.channel_id == channel_id,
             t.status == "sent",
             t.event_id == e.id,
+            t.delivery == d.id,
             _of(subject),
             e.verdict == verdict,
         )
         with self._database.engine().connect() as connection:
-            return aware(connection.execute(sa.select(sa.func.max(e.taken_at)).where(which)).scalar())
+            return aware(connection.execute(sa.select(sa.func.max(d.tried_at)).where(which)).scalar())
 
     def waiting(self, now: datetime) -> list[Telling]:
         """What channels are to be told now and no delivery holds yet, in the order in which it happened.

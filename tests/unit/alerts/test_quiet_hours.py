@@ -100,6 +100,29 @@ def test_what_can_wait_is_one_message_after_the_night_without_what_is_over(
     assert told == [[("61.0", "worse")], [("70.0", "better"), ("72.0", "same")]]
 
 
+def test_a_repeat_waits_for_six_hours_from_when_it_was_told_and_not_from_when_it_happened(
+    installation: Installation,
+) -> None:
+    installation.now = at("2026-11-26T23:30")
+    with http_receiver() as receiver:
+        installation.channel("ops", receiver.url, quiet=NIGHT)
+        installation.judge("too-early", "environment")
+        installation.now = at("2026-11-27T06:00")
+        installation.turn()
+        assert len(receiver.got) == 1
+        installation.pass_time(minutes=5)
+        installation.judge("environment", "too-early")
+        installation.pass_time(minutes=5)
+        installation.judge("too-early", "environment")
+        installation.turn()
+        installation.now = at("2026-11-27T11:59:59")
+        installation.turn()
+        assert len(receiver.got) == 1
+        installation.now = at("2026-11-27T12:00")
+        installation.turn()
+    assert [g.content["alerts"][0]["verdict"] for g in receiver.got] == ["environment", "environment"]
+
+
 @pytest.mark.parametrize("critical", [False, True])
 def test_what_failed_before_the_night_is_tried_again_after_it_unless_it_is_critical(
     installation: Installation, critical: bool
