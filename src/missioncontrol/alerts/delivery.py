@@ -33,6 +33,7 @@ GIVE_UP_AFTER = timedelta(hours=24)
 MOST_AT_ONCE = 8
 """Messages on their way at the same time."""
 _MOST_A_TURN = 64
+_OF_TESTS: dict[str, Status] = {"sent": "sent", "later": "given_up", "never": "refused"}
 
 logger = structlog.get_logger()
 
@@ -54,13 +55,17 @@ class Deliverer:
         return len(due)
 
     def test(self, channel: AlertChannel, now: datetime) -> Outcome:
-        """Send a message that says that it is a test, whatever state the channel is in, and note how it went."""
+        """Send a message that says that it is a test, whatever state the channel is in, and note how it went.
+
+        It is not tried again: whoever asked for it sees the answer.
+        """
         text = f"This is a test of the alert channel {channel.name}. Alerts will arrive here."
         delivery = _delivery(channel, "test", text, now)
         outcome = asyncio.run(self._send(channel, self._message(delivery, ())))
-        status: Status = "sent" if outcome.result == "sent" else "refused"
         self._log.add(
-            msgspec.structs.replace(delivery, status=status, attempts=1, tried_at=now, answer=outcome.answer)
+            msgspec.structs.replace(
+                delivery, status=_OF_TESTS[outcome.result], attempts=1, tried_at=now, answer=outcome.answer
+            )
         )
         return outcome
 

@@ -29,8 +29,8 @@ from missioncontrol.state.database import (
 from missioncontrol.state.moments import aware
 
 Status = Literal["waiting", "sent", "given_up", "refused", "outdated", "remade", "left"]
-"""given_up: no answer that counts for a day; refused: for good; outdated: no longer true when it could be sent; remade:
-what of it still holds is in another message; left: the channel was switched off."""
+"""given_up: a passing trouble, for a day or of a test; refused: for good; outdated: no longer true when it could be
+sent; remade: what of it still holds is in another message; left: the channel was switched off."""
 DeliveryKind = Literal["alerts", "test", "notice"]
 _MOST_WAITING = 5000
 _LONGEST_WAIT = timedelta(days=1)

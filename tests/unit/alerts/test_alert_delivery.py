@@ -395,14 +395,21 @@ def test_slack_gets_text_and_blocks_in_which_names_mean_nothing(installation: In
 def test_a_test_message_is_sent_at_once_whatever_the_state_and_is_in_the_log(
     installation: Installation,
 ) -> None:
-    with http_receiver([200, 404]) as receiver:
+    with http_receiver([200, 404, 503]) as receiver:
         ops = installation.channel("ops", receiver.url)
         installation.setup.switch("ops", False, "ada", NOW)
         assert installation.apart(installation.deliverer.test, ops, NOW).result == "sent"
         failed = installation.apart(installation.deliverer.test, ops, NOW)
+        passing = installation.apart(installation.deliverer.test, ops, NOW)
     assert (failed.result, failed.answer) == ("never", "404 Not Found: no_such_hook")
     assert receiver.got[0].content["kind"] == "test" and receiver.got[0].signed_by(ops.secret)
-    assert sorted(installation.statuses()) == ["refused", "sent"] and installation.states() == ["off"]
+    assert passing.result == "later"
+    assert {d.answer[:3]: d.status for d in installation.log.deliveries(9)} == {
+        "200": "sent",
+        "404": "refused",
+        "503": "given_up",
+    }
+    assert installation.states() == ["off"]
 
 
 def test_a_message_that_cannot_be_made_stops_no_other(installation: Installation) -> None:
