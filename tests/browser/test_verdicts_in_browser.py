@@ -131,8 +131,17 @@ def test_every_plot_has_a_name_words_and_numbers(page: Page, judged: Server) -> 
             words = page.locator(f"[id='{plot.get_attribute(part)}']").text_content() or ""
             assert len(words) > least
         assert plot.locator("path.s-main").get_attribute("d")
-    page.locator(".numbers-of summary").click()
-    expect(page.locator("[data-looks] tbody tr").first).to_contain_text("worse")
+        numbers = page.locator(f"[id='{plot.get_attribute('aria-details')}']")
+        expect(numbers.locator("table").first).to_be_hidden()
+        numbers.locator("summary").click()
+        expect(numbers.locator("tbody tr").first).to_be_visible()
+        expect(numbers.locator("xpath=ancestor::figure").locator("svg.vplot")).to_have_count(1)
+    expect(page.locator("[data-looks=ratio] tbody tr").first).to_contain_text("worse")
+    assert 1 < page.locator("[data-looks=evidence] tbody tr").count() <= 40
+    lines = page.locator("svg.vplot .s-earlier").count()
+    expect(page.locator("[data-earlier] tbody tr")).to_have_count(lines)
+    expect(page.locator("[data-earlier] thead th")).to_have_count(9)
+    expect(page.locator("[data-earlier] tbody tr").last).to_contain_text("×")
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
     assert len(ids) == len(set(ids))
 
@@ -180,6 +189,10 @@ def test_verdicts_need_no_script_and_print_well(open_page: Callable[..., Page], 
     expect(page.locator("#as-of")).to_be_hidden()
     expect(page.locator("svg.vplot").first).to_be_visible()
     expect(page.locator("header.bar")).to_be_hidden()
+    for table in ("[data-looks=ratio]", "[data-earlier]", "[data-looks=sums]", "[data-looks=evidence]"):
+        expect(page.locator(f"{table} tbody tr").last).to_be_visible()
+    page.emulate_media(media="screen")
+    expect(page.locator("[data-looks=ratio]")).to_be_hidden()
 
 
 def test_the_calibration_counts_false_alarms(page: Page, judged: Server) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from missioncontrol.health.model import Course
 from missioncontrol.web.verdicts.axes import BOX, age_axis, area, flat, line, linear_axis, ratio_axis
-from missioncontrol.web.verdicts.plots import plots_of
+from missioncontrol.web.verdicts.plots import earlier_of, plots_of
 
 KINDS = ("acceptable", "earlier", "interval", "edge", "main", "expected", "excess")
 
@@ -96,6 +96,25 @@ def test_three_plots_with_one_axis_and_the_alarm_at_the_same_place(bad: Course) 
     assert sum(shape.kind == "earlier" for shape in ratio.shapes) == len(used) >= 6
     assert [stretch.word for stretch in ratio.stretches][-1] == "Worse"
     assert sum(stretch.wide for stretch in ratio.stretches) == pytest.approx(100, abs=0.1)
+
+
+def test_the_predecessors_lines_are_a_table_at_ages_spread_as_they_are_drawn(bad: Course) -> None:
+    ratio, found = plots_of(bad)[0], earlier_of(bad)
+    assert found is not None
+    assert len(found.rows) == sum(shape.kind == "earlier" for shape in ratio.shapes)
+    axis = age_axis(bad.looks[-1].age_hours)
+    steps = [b - a for a, b in pairwise([0.0, *(axis.place(age) for age in found.ages)])]
+    assert len(steps) == 8 and min(steps) > 0.5 * max(steps) and found.ages[-1] <= axis.high * 1.001
+    first = next(one for one in bad.account.predecessors if one.used)
+    at = [bad.account.ages.index(age) for age in found.ages]
+    assert (found.rows[0].version, found.rows[0].ratios) == (first.version, [first.ratios[n] for n in at])
+
+
+def test_where_no_line_is_drawn_there_is_no_table_of_lines(bad: Course) -> None:
+    young = Course(bad.account, [msgspec.structs.replace(bad.looks[0], age_hours=0.01)])
+    assert earlier_of(young) is None and earlier_of(Course(bad.account, [])) is None
+    account = msgspec.structs.replace(bad.account, ages=[])
+    assert earlier_of(Course(account, bad.looks)) is None
 
 
 def test_what_is_fine_has_no_alarm(fine: Course) -> None:

@@ -1,6 +1,6 @@
 """The plots of a verdict over the age of its release: ratio, sums and evidence, from looks to SVG coordinates.
 
-Pure. All have the same axis of age, and the alarm at the same place. The numbers of every plot stand in a table too.
+Pure. All have the same axis of age, and the alarm at the same place. Each has its numbers in a table under it.
 """
 
 from __future__ import annotations
@@ -26,9 +26,12 @@ ACCEPTABLE = (1 / 1.2, 1.2)
 ALARM = 2.0
 """log10 of the e-value at which worse is said."""
 _COLUMNS = 60
+_EARLIER_AGES = 8
 _HIGHEST_EVIDENCE, _LOWEST_EVIDENCE = 8.0, -2.0
 _ENOUGH = 3.0
 """Events from which on a ratio counts for the axis: before that it jumps between nothing and many."""
+_ROUNDED = 1.0001
+"""Ages are told with six digits: one that is the axis' end may seem to be beyond it."""
 Points = list[tuple[float, float | None]]
 
 
@@ -81,6 +84,20 @@ class Plot(msgspec.Struct, frozen=True):
     """The line goes on above the plot."""
 
 
+class EarlierRow(msgspec.Struct, frozen=True):
+    """A predecessor's line: its ratio at each of `Earlier.ages`."""
+
+    version: str
+    ratios: list[float | None]
+
+
+class Earlier(msgspec.Struct, frozen=True):
+    """The predecessors' lines of the plot of ratios as a table. ages: hours, ascending; none beyond the plot."""
+
+    ages: list[float]
+    rows: list[EarlierRow]
+
+
 def plots_of(course: Course) -> list[Plot]:
     """The three plots; none as long as there is nothing to compare."""
     looks = course.looks
@@ -94,6 +111,29 @@ def plots_of(course: Course) -> list[Plot]:
         _sums_plot(looks, x, alarm, columns),
         _evidence_plot(looks, x, alarm, columns),
     ]
+
+
+def earlier_of(course: Course) -> Earlier | None:
+    """The predecessors' ratios at up to eight of the ages at which any is known, spread as the plot draws ages; None
+    where no line is drawn.
+    """
+    if not course.looks:
+        return None
+    ages, high = course.account.ages, age_axis(course.looks[-1].age_hours).high
+    lines = [(one.version, dict(enumerate(one.ratios))) for one in course.account.predecessors if one.used]
+    shown = [n for n, age in enumerate(ages) if age <= high * _ROUNDED]
+    known = [n for n in shown if any(ratios.get(n) is not None for _, ratios in lines)]
+    if not known:
+        return None
+    last = ages[known[-1]]
+    places = [(n / _EARLIER_AGES) ** 2 * last for n in range(1, _EARLIER_AGES + 1)]
+    kept = sorted({min(known, key=lambda n: abs(ages[n] - place)) for place in places})
+    rows = [
+        EarlierRow(version, [ratios.get(n) for n in kept])
+        for version, ratios in lines
+        if any(ratios.get(n) is not None for n in known)
+    ]
+    return Earlier([ages[n] for n in kept], rows)
 
 
 def stretches_of(looks: Sequence[Look], x: Axis) -> list[Stretch]:
@@ -203,7 +243,7 @@ def _whole(low: float, high: float) -> list[int]:
 def _earlier(x: Axis, y: Axis, ages: Sequence[float], ratios: Sequence[float | None]) -> str:
     """A predecessor's line, up to the age of the release."""
     points: Points = [
-        (age, ratio) for age, ratio in zip(ages, ratios, strict=False) if age <= x.high * 1.0001
+        (age, ratio) for age, ratio in zip(ages, ratios, strict=False) if age <= x.high * _ROUNDED
     ]
     return line(x, y, points)
 

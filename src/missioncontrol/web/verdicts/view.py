@@ -34,7 +34,7 @@ from missioncontrol.web.crashes.address import signature_href
 from missioncontrol.web.reckoning import Reckoning
 from missioncontrol.web.verdicts.bars import Forest, Waterfall, forest, waterfall
 from missioncontrol.web.verdicts.figures import Figure, figures
-from missioncontrol.web.verdicts.plots import Plot, plots_of
+from missioncontrol.web.verdicts.plots import Earlier, Plot, earlier_of, plots_of
 from missioncontrol.web.verdicts.reckoned import ratio_of, seen_of
 from missioncontrol.web.verdicts.source import Found
 from missioncontrol.web.verdicts.words import Mark, instant_text, length, mark_of, reason_words
@@ -93,6 +93,8 @@ class VerdictView(msgspec.Struct, frozen=True):
     """What is seen at the look of those who are worse."""
     reasons: list[tuple[str, str]]
     plots: list[Plot]
+    earlier: Earlier | None
+    """The predecessors' lines in numbers; None: none is drawn."""
     waterfall: Waterfall
     forest: Forest
     forecast: list[ForecastRow]
@@ -172,6 +174,7 @@ def build_verdict(
         now=now_of(account),
         reasons=[(code, reason_words(code)) for code in look.reasons],
         plots=plots_of(course),
+        earlier=earlier_of(course),
         waterfall=waterfall(account),
         forest=forest(account),
         forecast=_forecast(look.forecast),
