@@ -16,11 +16,12 @@ from urllib.parse import urlencode
 
 from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.query.crash_selection import Condition, Selection
-from missioncontrol.web.address import encode_part, measure_path
+from missioncontrol.web.address import DEFAULTS, SPANS, encode_part, measure_path, range_from
 from missioncontrol.web.crashes.address import signature_href
 from missioncontrol.web.failing import Failing
 from missioncontrol.web.find.match import Asked, Hit, Named, Way, asked_of, best, fitting
 from missioncontrol.web.home.cards import Facts, drawn_measure
+from missioncontrol.web.home.numbers import DAYS_SHOWN
 from missioncontrol.web.home.said import pressing
 from missioncontrol.web.home.view import application_title, channel_title
 from missioncontrol.web.numerals import amount
@@ -30,6 +31,7 @@ from missioncontrol.web.verdicts.view import verdict_path
 if TYPE_CHECKING:
     from missioncontrol.query.crash_reports import CrashReports, Part
     from missioncontrol.registry.model import Registry
+    from missioncontrol.state.release_model import Version
     from missioncontrol.web.crashes.store import CrashStore
     from missioncontrol.web.home.source import HomeSource
 
@@ -39,6 +41,10 @@ _MOST_SIGNATURES = 20_000
 _HELD_S = 60.0
 _ID_BEGINS = re.compile(r"(?=.*[a-f-])[0-9a-f][0-9a-f-]{7,}", re.IGNORECASE)
 _MOST_CRASHES = 5
+_USUAL_RANGE = SPANS[DEFAULTS["range"]]
+_LIFE = timedelta(days=DAYS_SHOWN)
+Key = tuple[str | None, str | None, str | None]
+"""Application, channel and version."""
 _ANY = 4
 """How well a thing fits is filled in where it is looked for."""
 
@@ -140,7 +146,7 @@ class Finder:
 
 def versions_of(facts: Facts, registry: Registry) -> list[list[Named]]:
     """Versions and builds, those with most usage first; releases without data after them, the newest first."""
-    usage: dict[tuple[str | None, str | None, str | None], float] = {}
+    usage: dict[Key, float] = {}
     for place, field in facts.numbers.items():
         for version, sums in field.totals().items():
             key = (place.application, place.channel, version)
@@ -148,6 +154,7 @@ def versions_of(facts: Facts, registry: Registry) -> list[list[Named]]:
     for one in reversed(facts.versions):
         usage.setdefault((one.application, one.channel, one.version), 0.0)
     measure = drawn_measure(registry)
+    ranges = _ranges_of(facts)
     # Of the verdicts on a version the one that presses, else that on its crashes; the last of a key stays.
     ordered = sorted(facts.accounts, key=lambda a: (not pressing(a), a.subject.measure != measure))
     judged = {
@@ -160,7 +167,8 @@ def versions_of(facts: Facts, registry: Registry) -> list[list[Named]]:
         if version is None:
             continue
         place_title = f"{application_title(application, registry)} {channel_title(channel)}"
-        drawn = f"{measure_path(application, channel, measure)}?{urlencode({'series': encode_part(version)})}"
+        asked = {"series": encode_part(version), **ranges.get(key, {})}
+        drawn = f"{measure_path(application, channel, measure)}?{urlencode(asked)}"
         verdict = judged.get((application or "", channel or "", version))
         ways = (
             *((Way("Over time", drawn),) if verdict else ()),
@@ -182,9 +190,33 @@ def _builds(facts: Facts, registry: Registry, measure: str) -> list[Named]:
         path = measure_path(one.application, one.channel, measure)
         for build in one.build_ids:
             if build:
-                drawn = f"{path}?{urlencode({'group': 'build_id', 'series': encode_part(build)})}"
-                found.append(Named(build, "", Hit("build", build, where, drawn, _ANY)))
+                asked = {"group": "build_id", "series": encode_part(build), **_range_of_life(one, facts.end)}
+                found.append(Named(build, "", Hit("build", build, where, f"{path}?{urlencode(asked)}", _ANY)))
     return found
+
+
+def _ranges_of(facts: Facts) -> dict[Key, dict[str, str]]:
+    """Which range of a page each version has data in, as parameters; none: that of a page without any."""
+    found: dict[Key, dict[str, str]] = {
+        (one.application, one.channel, one.version): _range_of_life(one, facts.end) for one in facts.versions
+    }
+    if facts.end is None:
+        return found
+    last: dict[Key, int] = {}
+    for place, field in facts.numbers.items():
+        for piece in field.shown:
+            for version, line in piece.lines.items():
+                key = (place.application, place.channel, version)
+                last[key] = max(last.get(key, 0), line.last_s)
+    usual_s = (facts.end - _USUAL_RANGE).timestamp()
+    return found | {key: {} if last_s > usual_s else {"range": "14d"} for key, last_s in last.items()}
+
+
+def _range_of_life(version: Version, end: datetime | None) -> dict[str, str]:
+    """The first weeks of a version, if it has no data of the last days."""
+    if end is None or end - version.published_at < _USUAL_RANGE:
+        return {}
+    return range_from(version.published_at, _LIFE, end)
 
 
 def declared_of(facts: Facts, registry: Registry) -> list[list[Named]]:

@@ -19,6 +19,7 @@ from missioncontrol.web.measure.beginnings import Beginning, beginnings, version
 from missioncontrol.web.measure.compare import compare
 from missioncontrol.web.measure.lines import (
     Releases,
+    absent_of,
     group_of,
     lines_of,
     with_starts,
@@ -107,11 +108,12 @@ def build_view(
     series = [
         series_of(line.key, line.label, courses.get(group_of(line)), question, axis, lead) for line in drawn
     ]
-    band, notes = _band(question, sources, drawn, axis, lead)
+    band, notes = _band(question, sources, [line for line in drawn if line.first], axis, lead)
     chart = _chart(question, registry, axis, series, band, marks)
     if no_per:
         chart = msgspec.structs.replace(chart, per_title="")
     view = _view(question, lines, chart, no_per, notes)
+    view = msgspec.structs.replace(view, absent=absent_of(lines, question, lookup))
     if state.split:
         small = small_charts(question, registry, lookup, drawn)
         return msgspec.structs.replace(view, small=small)
