@@ -174,7 +174,7 @@ def build_apis(
     )
     yield build_api(services.engine, sql, services.registry, services.config)
     yield build_summary_api(services.engine, said, sources.now, services.config)
-    yield build_grafana_api(services, usual_sources(services), sources.now)
+    yield build_grafana_api(services, sources.lookup, usual_sources(services), sources.now)
     yield from build_crash_routers(services, access)
     yield build_deleted_crashes(lambda: services.crash_deletions)
     yield build_signature_bugs(bugs)

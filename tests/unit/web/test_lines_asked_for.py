@@ -102,3 +102,63 @@ def test_a_range_without_the_version_says_so_and_leads_to_where_it_has_data(clie
         "/measure/Firefox/release/main_crashes?series=8.0&range=24h", headers={"accept": "text/html"}
     )
     assert "No data of 8.0 in this range." in page.text
+
+
+def test_betas_are_lines_by_the_builds_that_they_were_published_as(client: TestClient) -> None:
+    beta = "/measure/Firefox/beta/main_crashes"
+    assert list(drawn(client, f"{beta}?series=61.0b3")) == ["61.0b3"]
+    found = answer(client, f"{beta}?range=14d")
+    told = {line["label"]: round(line["rate"]) for line in found["lines"]}
+    assert told == {"61.0b3": 30, "61.0b2": 20, "61.0b1": 10}  # and no 61.0, which all of their pings say
+    (daily,) = answer(client, f"{beta}?range=14d&interval=day&series=61.0b1")["chart"]["series"]
+    assert sum(value or 0 for value in daily["value"]) == 72 * 3 * 1
+
+
+def test_a_beta_begins_with_its_publication_and_has_betas_before_it(client: TestClient) -> None:
+    query = "time=release&range=48h&series=61.0b3&series=61.0b1&band=on"
+    found = answer(client, f"/measure/Firefox/beta/main_crashes?{query}")
+    lines = [line for line in found["lines"] if line["drawn"]]
+    assert [(line["label"], line["started_by"]) for line in lines] == [
+        ("61.0b3", "release"),
+        ("61.0b1", "release"),
+    ]
+    assert [datetime.fromisoformat(line["started"]) for line in lines] == [OUT[2], OUT[0]]
+    assert found["notes"] == ["No band: 2 accepted releases before 61.0b3 are known, and 3 are needed."]
+
+
+@pytest.mark.parametrize(
+    ("query", "labels"),
+    [
+        ("version=61.0b2", ["61.0b2"]),
+        ("version=61.0", ["61.0b3", "61.0b2", "61.0b1"]),
+        ("version=61.0b1&version=61.0b2", ["61.0b2", "61.0b1"]),
+    ],
+)
+def test_a_filter_on_versions_takes_both_names_of_a_beta(
+    client: TestClient, query: str, labels: list[str]
+) -> None:
+    found = answer(client, f"/measure/Firefox/beta/main_crashes?range=14d&{query}")
+    assert [line["label"] for line in found["lines"]] == labels
+
+
+def test_two_betas_are_compared_since_their_publication(client: TestClient) -> None:
+    query = "range=48h&time=release&a.version=61.0b3&b.version=61.0b1"
+    found = answer(client, f"/measure/Firefox/beta/main_crashes?{query}")
+    assert found["ratio"]["ratio"] == pytest.approx(3.0)
+
+
+def test_the_sql_of_a_beta_gives_its_numbers(client: TestClient) -> None:
+    page = client.get(
+        "/measure/Firefox/beta/main_crashes?range=14d&series=61.0b2", headers={"accept": "text/html"}
+    )
+    links = [html.unescape(link) for link in re.findall(r'href="(/sql\?[^"]*)"', page.text)]
+    (asked, *_) = [parse_qs(urlsplit(link).query)["query"][0] for link in links if "published" not in link]
+    told = client.post("/api/v1/sql", json={"query": asked}).json()
+    rows = {row["version"]: row for row in told["results"]}
+    assert rows["61.0b2"]["numerator"] == 72 * 3 * 2 and "61.0" not in rows
+
+
+@pytest.mark.parametrize("version", ["61.0b1", "61.0b3"])
+def test_a_beta_that_is_searched_for_is_drawn(client: TestClient, version: str) -> None:
+    (hit,) = hits(client, version, "version")
+    assert list(drawn(client, hit["href"])) == [version]

@@ -86,7 +86,7 @@ def build_view(
     `protected`: the reader may see who noted something. Raises `NotFound` for a measure that is not declared,
     `BadRequest` for a range of too many intervals or a comparison that cannot be made.
     """
-    question = ask(state, registry, now)
+    question = ask(state, registry, now, sources.releases(state.application, state.channel))
     if state.compares:
         return _comparison(question, registry, sources, protected)
     lookup = sources.lookup
@@ -271,7 +271,9 @@ def _comparison(question: Question, registry: Registry, sources: Sources, protec
         began, lacking = beginnings(question, sources.lookup, sources.releases)
         if lacking:
             began = []
-            question = ask(_by_the_clock(question.state), registry, question.now)
+            question = msgspec.structs.replace(
+                ask(_by_the_clock(question.state), registry, question.now), of=question.of
+            )
             notes = [f"By the clock, not since release: {'; '.join(lacking)}."]
         elif question.state.band == "on":
             notes = ["No band: it is of the releases before a version, and the lines are selections."]

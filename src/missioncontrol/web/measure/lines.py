@@ -11,7 +11,7 @@ import msgspec
 from missioncontrol.query.versions import version_key
 from missioncontrol.registry.model import Registry
 from missioncontrol.web.address import decode_part, encode_part
-from missioncontrol.web.measure.lookup import GroupTotal, Lookup, Selection
+from missioncontrol.web.measure.lookup import GroupTotal, Lookup
 from missioncontrol.web.measure.question import WINDOW, Question, ceil, floor
 from missioncontrol.web.measure.sums import observed, rate
 from missioncontrol.web.measure.view import Absent, Line
@@ -108,7 +108,7 @@ def with_starts(lines: Sequence[Line], question: Question, lookup: Lookup, relea
     published = releases(state.application, state.channel)
     started = [_published(line, state.group, published) for line in lines]
     unknown = [group_of(line) for line in started if line.drawn and line.first and line.started is None]
-    of = Selection(state.application, state.channel)
+    of = msgspec.structs.replace(question.of, filters=())
     first = {f.group: f.start for f in lookup.first_data(of, state.group, unknown)} if unknown else {}
     return [
         msgspec.structs.replace(line, started=first[group_of(line)], started_by="first data")

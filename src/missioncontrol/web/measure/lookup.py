@@ -12,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from missioncontrol.query.published import Named
 from missioncontrol.web.address import Filter, Group, Interval
 
 MOST_PARTS = 5000
@@ -24,6 +25,8 @@ class Selection(msgspec.Struct, frozen=True):
     application: str | None
     channel: str | None
     filters: tuple[Filter, ...] = ()
+    named: Named = ()
+    """Builds whose rows are of the version that they were published as, whatever version their pings say."""
 
 
 class GroupTotal(msgspec.Struct, frozen=True):
