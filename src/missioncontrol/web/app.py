@@ -228,7 +228,7 @@ def build_every_page(
     yield build_builds_page(sources, LakeBuilds(engine), renderer)
     yield build_experiment_pages(sources, LakeExperiments(engine), renderer)
     yield build_guide(sources, renderer)
-    finder = Finder(home, sources.registry, crashes.store, crashes.reports, sources.now)
+    finder = Finder(home, sources.registry, crashes.store, crashes.reports, sources.lookup, sources.now)
     yield build_find_pages(finder, sources, renderer)
     yield build_find_api(finder)
 

@@ -162,3 +162,23 @@ def test_the_sql_of_a_beta_gives_its_numbers(client: TestClient) -> None:
 def test_a_beta_that_is_searched_for_is_drawn(client: TestClient, version: str) -> None:
     (hit,) = hits(client, version, "version")
     assert list(drawn(client, hit["href"])) == [version]
+
+
+@pytest.mark.parametrize("ago", [0, 1, 19])
+def test_a_build_that_is_no_release_is_found_by_its_data(client: TestClient, ago: int) -> None:
+    build = f"{END - timedelta(days=ago):%Y%m%d}100000"
+    known = [one["title"] for one in hits(client, f"{END - timedelta(days=ago):%Y%m%d}", "build")]
+    if ago == 0 and END.hour < 14:
+        assert known == []  # of today's build nothing has come yet
+        return
+    assert known == [build]
+    (hit,) = hits(client, build, "build")
+    assert hit["fit"] == 0 and hit["where"] == "Firefox for desktop nightly"
+    assert list(drawn(client, hit["href"])) == [build]
+
+
+def test_builds_are_found_by_a_day_at_least_and_the_newest_come_first(client: TestClient) -> None:
+    assert hits(client, f"{END:%Y%m}", "build") == []
+    days = [f"{END - timedelta(days=n):%Y%m%d}" for n in range(1, 4)]
+    found = [one["title"] for day in days for one in hits(client, day, "build")]
+    assert found == [f"{day}100000" for day in days]

@@ -18,6 +18,7 @@ from missioncontrol.query.relation import Span
 from missioncontrol.web.address import INTERVALS, Filter, Group, Interval
 from missioncontrol.web.measure.courses import CourseReader
 from missioncontrol.web.measure.lookup import (
+    BuildRef,
     ChannelRef,
     Course,
     FirstData,
@@ -56,6 +57,34 @@ class EngineLookup:
                     for place, ((_, (count,)),) in sums.items():
                         counts[place] = counts.get(place, 0) + (count or 0)
         return [ChannelRef(*place) for place in sorted(counts, key=lambda place: counts[place], reverse=True)]
+
+    def builds(self, begins: str, start: datetime, end: datetime) -> list[BuildRef]:
+        """The builds with rows on the days of [start, end) whose id begins so, the highest id first."""
+        wanted = _days_within(start, end)
+        days = self._days.days(wanted, "build_id", ("count",))
+        if days is None:
+            sql = (
+                "SELECT epoch_us(window_start) // 86400000000, application, channel, build_id FROM {relation} "
+                "WHERE starts_with(build_id, ?) GROUP BY ALL"
+            )
+            columns = ("application", "channel", "build_id", "window_start")
+            span = Span(start, end - _WINDOW)
+            rows = self._engine.over_sums(columns, sql, (begins,), span)
+            found = [(datetime.fromtimestamp(number * 86_400, UTC).date(), *row) for number, *row in rows]
+        else:
+            found = [
+                (day, *place, build)
+                for day, parts in days.items()
+                for sums in parts
+                for place, of_place in sums.items()
+                for build, _ in of_place
+                if build is not None and build.startswith(begins)
+            ]
+        seen: dict[tuple[str | None, str | None, str], list[date]] = {}
+        for day, application, channel, build in found:
+            seen.setdefault((application, channel, build), []).append(day)
+        ordered = sorted(seen, key=lambda key: (key[2], key[0] or "", key[1] or ""), reverse=True)
+        return [BuildRef(*key, min(seen[key]), max(seen[key])) for key in ordered]
 
     def totals(
         self, of: Selection, measure: str, per: str, group: Group, start: datetime, end: datetime

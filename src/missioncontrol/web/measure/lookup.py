@@ -59,6 +59,16 @@ class ChannelRef(msgspec.Struct, frozen=True):
     channel: str | None
 
 
+class BuildRef(msgspec.Struct, frozen=True):
+    """A build that has data, and the days of its first and last row."""
+
+    application: str | None
+    channel: str | None
+    build_id: str
+    first: date
+    last: date
+
+
 class Life(msgspec.Struct, frozen=True):
     """A group from an instant on, which is its age 0, until before another."""
 
@@ -79,6 +89,9 @@ class Lookup(Protocol):
 
     def channels(self, start: datetime, end: datetime) -> list[ChannelRef]:
         """The channels with rows in [start, end), the busiest first."""
+
+    def builds(self, begins: str, start: datetime, end: datetime) -> list[BuildRef]:
+        """The builds with rows on the days of [start, end) whose id begins so, the highest id first."""
 
     def totals(
         self, of: Selection, measure: str, per: str, group: Group, start: datetime, end: datetime
