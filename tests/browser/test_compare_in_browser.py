@@ -68,6 +68,29 @@ def test_which_branch_differs_and_since_when(page: Page, compared: Server) -> No
     expect(page.locator("#course figure")).to_have_count(2)
 
 
+@pytest.mark.parametrize("table", ["[data-branches]", "[data-users]"])
+def test_branches_sort_by_their_heads(page: Page, compared: Server, table: str) -> None:
+    page.goto(compared.url + TRIED)
+    heads, rows = page.locator(f"{table} thead th"), page.locator(f"{table} tbody tr")
+    column = next(n for n, text in enumerate(heads.all_text_contents()) if text.strip().startswith("Ratio"))
+    came = rows.all_text_contents()
+
+    def ratios() -> list[float]:
+        texts = [row.locator("> *").nth(column).text_content() or "" for row in rows.all()]
+        return [float(text.rstrip("×")) for text in texts if text != "–"]
+
+    button = page.locator(f"{table} button.sort", has_text="Ratio")
+    button.click()
+    expect(page.locator(f"{table} th[aria-sort=ascending]")).to_have_count(1)
+    assert ratios() == sorted(ratios()) and len(set(ratios())) > 2
+    # Each row says what it is of, wherever it comes to stand.
+    assert all((text or "").strip() for text in rows.locator("th").all_text_contents())
+    button.click()
+    assert ratios() == sorted(ratios(), reverse=True)
+    button.click()
+    assert rows.all_text_contents() == came
+
+
 @pytest.mark.parametrize("path", [BUILDS, TRIED, "/experiments"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_can_be_read_in_both_themes_and_on_a_phone(

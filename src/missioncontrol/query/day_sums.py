@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from missioncontrol.query import dialect
 from missioncontrol.query.day_files import TABLE, DayFiles, KeptDays, every_file
+from missioncontrol.query.published import COLUMN, COLUMNS, Named, with_published
 from missioncontrol.query.relation import Span
 
 if TYPE_CHECKING:
@@ -34,19 +35,22 @@ class DaySums:
         self._kept: KeptDays[Sums] = KeptDays(_MOST_DAYS)
 
     def days(
-        self, wanted: Iterable[date], group: str, measures: Sequence[str]
+        self, wanted: Iterable[date], group: str, measures: Sequence[str], named: Named = ()
     ) -> dict[date, list[Sums]] | None:
         """Sums of the measures by application, channel and `group` (empty: none), in parts, for each wanted day that
         has rows.
 
-        None: files hold windows of other days than their own, so that no sum of a day can be made of them. Raises as
-        `Engine.over()`.
+        named: builds of a channel, whose rows count for the version that they were published as, where `group` is that;
+        of other channels the sums are of no use then. None: files hold windows of other days than their own, so that no
+        sum of a day can be made of them. Raises as `Engine.over()`.
         """
         files = self._files(set(wanted))
         if files is None:
             return None
         names = tuple(measures)
-        found = self._kept.days((group, names), files, lambda missing: self._read(missing, group, names))
+        found = self._kept.days(
+            (group, names, named), files, lambda missing: self._read(missing, group, names, named)
+        )
         return {day: [part.content for part in parts] for day, parts in found.items()}
 
     def _files(self, wanted: set[date]) -> dict[date, frozenset[str]] | None:
@@ -62,7 +66,7 @@ class DaySums:
                 found.setdefault(first, set()).add(file.path)
         return {day: frozenset(paths) for day, paths in found.items()}
 
-    def _read(self, missing: DayFiles, group: str, measures: tuple[str, ...]) -> dict[date, Sums]:
+    def _read(self, missing: DayFiles, group: str, measures: tuple[str, ...], of: Named) -> dict[date, Sums]:
         """One query for all of them."""
         keys = ("application", "channel", *([group] if group else []))
         named = ", ".join(map(dialect.name, keys))
@@ -70,11 +74,17 @@ class DaySums:
         day = "epoch_us(window_start) // 86400000000"
         usage = dialect.name(measures[-1])
         sql = (
-            f"SELECT {day} AS day, {named}, {sums} FROM {{relation}} GROUP BY day, {named} QUALIFY row_number() OVER "
-            f"(PARTITION BY day ORDER BY sum({usage}) DESC NULLS LAST) <= {MOST_ROWS}"
+            f"SELECT {day} AS day, {named}, {sums} FROM {with_published(of)} GROUP BY day, {named} "
+            f"QUALIFY row_number() OVER (PARTITION BY day ORDER BY sum({usage}) DESC NULLS LAST) <= {MOST_ROWS}"
         )
         span = Span(dates=tuple(missing), files=every_file(missing))
-        rows = self._engine.over_sums((*keys, "window_start", *dict.fromkeys(measures)), sql, (), span)
+        read = [
+            *keys[:2],
+            *(COLUMNS if group == COLUMN else keys[2:]),
+            "window_start",
+            *dict.fromkeys(measures),
+        ]
+        rows = self._engine.over_sums(read, sql, (), span)
         found: dict[date, Sums] = {day: {} for day in missing}
         for number, *row in rows:
             at = datetime.fromtimestamp(number * 86_400, UTC).date()

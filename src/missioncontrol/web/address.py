@@ -207,6 +207,14 @@ def measure_path(application: str | None, channel: str | None, measure: str) -> 
     return "/measure/" + "/".join(quote(part, safe="~") for part in parts)
 
 
+def range_from(start: datetime, length: timedelta, end: datetime) -> dict[str, str]:
+    """The parameters of a range on the page of a measure that begins at `start`: of this length, or up to now where
+    less than that has passed by `end`, the end of the data.
+    """
+    over = {"end": _instant_text(start + length)} if end - start > length else {}
+    return {"start": _instant_text(start), **over}
+
+
 def builds_path(application: str | None, channel: str | None) -> str:
     """`/builds/<application>/<channel>`."""
     return "/builds/" + "/".join(quote(encode_part(part), safe="~") for part in (application, channel))

@@ -174,7 +174,7 @@ def build_apis(
     )
     yield build_api(services.engine, sql, services.registry, services.config)
     yield build_summary_api(services.engine, said, sources.now, services.config)
-    yield build_grafana_api(services, usual_sources(services, sources.now), sources.now)
+    yield build_grafana_api(services, sources.lookup, usual_sources(services, sources.now), sources.now)
     yield from build_crash_routers(services, access)
     yield build_deleted_crashes(lambda: services.crash_deletions)
     yield build_signature_bugs(bugs)
@@ -228,7 +228,7 @@ def build_every_page(
     yield build_builds_page(sources, LakeBuilds(engine), renderer)
     yield build_experiment_pages(sources, LakeExperiments(engine), renderer)
     yield build_guide(sources, renderer)
-    finder = Finder(home, sources.registry, crashes.store, crashes.reports, sources.now)
+    finder = Finder(home, sources.registry, crashes.store, crashes.reports, sources.lookup, sources.now)
     yield build_find_pages(finder, sources, renderer)
     yield build_find_api(finder)
 

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 from tests.support.small_channel import SmallChannel, published, rows_of
+from tests.support.small_channel import release as of_betas
 
 from missioncontrol.errors import BadRequest
 from missioncontrol.state.release_model import Release
 from missioncontrol.web.grafana import rates as rates_module
 from missioncontrol.web.grafana.annotations import collect, mark, of_people, of_releases
 from missioncontrol.web.grafana.asked import Asked, read_asked
-from missioncontrol.web.grafana.rates import newest_versions
+from missioncontrol.web.grafana.rates import Rate, newest_versions
+from missioncontrol.web.measure.engine_lookup import EngineLookup
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
@@ -101,14 +103,59 @@ def test_rates_of_too_many_intervals_are_refused_rather_than_cut(
 ) -> None:
     channel = SmallChannel(tmp_path)
     channel.take(rows_of(0, hours=10))
-    asked = Asked(published(0), published(1), "Firefox", "release")
     monkeypatch.setattr(rates_module, "_MOST_ROWS", 10)
-    found = rates_module.rates(channel.services.engine, asked, "main_crashes", ["1.0"], "hour")
-    assert len(found) == 10
+    assert len(rates_in(channel, "1.0")) == 10
     monkeypatch.setattr(rates_module, "_MOST_ROWS", 9)
     with pytest.raises(BadRequest) as refused:
-        rates_module.rates(channel.services.engine, asked, "main_crashes", ["1.0"], "hour")
+        rates_in(channel, "1.0")
     assert refused.value.code == "range_too_long"
+    channel.services.close()
+
+
+def rates_in(
+    channel: SmallChannel, *versions: str, on: str = "release", interval: str = "hour"
+) -> list[Rate]:
+    """Rates of the first three days."""
+    services, asked = channel.services, Asked(published(0), published(1), "Firefox", on)
+    known = services.releases.list("Firefox", on)
+    lookup = EngineLookup(services.engine)
+    named = versions or newest_versions(known, asked, 6)
+    return rates_module.rates(lookup, services.registry(), asked, "main_crashes", named, interval, known)
+
+
+def test_a_gap_of_the_whole_channel_begins_with_nulls_and_no_line_goes_through_it(tmp_path: Path) -> None:
+    channel = SmallChannel(tmp_path)
+    away = {published(0) + timedelta(hours=n) for n in range(20, 30)}
+    both = [*rows_of(0, "1.0"), *rows_of(0, "2.0")]
+    channel.take(row for row in both if row["window_start"] not in away)
+    found = rates_in(channel, "1.0", "2.0")
+    gaps = [(rate.time, rate.version) for rate in found if rate.usage_hours is None]
+    first = round(min(away).timestamp() * 1000)
+    assert gaps == [(first, "1.0"), (first, "2.0")]
+    assert all(rate.rate is rate.count is None for rate in found if rate.usage_hours is None)
+    assert len(found) == 2 * (72 - len(away) + 1)
+    assert found == sorted(found, key=lambda rate: rate.time)
+    channel.services.close()
+
+
+def test_betas_have_rates_by_the_builds_that_they_were_published_as(tmp_path: Path) -> None:
+    channel = SmallChannel(tmp_path)
+    channel.take(
+        row
+        for n in range(2)
+        for row in rows_of(0, "61.0", channel="beta", build_id=f"b{n}", main_crashes=n + 1)
+    )
+    names = [f"61.0b{n + 1}" for n in range(2)]
+    channel.services.releases.put(
+        [of_betas(n, name, channel="beta", published_at=published(0)) for n, name in enumerate(names)]
+    )
+    for interval in ("hour", "day"):
+        found = rates_in(channel, on="beta", interval=interval)
+        told = {rate.version: rate.rate for rate in found}
+        assert told == {"61.0b1": pytest.approx(10.0), "61.0b2": pytest.approx(20.0)}, interval
+        hours = sum(rate.usage_hours or 0 for rate in found if rate.version == "61.0b1")
+        assert hours == 72 * 3 * 100
+    assert rates_in(channel, "61.0", on="beta") == []
     channel.services.close()
 
 

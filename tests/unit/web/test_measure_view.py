@@ -274,6 +274,41 @@ def test_a_permalink_shows_the_same_later(show: Show) -> None:
     assert "range=custom" in address.query and "series=59.0" in address.query
 
 
+def test_a_line_without_data_in_the_range_is_said_and_no_other_is_drawn_for_it(show: Show) -> None:
+    view = show("range=24h&series=50.0")  # whose data end at hour 30 of 60
+    assert [line.label for line in view.drawn] == ["50.0"]
+    assert view.drawn[0].value is None and set(view.chart.series[0].value) == {None}
+    (absent,) = view.absent
+    assert (absent.label, absent.words) == ("50.0", "No data of 50.0 in this range.")
+    assert absent.link == "Show 2018-03-28 to 2018-03-29"
+    there = show(urlsplit(absent.href).query)
+    assert there.absent == [] and [line.label for line in there.drawn] == ["50.0"]
+    assert there.drawn[0].value == 30.0  # all of it
+
+
+def test_of_two_lines_the_one_without_data_stays_and_is_in_the_permalink(show: Show) -> None:
+    view = show("range=24h&series=50.0&series=59.0")
+    assert [line.label for line in view.drawn] == ["59.0", "50.0"] and view.drawn[0].value
+    assert [one.label for one in view.absent] == ["50.0"]
+    assert show(urlsplit(view.permalink).query).chart.series == view.chart.series
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("range=24h&series=9.9", "No data of 9.9 in this range. Nor in the 180 days before now."),
+        ("time=release&series=9.9&series=59.0", "No data of 9.9 in the last 180 days."),
+        ("range=24h&series=59.0&country=AQ", "No data of 59.0 in this range with these filters."),
+    ],
+)
+def test_a_line_without_any_data_is_said(show: Show, query: str, words: str) -> None:
+    view = show(query)
+    assert [one.words for one in view.absent] == [words]
+    assert view.empty == (len(view.lines) == 1)
+    if "country" in query:
+        assert [line.label for line in show(urlsplit(view.absent[0].href).query).drawn] == ["59.0"]
+
+
 def test_events_that_did_not_happen_are_zero_and_counted(show: Show) -> None:
     view = show("range=custom&start=2018-03-28&end=2018-03-28T10:00&series=50.0", "crashes_seen")
     assert view.chart.counted and set(view.chart.series[0].value) == {0.0}

@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from missioncontrol.query.build_hours import LIFE
 from missioncontrol.registry.model import Measure, Registry
-from missioncontrol.web.address import builds_path, encode_part, measure_path
+from missioncontrol.web.address import builds_path, encode_part, measure_path, range_from
 from missioncontrol.web.builds.days import DAYS, BuildDay, BuildTotal
 from missioncontrol.web.builds.plot import DayPlot, plot_of
 from missioncontrol.web.builds.source import Field
@@ -100,7 +101,7 @@ def build_builds(wanted: BuildsWanted, registry: Registry, field: Field, title: 
     """Lay out the days of a channel."""
     measure = registry.measures[wanted.measure]
     days = [_turned(day) for day in field.days] if measure.worse == "down" else field.days
-    rows = _rows(days, wanted, field.end.date()) if field.end and days else []
+    rows = _rows(days, wanted, field.end) if field.end and days else []
     newest = next((day for day in reversed(days) if day.hours), None)
     names = {"application": wanted.application or "", "channel": wanted.channel or ""}
     per = registry.measures.get(measure.per)
@@ -146,32 +147,33 @@ def _old(day: BuildDay) -> bool:
     return day.age_hours >= _USED_HOURS
 
 
-def _rows(days: Sequence[BuildDay], wanted: BuildsWanted, last: date) -> list[DayRow]:
+def _rows(days: Sequence[BuildDay], wanted: BuildsWanted, end: datetime) -> list[DayRow]:
     by_day = {day.day: day for day in days}
     first = days[0].day
     found = []
     for n in range(DAYS):
-        day = last - timedelta(days=n)
+        day = end.date() - timedelta(days=n)
         if day < first:
             break
         of = by_day.get(day)
-        found.append(_row(day, of, wanted))
+        found.append(_row(day, of, wanted, end))
     return found
 
 
-def _row(day: date, of: BuildDay | None, wanted: BuildsWanted) -> DayRow:
+def _row(day: date, of: BuildDay | None, wanted: BuildsWanted, end: datetime) -> DayRow:
     if of is None:
         return DayRow(day, None, None, None, None, None, None, [], 0)
-    builds = [_build(one, wanted) for one in of.builds[:SHOWN_BUILDS]]
+    builds = [_build(one, wanted, end) for one in of.builds[:SHOWN_BUILDS]]
     rate, low, high = (None if one is None else one * 1000 for one in (of.rate, of.rate_low, of.rate_high))
     before, earlier = (_mark(one, _old(of)) for one in (of.before, of.earlier))
     return DayRow(day, of, before, earlier, rate, low, high, builds, len(of.builds) - len(builds))
 
 
-def _build(one: BuildTotal, wanted: BuildsWanted) -> BuildRow:
+def _build(one: BuildTotal, wanted: BuildsWanted, end: datetime) -> BuildRow:
     rate = (one.events or 0.0) / one.hours * 1000 if one.hours else None
     day = str(one.built_at.date())
-    series = {"group": "build_id", "series": encode_part(one.build_id), "range": "7d"}
+    # The time that its numbers here are of: a build of weeks ago has no data of the last days.
+    series = {"group": "build_id", "series": encode_part(one.build_id), **range_from(one.built_at, LIFE, end)}
     crashes = {"start": day, "end": day, "by": "build"}
     crashes |= {"product": wanted.application} if wanted.application else {}
     crashes |= {"channel": wanted.channel} if wanted.channel else {}

@@ -13,6 +13,7 @@ from missioncontrol.query.day_files import KeptDays
 from missioncontrol.query.held import Held
 from missioncontrol.query.hour_sums import HOUR_S, Builds, hour_after
 from missioncontrol.query.last_day_users import UserCount, client_files, last_day_users
+from missioncontrol.query.published import NamedReleases
 from missioncontrol.query.summary_scope import platform_of
 from missioncontrol.query.version_slices import Era, Place, SliceSum, slice_sums
 from missioncontrol.state.release_model import Release
@@ -30,7 +31,7 @@ from missioncontrol.web.channel.columns import (
 from missioncontrol.web.channel.kept import Channel, ChannelSums
 from missioncontrol.web.channel.sums import DAY_H, Days, Sheets, Span, systems_of, version_sums
 from missioncontrol.web.channel.table import Facts, Shown, Users, before_of
-from missioncontrol.web.home.numbers import STRAY_SHARE, NamedReleases
+from missioncontrol.web.home.numbers import STRAY_SHARE
 from missioncontrol.web.measure.sums import counts_events
 
 if TYPE_CHECKING:

@@ -117,8 +117,7 @@ def measure_href(
     ]
     if view.systems and "os_name" not in dict(where):
         filters.append(Filter("os_name", tuple(view.systems)))
-    # Pings of a beta do not say its number.
-    series = [one for one in versions if version_key(one)[0] and "b" not in one.lower() and "x" not in one]
+    series = [one for one in versions if version_key(one)[0] and "x" not in one]
     state = MeasureState(view.application, view.channel, measure, filters=tuple(filters))
     if series:
         state = msgspec.structs.replace(state, time="release", range=_span(hours), series=tuple(series))

@@ -16,7 +16,7 @@ from missioncontrol.web.address import read_once
 from missioncontrol.web.auth.visit import visit_of
 from missioncontrol.web.crashes.address import DAYS, TEXT_FIELDS, CrashState, whole_minute
 from missioncontrol.web.crashes.answers import Format, csv_answer, reports_csv, state_of, untidy
-from missioncontrol.web.crashes.reckoned import count_of, ranking_of
+from missioncontrol.web.crashes.reckoned import count_of, products_of, ranking_of
 from missioncontrol.web.crashes.signature import FACETS, build_search
 from missioncontrol.web.crashes.store import CrashSources
 from missioncontrol.web.crashes.top import MOST_IN_A_FILE, ON_A_PAGE, build_top, csv_rows, read_menus
@@ -35,7 +35,8 @@ def build_crash_pages(sources: CrashSources, renderer: Renderer) -> APIRouter:
         read_once(request.query_params.multi_items(), ("format",))
         now = sources.now()
         queue = sources.queue()
-        products = sources.reports.products(whole_minute(now) - WEEK, whole_minute(now))
+        start, end = whole_minute(now) - WEEK, whole_minute(now)
+        products = sources.reports.products(start, end)
         backlog, aside = queue.backlog(now), queue.set_aside(_MOST_ASIDE)
         if format != "html":
             builtin = {
@@ -47,7 +48,7 @@ def build_crash_pages(sources: CrashSources, renderer: Renderer) -> APIRouter:
             return JSONResponse(msgspec.to_builtins(builtin))
         return renderer.page(
             request, "crashes.html", products=products, backlog=backlog, aside=aside, now=now,
-            most_waiting=sources.most_waiting, takes=sources.takes,
+            most_waiting=sources.most_waiting, takes=sources.takes, how_products=products_of(start, end),
             base_url=visit_of(request).base_url or str(request.base_url).rstrip("/"),
         )  # fmt: skip
 

@@ -5,6 +5,9 @@ Takes what a page asked for and its sums; asks nothing.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
+from missioncontrol.query import dialect
 from missioncontrol.query.crash_selection import Selection, weight_of, written
 from missioncontrol.web.numerals import amount
 from missioncontrol.web.reckoning import Reckoning, rows_of
@@ -19,6 +22,22 @@ def count_of(selection: Selection, count: float, reports: int) -> Reckoning:
     else:
         formula = f"Reports that fit the filters, a crash once = {amount(count)}"
     return Reckoning("count of crashes", formula, [("Reports", amount(reports)), rows], query)
+
+
+def products_of(start: datetime, end: datetime) -> Reckoning:
+    """Of the numbers of each product: reports, which are not weighted by what the collector kept."""
+    query = (
+        "SELECT product, count(*) AS reports,\n"
+        f'  count(*) FILTER ("date" >= {dialect.instant(end - timedelta(days=1))}) AS last_day,\n'
+        "  count(DISTINCT signature) AS signatures, count(*) FILTER (signature IS NULL) AS without_any\n"
+        f"{_from(Selection(start, end))}\nGROUP BY product ORDER BY reports DESC, product"
+    )
+    return Reckoning(
+        "reports and signatures of products",
+        "Reports of the product, of the last 24 hours among them, and their different signatures",
+        [rows_of("reports", start, end)],
+        query,
+    )
 
 
 def ranking_of(selection: Selection, count: float, signatures: int, shown: int, skipped: int) -> Reckoning:

@@ -1,7 +1,7 @@
 """Where the search looks: what the first page, the releases, the registry and the crashes of four weeks name.
 
 Shows nothing protected: signatures, products and ids of crashes are public. Answers come from what is kept in memory,
-which is at most two minutes old; only a part of a crash id asks the lake.
+which is at most two minutes old; only the beginning of a crash id or of a build id asks the lake.
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from missioncontrol.errors import BadRequest, NotFound
 from missioncontrol.query.crash_selection import Condition, Selection
-from missioncontrol.web.address import encode_part, measure_path
+from missioncontrol.web.address import DEFAULTS, SPANS, builds_path, encode_part, measure_path, range_from
 from missioncontrol.web.crashes.address import signature_href
 from missioncontrol.web.failing import Failing
 from missioncontrol.web.find.match import Asked, Hit, Named, Way, asked_of, best, fitting
 from missioncontrol.web.home.cards import Facts, drawn_measure
+from missioncontrol.web.home.numbers import DAYS_SHOWN
 from missioncontrol.web.home.said import pressing
 from missioncontrol.web.home.view import application_title, channel_title
 from missioncontrol.web.numerals import amount
@@ -30,8 +31,10 @@ from missioncontrol.web.verdicts.view import verdict_path
 if TYPE_CHECKING:
     from missioncontrol.query.crash_reports import CrashReports, Part
     from missioncontrol.registry.model import Registry
+    from missioncontrol.state.release_model import Version
     from missioncontrol.web.crashes.store import CrashStore
     from missioncontrol.web.home.source import HomeSource
+    from missioncontrol.web.measure.lookup import BuildRef, Lookup
 
 SHOWN = timedelta(days=28)
 """Crashes of so long are searched for signatures."""
@@ -39,6 +42,16 @@ _MOST_SIGNATURES = 20_000
 _HELD_S = 60.0
 _ID_BEGINS = re.compile(r"(?=.*[a-f-])[0-9a-f][0-9a-f-]{7,}", re.IGNORECASE)
 _MOST_CRASHES = 5
+_BUILD_BEGINS = re.compile(r"[0-9]{8,}", re.ASCII)
+"""A day, at least."""
+_BUILDS_OF = timedelta(days=30)
+"""As many as the page of builds lists."""
+_MOST_BUILDS = 200
+_WINDOW = timedelta(minutes=5)
+_USUAL_RANGE = SPANS[DEFAULTS["range"]]
+_LIFE = timedelta(days=DAYS_SHOWN)
+Key = tuple[str | None, str | None, str | None]
+"""Application, channel and version."""
 _ANY = 4
 """How well a thing fits is filled in where it is looked for."""
 
@@ -52,10 +65,11 @@ class Finder:
         registry: Callable[[], Registry],
         store: CrashStore,
         reports: CrashReports,
+        lookup: Lookup,
         now: Callable[[], datetime],
     ) -> None:
         self._home, self._registry, self._store = home, registry, store
-        self._reports, self._now = reports, now
+        self._reports, self._lookup, self._now = reports, lookup, now
         self._reading = threading.Lock()
         self._failing = Failing()
         self._signatures: tuple[float, list[Part]] | None = None
@@ -71,7 +85,8 @@ class Finder:
         crash = self._crash(text)
         if crash is not None:
             return [crash]
-        found = [hit for kind in self._things() for hit in fitting(kind, asked, most)]
+        things = [*self._things(), self._further_builds(asked)]
+        found = [hit for kind in things for hit in fitting(kind, asked, most)]
         return [*found, *self._fitting_signatures(asked, most), *self._crashes(text)]
 
     def _things(self) -> list[list[Named]]:
@@ -85,6 +100,24 @@ class Finder:
             )
             self._named = held
         return held[2]
+
+    def _further_builds(self, asked: Asked) -> list[Named]:
+        """Builds with data of the last weeks whose id begins so, and that are no release."""
+        if not _BUILD_BEGINS.fullmatch(asked.whole):
+            return []
+        now, registry = self._now(), self._registry()
+        held = self._lookup.builds(asked.whole, now - _BUILDS_OF, now + _WINDOW)
+        published = {
+            (one.application, one.channel, build)
+            for one in self._home.made(now).facts.versions
+            for build in one.build_ids
+        }
+        measure = drawn_measure(registry)
+        return [
+            _build_of(one, registry, measure, now)
+            for one in held[:_MOST_BUILDS]
+            if (one.application, one.channel, one.build_id) not in published
+        ]
 
     def _crash(self, text: str) -> Hit | None:
         """The crash with this id, in whatever form; None where it is none, or there is none."""
@@ -140,7 +173,7 @@ class Finder:
 
 def versions_of(facts: Facts, registry: Registry) -> list[list[Named]]:
     """Versions and builds, those with most usage first; releases without data after them, the newest first."""
-    usage: dict[tuple[str | None, str | None, str | None], float] = {}
+    usage: dict[Key, float] = {}
     for place, field in facts.numbers.items():
         for version, sums in field.totals().items():
             key = (place.application, place.channel, version)
@@ -148,6 +181,7 @@ def versions_of(facts: Facts, registry: Registry) -> list[list[Named]]:
     for one in reversed(facts.versions):
         usage.setdefault((one.application, one.channel, one.version), 0.0)
     measure = drawn_measure(registry)
+    ranges = _ranges_of(facts)
     # Of the verdicts on a version the one that presses, else that on its crashes; the last of a key stays.
     ordered = sorted(facts.accounts, key=lambda a: (not pressing(a), a.subject.measure != measure))
     judged = {
@@ -160,7 +194,8 @@ def versions_of(facts: Facts, registry: Registry) -> list[list[Named]]:
         if version is None:
             continue
         place_title = f"{application_title(application, registry)} {channel_title(channel)}"
-        drawn = f"{measure_path(application, channel, measure)}?{urlencode({'series': encode_part(version)})}"
+        asked = {"series": encode_part(version), **ranges.get(key, {})}
+        drawn = f"{measure_path(application, channel, measure)}?{urlencode(asked)}"
         verdict = judged.get((application or "", channel or "", version))
         ways = (
             *((Way("Over time", drawn),) if verdict else ()),
@@ -182,9 +217,42 @@ def _builds(facts: Facts, registry: Registry, measure: str) -> list[Named]:
         path = measure_path(one.application, one.channel, measure)
         for build in one.build_ids:
             if build:
-                drawn = f"{path}?{urlencode({'group': 'build_id', 'series': encode_part(build)})}"
-                found.append(Named(build, "", Hit("build", build, where, drawn, _ANY)))
+                asked = {"group": "build_id", "series": encode_part(build), **_range_of_life(one, facts.end)}
+                found.append(Named(build, "", Hit("build", build, where, f"{path}?{urlencode(asked)}", _ANY)))
     return found
+
+
+def _build_of(one: BuildRef, registry: Registry, measure: str, now: datetime) -> Named:
+    where = f"{application_title(one.application, registry)} {channel_title(one.channel)}"
+    first = datetime(one.first.year, one.first.month, one.first.day, tzinfo=UTC)
+    asked = {"group": "build_id", "series": encode_part(one.build_id), **range_from(first, _LIFE, now)}
+    ways = (Way("Builds day by day", builds_path(one.application, one.channel)),)
+    href = f"{measure_path(one.application, one.channel, measure)}?{urlencode(asked)}"
+    return Named(one.build_id, "", Hit("build", one.build_id, where, href, _ANY, ways))
+
+
+def _ranges_of(facts: Facts) -> dict[Key, dict[str, str]]:
+    """Which range of a page each version has data in, as parameters; none: that of a page without any."""
+    found: dict[Key, dict[str, str]] = {
+        (one.application, one.channel, one.version): _range_of_life(one, facts.end) for one in facts.versions
+    }
+    if facts.end is None:
+        return found
+    last: dict[Key, int] = {}
+    for place, field in facts.numbers.items():
+        for piece in field.shown:
+            for version, line in piece.lines.items():
+                key = (place.application, place.channel, version)
+                last[key] = max(last.get(key, 0), line.last_s)
+    usual_s = (facts.end - _USUAL_RANGE).timestamp()
+    return found | {key: {} if last_s > usual_s else {"range": "14d"} for key, last_s in last.items()}
+
+
+def _range_of_life(version: Version, end: datetime | None) -> dict[str, str]:
+    """The first weeks of a version, if it has no data of the last days."""
+    if end is None or end - version.published_at < _USUAL_RANGE:
+        return {}
+    return range_from(version.published_at, _LIFE, end)
 
 
 def declared_of(facts: Facts, registry: Registry) -> list[list[Named]]:

@@ -35,6 +35,7 @@ from missioncontrol.web.verdicts.words import ORDER, mark_of
 
 if TYPE_CHECKING:
     from missioncontrol.services import Services
+    from missioncontrol.web.measure.lookup import Lookup
 
 _From = Annotated[
     str, Query(alias="from", description="Milliseconds since the epoch or ISO 8601; a week before.")
@@ -83,12 +84,12 @@ def usual_sources(services: Services, now: Callable[[], datetime]) -> list[Sourc
 
 
 def build_grafana_api(
-    services: Services, sources: Sequence[Source], now: Callable[[], datetime]
+    services: Services, lookup: Lookup, sources: Sequence[Source], now: Callable[[], datetime]
 ) -> APIRouter:
     """The routes. Reading needs `read`."""
     router = APIRouter(tags=["grafana"], route_class=StrictRoute)
     _add_annotations(router, sources, now)
-    _add_rates(router, services, now)
+    _add_rates(router, services, lookup, now)
     _add_verdicts(router, services)
     _add_options(router, services, now)
     return router
@@ -119,7 +120,7 @@ def _add_annotations(router: APIRouter, sources: Sequence[Source], now: Callable
         return as_json(collect(sources, kinds, read_asked(first, to, application, channel, now())))
 
 
-def _add_rates(router: APIRouter, services: Services, now: Callable[[], datetime]) -> None:
+def _add_rates(router: APIRouter, services: Services, lookup: Lookup, now: Callable[[], datetime]) -> None:
     @router.get("/api/v1/grafana/rates", summary="Rates of a measure over time by version")
     def rate_rows(
         measure: Annotated[str, Query(min_length=1)],
@@ -134,14 +135,15 @@ def _add_rates(router: APIRouter, services: Services, now: Callable[[], datetime
         interval: Annotated[str, Query(description="5min, hour or day; empty: as suits the range.")] = "",
     ) -> Response:
         """`time` (milliseconds since the epoch), `version`, `rate` (per 1,000 usage hours; null where there were none),
-        `count` and `usage_hours`, oldest first. The newest versions are those that were published last.
+        `count` and `usage_hours`, oldest first. The newest versions are those that were published last; a build counts
+        for the version that it was published as. The first interval of a gap has a row of nulls.
         """
         moment = now()
         asked = read_asked(first, to, application, channel, moment)
         named = tuple(dict.fromkeys(one.strip() for one in version.split(",") if one.strip()))
         known = services.releases.list(application, channel)
         wanted = named or newest_versions(known, asked, versions, moment)
-        return as_json(rates(services.engine, asked, measure, wanted, interval))
+        return as_json(rates(lookup, services.registry(), asked, measure, wanted, interval, known))
 
 
 def _add_verdicts(router: APIRouter, services: Services) -> None:

@@ -5,30 +5,34 @@ Versions are those that were published last: clients can make up any number of o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from typing import cast
 
 import msgspec
 
 from missioncontrol.errors import BadRequest
-from missioncontrol.query.aggregates import AggregateQuery, unknown
-from missioncontrol.query.engine import Engine
-from missioncontrol.query.filters import TextFilter, WindowFilter, parse_instant
+from missioncontrol.query.aggregates import unknown
+from missioncontrol.query.published import named_by_builds
 from missioncontrol.registry.model import Measure, Registry
 from missioncontrol.state.release_model import Release, group
-from missioncontrol.web.grafana.asked import Asked, milliseconds
+from missioncontrol.web.address import INTERVALS, Interval
+from missioncontrol.web.grafana.asked import Asked
+from missioncontrol.web.measure.lookup import Course, Lookup, Selection
+from missioncontrol.web.measure.question import floor
 from missioncontrol.web.measure.sums import observed
 
 MOST_VERSIONS = 20
 USUAL_VERSIONS = 6
 PER = "usage_hours"
-INTERVALS = {"5min": 300, "hour": 3600, "day": 86400}
 _MOST_ROWS = 50_000
 _FINE, _HOURLY = timedelta(hours=12), timedelta(days=14)
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """One interval of a version. `time`: its start, in milliseconds since the epoch; null: nothing to divide by."""
+    """One interval of a version. `time`: its start, in milliseconds since the epoch; null: nothing to divide by, and in
+    all numbers: a gap begins.
+    """
 
     time: int
     version: str
@@ -46,58 +50,55 @@ def newest_versions(releases: Iterable[Release], asked: Asked, most: int, now: d
 
 
 def rates(
-    engine: Engine, asked: Asked, measure: str, versions: Sequence[str], interval: str = ""
+    lookup: Lookup,
+    registry: Registry,
+    asked: Asked,
+    measure: str,
+    versions: Sequence[str],
+    interval: str = "",
+    releases: Iterable[Release] = (),
 ) -> list[Rate]:
-    """The rates of these versions, by time. Without an interval one that suits the span.
+    """The rates of these versions, by time, in whole intervals. Without an interval one that suits the span.
 
+    asked: of one application and channel. releases: what is known of them: a build counts for the version that it was
+    published as. A gap has one row without numbers, of its first interval, so that no line is drawn through it.
     Raises `BadRequest` (`unknown_measure`, `unknown_interval`, `too_many_versions`, `range_too_long`) and as
-    `Engine.aggregate()`.
+    `Lookup.points()`.
     """
-    _refuse(engine.registry(), measure, versions, interval)
+    _refuse(registry, measure, versions, interval)
     if not versions:
         return []
-    query = AggregateQuery(
-        measures=tuple(dict.fromkeys((measure, PER))),
-        dimensions=("window_start", "version"),
-        filters=(
-            *(TextFilter(n, "in", (v,)) for n, v in _places(asked)),
-            TextFilter("version", "in", tuple(versions)),
-            TextFilter("experiment_id", "null"),
-            WindowFilter("range", (asked.first, asked.last)),
-        ),
-        limit=_MOST_ROWS,
-        interval_s=INTERVALS[interval or _usual_interval(asked)],
+    chosen = cast("Interval", interval) if interval else _usual_interval(asked)
+    step = INTERVALS[chosen]
+    of = Selection(
+        asked.application,
+        asked.channel,
+        named=named_by_builds(releases, asked.application, asked.channel),
     )
-    with engine.aggregate(query, narrow=True) as rows:
-        names = [column.name for column in rows.columns]
-        declared = engine.registry().measures[measure]
-        found = [_rate(dict(zip(names, row, strict=True)), declared) for b in rows.batches() for row in b]
-        if not rows.complete:  # what is cut off is the newest
-            message = f"The range holds more than {_MOST_ROWS:,} intervals of versions."
-            raise BadRequest("range_too_long", message, "Choose a longer interval or a shorter range.")
+    start, end = floor(asked.first, step), floor(asked.last, step) + step
+    courses = lookup.points(of, measure, PER, "version", versions, start, end, chosen)
+    if sum(len(course.places) for course in courses) > _MOST_ROWS:
+        message = f"The range holds more than {_MOST_ROWS:,} intervals of versions."
+        raise BadRequest("range_too_long", message, "Choose a longer interval or a shorter range.")
+    step_s = int(step.total_seconds())
+    found = [rate for course in courses for rate in _rates_of(course, registry.measures[measure], step_s)]
     return sorted(found, key=lambda rate: (rate.time, rate.version))
 
 
-def _rate(row: dict[str, object], measure: Measure) -> Rate:
+def _rates_of(course: Course, measure: Measure, step_s: int) -> Iterator[Rate]:
     """Where hours were used and nobody crashed there were no crashes, as on the pages."""
-    start = row["window_start"]
-    moment = start if isinstance(start, datetime) else parse_instant("window_start", str(start))
-    hours = _number(row[PER])
-    count = observed(_number(row[measure.name]), hours, measure)
-    rate = 1000 * count / hours if hours and count is not None else None
-    return Rate(milliseconds(moment), str(row["version"]), rate, count, hours)
+    version, before = course.group or "", None
+    for place, value, hours in sorted(zip(course.places, course.values, course.per, strict=True)):
+        if before is not None and place > before + step_s:
+            yield Rate(1000 * (before + step_s), version, None, None, None)
+        count = observed(value, hours, measure)
+        yield Rate(
+            1000 * place, version, 1000 * count / hours if hours and count is not None else None, count, hours
+        )
+        before = place
 
 
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
-
-
-def _places(asked: Asked) -> list[tuple[str, str]]:
-    places = (("application", asked.application), ("channel", asked.channel))
-    return [(name, value) for name, value in places if value is not None]
-
-
-def _usual_interval(asked: Asked) -> str:
+def _usual_interval(asked: Asked) -> Interval:
     span = asked.last - asked.first
     return "5min" if span <= _FINE else "hour" if span <= _HOURLY else "day"
 

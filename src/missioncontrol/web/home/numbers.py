@@ -10,10 +10,10 @@ from datetime import datetime
 
 import msgspec
 
-from missioncontrol.query.hour_sums import HOUR_S, Builds, HourSum
+from missioncontrol.query.hour_sums import HOUR_S, HourSum
 from missioncontrol.query.summary_scope import platform_of
 from missioncontrol.query.versions import is_version, version_key
-from missioncontrol.state.release_model import Release, Version, group
+from missioncontrol.state.release_model import Version
 
 DAYS_SHOWN = 14
 _HOURS_SHOWN = 24 * DAYS_SHOWN
@@ -134,30 +134,6 @@ class Field(msgspec.Struct):
 
 Pieces = dict[Place, Piece]
 Numbers = dict[Place, Field]
-
-
-class NamedReleases:
-    """Versions and builds of the releases; made again only when these are others."""
-
-    def __init__(self) -> None:
-        self._held: tuple[Sequence[Release], list[Version], Builds] = ([], [], {})
-
-    def of(self, releases: Sequence[Release]) -> tuple[list[Version], Builds]:
-        """The versions, and what each build was published as."""
-        if self._held[0] != releases:
-            versions = group(releases)
-            self._held = (releases, versions, builds_of(versions))
-        return self._held[1:]
-
-
-def builds_of(versions: Iterable[Version]) -> dict[tuple[str, str, str], str]:
-    """What builds are called: pings of a beta say 61.0 where its release is 61.0b3."""
-    return {
-        (one.application, one.channel, build): one.version
-        for one in versions
-        for build in one.build_ids
-        if build
-    }
 
 
 def pieces_of(rows: Iterable[HourSum]) -> Pieces:

@@ -14,13 +14,13 @@ from missioncontrol.errors import MissionControlError
 from missioncontrol.query.held import Held
 from missioncontrol.query.hour_sums import Builds, HourSums, days_between
 from missioncontrol.query.last_day_users import client_files, last_day_shares
+from missioncontrol.query.published import NamedReleases
 from missioncontrol.query.summary_scope import platform_of
 from missioncontrol.state.release_model import Release, Version
 from missioncontrol.web.failing import Failing
 from missioncontrol.web.home.cards import REPORTS, Card, CrashFree, Facts, drawn_measure, predecessor
 from missioncontrol.web.home.numbers import (
     DAYS_SHOWN,
-    NamedReleases,
     Numbers,
     Place,
     add_further,

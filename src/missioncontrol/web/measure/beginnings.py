@@ -10,7 +10,7 @@ import msgspec
 
 from missioncontrol.web.address import SIDES, Side
 from missioncontrol.web.measure.lines import Releases, publication
-from missioncontrol.web.measure.lookup import Lookup, Selection
+from missioncontrol.web.measure.lookup import Lookup
 from missioncontrol.web.measure.question import WINDOW, Question, floor
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _beginning(
             return Beginning(*began, version)
     for name, value in named.items():
         if value:
-            of = Selection(question.state.application, question.state.channel)
+            of = msgspec.structs.replace(question.of, filters=())
             first = lookup.first_data(of, "version" if name == "version" else "build_id", [value])
             if first:
                 return Beginning(first[0].start, "first data", version)

@@ -19,6 +19,7 @@ from missioncontrol.web.measure.beginnings import Beginning, beginnings, version
 from missioncontrol.web.measure.compare import compare
 from missioncontrol.web.measure.lines import (
     Releases,
+    absent_of,
     group_of,
     lines_of,
     with_starts,
@@ -85,7 +86,7 @@ def build_view(
     `protected`: the reader may see who noted something. Raises `NotFound` for a measure that is not declared,
     `BadRequest` for a range of too many intervals or a comparison that cannot be made.
     """
-    question = ask(state, registry, now)
+    question = ask(state, registry, now, sources.releases(state.application, state.channel))
     if state.compares:
         return _comparison(question, registry, sources, protected)
     lookup = sources.lookup
@@ -107,11 +108,12 @@ def build_view(
     series = [
         series_of(line.key, line.label, courses.get(group_of(line)), question, axis, lead) for line in drawn
     ]
-    band, notes = _band(question, sources, drawn, axis, lead)
+    band, notes = _band(question, sources, [line for line in drawn if line.first], axis, lead)
     chart = _chart(question, registry, axis, series, band, marks)
     if no_per:
         chart = msgspec.structs.replace(chart, per_title="")
     view = _view(question, lines, chart, no_per, notes)
+    view = msgspec.structs.replace(view, absent=absent_of(lines, question, lookup))
     if state.split:
         small = small_charts(question, registry, lookup, drawn)
         return msgspec.structs.replace(view, small=small)
@@ -269,7 +271,9 @@ def _comparison(question: Question, registry: Registry, sources: Sources, protec
         began, lacking = beginnings(question, sources.lookup, sources.releases)
         if lacking:
             began = []
-            question = ask(_by_the_clock(question.state), registry, question.now)
+            question = msgspec.structs.replace(
+                ask(_by_the_clock(question.state), registry, question.now), of=question.of
+            )
             notes = [f"By the clock, not since release: {'; '.join(lacking)}."]
         elif question.state.band == "on":
             notes = ["No band: it is of the releases before a version, and the lines are selections."]

@@ -12,7 +12,7 @@ import msgspec
 
 from missioncontrol.web.address import EXPERIMENT, SIDES, Side
 from missioncontrol.web.measure.beginnings import Beginning
-from missioncontrol.web.measure.lookup import Course, Lookup, Selection
+from missioncontrol.web.measure.lookup import Course, Lookup
 from missioncontrol.web.measure.question import Question, floor, refuse_too_many
 from missioncontrol.web.measure.ratio import ratio_of
 from missioncontrol.web.measure.series import Axis, longest_age, reached, skipped_s
@@ -96,7 +96,7 @@ def _course(
     by_age: bool,
     length: timedelta,
 ) -> Course:
-    of = Selection(question.of.application, question.of.channel, (*question.of.filters, *side.filters))
+    of = msgspec.structs.replace(question.of, filters=(*question.of.filters, *side.filters))
     step = question.step
     ahead = timedelta(seconds=axis.x0) if by_age else timedelta()
     first, end = start + ahead - lead * step, start + length

@@ -15,6 +15,7 @@ from missioncontrol.lake.tables import lake_tables
 from missioncontrol.query import dialect, filters
 from missioncontrol.query.aggregates import EXPERIMENT_COLUMNS
 from missioncontrol.query.engine import Engine
+from missioncontrol.query.published import COLUMN, COLUMNS, Named, with_published
 from missioncontrol.query.relation import Span
 from missioncontrol.query.statement import Parameter
 from missioncontrol.query.versions import between, version_key
@@ -31,6 +32,21 @@ class RowsOf(msgspec.Struct, frozen=True):
     columns: tuple[str, ...]
     span: Span
     of_experiments: bool
+    named: Named = ()
+    """Builds that count for the version that they were published as."""
+
+    @property
+    def relation(self) -> str:
+        """`{relation}`, or what has the versions that builds were published as besides."""
+        return with_published(self.named)
+
+    def key(self, name: str) -> str:
+        """The column of the relation that a group is told by."""
+        return COLUMN if self.named and name == "version" else dialect.name(name)
+
+    def read(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The columns that are read where these are asked for."""
+        return tuple(dict.fromkeys((*names, *self.columns, *(COLUMNS if self.named else ()))))
 
     @property
     def within(self) -> str:
@@ -67,10 +83,10 @@ class CourseReader:
     def first_windows(self, rows: RowsOf, key: str) -> dict[str | None, datetime]:
         """Start of the first window of each value of `key`."""
         files = files_by_day(self._engine.reader.snapshot("error_aggregates"), rows.span)
-        question = ("first", rows.where, tuple(map(str, rows.parameters)), key)
-        columns = tuple(dict.fromkeys((key, "window_start", *rows.columns)))
+        question = ("first", rows.where, tuple(map(str, rows.parameters)), key, rows.named)
+        columns = rows.read((key, "window_start"))
         sql = (
-            f"SELECT {dialect.name(key)}, min(epoch_us(window_start)) FROM {{relation}} WHERE {rows.within} "
+            f"SELECT {rows.key(key)}, min(epoch_us(window_start)) FROM {rows.relation} WHERE {rows.within} "
             f"GROUP BY 1, epoch_us(window_start) // {_DAY_US}"
         )
         pieces = self._kept.find(dict.fromkeys(files, question), files) if files else {}
@@ -101,7 +117,7 @@ class CourseReader:
         since: datetime | None,
     ) -> list[Course]:
         """All of it by one query."""
-        zero, join, of_lives = _joined(keys, lives, since)
+        zero, join, of_lives = _joined(rows, keys, lives, since)
         parameters = [*rows.parameters, *of_lives]
         named = _named(keys)
         by = (
@@ -131,7 +147,7 @@ class CourseReader:
         more courses than fit.
         """
         files = files_by_day(self._engine.reader.snapshot("error_aggregates"), rows.span)
-        base = (rows.where, tuple(map(str, rows.parameters)), measures, keys, step, since)
+        base = (rows.where, tuple(map(str, rows.parameters)), measures, keys, step, since, rows.named)
         questions = {
             day: (*base, _parts_of(day, lives)) for day in files or {} if lives or _wholly(day, rows.span)
         }
@@ -176,7 +192,7 @@ class CourseReader:
         """What is in the files of some days, within the span; None: more than is kept."""
         span = msgspec.structs.replace(rows.span, files=frozenset[str]().union(*lacking.values()))
         named = _named(keys)
-        zero, join, of_lives = _joined(keys, lives, since)
+        zero, join, of_lives = _joined(rows, keys, lives, since)
         # By the clock the place says the day; an interval of an age can begin on one day and end on the next.
         day = f"epoch_us(r.window_start) // {_DAY_US}" if lives or since else ""
         select = ", ".join([*named, "day" if day else "place // 86400 AS day", *_LISTS])
@@ -195,27 +211,36 @@ class CourseReader:
         return found
 
     def rows_of(
-        self, selected: Sequence[filters.TextFilter], members: Mapping[str, Sequence[str | None]], span: Span
+        self,
+        selected: Sequence[filters.TextFilter],
+        members: Mapping[str, Sequence[str | None]],
+        span: Span,
+        named: Named = (),
     ) -> RowsOf:
-        """The rows of a selection whose `members` columns have one of their values, in windows within `span`."""
+        """The rows of a selection whose `members` columns have one of their values, in windows within `span`.
+
+        A row of a `named` build is of the version that it was published as; a condition on versions takes that, and
+        what its pings say. Rows of experiments know no builds.
+        """
         experiments = any(one.column in EXPERIMENT_COLUMNS for one in selected)
         if experiments:
             self._refuse_not_kept([one.column for one in selected])
+            named = ()
+        found = RowsOf("", [], tuple(one.column for one in selected), span, experiments, named)
         terms: list[str] = []
         parameters: list[Parameter] = []
         for one in selected:
-            term, values = self._term(one, span)
+            term, values = self._term(one, span, named)
             terms.append(term)
             parameters += values
         for column, only in members.items():
             texts = [dialect.text(name) for name in only if name is not None]
-            held = [f"{dialect.name(column)} IN ({', '.join(texts)})"] if texts else []
-            held += [f"{dialect.name(column)} IS NULL"] if None in only else []
+            held = [f"{found.key(column)} IN ({', '.join(texts)})"] if texts else []
+            held += [f"{found.key(column)} IS NULL"] if None in only else []
             terms.append(f"({' OR '.join(held) or 'false'})")
-        columns = tuple(one.column for one in selected)
-        return RowsOf(" AND ".join(terms), parameters, columns, span, experiments)
+        return msgspec.structs.replace(found, where=" AND ".join(terms), parameters=parameters)
 
-    def _term(self, one: filters.TextFilter, span: Span) -> tuple[str, list[Parameter]]:
+    def _term(self, one: filters.TextFilter, span: Span, named: Named) -> tuple[str, list[Parameter]]:
         column = dialect.name(one.column)
         if one.how in ("null", "not_null"):
             return f"{column} IS {'NOT ' if one.how == 'not_null' else ''}NULL", []
@@ -225,9 +250,13 @@ class CourseReader:
         if one.how == "range":
             sql = "SELECT DISTINCT version FROM {relation} WHERE version IS NOT NULL"
             held = [row[0] for row in self._engine.over_sums(("version",), sql, (), span)]
+            held += dict.fromkeys(version for _, version in named)
             low, high = sorted(values, key=version_key)
             values = between(held, low, high)
-        return f"{column} IN ({', '.join('?' * len(values)) or 'NULL'})", [*values]
+        listed = f"IN ({', '.join('?' * len(values)) or 'NULL'})"
+        if named and one.column == "version":
+            return f"({column} {listed} OR {COLUMN} {listed})", [*values, *values]
+        return f"{column} {listed}", [*values]
 
     def _refuse_not_kept(self, columns: Sequence[str]) -> None:
         """Raises `BadRequest` for a condition that rows of experiments cannot meet."""
@@ -269,14 +298,14 @@ def _parts_of(
 
 
 def _joined(
-    keys: Sequence[str], lives: Sequence[Life], since: datetime | None
+    rows: RowsOf, keys: Sequence[str], lives: Sequence[Life], since: datetime | None
 ) -> tuple[str, str, list[Parameter]]:
     """Where places count from, a join of each row with its life, and the values of its `?`."""
     if not lives:
         return str(_us(since)) if since else "0", "", []
     join = (
         "JOIN (SELECT unnest(?::VARCHAR[]) AS name, unnest(?::BIGINT[]) AS first_us, "
-        f"unnest(?::BIGINT[]) AS end_us) AS s ON r.{keys[0]} IS NOT DISTINCT FROM s.name "
+        f"unnest(?::BIGINT[]) AS end_us) AS s ON r.{rows.key(keys[0])} IS NOT DISTINCT FROM s.name "
         "AND epoch_us(r.window_start) >= s.first_us AND epoch_us(r.window_start) < s.end_us"
     )
     return (
@@ -309,7 +338,7 @@ def _named(keys: Sequence[str]) -> list[str]:
 
 
 def _columns(rows: RowsOf, measures: Sequence[str], keys: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*keys, "window_start", *measures, *rows.columns)))
+    return rows.read((*keys, "window_start", *measures))
 
 
 def _sums(
@@ -328,7 +357,7 @@ def _sums(
     width_s = int(step.total_seconds())
     value, per = (f"CAST(sum(r.{dialect.name(name)}) AS DOUBLE)" for name in measures)
     place = f"(epoch_us(r.window_start) - {zero}) // {width_s * 1_000_000} * {width_s} AS place"
-    select = [*(f"r.{dialect.name(name)} AS k{n}" for n, name in enumerate(keys)), place]
+    select = [*(f"r.{rows.key(name)} AS k{n}" for n, name in enumerate(keys)), place]
     select += [f"{day} AS day"] if day else []
     by = [*_named(keys), "place", *(["day"] if day else [])]
     return (
@@ -336,7 +365,7 @@ def _sums(
         # Two decimals of a hundred hours, six of less: what is read and sent is short, and no rate changes by more
         # than a twenty-thousandth.
         f"round({per}, CASE WHEN abs({per}) >= 100 THEN 2 ELSE 6 END) AS per "
-        f"FROM (FROM {{relation}} WHERE {rows.within}) AS r {join} GROUP BY {', '.join(by)}"
+        f"FROM (FROM {rows.relation} WHERE {rows.within}) AS r {join} GROUP BY {', '.join(by)}"
     )
 
 

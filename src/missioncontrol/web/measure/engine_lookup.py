@@ -13,10 +13,12 @@ from missioncontrol.query import dialect, filters
 from missioncontrol.query.aggregates import EXPERIMENT_COLUMNS, AggregateQuery
 from missioncontrol.query.day_sums import DaySums
 from missioncontrol.query.engine import Engine
+from missioncontrol.query.published import COLUMN
 from missioncontrol.query.relation import Span
 from missioncontrol.web.address import INTERVALS, Filter, Group, Interval
 from missioncontrol.web.measure.courses import CourseReader
 from missioncontrol.web.measure.lookup import (
+    BuildRef,
     ChannelRef,
     Course,
     FirstData,
@@ -56,6 +58,34 @@ class EngineLookup:
                         counts[place] = counts.get(place, 0) + (count or 0)
         return [ChannelRef(*place) for place in sorted(counts, key=lambda place: counts[place], reverse=True)]
 
+    def builds(self, begins: str, start: datetime, end: datetime) -> list[BuildRef]:
+        """The builds with rows on the days of [start, end) whose id begins so, the highest id first."""
+        wanted = _days_within(start, end)
+        days = self._days.days(wanted, "build_id", ("count",))
+        if days is None:
+            sql = (
+                "SELECT epoch_us(window_start) // 86400000000, application, channel, build_id FROM {relation} "
+                "WHERE starts_with(build_id, ?) GROUP BY ALL"
+            )
+            columns = ("application", "channel", "build_id", "window_start")
+            span = Span(start, end - _WINDOW)
+            rows = self._engine.over_sums(columns, sql, (begins,), span)
+            found = [(datetime.fromtimestamp(number * 86_400, UTC).date(), *row) for number, *row in rows]
+        else:
+            found = [
+                (day, *place, build)
+                for day, parts in days.items()
+                for sums in parts
+                for place, of_place in sums.items()
+                for build, _ in of_place
+                if build is not None and build.startswith(begins)
+            ]
+        seen: dict[tuple[str | None, str | None, str], list[date]] = {}
+        for day, application, channel, build in found:
+            seen.setdefault((application, channel, build), []).append(day)
+        ordered = sorted(seen, key=lambda key: (key[2], key[0] or "", key[1] or ""), reverse=True)
+        return [BuildRef(*key, min(seen[key]), max(seen[key])) for key in ordered]
+
     def totals(
         self, of: Selection, measure: str, per: str, group: Group, start: datetime, end: datetime
     ) -> list[GroupTotal]:
@@ -85,7 +115,8 @@ class EngineLookup:
         snapshot = self._engine.reader.snapshot("error_aggregates")
         held = snapshot.files if snapshot else ()
         paths = frozenset(file.path for file in held if any(span.wants(file) for span in spans))
-        rows = self._courses.rows_of(_selected(of), {}, Span(spans[0].first, spans[-1].last, files=paths))
+        within_files = Span(spans[0].first, spans[-1].last, files=paths)
+        rows = self._courses.rows_of(_selected(of), {}, within_files, of.named)
         within = " OR ".join(
             f"window_start BETWEEN {dialect.instant(start)} AND {dialect.instant(end - _WINDOW)}"
             for start, end in ranges
@@ -93,9 +124,10 @@ class EngineLookup:
         day = "epoch_us(window_start) // 86400000000"
         sums = ", ".join(f"CAST(sum({dialect.name(name)}) AS DOUBLE)" for name in (measure, per))
         sql = (
-            f"SELECT {group}, {day}, {sums} FROM {{relation}} WHERE {rows.where} AND ({within}) GROUP BY 1, 2"
+            f"SELECT {rows.key(group)}, {day}, {sums} FROM {rows.relation} WHERE {rows.where} AND ({within}) "
+            "GROUP BY 1, 2"
         )
-        columns = tuple(dict.fromkeys((group, "window_start", measure, per, *rows.columns)))
+        columns = rows.read((group, "window_start", measure, per))
         if rows.of_experiments:
             read = self._engine.over("experiment_aggregates", sql, rows.parameters, rows.span, columns)
         else:
@@ -112,7 +144,9 @@ class EngineLookup:
         """Sums of the days that lie within [start, end), from those that are kept; None where none are."""
         if of.filters:
             return None
-        days = self._days.days(_whole(start, end), group, (measure, per))
+        by_name = of.named if group == "version" else ()
+        key = COLUMN if by_name else group
+        days = self._days.days(_whole(start, end), key, (measure, per), by_name)
         if days is None:
             return None
         place = (of.application, of.channel)
@@ -139,7 +173,7 @@ class EngineLookup:
             whole = self._whole_days(of, measure, per, group, start, end)
             if whole is not None:
                 return _by_day(whole, only)
-        rows = self._courses.rows_of(_selected(of), {group: only}, Span(start, end - _WINDOW))
+        rows = self._courses.rows_of(_selected(of), {group: only}, Span(start, end - _WINDOW), of.named)
         return self._courses.read(rows, (measure, per), (group,), INTERVALS[interval])
 
     def course(
@@ -153,7 +187,7 @@ class EngineLookup:
         since: datetime | None = None,
     ) -> Course:
         """Sums of two measures for each interval in [start, end), all groups together."""
-        rows = self._courses.rows_of(_selected(of), {}, Span(start, end - _WINDOW))
+        rows = self._courses.rows_of(_selected(of), {}, Span(start, end - _WINDOW), of.named)
         found = self._courses.read(rows, (measure, per), (), INTERVALS[interval], since=since)
         return found[0] if found else Course(None, [], [], [])
 
@@ -170,7 +204,7 @@ class EngineLookup:
         interval: Interval,
     ) -> list[Course]:
         """Sums for each interval, of each of the groups by value of a dimension, in [start, end)."""
-        rows = self._courses.rows_of(_selected(of), {group: groups}, Span(start, end - _WINDOW))
+        rows = self._courses.rows_of(_selected(of), {group: groups}, Span(start, end - _WINDOW), of.named)
         return self._courses.read(rows, (measure, per), (group, dimension), INTERVALS[interval])
 
     def age_parts(
@@ -204,14 +238,14 @@ class EngineLookup:
         if not lives:
             return []
         span = Span(min(one.start for one in lives), max(one.end for one in lives) - _WINDOW)
-        rows = self._courses.rows_of(_selected(of), {keys[0]: [one.group for one in lives]}, span)
+        rows = self._courses.rows_of(_selected(of), {keys[0]: [one.group for one in lives]}, span, of.named)
         return self._courses.read(rows, (measure, per), keys, INTERVALS[interval], lives)
 
     def first_data(self, of: Selection, group: Group, only: Sequence[str | None]) -> list[FirstData]:
         """The first window of each of the groups; one without rows is left out."""
         if not only:
             return []
-        rows = self._courses.rows_of(_selected(of), {group: only}, Span())
+        rows = self._courses.rows_of(_selected(of), {group: only}, Span(), of.named)
         return [FirstData(name, start) for name, start in self._courses.first_windows(rows, group).items()]
 
     def _rows(

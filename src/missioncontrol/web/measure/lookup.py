@@ -12,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from missioncontrol.query.published import Named
 from missioncontrol.web.address import Filter, Group, Interval
 
 MOST_PARTS = 5000
@@ -24,6 +25,8 @@ class Selection(msgspec.Struct, frozen=True):
     application: str | None
     channel: str | None
     filters: tuple[Filter, ...] = ()
+    named: Named = ()
+    """Builds whose rows are of the version that they were published as, whatever version their pings say."""
 
 
 class GroupTotal(msgspec.Struct, frozen=True):
@@ -56,6 +59,16 @@ class ChannelRef(msgspec.Struct, frozen=True):
     channel: str | None
 
 
+class BuildRef(msgspec.Struct, frozen=True):
+    """A build that has data, and the days of its first and last row."""
+
+    application: str | None
+    channel: str | None
+    build_id: str
+    first: date
+    last: date
+
+
 class Life(msgspec.Struct, frozen=True):
     """A group from an instant on, which is its age 0, until before another."""
 
@@ -76,6 +89,9 @@ class Lookup(Protocol):
 
     def channels(self, start: datetime, end: datetime) -> list[ChannelRef]:
         """The channels with rows in [start, end), the busiest first."""
+
+    def builds(self, begins: str, start: datetime, end: datetime) -> list[BuildRef]:
+        """The builds with rows on the days of [start, end) whose id begins so, the highest id first."""
 
     def totals(
         self, of: Selection, measure: str, per: str, group: Group, start: datetime, end: datetime

@@ -33,7 +33,7 @@ from missioncontrol.web.crashes.answers import csv_answer
 from missioncontrol.web.measure.cells import number_cells
 from missioncontrol.web.measure.charts import Annotations, Sources, build_view, notes_of, releases_of
 from missioncontrol.web.measure.question import Question, ask, find_measure
-from missioncontrol.web.measure.reckoned import intervals_of, ratio_of, small_of, sums_of
+from missioncontrol.web.measure.reckoned import intervals_of, ratio_of, shortened, small_of, sums_of
 from missioncontrol.web.measure.table import file_rows
 from missioncontrol.web.pages import PageSources, channels_of, top_bar, usual_measure
 from missioncontrol.web.rendering import Renderer
@@ -73,7 +73,9 @@ def build_measure_pages(sources: PageSources, annotations: Annotations, renderer
             return as_json(view)
         if form == "csv":
             return csv_answer(list(file_rows(view)), measure)
-        return _page(request, ask(state, registry, now), registry, view, sources, renderer)
+        published = of.releases(state.application, state.channel)
+        question = shortened(ask(state, registry, now, published), view)
+        return _page(request, question, registry, view, sources, renderer)
 
     return router
 

@@ -6,14 +6,20 @@ Looks names up in the registry and does the arithmetic of ranges; never touches 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from missioncontrol.errors import BadRequest, NotFound
+from missioncontrol.query.published import named_by_builds
 from missioncontrol.registry.model import Measure, Registry
 from missioncontrol.web.address import INTERVALS, MAX_POINTS, SPANS, MeasureState
 from missioncontrol.web.measure.lookup import Selection
+
+if TYPE_CHECKING:
+    from missioncontrol.state.release_model import Release
 
 WINDOW = timedelta(minutes=5)
 
@@ -46,12 +52,18 @@ def find_measure(name: str, registry: Registry) -> Measure:
     raise NotFound("unknown_measure", f"There is no measure `{name[:60]}`.", hint)
 
 
-def ask(state: MeasureState, registry: Registry, now: datetime) -> Question:
-    """The question of a state; raises `NotFound` for an unknown measure, `BadRequest` for too long a range."""
+def ask(
+    state: MeasureState, registry: Registry, now: datetime, published: Sequence[Release] = ()
+) -> Question:
+    """The question of a state; raises `NotFound` for an unknown measure, `BadRequest` for too long a range.
+
+    published: releases, whose builds count for the versions that they were published as.
+    """
     measure = find_measure(state.measure, registry)
     start, end = _range(state, now)
     per = measure.per or "usage_hours"
-    of = Selection(state.application, state.channel, state.filters)
+    named = named_by_builds(published, state.application, state.channel)
+    of = Selection(state.application, state.channel, state.filters, named)
     return Question(state, measure, per, bool(measure.per) and state.show == "rate", of, start, end, now)
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from missioncontrol.query import dialect, filters
+from missioncontrol.query.published import published_sql
 from missioncontrol.web.address import EXPERIMENT, INTERVALS, Filter
 from missioncontrol.web.measure.lines import group_of
 from missioncontrol.web.measure.question import Question
@@ -19,6 +20,7 @@ from missioncontrol.web.measure.sums import counts_events
 from missioncontrol.web.measure.view import Line, MeasureView
 from missioncontrol.web.numerals import amount
 from missioncontrol.web.reckoning import (
+    MOST_OTHERS,
     Reckoning,
     Sums,
     among,
@@ -40,6 +42,15 @@ class _Part(msgspec.Struct, frozen=True):
     conditions: list[str]
     by: By
     since: str = ""
+
+
+def shortened(question: Question, view: MeasureView) -> Question:
+    """The question with the builds of what is drawn, and the newest others: more would not fit an address."""
+    drawn = {group_of(line) for line in view.drawn}
+    own = [pair for pair in question.of.named if pair[1] in drawn]
+    others = [pair for pair in question.of.named if pair[1] not in drawn]
+    of = msgspec.structs.replace(question.of, named=(*own, *others[-MOST_OTHERS:]))
+    return msgspec.structs.replace(question, of=of)
 
 
 def sums_of(view: MeasureView, question: Question, per_title: str) -> Reckoning:
@@ -85,7 +96,7 @@ def small_of(view: MeasureView, question: Question, per_title: str) -> Reckoning
         spanned = msgspec.structs.replace(question, start=start, end=start + small.count * step)
     parts = _parts(view, spanned, view.drawn, step)
     split = question.state.split
-    parts = [msgspec.structs.replace(one, by=[(split, dialect.name(split)), *one.by]) for one in parts]
+    parts = [msgspec.structs.replace(one, by=[(split, _column(split, question)), *one.by]) for one in parts]
     notes = [] if parts else [_RANGE_OF_VERSIONS]
     if small.pooled:
         notes.append("The values that the last row pools are listed one by one by the SQL.")
@@ -141,8 +152,8 @@ def _parts(
         return []
     table, conditions = own
     if len(lines) < len(view.lines):
-        conditions.append(among(state.group, [group_of(line) for line in lines]))
-    by = [(state.group, state.group)]
+        conditions.append(among(_column(state.group, question), [group_of(line) for line in lines]))
+    by = [(state.group, _column(state.group, question))]
     if state.time == "clock":
         return [_Part(table, [*conditions, *between(question.start, question.end)], by)]
     span = longest_age(question, [line.started for line in view.drawn if line.started])
@@ -151,7 +162,7 @@ def _parts(
         return []
     spans, cases = [], []
     for one in lives:
-        named = among(state.group, [one.group])
+        named = among(_column(state.group, question), [one.group])
         window = between(one.start + timedelta(seconds=skipped_s(question)), one.end)
         spans.append(" AND ".join([named, *window]))
         cases.append(f"WHEN {named} THEN {dialect.instant(one.start)}")
@@ -193,15 +204,28 @@ def _selected(
             continue
         told = filters.text_filter(one.dimension, one.values)
         if told.how == "in":
-            conditions.append(among(column, told.values))
+            conditions.append(_one_of(one.dimension, told.values, question))
         elif one.dimension != "version":
             low, high = (dialect.text(value) for value in told.values)
             conditions.append(f"{column} BETWEEN {low} AND {high}")
         elif groups is not None and group == "version":
-            conditions.append(among(group, groups))
+            conditions.append(among(_column(group, question), groups))
         else:
             return None
     return "experiment_aggregates" if experiments else "error_aggregates", conditions
+
+
+def _column(name: str, question: Question) -> str:
+    """SQL of a dimension; of a version what the build of the row was published as."""
+    named = question.of.named
+    return published_sql(named) if name == "version" and named else dialect.name(name)
+
+
+def _one_of(name: str, values: Sequence[str], question: Question) -> str:
+    said, published = dialect.name(name), _column(name, question)
+    if said == published:
+        return among(said, values)
+    return f"({among(said, values)} OR {among(published, values)})"
 
 
 def _union(

@@ -92,8 +92,12 @@ def age_label(age_s: int) -> str:
 
 
 def api_url(question: Question, drawn: Sequence[Line], form: str) -> str:
-    """The sums from the API: same filters, groups and interval; never smoothed."""
+    """The sums from the API: same filters, groups and interval; never smoothed. Empty where the lines are what builds
+    were published as, which it does not know.
+    """
     state, of = question.state, question.of
+    if of.named and "version" in (state.group, state.split, *(one.dimension for one in of.filters)):
+        return ""
     measurements = dict.fromkeys((question.measure.name, question.per))
     pairs = [("measurements", name) for name in measurements]
     pairs += [("dimensions", name) for name in ("window_start", state.group, state.split) if name]

@@ -25,8 +25,9 @@ class Line(msgspec.Struct, frozen=True):
     value: float | None
     per: float | None
     rate: float | None
-    first: date
-    last: date
+    first: date | None
+    """None: it was asked for, and has no data."""
+    last: date | None
     drawn: bool
     usual: bool
     """Drawn when nothing else is asked for: one of the newest."""
@@ -116,6 +117,16 @@ class Row(msgspec.Struct, frozen=True):
     cells: list[tuple[float | None, float | None]]
 
 
+class Absent(msgspec.Struct, frozen=True):
+    """A line that was asked for and has no data in what is shown, in words, and where it has."""
+
+    label: str
+    words: str
+    link: str = ""
+    """What `href` leads to; empty: there is nothing to lead to."""
+    href: str = ""
+
+
 class Ratio(msgspec.Struct, frozen=True):
     """How many times the rate of A is that of B, over the whole range."""
 
@@ -189,6 +200,7 @@ class MeasureView(msgspec.Struct, frozen=True):
     """What is to be known of what is drawn."""
     ratio: Ratio | None = None
     small: SmallCharts | None = None
+    absent: list[Absent] = []
 
     @property
     def drawn(self) -> list[Line]:
@@ -212,4 +224,4 @@ class MeasureView(msgspec.Struct, frozen=True):
     @property
     def empty(self) -> bool:
         """No version has data in the range."""
-        return not self.lines
+        return all(line.first is None for line in self.lines)

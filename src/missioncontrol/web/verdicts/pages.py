@@ -22,6 +22,7 @@ from missioncontrol.web.pages import PageSources, top_bar
 from missioncontrol.web.rendering import Renderer
 from missioncontrol.web.verdicts.calibration import build_calibration
 from missioncontrol.web.verdicts.listed import build_verdicts, matching, read_wanted
+from missioncontrol.web.verdicts.reckoned import listed_of
 from missioncontrol.web.verdicts.source import VerdictSource
 from missioncontrol.web.verdicts.view import build_verdict
 from missioncontrol.web.verdicts.words import where_words
@@ -46,7 +47,12 @@ def build_verdict_pages(sources: PageSources, verdicts: VerdictSource, renderer:
         view = build_verdicts(accounts, wanted, lambda name: _title(registry, name), sources.now())
         navigation = top_bar(sources, registry)
         return renderer.page(
-            request, "verdicts.html", view=view, navigation=navigation, base_url=_base(request)
+            request,
+            "verdicts.html",
+            view=view,
+            how=listed_of(),
+            navigation=navigation,
+            base_url=_base(request),
         )
 
     @router.get("/verdict/{application}/{channel}/{version}/{measure}")

@@ -35,7 +35,7 @@ from missioncontrol.web.reckoning import Reckoning
 from missioncontrol.web.verdicts.bars import Forest, Waterfall, forest, waterfall
 from missioncontrol.web.verdicts.figures import Figure, figures
 from missioncontrol.web.verdicts.plots import Earlier, Plot, earlier_of, plots_of
-from missioncontrol.web.verdicts.reckoned import ratio_of, seen_of
+from missioncontrol.web.verdicts.reckoned import expected_of, interval_of, ratio_of, seen_of
 from missioncontrol.web.verdicts.source import Found
 from missioncontrol.web.verdicts.words import Mark, instant_text, length, mark_of, reason_words
 
@@ -111,6 +111,8 @@ class VerdictView(msgspec.Struct, frozen=True):
     moments: Moments
     how_ratio: Reckoning | None
     how_seen: Reckoning | None
+    how_expected: Reckoning | None
+    how_interval: Reckoning | None
     path: str
     json_url: str
     csv_url: str
@@ -189,6 +191,8 @@ def build_verdict(
         moments=_moments(course, subject, as_of),
         how_ratio=ratio_of(account),
         how_seen=seen_of(account, measure_title, release),
+        how_expected=expected_of(account),
+        how_interval=interval_of(account),
         path=verdict_path(subject),
         json_url=verdict_address(subject, as_of, format="json"),
         csv_url=verdict_address(subject, as_of, format="csv"),
