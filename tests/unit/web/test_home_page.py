@@ -323,7 +323,7 @@ def test_crash_reports_alone_have_numbers_and_no_rates(registry: Registry) -> No
     assert card.reports and card.reports_day == 72 and card.rate is None and card.share == 1.0
     assert card.href == "/measure/Notes/Other/crash_reports" and card.platform_title == "Other systems"
     assert {value for _, value in card.course if value} == {3.0}
-    assert " an hour over 14 days" in course_spark(card).says
+    assert " an hour over the last 14 days" in course_spark(card).says
 
 
 def test_names_of_any_kind_and_odd_values_make_a_page(registry: Registry, bad: Course) -> None:

@@ -27,12 +27,37 @@ def rate_of(card: Card, versions: Sequence[Version]) -> Reckoning | None:
     if card.rate is None or card.reports:
         return None
     rows = _rows(card, versions, card.counted)
+    before, inputs = [], []
+    if card.before is not None and card.counted_before:
+        same_age = f"{card.before} at the same age"
+        others = _rows(card, versions, card.counted_before, card.before)
+        before = [(same_age, rate(card.rate_before))]
+        inputs = [(same_age, rate_query(card.measure, "usage_hours", others))]
     return Reckoning(
         f"{_name(card)}: {card.measure_title} per 1,000 usage hours",
         f"1,000 × {card.measure_title.lower()} ÷ usage hours = {rate(card.rate)}",
         [
             (card.measure_title, amount(card.crashes)),
             ("Usage hours", amount(round(card.hours))),
+            rows_of("sums of 5 minutes", rows.start, rows.end),
+            *before,
+        ],
+        rate_query(card.measure, "usage_hours", rows),
+        inputs=inputs,
+    )
+
+
+def lately_of(card: Card, versions: Sequence[Version]) -> Reckoning | None:
+    """Of the rate of the last day; None where the rate under the picture has that day in it, or there is none."""
+    if card.span != "first" or card.rate_day is None or card.reports:
+        return None
+    rows = _rows(card, versions, _day(card))
+    return Reckoning(
+        f"{_name(card)}: {card.measure_title} of the last day",
+        f"1,000 × {card.measure_title.lower()} ÷ usage hours = {rate(card.rate_day)}",
+        [
+            (card.measure_title, amount(card.crashes_day)),
+            ("Usage hours", amount(round(card.hours_day))),
             rows_of("sums of 5 minutes", rows.start, rows.end),
         ],
         rate_query(card.measure, "usage_hours", rows),
@@ -43,8 +68,7 @@ def share_of(card: Card, versions: Sequence[Version]) -> Reckoning | None:
     """Of the share of the usage; None where there is none."""
     if card.share is None or card.reports:
         return None
-    end = card.counted[1]
-    rows = _rows(card, versions, (end - timedelta(hours=24), end))
+    rows = _rows(card, versions, _day(card))
     return Reckoning(
         f"{_name(card)}: share of the usage",
         f"Usage hours of the version ÷ usage hours of all versions on this platform = {percent(card.share)}",
@@ -80,9 +104,17 @@ def _name(card: Card) -> str:
     return f"{card.platform_title} {card.version or 'unknown'} {card.channel or ''}".strip()
 
 
-def _rows(card: Card, versions: Sequence[Version], span: tuple[datetime, datetime]) -> Rows:
+def _day(card: Card) -> tuple[datetime, datetime]:
+    return card.day_end - timedelta(hours=24), card.day_end
+
+
+def _rows(
+    card: Card, versions: Sequence[Version], span: tuple[datetime, datetime], before: str | None = None
+) -> Rows:
+    """Rows of the card's version, or of the one before."""
+    version = card.version if before is None else before
     own = [one for one in versions if (one.application, one.channel) == (card.application, card.channel)]
-    builds = tuple(b for one in own if one.version == card.version for b in one.build_ids if b)
-    others = tuple(b for one in own if one.version != card.version for b in one.build_ids if b)
-    named = (card.application, card.channel, card.version)
+    builds = tuple(b for one in own if one.version == version for b in one.build_ids if b)
+    others = tuple(b for one in own if one.version != version for b in one.build_ids if b)
+    named = (card.application, card.channel, version)
     return Rows(*named, *span, card.platform, builds, others[-MOST_OTHERS:])

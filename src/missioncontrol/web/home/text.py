@@ -5,7 +5,7 @@ Names come from clients: signs that are not printable are replaced, so that a na
 
 from __future__ import annotations
 
-from missioncontrol.web.home.cards import Card, age_words
+from missioncontrol.web.home.cards import SPANS, Card, age_words
 from missioncontrol.web.home.said import Said
 from missioncontrol.web.home.view import Home
 from missioncontrol.web.numerals import amount, percent, rate
@@ -44,7 +44,11 @@ def _card(card: Card) -> list[str]:
     ]
     if card.rate is not None:
         before = f" ({card.before}: {rate(card.rate_before)})" if card.before else ""
-        lines.append(f"    {card.measure_title}: {rate(card.rate)} per 1,000 usage hours{before}")
+        within = f" {SPANS[card.span]}" if card.span != "life" else ""
+        lately = f"; {rate(card.rate_day)} in the last day" if card.span == "first" else ""
+        lines.append(
+            f"    {card.measure_title}: {rate(card.rate)} per 1,000 usage hours{within}{before}{lately}"
+        )
     if card.crash_free:
         lines.append(f"    Crash-free users of the last day: {percent(card.crash_free.share)}")
     if card.reports_day:
