@@ -16,7 +16,14 @@ from missioncontrol.web.home import source as home_source
 from missioncontrol.web.home.cards import Card
 from missioncontrol.web.home.numbers import hour_of
 from missioncontrol.web.home.plots import course_spark
-from missioncontrol.web.home.reckoned import lately_of, rate_of, share_of
+from missioncontrol.web.home.reckoned import (
+    lately_of,
+    rate_of,
+    reports_day_of,
+    share_of,
+    usage_day_of,
+    usage_of,
+)
 from missioncontrol.web.home.source import LakeHome, Made
 from missioncontrol.web.home.text import home_text
 from missioncontrol.web.reckoning import Reckoning
@@ -44,7 +51,7 @@ def channel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallChannel]:
     bad = rows_of(14, "2.0", hours=24 * 61)
     for row in bad:
         age_h = (row["window_start"] - published(14)).total_seconds() / 3600
-        row["main_crashes"] = 8 if age_h < BAD_H else 1
+        row["main_crashes"], row["crash_reports"] = 8 if age_h < BAD_H else 1, 2
     made.take([*rows_of(0, hours=24 * 42), *left(rows_of(0, hours=24 * 103, seed=1)[3 * 24 * 42 :]), *bad])
     yield made
     made.services.close()
@@ -112,6 +119,16 @@ def test_the_share_is_of_the_last_day_at_any_age_as_its_sql_is(channel: SmallCha
     row = asked(channel, told(share_of(card, made.facts.versions)).query)
     assert (row["share"], row["denominator"]) == (card.share, card.usage_hours_day)
     assert f"{row['numerator']:.0f}" in {"100", "200", "2400"}
+
+
+@pytest.mark.parametrize("age", AGES)
+def test_the_sums_of_a_card_are_those_of_their_sql(channel: SmallChannel, age: str) -> None:
+    made = made_at(channel, OUT + AGES[age])
+    card = card_of(made)
+    field = asked(channel, told(usage_of(card, made.facts.versions)).query)["total"]
+    assert field == card.usage_hours >= 200
+    assert asked(channel, told(usage_day_of(card)).query)["total"] == card.usage_hours_day > 2000
+    assert asked(channel, reports_day_of(card).query)["total"] == card.reports_day > 0
 
 
 @pytest.mark.parametrize("age", ["20 d", "30 d", "60 d"])

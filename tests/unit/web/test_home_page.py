@@ -357,7 +357,7 @@ def test_the_text_says_what_the_page_says(registry: Registry, bad: Course) -> No
         "▲ Firefox release 57.0: main crashes worse on Linux since 12:35 UTC: 3.10× (2.10× to 4.40×).",
     ]
     assert "  Linux: 57.0, out 2 days, 100.0 % of the usage" in text
-    assert "    Crash-free users of the last day: 98.7 %" in text
+    assert "    Crash-free users of the last day: 98.7 % (98.0 to 99.0 %)\n" in text
     assert text.endswith("\n\nhttp://x/\n")
 
 

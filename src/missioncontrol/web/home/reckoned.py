@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from missioncontrol.state.release_model import Version
-from missioncontrol.web.home.cards import Card
-from missioncontrol.web.numerals import amount, percent, rate
+from missioncontrol.web.home.cards import REPORTS, Card
+from missioncontrol.web.home.numbers import DAYS_SHOWN
+from missioncontrol.web.numerals import amount, percent, percents, rate
 from missioncontrol.web.reckoning import (
     MOST_OTHERS,
     Reckoning,
@@ -19,6 +20,7 @@ from missioncontrol.web.reckoning import (
     rate_query,
     rows_of,
     share_query,
+    sum_query,
 )
 
 
@@ -80,24 +82,63 @@ def share_of(card: Card, versions: Sequence[Version]) -> Reckoning | None:
     )
 
 
+def usage_of(card: Card, versions: Sequence[Version]) -> Reckoning | None:
+    """Of the usage of the version; None where nothing tells of usage."""
+    if card.reports:
+        return None
+    rows = _rows(card, versions, (card.day_end - timedelta(days=DAYS_SHOWN), card.day_end))
+    return _sum(f"{_name(card)}: usage in the field", "usage hours", card.usage_hours, "usage_hours", rows)
+
+
+def usage_day_of(card: Card) -> Reckoning | None:
+    """Of the usage of all versions; None where nothing tells of usage."""
+    if card.reports:
+        return None
+    of = f"{_place(card)}: usage of all versions"
+    return _sum(of, "usage hours", card.usage_hours_day, "usage_hours", _whole_day(card))
+
+
+def reports_day_of(card: Card) -> Reckoning:
+    """Of the crash reports of all versions."""
+    of = f"{_place(card)}: crash reports of all versions"
+    return _sum(of, "crash reports", card.reports_day, REPORTS, _whole_day(card))
+
+
+def _sum(of: str, what: str, value: float, measure: str, rows: Rows) -> Reckoning:
+    return Reckoning(
+        of,
+        f"Sum of {what} = {amount(round(value))}",
+        [rows_of("sums of 5 minutes", rows.start, rows.end)],
+        sum_query(measure, rows),
+    )
+
+
+def _whole_day(card: Card) -> Rows:
+    return Rows(card.application, card.channel, None, *_day(card), card.platform, every_version=True)
+
+
 def crash_free_of(card: Card, versions: Sequence[Version]) -> Reckoning | None:
     """Of the crash-free users; None where nothing tells of clients."""
     free = card.crash_free
     if free is None or free.end is None:
         return None
     rows = _rows(card, versions, (free.end - timedelta(hours=24), free.end))
-    bounds = f"{percent(free.low)} to {percent(free.high)}" if free.low is not None else "–"
+    bounds = percents(free.low, free.high)
     return Reckoning(
         f"{_name(card)}: crash-free users",
         f"1 − clients with a main crash ÷ all clients = {percent(free.share)}",
         [
             ("Clients", f"about {amount(round(free.clients))}"),
-            ("Bounds of the estimate", bounds),
+            *([("Bounds of the estimate", bounds)] if bounds else []),
             rows_of("sketches of an hour", rows.start, rows.end),
         ],
         crash_free_query(rows),
         "Clients are counted by sketches, so the number is an estimate.",
     )
+
+
+def _place(card: Card) -> str:
+    return f"{card.platform_title} {card.channel or ''}".strip()
 
 
 def _name(card: Card) -> str:
