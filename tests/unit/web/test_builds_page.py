@@ -31,9 +31,11 @@ def hours_of(rows: list[dict[str, object]]) -> list[BuildHour]:
     ]  # fmt: skip
 
 
-def view_of(rows: list[BuildHour], wanted: BuildsWanted = WANTED, end: datetime | None = END) -> BuildsView:
+def view_of(
+    rows: list[BuildHour], wanted: BuildsWanted = WANTED, end: datetime | None = END, now: datetime = END
+) -> BuildsView:
     days = build_days(rows, end, wanted.platform) if end else []
-    return build_builds(wanted, REGISTRY, Field(days, platforms_of(rows), end), "Firefox nightly")
+    return build_builds(wanted, REGISTRY, Field(days, platforms_of(rows), end), "Firefox nightly", now)
 
 
 def test_a_build_id_says_when_it_was_made() -> None:
@@ -51,6 +53,15 @@ def test_today_that_is_three_times_as_bad_is_worse_than_yesterday() -> None:
     assert view.days[0].mark == view.mark and view.days[0].of and view.days[0].of.before_day
 
 
+@pytest.mark.parametrize("days", [1, 3])
+def test_a_build_is_of_today_by_the_clock_and_silence_is_told(days: int) -> None:
+    rows = hours_of(nightly_rows(END, 20, {0: 3.0}))
+    assert view_of(rows, now=END + timedelta(minutes=50)).silence == []
+    view = view_of(rows, now=END + timedelta(days=days))
+    assert view.heading == "The build of Fri 20 Mar is worse than that of Thu 19 Mar"
+    assert view.silence == ["Nothing has arrived since 2026-03-20 22:05 UTC; the numbers below end there."]
+
+
 def test_an_ordinary_day_is_not_called_and_says_what_is_needed() -> None:
     view = view_of(hours_of(nightly_rows(END, 20, hours_a_day=2000)))
     assert view.mark and view.mark.verdict == "too-early" and view.heading.endswith("too early to say")
@@ -64,7 +75,7 @@ def test_a_measure_that_is_bad_when_it_falls_turns_the_words() -> None:
     registry = msgspec.structs.replace(REGISTRY, measures={**REGISTRY.measures, "main_crashes": measure})
     rows = hours_of(nightly_rows(END, 20, {0: 3.0}))
     field = Field(build_days(rows, END), [], END)
-    view = build_builds(WANTED, registry, field, "")
+    view = build_builds(WANTED, registry, field, "", END)
     assert view.heading == "Today's build is better than yesterday's"
     of = view.days[0].of
     assert of and of.before and of.earlier and of.before.answer == of.earlier.answer == "better"

@@ -51,9 +51,10 @@ def build_builds_page(sources: PageSources, source: BuildSource, renderer: Rende
         wanted = read_builds_wanted(application, channel, request.query_params.multi_items(), registry)
         measure = registry.measures[wanted.measure]
         asked = Wanted(wanted.application, wanted.channel, measure.name, measure.per)
-        field = source.field(asked, wanted.platform, sources.now())
+        now = sources.now()
+        field = source.field(asked, wanted.platform, now)
         title = f"{application_title(wanted.application, registry)} {channel_title(wanted.channel)}"
-        view = build_builds(wanted, registry, field, title)
+        view = build_builds(wanted, registry, field, title, now)
         if format == "json":
             return open_json(_twin(view))
         if format == "csv":
