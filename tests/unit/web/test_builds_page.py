@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
+import msgspec
 import pytest
 from tests.support.build_days import nightly_rows
 
@@ -12,7 +14,7 @@ from missioncontrol.errors import BadRequest
 from missioncontrol.query.build_hours import BuildHour
 from missioncontrol.registry.load import load_registry
 from missioncontrol.web.builds.days import build_days, built_at, platforms_of
-from missioncontrol.web.builds.pages import read_builds_wanted
+from missioncontrol.web.builds.pages import csv_rows, read_builds_wanted, twin_of
 from missioncontrol.web.builds.source import Field
 from missioncontrol.web.builds.view import BuildsView, BuildsWanted, build_builds
 
@@ -68,17 +70,25 @@ def test_an_ordinary_day_is_not_called_and_says_what_is_needed() -> None:
     assert "more usage hours" in view.sentence or "never told" in view.sentence
 
 
-def test_a_measure_that_is_bad_when_it_falls_turns_the_words() -> None:
-    import msgspec
-
-    measure = msgspec.structs.replace(REGISTRY.measures["main_crashes"], worse="down")
+@pytest.mark.parametrize(("bad_when", "answer"), [("up", "worse"), ("down", "better")])
+def test_worse_is_bad_on_the_page_in_json_and_csv(bad_when: Literal["up", "down"], answer: str) -> None:
+    measure = msgspec.structs.replace(REGISTRY.measures["main_crashes"], worse=bad_when)
     registry = msgspec.structs.replace(REGISTRY, measures={**REGISTRY.measures, "main_crashes": measure})
-    rows = hours_of(nightly_rows(END, 20, {0: 3.0}))
-    field = Field(build_days(rows, END), [], END)
+    field = Field(build_days(hours_of(nightly_rows(END, 20, {0: 3.0})), END), [], END)
     view = build_builds(WANTED, registry, field, "", END)
-    assert view.heading == "Today's build is better than yesterday's"
-    of = view.days[0].of
-    assert of and of.before and of.earlier and of.before.answer == of.earlier.answer == "better"
+    assert view.heading == f"Today's build is {answer} than yesterday's"
+    assert view.mark and view.mark.verdict == answer
+    assert view.plot and view.plot.dots[-1].kind == answer
+
+    twin = msgspec.json.decode(msgspec.json.encode(twin_of(view)))
+    assert (twin["answer"], twin["bad_when"]) == (answer, bad_when)
+    newest = twin["days"][0]
+    assert newest["before"]["answer"] == newest["earlier"]["answer"] == answer
+    assert newest["before"]["ratio"] > 1
+
+    head, row, *_ = csv_rows(view)
+    told = dict(zip(head, row, strict=True))
+    assert told["before_answer"] == told["earlier_answer"] == answer and told["before_ratio"] > 1
 
 
 def test_days_without_a_build_are_gaps_and_the_next_is_compared_with_the_last_there_was() -> None:
