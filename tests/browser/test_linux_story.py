@@ -6,13 +6,14 @@ import csv
 import re
 import subprocess
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from conftest import COMMAND, Server, environment, picture
 from playwright.sync_api import Page, expect
 from tests.support import judged_train
+from tests.support.build_days import write_rows
 from tests.support.form import installed
 
 pytestmark = pytest.mark.apt
@@ -45,10 +46,12 @@ def test_why_linux_is_worse_in_five_clicks(page: Page, linux: Server) -> None:
     expect(worst.locator("h3")).to_contain_text("Linux")
     expect(page.locator("[data-card]", has_text="Windows")).to_contain_text("Not here")
     picture(page, "why-linux-home")
+    picture(page, "why-linux-home-phone", width=390, scheme="dark")
     worst.get_by_role("link", name="Main crashes").first.click()
     expect(page.locator("[data-verdict]")).to_have_attribute("data-verdict", "worse")
     expect(page.locator(".said-mark ~ p").first).to_contain_text("Linux")
     picture(page, "why-linux-verdict")
+    picture(page, "why-linux-verdict-dark", scheme="dark")
     page.get_by_role("link", name="Firefox release").click()
     expect(page).to_have_url(re.compile("/channel/Firefox/release"))
     page.locator("select[name=by]").select_option("os_name")
@@ -64,16 +67,51 @@ def test_why_linux_is_worse_in_five_clicks(page: Page, linux: Server) -> None:
     picture(page, "measure")
 
 
-def test_last_week_as_csv(page: Page, server: Server, tmp_path: Path) -> None:
-    page.goto(f"{server.url}/measure/Firefox/release/main_crashes")
+@pytest.fixture(scope="module")
+def nine_days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Every hour of the last nine days, the last hour too: 100 hours of use, and as many crashes as it is o'clock."""
+    folder = tmp_path_factory.mktemp("nine-days")
+    row = {
+        "application": "Firefox",
+        "channel": "release",
+        "version": "61.0",
+        "build_id": "b61",
+        "os_name": "Linux",
+    }
+    this_hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    starts = [this_hour - timedelta(hours=age) for age in range(9 * 24)]
+    rows = [
+        {**row, "window_start": at, "usage_hours": 100.0, "main_crashes": at.hour, "count": 50}
+        for at in starts
+    ]
+    running = Server(folder / "data", "--only", "web")
+    running.run("import", "aggregates", str(write_rows(folder / "rows.ndjson", rows)))
+    running.wait(lambda: "data-card" in running.get("/").text)
+    yield running
+    running.stop()
+
+
+def test_last_week_as_csv(page: Page, nine_days: Server, tmp_path: Path) -> None:
+    page.goto(nine_days.url)
+    page.locator("[data-card] figcaption").get_by_role("link", name="Main crashes").click()
+    expect(page).to_have_url(re.compile("/measure/Firefox/release/main_crashes"))
     page.locator("label", has_text=re.compile("^7 d$")).click()
     expect(page).to_have_url(re.compile("range=7d"))
+    numbers = page.locator("section.numbers")
+    expect(numbers.locator("tbody tr").first).to_be_visible()
+    picture(page, "last-week", scheme="dark")
     with page.expect_download() as download:
-        page.locator("section.numbers").get_by_role("link", name="CSV").first.click()
+        numbers.get_by_role("link", name="CSV").first.click()
     file = tmp_path / "week.csv"
     download.value.save_as(file)
-    rows = list(csv.DictReader(file.open()))
-    hours = sorted({row[next(iter(row))] for row in rows})
-    assert len(hours) >= 48  # the fleet reports for two days
-    assert (datetime.fromisoformat(hours[-1]) - datetime.fromisoformat(hours[0])) < timedelta(days=7)
-    assert "61.0" in file.read_text()
+    rows = [row for row in csv.DictReader(file.open()) if row["usage_hours"]]
+    starts = [datetime.fromisoformat(row["start"]) for row in rows]
+    # The hour that is filling is one more, unless it began after the rows were made.
+    assert len(starts) - 7 * 24 in (0, 1)
+    assert starts == [starts[0] + timedelta(hours=n) for n in range(len(starts))], "no hour is missing"
+    assert datetime.now(UTC) - starts[-1] < timedelta(hours=2), "the last week, not the first"
+    told = {
+        (row["line"], row["usage_hours"], row["main_crashes"] == str(at.hour))
+        for row, at in zip(rows, starts, strict=True)
+    }
+    assert told == {("61.0", "100", True)}
