@@ -110,8 +110,8 @@ def rate_query(measure: str, per: str, rows: Rows) -> str:
 
 
 def sum_query(measure: str, rows: Rows) -> str:
-    """The sum of a measure, and how many rows it is of."""
-    columns = [f"sum({dialect.name(measure)}) AS total", 'count(*) AS "rows"']
+    """The sum of a measure, 0 where nobody reported it, and how many rows it is of."""
+    columns = [f"coalesce(sum({dialect.name(measure)}), 0) AS total", 'count(*) AS "rows"']
     return _select(columns, "error_aggregates", rows.conditions())
 
 
