@@ -39,6 +39,8 @@ MEASURES = (
     "gmplugin_crashes",
 )
 VERSIONS = ("81.0", "82.0", "83.0")
+AGE = {"release": 16, "beta": 8, "nightly": 8, "esr": 16}
+"""Days since the newest version of each channel was published."""
 LOOKS = 3 * 288
 BATCH_ROWS = 500
 
@@ -132,11 +134,15 @@ def commit(
 
 
 def releases() -> list[Release]:
-    """A version every two weeks on each channel, the newest eight days old."""
+    """A version every two weeks on each channel.
+
+    The newest is eight days old, and of release and ESR sixteen: its first two weeks are not the last ones then, and
+    those of its predecessor are the first of the lake.
+    """
     day = aggregate_lake.LAST_DAY
-    newest = datetime(day.year, day.month, day.day, 14, tzinfo=UTC) - timedelta(days=8)
+    end = datetime(day.year, day.month, day.day, 14, tzinfo=UTC)
     return [
-        Release("Firefox", channel, f"{83 - n}.0", f"b{83 - n}", newest - timedelta(days=14 * n))
+        Release("Firefox", channel, f"{83 - n}.0", f"b{83 - n}", end - timedelta(days=AGE[channel] + 14 * n))
         for channel in aggregate_lake.CHANNELS
         for n in range(10)
     ]

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
@@ -155,18 +156,26 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     assert errors == []
 
 
-def picture(page: Page, name: str, part: str = "", height: int = 820) -> None:
+def picture(
+    page: Page,
+    name: str,
+    part: str = "",
+    height: int = 820,
+    width: int = 1280,
+    scheme: Literal["light", "dark"] = "light",
+) -> None:
     """With PICTURES=docs/images (`make pictures`): the document's picture of the page as it is now, or of a part of it."""
     if folder := os.environ.get("PICTURES"):
         size = page.viewport_size
-        page.emulate_media(color_scheme="light")
-        page.set_viewport_size({"width": 1280, "height": height})
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": height})
         page.wait_for_timeout(500)  # charts are drawn anew for the width
         path = ROOT / folder / f"{name}.png"
         if part:
             page.locator(part).first.screenshot(path=path, animations="disabled")
         else:
             page.screenshot(path=path, animations="disabled")
+        page.emulate_media(color_scheme="light")
         if size:
             page.set_viewport_size(size)
 

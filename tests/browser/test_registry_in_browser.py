@@ -66,7 +66,10 @@ def sign_in(page: Page, server: Server, path: str) -> None:
 @pytest.mark.parametrize("scripts", [True, False])
 def test_add_a_measure_and_see_it(own_server: Server, open_page: Callable[..., Page], scripts: bool) -> None:
     page = open_page(java_script_enabled=scripts)
-    sign_in(page, own_server, "/registry")
+    sign_in(page, own_server, "/")
+    expect(page.locator("[data-card]").first).to_be_visible()
+    page.get_by_text("More", exact=True).click()
+    page.get_by_role("navigation").get_by_role("link", name="Registry").click()
     page.get_by_role("link", name="By its probe").click()
     page.get_by_label("A part of the name").fill("gc_")
     page.get_by_role("button", name="Search").click()

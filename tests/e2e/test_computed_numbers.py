@@ -124,24 +124,31 @@ def test_every_number_of_a_card(server: RunningServer) -> None:
     kinds = {
         "per 1,000 usage hours": "per_1000",
         "share of the usage": "share",
+        "usage in the field": "total",
+        "usage of all versions": "total",
         "crash-free users": "crash_free_users",
     }
-    printed = {"per_1000": numerals.rate, "share": numerals.percent, "crash_free_users": numerals.percent}
+
+    def printed(number: float, end: str) -> str:
+        if kinds[end] == "total":
+            return numerals.amount(round(number)) + (" h" if end.startswith("usage") else "")
+        return numerals.rate(number) if kinds[end] == "per_1000" else numerals.percent(number)
+
     seen: dict[str, int] = {}
     wrong: list[object] = []
 
     # The first page was prepared when the server began: what was imported since comes a few seconds later, part by part.
     def complete() -> bool:
         found = numbers(server, "/")
-        seen.update(dict.fromkeys(printed, 0))
+        seen.update(dict.fromkeys(kinds, 0))
         wrong.clear()
         for one in found:
-            column = next(column for end, column in kinds.items() if one.of.endswith(end))
+            end = next(end for end in kinds if one.of.endswith(end))
             row = only_row(server, one)
-            if printed[column](row[column]) != one.number or not row["rows"]:
+            if printed(row[kinds[end]], end) != one.number or not row["rows"]:
                 wrong.append((one.of, one.number, row, one.query))
-            seen[column] += 1
-        return not wrong and seen["crash_free_users"] >= 2 and any("nightly" in one.of for one in found)
+            seen[end] += 1
+        return not wrong and seen["crash-free users"] >= 2 and any("nightly" in one.of for one in found)
 
     try:
         server.wait_until(complete)

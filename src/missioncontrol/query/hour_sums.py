@@ -31,6 +31,7 @@ HOUR_S = 3600
 MOST_ROWS = 60_000
 """Rows of a day that are read, the most used first: clients can make up any number of versions."""
 _MOST_DAYS = 400
+_EPOCH = date(1970, 1, 1).toordinal()
 _KEYS = ("application", "channel", "os_name", "version")
 _BUILD = ("application", "channel", "build_id")
 Key = tuple[str | None, str | None, str | None, str | None]
@@ -131,6 +132,11 @@ class HourSums(Generic[T]):
 def hour_after(end: datetime) -> int:
     """The first hour since the epoch that has nothing of what ended."""
     return int((end - timedelta(seconds=1)).timestamp()) // HOUR_S + 1
+
+
+def days_of_hours(first: int, last: int) -> list[date]:
+    """Every day that has a part of the hours since the epoch, from the first to before the last."""
+    return [date.fromordinal(_EPOCH + day) for day in range(first // 24, (last - 1) // 24 + 1)]
 
 
 def days_between(first: datetime, last: datetime) -> list[date]:

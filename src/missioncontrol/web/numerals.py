@@ -43,6 +43,14 @@ def percent(share: float | None, signed: bool = False) -> str:
     return f"{value:,.0f} %" if value >= 1000 else f"{value:.1f} %"
 
 
+def percents(low: float | None, high: float | None) -> str:
+    """Two bounds of a share: `98.2 to 99.0 %`; empty where they are not known or look the same."""
+    if low is None or high is None:
+        return ""
+    one, other = percent(low), percent(high)
+    return f"{one.removesuffix(' %')} to {other}" if one != other else ""
+
+
 def size(size_bytes: int | None) -> str:
     """`512 B`, `1.5 kB`, `20 MB`: powers of 1,000."""
     if size_bytes is None:

@@ -109,6 +109,12 @@ def rate_query(measure: str, per: str, rows: Rows) -> str:
     return _select(_rate_columns(Sums(measure, per)), "error_aggregates", rows.conditions())
 
 
+def sum_query(measure: str, rows: Rows) -> str:
+    """The sum of a measure, 0 where nobody reported it, and how many rows it is of."""
+    columns = [f"coalesce(sum({dialect.name(measure)}), 0) AS total", 'count(*) AS "rows"']
+    return _select(columns, "error_aggregates", rows.conditions())
+
+
 class Sums(msgspec.Struct, frozen=True):
     """A measure and what its rate is per."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
+import msgspec
 import pytest
 from tests.support.build_days import nightly_rows
 
@@ -12,7 +14,7 @@ from missioncontrol.errors import BadRequest
 from missioncontrol.query.build_hours import BuildHour
 from missioncontrol.registry.load import load_registry
 from missioncontrol.web.builds.days import build_days, built_at, platforms_of
-from missioncontrol.web.builds.pages import read_builds_wanted
+from missioncontrol.web.builds.pages import csv_rows, read_builds_wanted, twin_of
 from missioncontrol.web.builds.source import Field
 from missioncontrol.web.builds.view import BuildsView, BuildsWanted, build_builds
 
@@ -31,9 +33,11 @@ def hours_of(rows: list[dict[str, object]]) -> list[BuildHour]:
     ]  # fmt: skip
 
 
-def view_of(rows: list[BuildHour], wanted: BuildsWanted = WANTED, end: datetime | None = END) -> BuildsView:
+def view_of(
+    rows: list[BuildHour], wanted: BuildsWanted = WANTED, end: datetime | None = END, now: datetime = END
+) -> BuildsView:
     days = build_days(rows, end, wanted.platform) if end else []
-    return build_builds(wanted, REGISTRY, Field(days, platforms_of(rows), end), "Firefox nightly")
+    return build_builds(wanted, REGISTRY, Field(days, platforms_of(rows), end), "Firefox nightly", now)
 
 
 def test_a_build_id_says_when_it_was_made() -> None:
@@ -51,23 +55,40 @@ def test_today_that_is_three_times_as_bad_is_worse_than_yesterday() -> None:
     assert view.days[0].mark == view.mark and view.days[0].of and view.days[0].of.before_day
 
 
+@pytest.mark.parametrize("days", [1, 3])
+def test_a_build_is_of_today_by_the_clock_and_silence_is_told(days: int) -> None:
+    rows = hours_of(nightly_rows(END, 20, {0: 3.0}))
+    assert view_of(rows, now=END + timedelta(minutes=50)).silence == []
+    view = view_of(rows, now=END + timedelta(days=days))
+    assert view.heading == "The build of Fri 20 Mar is worse than that of Thu 19 Mar"
+    assert view.silence == ["Nothing has arrived since 2026-03-20 22:05 UTC; the numbers below end there."]
+
+
 def test_an_ordinary_day_is_not_called_and_says_what_is_needed() -> None:
     view = view_of(hours_of(nightly_rows(END, 20, hours_a_day=2000)))
     assert view.mark and view.mark.verdict == "too-early" and view.heading.endswith("too early to say")
     assert "more usage hours" in view.sentence or "never told" in view.sentence
 
 
-def test_a_measure_that_is_bad_when_it_falls_turns_the_words() -> None:
-    import msgspec
-
-    measure = msgspec.structs.replace(REGISTRY.measures["main_crashes"], worse="down")
+@pytest.mark.parametrize(("bad_when", "answer"), [("up", "worse"), ("down", "better")])
+def test_worse_is_bad_on_the_page_in_json_and_csv(bad_when: Literal["up", "down"], answer: str) -> None:
+    measure = msgspec.structs.replace(REGISTRY.measures["main_crashes"], worse=bad_when)
     registry = msgspec.structs.replace(REGISTRY, measures={**REGISTRY.measures, "main_crashes": measure})
-    rows = hours_of(nightly_rows(END, 20, {0: 3.0}))
-    field = Field(build_days(rows, END), [], END)
-    view = build_builds(WANTED, registry, field, "")
-    assert view.heading == "Today's build is better than yesterday's"
-    of = view.days[0].of
-    assert of and of.before and of.earlier and of.before.answer == of.earlier.answer == "better"
+    field = Field(build_days(hours_of(nightly_rows(END, 20, {0: 3.0})), END), [], END)
+    view = build_builds(WANTED, registry, field, "", END)
+    assert view.heading == f"Today's build is {answer} than yesterday's"
+    assert view.mark and view.mark.verdict == answer
+    assert view.plot and view.plot.dots[-1].kind == answer
+
+    twin = msgspec.json.decode(msgspec.json.encode(twin_of(view)))
+    assert (twin["answer"], twin["bad_when"]) == (answer, bad_when)
+    newest = twin["days"][0]
+    assert newest["before"]["answer"] == newest["earlier"]["answer"] == answer
+    assert newest["before"]["ratio"] > 1
+
+    head, row, *_ = csv_rows(view)
+    told = dict(zip(head, row, strict=True))
+    assert told["before_answer"] == told["earlier_answer"] == answer and told["before_ratio"] > 1
 
 
 def test_days_without_a_build_are_gaps_and_the_next_is_compared_with_the_last_there_was() -> None:

@@ -323,7 +323,7 @@ def test_crash_reports_alone_have_numbers_and_no_rates(registry: Registry) -> No
     assert card.reports and card.reports_day == 72 and card.rate is None and card.share == 1.0
     assert card.href == "/measure/Notes/Other/crash_reports" and card.platform_title == "Other systems"
     assert {value for _, value in card.course if value} == {3.0}
-    assert " an hour over 14 days" in course_spark(card).says
+    assert " an hour over the last 14 days" in course_spark(card).says
 
 
 def test_names_of_any_kind_and_odd_values_make_a_page(registry: Registry, bad: Course) -> None:
@@ -357,7 +357,7 @@ def test_the_text_says_what_the_page_says(registry: Registry, bad: Course) -> No
         "▲ Firefox release 57.0: main crashes worse on Linux since 12:35 UTC: 3.10× (2.10× to 4.40×).",
     ]
     assert "  Linux: 57.0, out 2 days, 100.0 % of the usage" in text
-    assert "    Crash-free users of the last day: 98.7 %" in text
+    assert "    Crash-free users of the last day: 98.7 % (98.0 to 99.0 %)\n" in text
     assert text.endswith("\n\nhttp://x/\n")
 
 

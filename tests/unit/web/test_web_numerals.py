@@ -72,3 +72,14 @@ def test_an_event_that_nobody_reported_is_zero_only_where_there_was_usage() -> N
 def test_a_probe_that_nobody_reported_stays_unknown() -> None:
     assert observed(None, 10.0, MEASURES["gpu_crashes"]) is None
     assert observed(None, 10.0, MEASURES["count"]) is None
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (0.98, 0.99, "98.0 to 99.0 %"), (0.98, None, ""), (0.98, 0.9801, ""), (0.9991, 1.0, "99.9 to 100.0 %"),
+        (0.0, 0.0004, "0.0 to 0.04 %"),
+    ],
+)  # fmt: skip
+def test_bounds_are_printed_where_they_differ(low: float | None, high: float | None, text: str) -> None:
+    assert numerals.percents(low, high) == text

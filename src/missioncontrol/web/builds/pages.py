@@ -51,13 +51,14 @@ def build_builds_page(sources: PageSources, source: BuildSource, renderer: Rende
         wanted = read_builds_wanted(application, channel, request.query_params.multi_items(), registry)
         measure = registry.measures[wanted.measure]
         asked = Wanted(wanted.application, wanted.channel, measure.name, measure.per)
-        field = source.field(asked, wanted.platform, sources.now())
+        now = sources.now()
+        field = source.field(asked, wanted.platform, now)
         title = f"{application_title(wanted.application, registry)} {channel_title(wanted.channel)}"
-        view = build_builds(wanted, registry, field, title)
+        view = build_builds(wanted, registry, field, title, now)
         if format == "json":
-            return open_json(_twin(view))
+            return open_json(twin_of(view))
         if format == "csv":
-            return csv_answer(_csv_rows(view), "builds")
+            return csv_answer(csv_rows(view), "builds")
         return renderer.page(
             request,
             "builds.html",
@@ -96,12 +97,14 @@ def read_builds_wanted(
     return BuildsWanted(decode_part(application), decode_part(channel), measure, platform)
 
 
-def _twin(view: BuildsView) -> dict[str, Any]:
+def twin_of(view: BuildsView) -> dict[str, Any]:
+    """The view as JSON has it."""
     return {
         "application": view.wanted.application,
         "channel": view.wanted.channel,
         "measure": view.measure.name,
         "per": view.measure.per,
+        "bad_when": view.measure.worse,
         "platform": view.wanted.platform or None,
         "end": view.end,
         "answer": view.mark.verdict if view.mark else None,
@@ -111,7 +114,8 @@ def _twin(view: BuildsView) -> dict[str, Any]:
     }
 
 
-def _csv_rows(view: BuildsView) -> list[Sequence[Any]]:
+def csv_rows(view: BuildsView) -> list[Sequence[Any]]:
+    """The view as the CSV has it, with its head."""
     rows: list[Sequence[Any]] = [_CSV]
     for row in view.days:
         if row.of is None:

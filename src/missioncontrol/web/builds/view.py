@@ -17,6 +17,7 @@ from missioncontrol.web.builds.days import DAYS, BuildDay, BuildTotal
 from missioncontrol.web.builds.plot import DayPlot, plot_of
 from missioncontrol.web.builds.source import Field
 from missioncontrol.web.home.said import PLATFORMS
+from missioncontrol.web.home.view import silence
 from missioncontrol.web.numerals import NOTHING, amount, rate
 from missioncontrol.web.verdicts.words import Mark, between, length, mark_of, times
 
@@ -83,6 +84,8 @@ class BuildsView(msgspec.Struct, frozen=True):
     heading: str
     sentence: str
     notes: list[str]
+    silence: list[str]
+    """Says so where nothing came for an hour."""
     days: list[DayRow]
     """The newest first; runs of days without a build are rows too."""
     plot: DayPlot | None
@@ -97,8 +100,10 @@ def judged_measures(registry: Registry) -> list[Measure]:
     return [one for one in registry.measures.values() if one.per and one.worse]
 
 
-def build_builds(wanted: BuildsWanted, registry: Registry, field: Field, title: str) -> BuildsView:
-    """Lay out the days of a channel."""
+def build_builds(
+    wanted: BuildsWanted, registry: Registry, field: Field, title: str, now: datetime
+) -> BuildsView:
+    """Lay out the days of a channel. Today is that of `now`, however old the data is."""
     measure = registry.measures[wanted.measure]
     days = [_turned(day) for day in field.days] if measure.worse == "down" else field.days
     rows = _rows(days, wanted, field.end) if field.end and days else []
@@ -114,9 +119,10 @@ def build_builds(wanted: BuildsWanted, registry: Registry, field: Field, title: 
         per_title=per_title,
         end=field.end,
         mark=mark,
-        heading=_heading(newest, mark, field.end),
+        heading=_heading(newest, mark, now.date()),
         sentence=_sentence(newest, mark, measure, per_title, days),
         notes=_notes(newest),
+        silence=silence(field.end, now),
         days=rows,
         plot=plot_of(rows[::-1], measure.title, per_title) if newest else None,
         platforms=[(name, PLATFORMS.get(name, name)) for name in field.platforms],
@@ -190,10 +196,10 @@ def day_words(day: date) -> str:
     return f"{day:%a} {day.day} {day:%b}"
 
 
-def _heading(newest: BuildDay | None, mark: Mark | None, end: datetime | None) -> str:
+def _heading(newest: BuildDay | None, mark: Mark | None, now: date) -> str:
     if newest is None:
         return "No build of the last 30 days"
-    today = end is not None and newest.day == end.date()
+    today = newest.day == now
     subject = "Today's build" if today else f"The build of {day_words(newest.day)}"
     if mark is None or newest.before_day is None:
         return f"{subject} has none before it to compare with"

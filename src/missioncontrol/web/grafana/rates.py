@@ -6,7 +6,7 @@ Versions are those that were published last: clients can make up any number of o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import cast
 
 import msgspec

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from missioncontrol.health.model import Account
-from missioncontrol.query.hour_sums import HOUR_S
+from missioncontrol.query.hour_sums import HOUR_S, hour_after
 from missioncontrol.registry.model import Registry
 from missioncontrol.state.release_model import Version
 from missioncontrol.web.address import measure_path
@@ -24,6 +24,12 @@ REPORTS = "crash_reports"
 SILENT = timedelta(hours=1)
 """After so long without anything a page says so."""
 _SHOWN_H = 24 * numbers.DAYS_SHOWN
+SPANS = {
+    "life": "since publication",
+    "first": f"in its first {numbers.DAYS_SHOWN} days",
+    "last": f"over the last {numbers.DAYS_SHOWN} days",
+}
+"""What a rate and its course are of."""
 Points = list[tuple[float, float | None]]
 
 
@@ -78,12 +84,24 @@ class Card(msgspec.Struct, frozen=True):
     """What the rate is of."""
     counted: tuple[datetime, datetime]
     """Start and end of what the rate is of, whole hours."""
+    span: str
+    """What that is: one of `SPANS`. `first`: the version is older, `last`: it was not known when it was published, or
+    nothing is known of its first days."""
     rate_before: float | None
     before: str | None
     """The version whose course is `course_before`, at the same ages."""
+    counted_before: tuple[datetime, datetime] | None
+    """Start and end of what `rate_before` is of."""
     course: Points
     course_before: Points
+    day_end: datetime
+    """End of the last day: the hour that is filling is whole in it."""
+    rate_day: float | None
+    """As `rate`, of the last day, with what it is of."""
+    crashes_day: float
+    hours_day: float
     usage_hours_day: float
+    """Of all versions, as are pings and reports."""
     usage_hours: float
     pings_day: float
     reports_day: float
@@ -99,10 +117,11 @@ def card_of(
     registry: Registry, facts: Facts, place: Place, field: Field, known: Sequence[Version], now: datetime
 ) -> Card | None:
     """The card of a place; `known`: the versions of its channel, oldest first. None where nothing came lately."""
-    end = hour_of(min(facts.end or now, now) - timedelta(seconds=1)) + 1
+    end = hour_after(min(facts.end or now, now))
     version, published = numbers.newest_of(field.totals(), known, now)
     line, whole = field.line(version), field.whole()
     recent, place_day = line.total(end - _SHOWN_H, end), whole.total(end - 24, end)
+    day = line.total(end - 24, end)
     if not (recent.hours or recent.reports or recent.pings):
         return None
     reports = not any(sums.hours or sums.pings for sums in whole.hours.values())
@@ -147,10 +166,16 @@ def card_of(
         crashes=drawn.sums.crashes,
         hours=drawn.sums.hours,
         counted=(_time_of(drawn.first), _time_of(drawn.last)),
+        span=drawn.span,
         rate_before=drawn.rate_before,
         before=drawn.before,
+        counted_before=drawn.counted_before,
         course=drawn.course,
         course_before=drawn.course_before,
+        day_end=_time_of(end),
+        rate_day=day.rate,
+        crashes_day=day.crashes,
+        hours_day=day.hours,
         usage_hours_day=place_day.hours,
         usage_hours=recent.hours,
         pings_day=place_day.pings,
@@ -168,9 +193,11 @@ class _Drawn(msgspec.Struct, frozen=True):
     first: int
     last: int
     """Hours that are summed, from the first to before the last."""
+    span: str
     course_before: Points = []
     rate_before: float | None = None
     before: str | None = None
+    counted_before: tuple[datetime, datetime] | None = None
 
 
 def _course(
@@ -181,18 +208,20 @@ def _course(
     end: int,
     reports: bool,
 ) -> _Drawn:
-    """Since publication, at most as long as is shown, with the predecessor at the same ages; else by clock."""
+    """Since publication, at most as long as is shown, with the predecessor at the same ages: what a verdict is of. By
+    clock where it is not known when that was, or where the data begins later."""
     line = field.line(version)
     draw = numbers.reports_course if reports else numbers.course
-    if published is None:
+    start, length = course_hours(published, end) if published else (end, 0)
+    own = line.total(start, start + length)
+    over = start + length < end
+    if published is None or (over and not (own.reports if reports else own.hours)):
         first = end - _SHOWN_H
         drawn = draw(line, first, _SHOWN_H, numbers.bin_hours(_SHOWN_H))
-        return _Drawn(drawn, line.total(first, end), first, end)
-    start = hour_of(published.published_at)
-    length = max(1, min(end - start, _SHOWN_H))
+        return _Drawn(drawn, line.total(first, end), first, end, "last")
     wide = numbers.bin_hours(length)
-    own = draw(line, start, length, wide)
-    alone = _Drawn(own, line.total(start, start + length), start, start + length)
+    drawn = draw(line, start, length, wide)
+    alone = _Drawn(drawn, own, start, start + length, "first" if over else "life")
     before = predecessor(known, published)
     if before is None:
         return alone
@@ -201,8 +230,27 @@ def _course(
     if not (sums.hours or sums.reports):
         return alone
     return msgspec.structs.replace(
-        alone, course_before=draw(other, began, length, wide), rate_before=sums.rate, before=before.version
+        alone,
+        course_before=draw(other, began, length, wide),
+        rate_before=sums.rate,
+        before=before.version,
+        counted_before=(_time_of(began), _time_of(began + length)),
     )
+
+
+def course_hours(published: Version, end: int) -> tuple[int, int]:
+    """The first hour of a course, and how many there are: from the hour of publication on, to 14 days of age."""
+    start = hour_of(published.published_at)
+    return start, max(1, min(end - start, _SHOWN_H))
+
+
+def hours_drawn(known: Sequence[Version], published: Version | None, end: int) -> list[tuple[int, int]]:
+    """First hours and lengths of all that is drawn by age: of the version, and of its predecessor at the same ages."""
+    if published is None:
+        return []
+    start, length = course_hours(published, end)
+    before = predecessor(known, published)
+    return [(start, length), *([(hour_of(before.published_at), length)] if before else [])]
 
 
 def _time_of(hour: int) -> datetime:

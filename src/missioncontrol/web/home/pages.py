@@ -12,13 +12,22 @@ from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 
 from missioncontrol.web.address import builds_path, decode_part, encode_part, read_once
 from missioncontrol.web.api_route import open_json
-from missioncontrol.web.home.cards import Card
+from missioncontrol.web.home.cards import SPANS, Card
 from missioncontrol.web.home.plots import adoption_spark, course_spark
-from missioncontrol.web.home.reckoned import crash_free_of, rate_of, share_of
+from missioncontrol.web.home.reckoned import (
+    crash_free_of,
+    lately_of,
+    rate_of,
+    reports_day_of,
+    share_of,
+    usage_day_of,
+    usage_of,
+)
 from missioncontrol.web.home.source import HomeSource, Made
 from missioncontrol.web.home.text import home_text, version_title
 from missioncontrol.web.home.view import Home, assembled, channel_title
 from missioncontrol.web.measure.lookup import ChannelRef
+from missioncontrol.web.numerals import percents
 from missioncontrol.web.pages import PageSources, top_bar
 
 if TYPE_CHECKING:
@@ -79,12 +88,18 @@ def build_home_pages(sources: PageSources, source: HomeSource, renderer: Rendere
             wanted=wanted,
             choices=_choices(made.cards),
             computed_rate=lambda card: rate_of(card, facts.versions),
+            computed_lately=lambda card: lately_of(card, facts.versions),
             computed_share=lambda card: share_of(card, facts.versions),
+            computed_usage=lambda card: usage_of(card, facts.versions),
+            computed_usage_day=usage_day_of,
+            computed_reports_day=reports_day_of,
             computed_crash_free=lambda card: crash_free_of(card, facts.versions),
             text=text,
             most_points=_MOST_POINTS,
             adoption_of=adoption_spark,
             course_of=course_spark,
+            spans=SPANS,
+            percents=percents,
             version_title=version_title,
             builds_path=builds_path,
             crash_reports=sources.crash_reports(now).last_day if nothing else 0,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from missioncontrol.web.home.cards import Card, Points, age_words
+from missioncontrol.web.home.cards import SPANS, Card, Points, age_words
 from missioncontrol.web.numerals import amount, percent, rate
 from missioncontrol.web.verdicts.axes import BOX, Axis, area, line
 
@@ -55,7 +55,8 @@ def course_spark(card: Card) -> Spark:
     # Ages are middles of their intervals.
     x, y = _x(card.course[0][0], card.course[-1][0]), _y(most)
     unit = "an hour" if card.reports else "per 1,000 usage hours"
-    since = f"since publication {age_words(card.age_hours)} ago" if card.age_hours else "over 14 days"
+    since = SPANS[card.span]
+    since += f" {age_words(card.age_hours)} ago" if card.span == "life" and card.age_hours else ""
     behind = f"; behind it {card.before} at the same age" if card.before else ""
     ends = "; higher points are cut off" if cut else ""
     return Spark(

@@ -5,20 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from missioncontrol.errors import MissionControlError
 from missioncontrol.query.held import Held
-from missioncontrol.query.hour_sums import Builds, HourSums, days_between
+from missioncontrol.query.hour_sums import Builds, HourSums, days_between, days_of_hours, hour_after
 from missioncontrol.query.last_day_users import client_files, last_day_shares
 from missioncontrol.query.published import NamedReleases
 from missioncontrol.query.summary_scope import platform_of
 from missioncontrol.state.release_model import Release, Version
 from missioncontrol.web.failing import Failing
-from missioncontrol.web.home.cards import REPORTS, Card, CrashFree, Facts, drawn_measure, predecessor
+from missioncontrol.web.home.cards import REPORTS, Card, CrashFree, Facts, drawn_measure, hours_drawn
 from missioncontrol.web.home.numbers import (
     DAYS_SHOWN,
     Numbers,
@@ -118,7 +118,8 @@ class LakeHome:
         """Read what changed and make the page of it. Only one thread is in here."""
         versions, builds = self._named.of(self._releases())
         registry, accounts = self._engine.registry(), self._verdicts.current()
-        revision = (versions, registry, accounts, self._sums.files(), now.date())
+        out = sum(one.published_at <= now for one in versions)
+        revision = (versions, registry, accounts, self._sums.files(), now.date(), out)
         held = self._held
         if held is None or revision != self._revision:
             facts = self._read(registry, versions, builds, accounts, now)
@@ -146,9 +147,8 @@ class LakeHome:
         measures = [name if name in registry.measures else "" for name in named]
         days = set(days_between(end - _SHOWN, end))
         numbers = numbers_of(part.content for part in self._sums.days(days, measures, builds))
-        spans = _spans_before(numbers, versions, end)
-        before = {day for first, last in spans for day in days_between(first, last)} - days
-        add_further(numbers, (part.content for part in self._sums.days(before, measures, builds)))
+        further = _days_drawn(numbers, versions, end, now) - days
+        add_further(numbers, (part.content for part in self._sums.days(further, measures, builds)))
         return Facts(numbers, versions, accounts, self._crash_free(numbers, builds, end), end)
 
     def _crash_free(
@@ -190,20 +190,13 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def _spans_before(
-    numbers: Numbers, versions: Sequence[Version], end: datetime
-) -> list[tuple[datetime, datetime]]:
-    """When the predecessors of the newest versions had the ages that are drawn."""
+def _days_drawn(numbers: Numbers, versions: Sequence[Version], end: datetime, now: datetime) -> set[date]:
+    """The days on which the newest versions, and their predecessors, had the ages that are drawn."""
     by_channel: dict[tuple[str, str], list[Version]] = {}
     for one in versions:
         by_channel.setdefault((one.application, one.channel), []).append(one)
-    found = {}
+    spans: set[tuple[int, int]] = set()
     for place, field in numbers.items():
         known = by_channel.get((place.application or "", place.channel or ""), [])
-        newest = newest_of(field.totals(), known, end)[1]
-        before = predecessor(known, newest) if newest else None
-        if newest and before:
-            first = before.published_at.astimezone(UTC)
-            age = min(end - newest.published_at, _SHOWN)
-            found[first, newest.version] = (first, first + age)
-    return list(found.values())
+        spans.update(hours_drawn(known, newest_of(field.totals(), known, now)[1], hour_after(end)))
+    return {day for first, length in spans for day in days_of_hours(first, first + length)}

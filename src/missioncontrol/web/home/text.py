@@ -5,10 +5,10 @@ Names come from clients: signs that are not printable are replaced, so that a na
 
 from __future__ import annotations
 
-from missioncontrol.web.home.cards import Card, age_words
+from missioncontrol.web.home.cards import SPANS, Card, age_words
 from missioncontrol.web.home.said import Said
 from missioncontrol.web.home.view import Home
-from missioncontrol.web.numerals import amount, percent, rate
+from missioncontrol.web.numerals import amount, percent, percents, rate
 
 
 def home_text(home: Home, address: str) -> str:
@@ -44,9 +44,16 @@ def _card(card: Card) -> list[str]:
     ]
     if card.rate is not None:
         before = f" ({card.before}: {rate(card.rate_before)})" if card.before else ""
-        lines.append(f"    {card.measure_title}: {rate(card.rate)} per 1,000 usage hours{before}")
+        within = f" {SPANS[card.span]}" if card.span != "life" else ""
+        lately = f"; {rate(card.rate_day)} in the last day" if card.span == "first" else ""
+        lines.append(
+            f"    {card.measure_title}: {rate(card.rate)} per 1,000 usage hours{within}{before}{lately}"
+        )
     if card.crash_free:
-        lines.append(f"    Crash-free users of the last day: {percent(card.crash_free.share)}")
+        bounds = percents(card.crash_free.low, card.crash_free.high)
+        lines.append(
+            f"    Crash-free users of the last day: {percent(card.crash_free.share)}{f' ({bounds})' if bounds else ''}"
+        )
     if card.reports_day:
         lines.append(f"    Crash reports of the last day: {amount(card.reports_day)}")
     return lines

@@ -85,7 +85,7 @@ def assembled(
         now=now,
         attention=attention,
         calm="" if attention else _calm(accounts, judged),
-        notes=[*_silence(end, now), *_just_out(sections)],
+        notes=[*silence(end, now), *_just_out(sections)],
         sections=sections,
         judged=judged,
         heading=_heading(attention, accounts),
@@ -125,7 +125,8 @@ def _calm(accounts: Sequence[Account], judged: int) -> str:
     return f"{found}; for {early:,} of {measures} it is too early to say."
 
 
-def _silence(end: datetime | None, now: datetime) -> list[str]:
+def silence(end: datetime | None, now: datetime) -> list[str]:
+    """The note that nothing came for an hour."""
     if end is None or now - end < SILENT:
         return []
     return [f"Nothing has arrived since {end:%Y-%m-%d %H:%M} UTC; the numbers below end there."]
