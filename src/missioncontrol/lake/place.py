@@ -21,7 +21,7 @@ import msgspec
 
 from missioncontrol.config import LakePlace
 from missioncontrol.errors import NO_ROOM, MissionControlError, StorageError, StorageFull
-from missioncontrol.s3 import plain, store, trouble
+from missioncontrol.s3 import plain, read_by_parts, store, trouble
 
 if TYPE_CHECKING:
     from missioncontrol.lake.snapshot import FileRef
@@ -30,6 +30,8 @@ IN_USE_S = 900.0
 """A file that was fetched, or fetched again, within so many seconds is never removed: queries are shorter."""
 _AT_ONCE = 16
 _PART_BYTES = 8 * 1024 * 1024
+_PARTS_AT_ONCE = 4
+"""Of an upload. What is under way at once has the time of one request, so that a line of 0.6 MB/s will do."""
 _LEFT_BYTES = 256 * 1024 * 1024
 """The folder is measured once more when so much has come."""
 _STALE_TMP_S = 3600.0
@@ -82,7 +84,9 @@ def upload(place: LakePlace, table: str, path: str) -> None:
     full = place.folder / table / path
     try:
         # Large ones go in parts, of which nothing is to be seen before the last one.
-        obstore.put(store(place.url), f"{table}/{path}", full, chunk_size=_PART_BYTES)
+        obstore.put(
+            store(place.url), f"{table}/{path}", full, chunk_size=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE
+        )
     except Exception as error:
         raise failure(place, error) from error
     _make_room(place, full.stat().st_size)
@@ -239,8 +243,6 @@ def _fetch(file: FileRef) -> None:
 
 
 def _download(file: FileRef) -> None:
-    import obstore
-
     place = file.place
     assert place is not None
     target = Path(file.path)
@@ -249,7 +251,7 @@ def _download(file: FileRef) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as out:
-            for piece in obstore.get(store(place.url), key).stream(_PART_BYTES):
+            for piece in read_by_parts(place.url, key, _PART_BYTES):
                 out.write(piece)
             size = out.tell()
         if size != file.size_bytes:
