@@ -8,6 +8,8 @@ import uuid
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tests.support.s3 import BUCKET
 from tests.support.s3_proxy import S3Proxy, Seen
@@ -15,7 +17,9 @@ from tests.support.s3_proxy import S3Proxy, Seen
 from missioncontrol.blobs import bucket
 from missioncontrol.config import LakePlace
 from missioncontrol.errors import StorageError
+from missioncontrol.lake.merge import opened
 from missioncontrol.lake.place import fetch, upload
+from missioncontrol.lake.retention import discarded_rows
 from missioncontrol.lake.snapshot import FileRef
 from missioncontrol.moving.files import Checked, Copied, copy_files, files_below
 
@@ -29,6 +33,11 @@ LARGE_BYTES = 10 * PART_BYTES + 5
 def url(proxy: S3Proxy) -> str:
     """An address that no other test uses, behind the proxy: clients are kept by address."""
     return f"s3://{BUCKET}/{uuid.uuid4().hex[:8]}"
+
+
+def of_lake(place: LakePlace, name: str, size_bytes: int) -> FileRef:
+    """A file of the archive."""
+    return FileRef(str(place.folder / "pings" / name), (), size_bytes, 1, None, None, place)
 
 
 def written(proxy: S3Proxy) -> list[int]:
@@ -58,16 +67,39 @@ def test_a_file_of_the_lake_goes_up_and_comes_down_in_parts(tmp_path: Path, prox
     upload(ours, "pings", file.name)
     assert max(written(proxy)) <= PART_BYTES and sum(written(proxy)) == LARGE_BYTES
     assert proxy.most_bytes_at_once <= 4 * PART_BYTES
-    wanted = FileRef(str(file), (), LARGE_BYTES, 1, None, None, ours).in_place(others)
+    wanted = of_lake(others, file.name, LARGE_BYTES)
     fetch([wanted])
     assert Path(wanted.path).read_bytes() == file.read_bytes()
     assert max(proxy.read) <= PART_BYTES and sum(proxy.read) == LARGE_BYTES
-    other = FileRef(str(file), (), LARGE_BYTES - 1, 1, None, None, ours).in_place(
-        LakePlace(tmp_path / "third", url)
-    )
+    other = of_lake(LakePlace(tmp_path / "third", url), file.name, LARGE_BYTES - 1)
     with pytest.raises(StorageError, match="bytes instead of") as raised:
         fetch([other])
     assert raised.value.code == "lake_file" and not Path(other.path).exists()
+
+
+def test_of_a_file_of_which_some_is_read_only_that_comes(tmp_path: Path, proxy: S3Proxy, url: str) -> None:
+    ours, others = LakePlace(tmp_path / "ours", url), LakePlace(tmp_path / "others", url)
+    file = ours.folder / "pings" / "part-0.parquet"
+    file.parent.mkdir(parents=True)
+    columns = {"body": [os.urandom(2_000) for _ in range(2_000)], "id": list(range(2_000))}
+    rows = pa.table({**columns, "discarded": [None, "age"] * 1_000})
+    pq.write_table(rows, file, row_group_size=250)
+    upload(ours, "pings", file.name)
+    wanted = of_lake(others, file.name, file.stat().st_size)
+    with opened(wanted) as parquet:
+        assert parquet.num_row_groups == 8 and proxy.read == [64 << 10]
+        assert parquet.read_row_group(3, use_threads=False) == rows.slice(750, 250)
+        assert len(proxy.read) == 2 and proxy.read[1] < wanted.size_bytes / 7
+    assert discarded_rows(wanted) == 1_000
+    assert sum(proxy.read[2:]) < wanted.size_bytes / 20
+    assert not others.folder.exists()
+    fetch([wanted])
+    proxy.read.clear()
+    with opened(wanted) as parquet:
+        assert parquet.read() == rows
+    assert not proxy.read, "what is at hand is not asked for"
+    with pytest.raises(FileNotFoundError), opened(of_lake(others, "part-1.parquet", 100)):
+        pass
 
 
 def test_an_upload_of_a_dump_may_take_longer_than_a_server_may_be_silent(
