@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Literal
@@ -89,6 +90,24 @@ def store(url: str) -> S3Store:
         )
     except (BaseError, ValueError) as error:
         raise ConfigError("s3_settings", f"{url} cannot be used: {plain(str(error))}") from None
+
+
+def read_by_parts(url: str, name: str, part_bytes: int) -> Iterator[bytes]:
+    """The bytes of an object that is not empty and does not change, by a request for each part.
+
+    A request has its time up to the last byte of its answer: one for all of a large object would have too little.
+    """
+    import obstore
+
+    at, size_bytes = 0, 1
+    while at < size_bytes:
+        found = obstore.get(store(url), name, options={"range": (at, at + part_bytes)})
+        size_bytes = found.meta["size"]
+        piece = bytes(found.bytes())
+        if not piece:
+            return
+        at += len(piece)
+        yield piece
 
 
 def own_variables() -> dict[str, str]:

@@ -294,6 +294,10 @@ def test_settings_alone_bring_stream_and_backfill_there(cluster: Cluster) -> Non
     asked = ("--table", "all", *days)
     assert cluster.run("backfill", "--on-spark", *asked) == 0, cluster.talk
     assert [worker.applications() for worker in cluster.workers] == [count + 2 for count in before]
+    kept = {
+        path.relative_to(cluster.data / "lake").parts[0] for path in (cluster.data / "lake").rglob("part-*")
+    }
+    assert kept and "pings" not in kept, "the driver has what it wrote, and no file of the archive"
     one_machine = SparkInstallation(lake.parent, "", "")
     assert one_machine.run(*asked, command=("backfill",)) == 0, one_machine.talk
     compare(cluster.lake, lake)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import shutil
 import signal
 import time
 import uuid
@@ -76,8 +77,24 @@ def test_20_000_pings_make_the_same_tables_on_s3_as_on_one_machine(
     assert installation.run("--until-idle") == 0, installation.talk
     installation.send(entries[15_000:])
     assert installation.run("--until-idle") == 0, installation.talk
-    compare(LakeOnS3(f"s3://{BUCKET}/lake", s3.client_settings()), lake)
+    on_s3 = LakeOnS3(f"s3://{BUCKET}/lake", s3.client_settings())
+    compare(on_s3, lake)
     assert sum(row["count"] for row in merged(lake, "discards").values()) > 2_000
+    shutil.rmtree(installation.data / "lake")  # what the tasks wrote is at hand there: it is to come from S3
+    last = datetime.fromtimestamp(NOW_NS / 1e9, UTC).date()
+    days = ("--min-submission-date", str(last - timedelta(days=4)), "--max-submission-date", str(last))
+    asked = ("--table", "all", *days)
+    assert installation.run(*asked, "--on-spark", command=("backfill",)) == 0, installation.talk
+    assert not list((installation.data / "lake").glob("pings/**/part-*")), (
+        "no file of the archive was fetched"
+    )
+    folder = SparkInstallation(lake.parent, "", "")
+    assert folder.run(*asked, command=("backfill",)) == 0, folder.talk
+    compare(on_s3, lake)
+    found, expected = by_dimensions(on_s3), by_dimensions(lake)
+    assert found and found.keys() == expected.keys()
+    for key, stats in expected.items():
+        assert found[key] == pytest.approx(stats, rel=1e-12), key
 
 
 def test_killed_20_times_in_the_middle_of_a_batch_nothing_is_lost_or_counted_twice(

@@ -36,6 +36,8 @@ _ANSWER = timedelta(seconds=30)
 _TRANSFER = timedelta(minutes=30)
 """Of one with a large body."""
 _SILENCE = timedelta(seconds=30)
+"""Of a server that is asked for a large object. The client counts the time of its own body too, so this is no bound for
+an upload: over a slow line it takes longer."""
 _SMALL_BYTES = 8 << 20
 _MOST_BYTES = 5 << 30
 """That S3 takes in one request."""
@@ -65,6 +67,7 @@ class Bucket:
         self.url, self._name, self._prefix = url, parts.netloc, parts.path.strip("/")
         self._small = self._store({"timeout": _ANSWER})
         self._large = self._store({"timeout": _TRANSFER, "read_timeout": _SILENCE})
+        self._upload = self._store({"timeout": _TRANSFER})
 
     def put(self, key: str, data: Any, size_bytes: int, e_tag: str | None = None) -> None:
         """Write an object of these bytes (anything with a buffer), durably; with `e_tag` only in place of that one.
@@ -78,7 +81,7 @@ class Bucket:
             raise StorageError(
                 "blobs_too_large", f"{key}: {size_bytes:,} bytes are more than an object may have."
             )
-        store = self._small if size_bytes <= _SMALL_BYTES else self._large
+        store = self._small if size_bytes <= _SMALL_BYTES else self._upload
         mode: Any = "overwrite" if e_tag is None else {"e_tag": e_tag}
         try:
             with self._failures(key, writes=True):

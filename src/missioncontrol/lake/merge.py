@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from missioncontrol.errors import StorageError
 from missioncontrol.lake.parquet import conform, sort
-from missioncontrol.lake.place import fetch
+from missioncontrol.lake.place import fetch, source
 from missioncontrol.lake.sketches import union
 from missioncontrol.lake.snapshot import FileRef
 from missioncontrol.lake.tables import Column, LakeTable
@@ -144,8 +144,27 @@ def readable(file: FileRef) -> Iterator[str]:
     Raises what goes wrong inside as `StorageError` (`lake_file`) that names the file; a missing one as it is.
     """
     fetch([file])
-    try:
+    with _named(file):
         yield file.path
+
+
+@contextmanager
+def opened(file: FileRef) -> Iterator[pq.ParquetFile]:
+    """A file of which some is read: its footer, a column, a row group. On S3 only that is asked for, and not kept.
+
+    Raises as `readable()`, and what S3 refuses.
+    """
+    with _named(file):
+        found = source(file)
+        # Columns of a row group lie side by side: one request brings them.
+        with pq.ParquetFile(found, pre_buffer=not isinstance(found, str)) as parquet:
+            yield parquet
+
+
+@contextmanager
+def _named(file: FileRef) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError:
         raise
     except (OSError, pa.ArrowException) as error:

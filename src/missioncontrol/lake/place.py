@@ -8,6 +8,7 @@ folder nothing of this touches a file. Never writes to the log.
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 import time
@@ -21,7 +22,7 @@ import msgspec
 
 from missioncontrol.config import LakePlace
 from missioncontrol.errors import NO_ROOM, MissionControlError, StorageError, StorageFull
-from missioncontrol.s3 import plain, store, trouble
+from missioncontrol.s3 import plain, read_by_parts, store, trouble
 
 if TYPE_CHECKING:
     from missioncontrol.lake.snapshot import FileRef
@@ -30,6 +31,8 @@ IN_USE_S = 900.0
 """A file that was fetched, or fetched again, within so many seconds is never removed: queries are shorter."""
 _AT_ONCE = 16
 _PART_BYTES = 8 * 1024 * 1024
+_PARTS_AT_ONCE = 4
+"""Of an upload. What is under way at once has the time of one request, so that a line of 0.6 MB/s will do."""
 _LEFT_BYTES = 256 * 1024 * 1024
 """The folder is measured once more when so much has come."""
 _STALE_TMP_S = 3600.0
@@ -82,7 +85,9 @@ def upload(place: LakePlace, table: str, path: str) -> None:
     full = place.folder / table / path
     try:
         # Large ones go in parts, of which nothing is to be seen before the last one.
-        obstore.put(store(place.url), f"{table}/{path}", full, chunk_size=_PART_BYTES)
+        obstore.put(
+            store(place.url), f"{table}/{path}", full, chunk_size=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE
+        )
     except Exception as error:
         raise failure(place, error) from error
     _make_room(place, full.stat().st_size)
@@ -122,6 +127,53 @@ def fetch(files: Sequence[FileRef]) -> None:
             for done in [pool.submit(_fetch, file) for file in missing]:
                 done.result()
     _make_room(files[0].place, sum(file.size_bytes for file in missing))
+
+
+class Ranges(io.RawIOBase):
+    """A file of a lake on S3, of which only what is read is asked for, and nothing is kept in the folder.
+
+    Reading raises `FileNotFoundError`, `StorageError` and `StorageFull`.
+    """
+
+    def __init__(self, place: LakePlace, file: FileRef) -> None:
+        self._place, self._size_bytes, self._at = place, file.size_bytes, 0
+        self._key = Path(file.path).relative_to(place.folder).as_posix()
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def tell(self) -> int:
+        """Where the next read begins."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go there."""
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size_bytes}[whence]
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes, by one request."""
+        end = self._size_bytes if size < 0 else min(self._at + size, self._size_bytes)
+        if end <= self._at:
+            return b""
+        import obstore
+
+        try:
+            found = bytes(obstore.get_range(store(self._place.url), self._key, start=self._at, end=end))
+        except Exception as error:
+            raise _reading_failed(self._place, self._key, error) from error
+        self._at += len(found)
+        return found
+
+
+def source(file: FileRef) -> str | Ranges:
+    """What to read some of a file from: its path when it is at hand, else its ranges. Never fetches it."""
+    return file.path if file.place is None or _touched(file.path) else Ranges(file.place, file)
 
 
 class DataObject(msgspec.Struct, frozen=True):
@@ -239,8 +291,6 @@ def _fetch(file: FileRef) -> None:
 
 
 def _download(file: FileRef) -> None:
-    import obstore
-
     place = file.place
     assert place is not None
     target = Path(file.path)
@@ -249,7 +299,7 @@ def _download(file: FileRef) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as out:
-            for piece in obstore.get(store(place.url), key).stream(_PART_BYTES):
+            for piece in read_by_parts(place.url, key, _PART_BYTES):
                 out.write(piece)
             size = out.tell()
         if size != file.size_bytes:
@@ -259,17 +309,18 @@ def _download(file: FileRef) -> None:
                 "Restore the file from a backup.",
             )
         temporary.replace(target)
-    except MissionControlError:
-        raise
-    except FileNotFoundError as error:
-        if trouble(error) is not None:
-            raise failure(place, error) from error
-        raise FileNotFoundError(f"{place}/{key}") from error
     except Exception as error:
-        raise failure(place, error) from error
+        raise _reading_failed(place, key, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _reading_failed(place: LakePlace, key: str, error: Exception) -> Exception:
+    """What is raised of it: `FileNotFoundError` where it is the object alone that is gone."""
+    if isinstance(error, FileNotFoundError) and trouble(error) is None:
+        return FileNotFoundError(f"{place}/{key}")
+    return failure(place, error)
 
 
 def _make_room(place: LakePlace, size_bytes: int) -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import msgspec
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import structlog
 
 from missioncontrol.clock import Clock, system_clock, utc_date
@@ -22,7 +21,7 @@ from missioncontrol.config import LakePlace, Retention
 from missioncontrol.errors import StorageError
 from missioncontrol.lake.calendar_guard import doubt
 from missioncontrol.lake.filenames import kind_of
-from missioncontrol.lake.merge import readable
+from missioncontrol.lake.merge import opened
 from missioncontrol.lake.place import place_of, uri
 from missioncontrol.lake.plan import day, kept_days
 from missioncontrol.lake.sifting import sifted
@@ -191,10 +190,10 @@ def _sift(place: LakePlace, file: FileRef, label: tuple[str, int, date], dry_run
 
 def discarded_rows(file: FileRef) -> int:
     """How many discarded pings a file of the archive holds."""
-    with readable(file) as path, pq.ParquetFile(path) as opened:
-        if "discarded" not in opened.schema_arrow.names:
+    with opened(file) as parquet:
+        if "discarded" not in parquet.schema_arrow.names:
             return 0
-        column = opened.read(columns=["discarded"], use_threads=False)["discarded"]
+        column = parquet.read(columns=["discarded"], use_threads=False)["discarded"]
         return int(len(column) - column.null_count)
 
 

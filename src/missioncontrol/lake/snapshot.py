@@ -39,15 +39,9 @@ class FileRef(msgspec.Struct, frozen=True):
     """Smallest and largest `window_start` (`arrival`, `received`, `date` where there is none); None: not known."""
     last_window: datetime | None
     place: LakePlace | None = None
-    """Where it is to be fetched from; None: it is in the folder."""
+    """Where it is to be fetched or read from; None: it is in the folder."""
     joined_s: float = 0.0
     """Of a lake on S3: when it joined its table, in seconds since 1970."""
-
-    def in_place(self, place: LakePlace) -> FileRef:
-        """The same file of a lake on S3, to be fetched into another folder."""
-        assert self.place is not None
-        path = place.folder / Path(self.path).relative_to(self.place.folder)
-        return msgspec.structs.replace(self, path=str(path), place=place)
 
 
 class Snapshot(msgspec.Struct, frozen=True):

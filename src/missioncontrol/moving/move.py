@@ -19,7 +19,7 @@ from missioncontrol.config import Config
 from missioncontrol.errors import BadRequest, ConfigError, StorageError
 from missioncontrol.lake.delta import open_table
 from missioncontrol.lake.place import place_of
-from missioncontrol.moving.files import Copied, copy_files, files_below, is_unused, remove_others
+from missioncontrol.moving.files import Checked, Copied, copy_files, files_below, is_unused, remove_others
 from missioncontrol.moving.state import copy_state, is_empty
 from missioncontrol.presence import presences
 from missioncontrol.services import Services
@@ -27,6 +27,8 @@ from missioncontrol.small_file import replace_file
 from missioncontrol.telemetry.stream import StreamLock
 
 NOTE = "moved.json"
+_CHECKED = "moved-{}.jsonl"
+"""Beside it, while it lasts: what had to be read back of a step (`Checked`)."""
 _DECLARATIONS = ("registry.toml", "fields.toml", "probes.json", "signature-lists")
 _LEFT = ("_locks", "drafts")
 """Folders of lake and blobs that are of processes at work, or of some that were killed."""
@@ -83,6 +85,7 @@ class Move:
             state, identities = self._copy_state()
             files = self._copy_folders()
             self._write_note(done=True)
+            self._forget_checked()
         finally:
             lock.release()
         return Moved(records, lake, tables, blobs, removed, state, identities, files)
@@ -119,6 +122,7 @@ class Move:
                     f"There is something already: {', '.join(used)}.",
                     "Give empty places: what is there would be mixed with what comes.",
                 )
+            self._forget_checked()
             self._write_note()
 
     def _copy(self, step: str, folder: Path, url: str) -> Copied:
@@ -135,7 +139,8 @@ class Move:
         # The log of a table names its files: it comes behind them.
         logs = [name for name in names if "/_delta_log/" in name]
         data = sorted(set(names) - set(logs))
-        return copy_files(folder, data, url, told) + copy_files(folder, logs, url, told)
+        checked = Checked(self._note.with_name(_CHECKED.format(step)))
+        return copy_files(folder, data, url, checked, told) + copy_files(folder, logs, url, checked, told)
 
     def _compare_tables(self) -> dict[str, int]:
         old, new = place_of(self._old.config.lake_place), place_of(self._new.config.lake_place)
@@ -189,6 +194,10 @@ class Move:
             return msgspec.json.decode(self._note.read_bytes(), type=_Note)
         except (FileNotFoundError, msgspec.DecodeError):
             return None
+
+    def _forget_checked(self) -> None:
+        for step in ("lake", "blobs"):
+            self._note.with_name(_CHECKED.format(step)).unlink(missing_ok=True)
 
     def _write_note(self, done: bool = False) -> None:
         new = self._new.config

@@ -1,4 +1,7 @@
-"""Sums of days on Spark: each task reads some parts of the archive, and hands over what they sum to."""
+"""Sums of days on Spark: each task reads some parts of the archive, and hands over what they sum to.
+
+Of a lake on S3 a task asks for its row groups alone, and nobody keeps a file of the archive on disk.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from pyspark.errors import PySparkException
 
 from missioncontrol.config import Config
 from missioncontrol.registry.model import Registry
-from missioncontrol.spark.session import runs_elsewhere, spark_failure, task_place, told_to_driver
+from missioncontrol.spark.session import spark_failure, told_to_driver
 from missioncontrol.telemetry.archive import Part
 from missioncontrol.telemetry.backfill_worker import Day, DayWork, Sums
 
@@ -31,7 +34,6 @@ class SparkSums:
     def __init__(self, session: SparkSession, config: Config, registry: Registry) -> None:
         self._context = session.sparkContext
         self._config, self._registry = config, registry
-        self._elsewhere = runs_elsewhere(session)
 
     def sums(self, asked: Day, parts: Sequence[Part], read: Callable[[int], None]) -> list[Sums]:
         """See `Summing`; raises `StorageError` (`spark_failed`). One task's sums are a few MB at most."""
@@ -42,7 +44,7 @@ class SparkSums:
         dealt = sorted(parts, key=lambda part: -part.rows)
         tasks = [dealt[n::most] for n in range(min(most, len(dealt)))]
         pings = self._context.accumulator(0)
-        work = _Summing(asked, self._config, self._registry, pings, self._elsewhere)
+        work = _Summing(asked, self._config, self._registry, pings)
         with _told(pings, read):
             try:
                 found: list[Sums] = self._context.parallelize(tasks, len(tasks)).map(work).collect()
@@ -65,21 +67,13 @@ class _Summing(msgspec.Struct):
     config: Config
     registry: Registry
     pings: Accumulator[int]
-    elsewhere: bool
 
     def __call__(self, parts: list[Part]) -> Sums:
         with told_to_driver():
             work = DayWork(self.asked, self.config, self.registry)
             for part in parts:
-                self.pings.add(work.take(self._at_hand(part)))
+                self.pings.add(work.take(part))
             return work.sums()
-
-    def _at_hand(self, part: Part) -> Part:
-        """The part with its file where this machine may have it."""
-        if part.file.place is None:
-            return part
-        place = task_place(part.file.place, self.elsewhere)
-        return msgspec.structs.replace(part, file=part.file.in_place(place))
 
 
 @contextmanager

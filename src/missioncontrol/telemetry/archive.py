@@ -1,6 +1,7 @@
 """The archive: pings as they were accepted, read back from the table `pings`.
 
-Reads Parquet files a row group at a time, so that memory stays small whatever a file's size. The body of a sealed row
+Reads Parquet files a row group at a time, so that memory stays small whatever a file's size; on S3 no more of them is
+asked for, and nothing is kept on disk. The body of a sealed row
 is handed out as it is kept, unpacked, under no encoding: extraction comes to the same as with the body as sent, and
 nothing is compressed or inflated for it. Never writes.
 """
@@ -18,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from missioncontrol.errors import StorageError
-from missioncontrol.lake.merge import readable
+from missioncontrol.lake.merge import opened
 from missioncontrol.lake.plan import day as partition_day
 from missioncontrol.lake.snapshot import FileRef
 from missioncontrol.telemetry.submission import Submission
@@ -65,8 +66,8 @@ class Archived(msgspec.Struct, frozen=True, gc=False):
 
 def parts(file: FileRef) -> list[Part]:
     """The file in parts of about 4 MB on disk. Raises `StorageError` (`lake_file`, `lake_file_gone`)."""
-    with _there(file) as path:
-        metadata = pq.read_metadata(path)
+    with _there(file) as parquet:
+        metadata = parquet.metadata
     partition = dict(file.partition)
     day, doc_type = partition_day(file.partition), partition["doc_type"]
     found: list[Part] = []
@@ -84,7 +85,7 @@ def parts(file: FileRef) -> list[Part]:
 
 def read_part(part: Part) -> Iterator[Archived]:
     """The pings of a part; a body lies in the memory of its row group and holds as long as it is looked at."""
-    with _there(part.file) as path, pq.ParquetFile(path) as file:
+    with _there(part.file) as file:
         present = [name for name in _COLUMNS if name in file.schema_arrow.names]
         for number in part.groups:
             yield from _pings(file.read_row_group(number, columns=present, use_threads=False), part)
@@ -104,10 +105,10 @@ def _pings(table: pa.Table, part: Part) -> Iterator[Archived]:
 
 
 @contextmanager
-def _there(file: FileRef) -> Iterator[str]:
+def _there(file: FileRef) -> Iterator[pq.ParquetFile]:
     try:
-        with readable(file) as path:
-            yield path
+        with opened(file) as parquet:
+            yield parquet
     except FileNotFoundError:
         hint = "It was merged into another one meanwhile. Repeat."
         raise StorageError("lake_file_gone", f"{file.path} is gone.", hint) from None

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from missioncontrol.clock import window_start_s
-from missioncontrol.lake.merge import readable
+from missioncontrol.lake.merge import opened
 from missioncontrol.lake.plan import day as partition_day
 from missioncontrol.lake.snapshot import FileRef, Snapshot
 from missioncontrol.telemetry.archive import Archived, parts, read_part
@@ -82,8 +82,8 @@ def submissions(archive: Snapshot, sample: DaySample) -> Iterator[Submission]:
 def _archived(file: FileRef, windows: set[int]) -> Iterator[Archived]:
     """The rows of those row groups in which one of the windows may be."""
     found = parts(file)
-    with readable(file) as path:
-        metadata = pq.read_metadata(path)
+    with opened(file) as parquet:
+        metadata = parquet.metadata
     for part in found:
         groups = tuple(g for g in part.groups if _may_hold(metadata.row_group(g), windows))
         if groups:
@@ -107,7 +107,7 @@ def _windows(archive: Snapshot, day: date) -> dict[datetime, int]:
     """Pings of each window of a day, in the order of time."""
     counts: Counter[datetime] = Counter()
     for file in files_of(archive, day):
-        with readable(file) as path, pq.ParquetFile(path) as parquet:
+        with opened(file) as parquet:
             found = parquet.read(["window_start", "discarded"], use_threads=False)
         counted = pc.is_in(found["discarded"], value_set=pa.array(_COUNTABLE, pa.string()))
         for entry in pc.value_counts(found["window_start"].filter(counted)).to_pylist():

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import date
+from itertools import chain
 
 import msgspec
 import pyarrow as pa
@@ -24,7 +25,6 @@ from missioncontrol.lake.durability import flush
 from missioncontrol.lake.locks import rewriting
 from missioncontrol.lake.merge import merged
 from missioncontrol.lake.parquet import COMPACTED_LEVEL
-from missioncontrol.lake.place import fetch
 from missioncontrol.lake.snapshot import FileRef, LakeReader, Snapshot
 from missioncontrol.lake.tables import lake_tables
 from missioncontrol.lake.writer import LakeWriter
@@ -37,6 +37,7 @@ from missioncontrol.telemetry.backfill_scope import (
     counted_when_they_came,
     days_of,
     files_of,
+    of_each,
     refuse_incomplete,
     refuse_shrunk,
 )
@@ -125,9 +126,8 @@ class Backfill:
                 self._config, self._writer, self._stream_apps, (*plan.tables, ARCHIVE)
             )
             files = [f for f in snapshots[ARCHIVE].files if day in days_of(f, plan)]
-            fetch(files)
             asked = Day(day, plan.of_stream, plan.rules if plan.of_crashes else "")
-            sums = self._summing.sums(asked, [part for file in files for part in parts(file)], read)
+            sums = self._summing.sums(asked, list(chain.from_iterable(of_each(parts, files))), read)
             held = Held(
                 sum(f.rows for f in files_of(snapshots[ARCHIVE], day)),
                 counted_when_they_came(snapshots[ARCHIVE], day) + sum(s.rescued for s in sums),
