@@ -38,6 +38,8 @@ class Staged(msgspec.Struct, frozen=True):
     counted: int
     discarded: int
     oldest_received_ns: int
+    read_s: int
+    """To where in time was read, in seconds since the epoch: half of the messages were stamped before."""
 
 
 class Staging(msgspec.Struct, frozen=True):
@@ -103,6 +105,7 @@ class Staging(msgspec.Struct, frozen=True):
             batch.counted,
             batch.discarded,
             min(message.record.entry.received_ns for message in messages),
+            sorted(seconds)[len(seconds) // 2],
         )
 
 

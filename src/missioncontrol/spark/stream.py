@@ -188,6 +188,19 @@ class SparkStream:
         if staged:
             self.batches += 1
             self._report(self._reported(staged, max(reached.values())))
+            self._sweep(min(one.read_s for one in staged))
+
+    def _sweep(self, read_s: int) -> None:
+        """Forget some identities that are expired for a reader at that time.
+
+        Every batch has messages of each partition that has any, so none is read at an earlier time. Where that fails
+        the next batch's tries again: there is room for identities for longer than for waiting pings.
+        """
+        now_s = self._clock() // 1_000_000_000
+        try:
+            self._open_identities(self._config).sweep(min(read_s, now_s), now_s)
+        except MissionControlError as error:
+            logger.error("identities_not_swept", code=error.code, message=error.message)
 
     def _reported(self, staged: list[Staged], through: int) -> BatchReport:
         return BatchReport(

@@ -1,0 +1,158 @@
+"""Streams on Spark in this process, one session for all: what they do when somebody else is at their topic or tables.
+
+Each test has a topic of one partition and a lake. Streams are stopped between two batches by what they report to.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from deploy.local.kafka import KafkaBroker
+from tests.support.kafka_topics import make_topic
+from tests.support.lake import rows
+from tests.support.spark import NOW_NS, TIMEOUT_S, SparkInstallation, pings_only
+
+from missioncontrol.config import Config, load_config
+from missioncontrol.errors import StorageError
+from missioncontrol.lake.writer import LakeWriter
+from missioncontrol.services import Services
+from missioncontrol.telemetry.batch import BatchReport
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from missioncontrol.spark.stream import SparkStream
+
+pytestmark = [pytest.mark.apt, pytest.mark.timeout(600)]
+
+Report = Callable[[BatchReport], None]
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    # Not installed where these tests are collected and not run.
+    from pyspark import SparkContext
+
+    from missioncontrol.spark.session import open_session
+
+    folder = tmp_path_factory.mktemp("session")
+    SparkInstallation(folder, "", "")
+    opened = open_session(load_config(folder), "tests")
+    gateway: Any = SparkContext._gateway
+    yield opened
+    opened.stop()
+    gateway.shutdown()
+    gateway.proc.stdin.close()
+    gateway.proc.wait()
+    SparkContext._gateway = SparkContext._jvm = None
+
+
+class Place:
+    """A topic of one partition and a lake, and streams with states of their own."""
+
+    def __init__(self, kafka: KafkaBroker, session: SparkSession, folder: Path) -> None:
+        self.kafka, self.session, self.folder = kafka, session, folder
+        self.topic = f"pings-{uuid.uuid4().hex[:8]}"
+        self.lake = folder / "lake"
+        self.lake.mkdir()
+        self.make_topic()
+        self.stop = threading.Event()
+        self._pool = ThreadPoolExecutor()
+        self._opened: list[Services] = []
+
+    def make_topic(self) -> None:
+        make_topic(self.kafka.bootstrap, self.topic, 1)
+
+    def config(self, state: str) -> Config:
+        data = self.folder / state
+        if not data.exists():
+            SparkInstallation(data, self.kafka.bootstrap, self.topic)
+            (data / "lake").symlink_to(self.lake)
+        return load_config(data)
+
+    def services(self, state: str) -> Services:
+        self._opened.append(Services(self.config(state)))
+        return self._opened[-1]
+
+    def stream(
+        self, state: str, report: Report = lambda _: None, writer: LakeWriter | None = None
+    ) -> SparkStream:
+        services = self.services(state)
+        if writer is not None:
+            services.__dict__["writer"] = writer
+        return services.spark_stream(report)
+
+    def take(self, state: str) -> None:
+        """All that the topic has."""
+        self.stream(state).run(threading.Event(), until_idle=True)
+
+    def start(self, stream: SparkStream) -> Future[None]:
+        """Let it run beside this."""
+        return self._pool.submit(stream.run, self.stop)
+
+    def send(self, count: int, seed: int) -> None:
+        SparkInstallation(self.folder / "sender", self.kafka.bootstrap, self.topic).send(
+            pings_only(3 * count, seed)[:count]
+        )
+
+    def places(self) -> set[int]:
+        return {row["log_offset"] for row in rows(self.lake, "pings")}
+
+    def close(self) -> None:
+        self.stop.set()
+        self._pool.shutdown()
+        for services in self._opened:
+            services.close()
+
+
+@pytest.fixture
+def place(kafka: KafkaBroker, session: SparkSession, tmp_path: Path) -> Iterator[Place]:
+    made = Place(kafka, session, tmp_path)
+    yield made
+    made.close()
+
+
+class Pause:
+    """Who reports to it waits after its first batch, until it may go on."""
+
+    def __init__(self) -> None:
+        self._reached, self._go_on = threading.Event(), threading.Event()
+
+    def __call__(self, _: BatchReport) -> None:
+        self._reached.set()
+        assert self._go_on.wait(TIMEOUT_S)
+
+    def wait(self) -> None:
+        assert self._reached.wait(TIMEOUT_S)
+
+    def end(self) -> None:
+        self._go_on.set()
+
+
+def refusal(running: Future[None]) -> StorageError:
+    error = running.exception(TIMEOUT_S)
+    assert isinstance(error, StorageError), error
+    return error
+
+
+def noted(place: Place, state: str) -> set[bytes]:
+    """The identities that a state knows."""
+    with place.services(state)._database.engine().connect() as connection:
+        return {bytes(row[0]) for row in connection.exec_driver_sql("SELECT id FROM identities")}
+
+
+def test_identities_that_are_expired_are_forgotten_between_batches(place: Place) -> None:
+    now_s, day_s = NOW_NS // 10**9, 86_400
+    old, young = (bytes([n]) * 16 for n in (1, 2))
+    known = place.services("state").identities
+    known.claim([old, young], [1, 1], [now_s - 10 * day_s, now_s - 3 * day_s])
+    place.send(30, 1)
+    place.take("state")
+    left = noted(place, "state")
+    assert old not in left and young in left and len(left) > 20
