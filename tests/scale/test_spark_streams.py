@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from confluent_kafka.admin import AdminClient
 from deploy.local.kafka import KafkaBroker
 from tests.support.kafka_topics import make_topic
 from tests.support.lake import rows
-from tests.support.spark import NOW_NS, TIMEOUT_S, SparkInstallation, pings_only
+from tests.support.spark import NOW_NS, TIMEOUT_S, SparkInstallation, accounted, pings_only, reasons
 
 from missioncontrol.config import Config, load_config
 from missioncontrol.errors import StorageError
-from missioncontrol.lake.writer import LakeWriter
+from missioncontrol.lake.actions import Move
+from missioncontrol.lake.snapshot import FileRef
+from missioncontrol.lake.writer import LakeWriter, StagedFile
 from missioncontrol.services import Services
 from missioncontrol.telemetry.batch import BatchReport
 
@@ -156,3 +159,108 @@ def test_identities_that_are_expired_are_forgotten_between_batches(place: Place)
     place.take("state")
     left = noted(place, "state")
     assert old not in left and young in left and len(left) > 20
+
+
+def test_the_stream_of_another_state_is_refused_before_it_reads_and_the_first_goes_on(place: Place) -> None:
+    place.send(30, 2)
+    place.take("first")
+    place.send(30, 3)
+    files = set(place.lake.rglob("*"))
+    with pytest.raises(StorageError) as refused:
+        place.take("second")
+    assert refused.value.code == "lake_of_another_state" and "--new-state" in refused.value.hint
+    assert set(place.lake.rglob("*")) == files, "nothing was written"
+    place.send(30, 2)  # once more
+    place.take("first")
+    assert accounted(place.lake) == 90 and reasons(place.lake)["duplicate"] >= 30
+
+
+def test_a_state_that_is_lost_is_replaced_on_request_and_is_refused_when_it_comes_back(place: Place) -> None:
+    place.send(30, 4)
+    pause = Pause()
+    running = place.start(place.stream("first", pause))
+    pause.wait()
+    place.services("second").lake_owner().take_over()
+    place.send(30, 5)
+    pause.end()
+    assert refusal(running).code == "lake_of_another_state" and accounted(place.lake) == 30
+    place.take("second")
+    assert accounted(place.lake) == 60
+    with pytest.raises(StorageError) as refused:
+        place.services("first").require_own_lake()
+    assert refused.value.code == "lake_of_another_state"
+
+
+def test_a_stream_ends_when_the_tables_are_not_as_it_left_them(place: Place) -> None:
+    place.send(30, 6)
+    pause = Pause()
+    running = place.start(place.stream("state", pause))
+    pause.wait()
+    place.send(20, 7)
+    place.take("state")
+    place.send(20, 8)
+    pause.end()
+    assert refusal(running).code == "lake_conflict"
+    assert accounted(place.lake) == 50, "nothing was written"
+    place.take("state")
+    assert accounted(place.lake) == 70 == len(place.places()) + reasons(place.lake)["duplicate"]
+
+
+class Overtaken(LakeWriter):
+    """Before its first commit of messages somebody else does something."""
+
+    def __init__(self, lake: Path, somebody_else: Callable[[], None]) -> None:
+        super().__init__(lake)
+        self._before: Callable[[], None] | None = somebody_else
+
+    def commit_moves(
+        self, table: str, staged: Sequence[StagedFile], moves: Sequence[Move], removed: Sequence[FileRef] = ()
+    ) -> bool:
+        before = self._before
+        if before is not None and staged:
+            self._before = None
+            before()
+        return super().commit_moves(table, staged, moves, removed)
+
+
+@pytest.mark.parametrize("more", [0, 20])
+def test_of_two_streams_that_read_the_same_messages_the_slower_one_ends(place: Place, more: int) -> None:
+    def another() -> None:
+        if more:
+            place.send(more, 10)
+        place.take("state")
+
+    place.send(30, 9)
+    running = place.start(place.stream("state", writer=Overtaken(place.lake, another)))
+    assert refusal(running).code == "lake_conflict"
+    assert accounted(place.lake) == 30 + more == len(place.places()) + reasons(place.lake)["duplicate"]
+
+
+def test_a_topic_that_is_made_anew_under_the_stream_is_read_from_its_beginning(place: Place) -> None:
+    place.send(10, 11)
+    pause = Pause()
+    stream = place.stream("state", pause)
+    running = place.start(stream)
+    pause.wait()
+    admin = AdminClient({"bootstrap.servers": place.kafka.bootstrap})
+    [gone] = admin.delete_topics([place.topic]).values()
+    gone.result(30)
+    make_again(place)
+    place.send(25, 12)  # more than the old one had
+    pause.end()
+    assert refusal(running).code == "log_made_anew"
+    assert accounted(place.lake) == 10, "nothing was written"
+    stream.run(threading.Event(), until_idle=True)
+    assert accounted(place.lake) == 35
+
+
+def make_again(place: Place) -> None:
+    """Kafka deletes a topic in the background."""
+    from confluent_kafka import KafkaException
+
+    for _ in range(600):
+        try:
+            return place.make_topic()
+        except KafkaException:
+            threading.Event().wait(0.1)
+    raise AssertionError("the topic was not deleted")
