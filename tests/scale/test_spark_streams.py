@@ -5,7 +5,9 @@ Each test has a topic of one partition and a lake. Streams are stopped between t
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,8 +26,11 @@ from missioncontrol.errors import StorageError
 from missioncontrol.lake.actions import Move
 from missioncontrol.lake.snapshot import FileRef
 from missioncontrol.lake.writer import LakeWriter, StagedFile
+from missioncontrol.log.protocol import Entry
 from missioncontrol.services import Services
+from missioncontrol.state.turns import Work
 from missioncontrol.telemetry.batch import BatchReport
+from missioncontrol.telemetry.status import StatusFile
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -64,6 +69,7 @@ class Place:
         self.topic = f"pings-{uuid.uuid4().hex[:8]}"
         self.lake = folder / "lake"
         self.lake.mkdir()
+        self.batch_records = 200_000
         self.make_topic()
         self.stop = threading.Event()
         self._pool = ThreadPoolExecutor()
@@ -75,9 +81,9 @@ class Place:
     def config(self, state: str) -> Config:
         data = self.folder / state
         if not data.exists():
-            SparkInstallation(data, self.kafka.bootstrap, self.topic)
+            SparkInstallation(data, self.kafka.bootstrap, self.topic, self.batch_records)
             (data / "lake").symlink_to(self.lake)
-        return load_config(data)
+        return load_config(data, environ={**os.environ, "MC_SPARK__TRIGGER_S": "0.2"})
 
     def services(self, state: str) -> Services:
         self._opened.append(Services(self.config(state)))
@@ -95,14 +101,19 @@ class Place:
         """All that the topic has."""
         self.stream(state).run(threading.Event(), until_idle=True)
 
-    def start(self, stream: SparkStream) -> Future[None]:
-        """Let it run beside this."""
-        return self._pool.submit(stream.run, self.stop)
+    def start(self, stream: SparkStream, status: StatusFile | None = None) -> Future[None]:
+        """Let it run beside this; with a status as the command does, which starts it again."""
+        if status is None:
+            return self._pool.submit(stream.run, self.stop)
+        from missioncontrol.spark.runner import run_stream
 
-    def send(self, count: int, seed: int) -> None:
-        SparkInstallation(self.folder / "sender", self.kafka.bootstrap, self.topic).send(
-            pings_only(3 * count, seed)[:count]
-        )
+        return self._pool.submit(run_stream, stream, self.stop, status)
+
+    def send(self, count: int, seed: int) -> list[Entry]:
+        """Pings, which are given back."""
+        entries = pings_only(3 * count, seed)[:count]
+        SparkInstallation(self.folder / "sender", self.kafka.bootstrap, self.topic).send(entries)
+        return entries
 
     def places(self) -> set[int]:
         return {row["log_offset"] for row in rows(self.lake, "pings")}
@@ -262,5 +273,41 @@ def make_again(place: Place) -> None:
         try:
             return place.make_topic()
         except KafkaException:
-            threading.Event().wait(0.1)
+            time.sleep(0.1)
     raise AssertionError("the topic was not deleted")
+
+
+class LostOnce:
+    """A turn that is lost after the first batch, and had again."""
+
+    def __init__(self) -> None:
+        self.batch = threading.Event()
+        self.again = False
+
+    def work(self, stop: threading.Event, work: Work, lost: Callable[[], None] = lambda: None) -> None:
+        work(self.batch)
+        self.again = not stop.is_set()
+        if self.again:
+            work(stop)
+
+    def taken(self) -> str:
+        return ""
+
+
+def test_until_idle_goes_on_when_a_turn_that_was_lost_is_had_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from missioncontrol.cli.spark import _stream
+
+    place.batch_records = 5
+    place.send(60, 13)
+    services, turn = place.services("state"), LostOnce()
+    monkeypatch.setattr(services, "turn", lambda name: turn)
+    opened = services.spark_stream
+    monkeypatch.setattr(
+        services, "spark_stream", lambda report: opened(lambda done: (report(done), turn.batch.set()))
+    )
+    stop = threading.Event()
+    _stream(services, stop, until_idle=True, skip_gap=False, new_state=False)
+    assert turn.again and stop.is_set()
+    assert accounted(place.lake) == 60

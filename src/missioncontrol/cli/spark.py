@@ -127,7 +127,8 @@ def _stream(
                 run_stream(running, ending, status)
         except MissionControlError as error:
             failure = error
-        if failure is not None or until_idle:
+        was_lost = ending.is_set() and not stop.is_set()  # the turn, in the middle: another may be had
+        if failure is not None or (until_idle and not was_lost):
             stop.set()
 
     services.turn("spark-stream").work(stop, work)
