@@ -34,6 +34,10 @@ def command() -> None:
     help="Go on behind messages that the topic deleted before they were in the lake; they are counted.",
 )  # fmt: skip
 @click.option(
+    "--new-state", is_flag=True,
+    help="Go on with this state database although the lake was filled with another one, which is lost.",
+)  # fmt: skip
+@click.option(
     "--wait", is_flag=True, help="Wait while another process runs the stream, and take over when it ends."
 )
 def stream(
@@ -42,6 +46,7 @@ def stream(
     trigger_s: float | None,
     until_idle: bool,
     skip_gap: bool,
+    new_state: bool,
     wait: bool,
 ) -> None:
     """Move what was accepted from the topic to the lake, exactly once.
@@ -76,7 +81,7 @@ def stream(
                 "One is enough. To take over when that one ends: --wait.",
             )
         with Beats(services.config.data, ["stream"], __version__):
-            _stream(services, stop, until_idle, skip_gap)
+            _stream(services, stop, until_idle, skip_gap, new_state)
 
 
 @command.command("script")
@@ -92,7 +97,9 @@ def script() -> None:
     click.echo(__main__.__file__)
 
 
-def _stream(services: Services, stop: threading.Event, until_idle: bool, skip_gap: bool) -> None:
+def _stream(
+    services: Services, stop: threading.Event, until_idle: bool, skip_gap: bool, new_state: bool
+) -> None:
     """With the turn of the stream, so that no other has it: work until `stop` is set."""
     import os
 
@@ -107,6 +114,9 @@ def _stream(services: Services, stop: threading.Event, until_idle: bool, skip_ga
         status = StatusFile(services.config.data, os.getpid())
         try:
             services.require_topic()  # before Spark is started, which takes long
+            if new_state:
+                services.lake_owner().take_over()
+            services.require_own_lake()
             running = services.spark_stream(status.batch)
             if skip_gap:
                 lost = running.skip_gap()
@@ -117,7 +127,8 @@ def _stream(services: Services, stop: threading.Event, until_idle: bool, skip_ga
                 run_stream(running, ending, status)
         except MissionControlError as error:
             failure = error
-        if failure is not None or until_idle:
+        was_lost = ending.is_set() and not stop.is_set()  # the turn, in the middle: another may be had
+        if failure is not None or (until_idle and not was_lost):
             stop.set()
 
     services.turn("spark-stream").work(stop, work)

@@ -16,13 +16,14 @@ import msgspec
 import sqlalchemy as sa
 
 from missioncontrol.errors import StorageError
+from missioncontrol.spark.owner import LEASE as LAKE_LEASE
 from missioncontrol.state.database import Database, identities, leases, metadata
 from missioncontrol.state.moments import aware
 
 _ROWS = 2000
 _IDENTITY = ("id", "claimant", "noted_s")
 _LEFT = (leases.name,)
-"""Who does what just now is of the installation that is left."""
+"""Who does what just now is of the installation that is left; but not whose the lake is."""
 
 
 def copy_state(
@@ -50,6 +51,10 @@ def copy_state(
                     f"The table {table.name} of the state is not in the new database as it was.",
                     "Nothing was changed there. Is the old installation still at work?",
                 )
+        lake = sa.select(leases).where(leases.c.name == LAKE_LEASE)
+        new.execute(sa.delete(leases).where(leases.c.name == LAKE_LEASE))
+        for row in old.execute(lake):
+            new.execute(sa.insert(leases), [_plain(row)])
         added = 0
         while some := list(islice(seen, _ROWS)):
             new.execute(sa.insert(identities), [dict(zip(_IDENTITY, row, strict=True)) for row in some])

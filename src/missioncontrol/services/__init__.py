@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
-from missioncontrol.errors import MissionControlError
+from missioncontrol.errors import MissionControlError, StorageError
 from missioncontrol.services.crashes import CrashServices
 from missioncontrol.services.state import open_identities
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from missioncontrol.lake.publishing.publisher import Publisher
     from missioncontrol.lake.retention import Expired
     from missioncontrol.registry.model import Registry
+    from missioncontrol.spark.owner import LakeOwner
     from missioncontrol.spark.stream import SparkStream
     from missioncontrol.telemetry.backfill_job import BackfillJob
     from missioncontrol.telemetry.backfill_sums import Summing
@@ -98,7 +99,23 @@ class Services(CrashServices):
         config = self.config
         topic = Topic(self.kafka_cluster(), config.log.bootstrap_servers, options(config.log.kafka))
         session = open_session(config, "missioncontrol stream")
-        return SparkStream(session, topic, self.writer, self.registry, config, open_identities, report)
+        return SparkStream(
+            session, topic, self.writer, self.registry, config, open_identities, self.lake_owner(), report
+        )
+
+    def lake_owner(self) -> LakeOwner:
+        """What says whether the lake is that of this state."""
+        from missioncontrol.spark.owner import LakeOwner
+
+        return LakeOwner(self.writer, self.leases)
+
+    def require_own_lake(self) -> None:
+        """Raise `StorageError` (`lake_of_another_state`); that lake or state are away is no reason: they come back."""
+        try:
+            self.lake_owner().check()
+        except StorageError as error:
+            if error.code == "lake_of_another_state":
+                raise
 
     def care(self) -> LakeCare:
         """Background care of the lake."""

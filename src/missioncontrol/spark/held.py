@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
@@ -80,14 +80,34 @@ class Held(msgspec.Struct, frozen=True):
             if to > held.get(p, 0)
         ]
 
+    def advanced(self, tables: Collection[str], reached: Mapping[int, int]) -> Held:
+        """As it is once these tables hold all before these next offsets."""
+        places = {
+            name: {
+                p: max(last, place(p, reached[p] - 1)) if name in tables and p in reached else last
+                for p, last in held.items()
+            }
+            for name, held in self.places.items()
+        }
+        return msgspec.structs.replace(self, places=places)
+
+    def refuse_others(self, left: Held) -> None:
+        """Raise `StorageError` (`lake_conflict`) where the tables are not as one stream, which alone moves them, left
+        them. Partitions that were added since are empty in all.
+        """
+        for name, held in self.places.items():
+            for partition, last in held.items():
+                if last != left.places[name].get(partition, 0):
+                    raise other_stream(
+                        f"{name} holds another part of partition {partition} than it left there"
+                    )
+
     def lost(self) -> dict[int, int]:
         """By partition: how many messages the topic deleted that the lake lacks."""
         return {p: self.ends[p].first - at for p, at in self.least().items() if at < self.ends[p].first}
 
     def refuse_gap(self) -> None:
-        """Raise `StorageError` (`log_gap`) where messages were deleted before they were in the lake, or where the
-        lake holds more than the topic ever had.
-        """
+        """Raise `StorageError` (`log_gap`) where messages were deleted before they were in the lake."""
         lost = self.lost()
         if lost:
             raise StorageError(
@@ -97,6 +117,9 @@ class Held(msgspec.Struct, frozen=True):
                 "They are gone. To go on behind them, counted in discards as log_gap: missioncontrol spark stream "
                 "--skip-gap. Give the topic a longer retention.ms.",
             )
+
+    def refuse_behind(self) -> None:
+        """Raise `StorageError` (`log_behind_lake`) where the lake holds more than the topic ever had."""
         beyond = [p for name in self.places for p, at in self.next(name).items() if at > self.ends[p].next]
         if beyond:
             raise StorageError(
@@ -106,9 +129,23 @@ class Held(msgspec.Struct, frozen=True):
             )
 
 
+def other_stream(why: str) -> StorageError:
+    """The error of a stream that finds that another one moves the same tables."""
+    return StorageError(
+        "lake_conflict",
+        f"Another stream writes to the lake of this one: {why}.",
+        "What it left is whole. Whose settings name this lake? End the one that is too many.",
+    )
+
+
 def app_names(topic: TopicFacts) -> list[str]:
     """The stream's name in the transactions of each partition, in order."""
     return [f"{_app(topic)}-{partition}" for partition in range(topic.partitions)]
+
+
+def is_of(held: Held, topic: TopicFacts) -> bool:
+    """Whether this topic is the one whose messages are held, and not another that has its name now."""
+    return held.app == _app(topic)
 
 
 def _app(topic: TopicFacts) -> str:

@@ -12,7 +12,7 @@ from missioncontrol.spark.stream import SparkStream
 from missioncontrol.telemetry.status import StatusFile
 
 _LONGEST_PAUSE_S = 30.0
-_FINAL = ("log_gap", "log_behind_lake", "lake_conflict", "spark_gone")
+_FINAL = ("log_gap", "log_behind_lake", "lake_conflict", "lake_of_another_state", "spark_gone")
 """Trying again in this process changes nothing: whoever runs the stream has to decide, or to start it again."""
 
 logger = structlog.get_logger()
@@ -21,7 +21,8 @@ logger = structlog.get_logger()
 def run_stream(stream: SparkStream, stop: threading.Event, status: StatusFile) -> None:
     """Move the topic to the lake until `stop` is set.
 
-    Raises `ConfigError`, and `StorageError` (`log_gap`, `log_behind_lake`, `lake_conflict`, `spark_gone`).
+    Raises `ConfigError`, and `StorageError` (`log_gap`, `log_behind_lake`, `lake_conflict`, `lake_of_another_state`,
+    `spark_gone`).
     """
     pause = 0.0
     while not stop.is_set():

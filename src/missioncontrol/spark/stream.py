@@ -6,8 +6,8 @@ own checkpoint is scratch that each start makes anew, and can neither be lost no
 After a crash some tables may hold a batch and others not: before anything else the messages between are read again,
 for the tables that lack them.
 
-One driver at a time runs the stream of a topic: what a second one commits does not begin where the tables end, and is
-refused.
+One driver at a time runs the stream of a topic, by its turn. That of another state is refused before it reads
+(`spark.owner`), and whoever finds that the tables are not as it left them ends, and has committed nothing then.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ from missioncontrol.config import Config
 from missioncontrol.errors import MissionControlError
 from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.log.identities import Identities
+from missioncontrol.log.kafka_reader import made_anew
 from missioncontrol.registry.model import Registry
-from missioncontrol.spark.held import Held, read_held
+from missioncontrol.spark.held import Held, is_of, other_stream, read_held
+from missioncontrol.spark.owner import LakeOwner
 from missioncontrol.spark.session import gone, runs_elsewhere, spark_failure
 from missioncontrol.spark.staging import COLUMNS, SCHEMA, Staged, Staging
 from missioncontrol.spark.topic import Topic
@@ -59,16 +61,19 @@ class SparkStream:
         registry_source: Callable[[], Registry],
         config: Config,
         open_identities: Callable[[Config], Identities],
+        owner: LakeOwner,
         report: Callable[[BatchReport], None] = lambda _: None,
         clock: Clock = system_clock,
     ) -> None:
         self._session, self._topic, self._writer = session, topic, writer
         self._registry_source, self._config, self._open_identities = registry_source, config, open_identities
-        self._report, self._clock = report, clock
+        self._owner, self._report, self._clock = owner, report, clock
         self.batches = 0
         """Micro-batches that were committed."""
         self._taking = threading.Lock()
         self._failure: MissionControlError | None = None
+        self._left: Held
+        """How the tables were left, all at one place: what the query reads next begins there."""
 
     def run(self, stop: threading.Event, until_idle: bool = False) -> None:
         """Move the topic until `stop` is set, or until all that it holds now is in the lake.
@@ -78,7 +83,7 @@ class SparkStream:
         """
         self._failure = None
         try:
-            self._catch_up()
+            self._left = self._catch_up()
             failure = self._stream(stop, until_idle)
         except PySparkException as error:
             failure = error
@@ -118,17 +123,21 @@ class SparkStream:
         return sum(lost.values())
 
     def _held(self) -> Held:
+        owned = self._owner.check()  # before anything is written
         self._writer.ensure(self._registry_source())
+        if not owned:
+            self._owner.claim()
         return read_held(self._topic.cluster, self._writer.committed_each)
 
-    def _catch_up(self) -> None:
-        """Read again what some tables hold and others lack."""
+    def _catch_up(self) -> Held:
+        """Read again what some tables hold and others lack; what all hold then."""
         while True:
             held = self._held()
             held.refuse_gap()
+            held.refuse_behind()
             least, more = held.least(), held.second()
             if more is None:
-                return
+                return held
             logger.info("stream_catches_up", messages=sum(more[p] - least[p] for p in least))
             frame = (
                 self._session.read.format("kafka")
@@ -144,7 +153,7 @@ class SparkStream:
         frame = (
             self._session.readStream.format("kafka")
             .options(**self._topic.spark_options())
-            .option("startingOffsets", self._offsets(self._held().least()))
+            .option("startingOffsets", self._offsets(self._left.least()))
             .option("maxOffsetsPerTrigger", settings.batch_records)
             .load()
         )
@@ -159,7 +168,7 @@ class SparkStream:
             return  # the query is being stopped, which waits for this thread
         try:
             if self._failure is None:  # else what follows a batch would be taken before it
-                self._take(frame, self._held(), {})
+                self._left = self._take(frame, self._as_left(), {})
         except MissionControlError as error:
             self._failure = error
         except PySparkException as error:
@@ -167,8 +176,25 @@ class SparkStream:
         finally:
             self._taking.release()
 
-    def _take(self, frame: DataFrame, held: Held, reached: Offsets) -> None:
-        """Commit what messages say to the tables that lack them. `reached`: how far the tables are then at least."""
+    def _as_left(self) -> Held:
+        """What is held now, where the messages that come next begin.
+
+        Raises `StorageError`: `log_made_anew` for another topic than was read, `log_gap`, and `lake_conflict` where
+        somebody else has moved the tables.
+        """
+        held = self._held()
+        if held.app != self._left.app:
+            raise made_anew(self._topic.cluster)
+        held.refuse_others(self._left)
+        held.refuse_gap()
+        return held
+
+    def _take(self, frame: DataFrame, held: Held, reached: Offsets) -> Held:
+        """Commit what messages say to the tables that lack them; what is held then.
+
+        `reached`: how far the tables are then at least. Raises `StorageError` (`lake_conflict`) where another stream
+        was faster, and `log_made_anew` where the messages may be of another topic.
+        """
         least, behind = held.least(), held.behind()
         work = Staging(
             self._config, self._registry_source(), least, frozenset(behind), self._open_identities,
@@ -176,19 +202,23 @@ class SparkStream:
         )  # fmt: skip
         rows = frame.selectExpr(*COLUMNS).mapInArrow(work, SCHEMA).collect()
         staged = [msgspec.json.decode(row.said, type=Staged) for row in rows]
+        if not is_of(held, self._topic.cluster.facts()):
+            raise made_anew(self._topic.cluster)
         reached = dict(reached)
         for one in staged:
             for partition, offset in one.through.items():
                 reached[partition] = max(offset + 1, reached.get(partition, 0))
         if not reached:
-            return
+            return held
         for name in behind:
             files = [file for one in staged for file in one.files if file.table == name]
-            self._writer.commit_moves(name, files, held.moves(name, reached))
+            if not self._writer.commit_moves(name, files, held.moves(name, reached)):
+                raise other_stream(f"it committed the same messages to {name}")
         if staged:
             self.batches += 1
             self._report(self._reported(staged, max(reached.values())))
             self._sweep(min(one.read_s for one in staged))
+        return held.advanced(behind, reached)
 
     def _sweep(self, read_s: int) -> None:
         """Forget some identities that are expired for a reader at that time.

@@ -59,7 +59,7 @@ def test_a_table_that_is_new_beside_others_begins_with_what_there_is() -> None:
 def test_a_topic_that_lost_messages_is_told() -> None:
     shorter = held({0: (0, 10)}, a={0: 19})
     with pytest.raises(StorageError) as refused:
-        shorter.refuse_gap()
+        shorter.refuse_behind()
     assert refused.value.code == "log_behind_lake"
 
 
@@ -77,3 +77,16 @@ def test_a_goal_is_reached_when_all_tables_hold_what_the_topic_had_then() -> Non
     later = held({0: (0, 20), 1: (0, 20), 2: (0, 7)}, a={0: 9, 1: 4, 2: None}, b={0: 19, 1: 4, 2: None})
     assert later.reaches(goal), "what came since, and a partition that was added, are of the next"
     assert msgspec.structs.replace(half, app="stream:another").reaches(goal)
+
+
+def test_tables_that_are_as_one_stream_left_them_are_told_from_those_that_another_moved() -> None:
+    left = held({0: (0, 10), 1: (0, 5)}, a={0: 4, 1: None}, b={0: 4, 1: None}).advanced(
+        ["a", "b"], {0: 8, 1: 5}
+    )
+    held({0: (0, 30), 1: (0, 9), 2: (0, 3)}, a={0: 7, 1: 4, 2: None}, b={0: 7, 1: 4, 2: None}).refuse_others(
+        left
+    )
+    for moved in ({0: 9, 1: 4}, {0: 7, 1: None}, {0: 7, 1: 4, 2: 0}):
+        with pytest.raises(StorageError) as refused:
+            held({0: (0, 30), 1: (0, 9), 2: (0, 3)}, a={0: 7, 1: 4}, b=moved).refuse_others(left)
+        assert refused.value.code == "lake_conflict" and "b holds" in refused.value.message
