@@ -14,7 +14,7 @@ from missioncontrol.verdict.grid import at
 from missioncontrol.verdict.oddities import variance_later
 from missioncontrol.verdict.replay import Looks
 from missioncontrol.verdict.strata import Slice
-from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Ints
+from missioncontrol.verdict.tables import TICKS_PER_HOUR, UP, Bools, Ints
 
 WORSE, BETTER, SAME = "worse", "better", "same"
 TOO_EARLY, ENVIRONMENT, DATA_PROBLEM = "too-early", "environment", "data-problem"
@@ -98,7 +98,9 @@ def judge(
         reasons = tuple(dict.fromkeys((*_reasons(baseline, looks, i, bool(silent[i])), *faults)))
         settling = bool(looks.settling[i])
         held = settling or (may_alarm is not None and not may_alarm[i])
-        enough = baseline.releases >= FEWEST or (baseline.releases > 0 and observed >= _FEW_RATIO * expected)
+        enough = baseline.releases >= FEWEST or (
+            baseline.releases > 0 and _is_far(observed, expected, baseline.bad)
+        )
         disturbed = bool(looks.impaired[i] or looks.no_events[i] or silent[i] or faults)
         if (
             first is None
@@ -156,6 +158,13 @@ def said(verdict: Verdict) -> Said:
     return Said(verdict.age_ticks, verdict.first, verdict.explanations, "odd_rollout" in verdict.reasons)
 
 
+def _is_far(observed: float, expected: float, bad: int) -> bool:
+    """Whether it is so far in the direction that is bad that a short history can tell."""
+    if bad == UP:
+        return observed >= _FEW_RATIO * expected
+    return _FEW_RATIO * observed <= expected
+
+
 def _silent(looks: Looks) -> Bools:
     """[looks] no hours came in two hours while events did, or hours have a gap."""
     before = np.searchsorted(looks.ticks, looks.ticks - _SILENT_TICKS, side="right") - 1
@@ -176,6 +185,7 @@ def _explain(baseline: Baseline, looks: Looks, i: int, possible: list[Slice]) ->
             float(at(age, baseline.whole.tau)[0]),
             baseline.phi,
             possible,
+            baseline.bad,
         )[:5]
     )
 
