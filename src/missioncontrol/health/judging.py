@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,9 +44,21 @@ _ACTIVITY_FROM = 2 * TICKS_PER_HOUR
 _EARLY_SHARE = 0.05
 
 
+class Judged(NamedTuple):
+    """All looks of a release, and what they rest on.
+
+    case, sums: of the last look; claims: of each look, as in `Verdict`.
+    """
+
+    course: Course
+    case: Case
+    sums: ChannelSums
+    claims: list[float | None]
+
+
 def course(sums: ChannelSums, subject: Subject, until: datetime) -> Course:
     """As `judged()`, the course alone."""
-    return judged(sums, subject, until)[0]
+    return judged(sums, subject, until).course
 
 
 def judged(
@@ -53,8 +66,8 @@ def judged(
     subject: Subject,
     until: datetime,
     of_era: Callable[[ChannelSums], ChannelSums] = lambda known: known,
-) -> tuple[Course, Case, ChannelSums]:
-    """All looks of a release up to `until`, the account of the last, and the case and the sums that it rests on.
+) -> Judged:
+    """All looks of a release up to `until`, and the account of the last.
 
     Looks are at the end of each 5-minute window to 48 h of age and hourly after that, to 14 days; before the first one
     the account is that of a release of which nothing is known yet. Each era is judged against what was known then;
@@ -68,8 +81,9 @@ def judged(
         known = of_era(sums.known_in(found_eras[-1]))
         case = prepare(known, subject)
         first = early_look(case.version, case.baseline, until, case.bad)
-        return Course(account_of(known, subject, case, first, [], None), []), case, known
+        return Judged(Course(account_of(known, subject, case, first, [], None), []), case, known, [])
     told: list[Look] = []
+    claims: list[float | None] = []
     before = Said()
     for era, ticks in by_era(found_eras, version, every):
         known = of_era(sums.known_in(era))
@@ -79,8 +93,10 @@ def judged(
         found = _looks(known, case, release, seen, before) if case.baseline else None
         verdicts = verdicts_of(known, case, release, found, ticks, before)
         told += looks_of(case, release, found, verdicts, known.early_hours(case.version, case.measure))
+        claims += [each.claim for each in verdicts]
         before = said(verdicts[-1])
-    return Course(account_of(known, subject, case, told[-1], verdicts, found), told), case, known
+    account = account_of(known, subject, case, told[-1], verdicts, found)
+    return Judged(Course(account, told), case, known, claims)
 
 
 def by_era(found: Sequence[Era], version: Version, ticks: Ints) -> list[tuple[Era, Ints]]:
