@@ -20,14 +20,14 @@ from playwright.sync_api import Browser, Page
 sys.path.insert(0, str(ROOT))
 from tests.support import crash_rows
 from tests.support.build_days import experiment_rows, write_rows
-from tests.support.courses import course_of, past_of
+from tests.support.courses import course_of, outcome_of, past_of
 from tests.support.crash_reports import ANNOTATIONS, report, send
 from tests.support.crashes import make_crash
 from tests.support.form import add_symbols, config_of, installed
 from tests.support.kept_verdicts import keep_courses, moved
 from tests.support.release_trains import tell
 
-from missioncontrol.health.calibration import PastRelease, calibrated, replayed
+from missioncontrol.health.calibration import PastRelease, calibrated
 from missioncontrol.services import Services
 from missioncontrol.web.app import create_app
 
@@ -139,7 +139,7 @@ class Filled:
         story = tell()
         past = past_of(story)
         outcomes = [
-            (release, replayed(release, past[version]))
+            (release, outcome_of(release, past[version]))
             for n, version in enumerate(past)
             for release in (PastRelease(version, end + timedelta(days=n - 100)),)
         ]

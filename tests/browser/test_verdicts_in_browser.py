@@ -11,11 +11,11 @@ import pytest
 from conftest import Server
 from playwright.sync_api import Page, expect
 from test_appearance import CONTRAST
-from tests.support.courses import course_of, past_of
+from tests.support.courses import course_of, outcome_of, past_of
 from tests.support.kept_verdicts import keep_courses, moved
 from tests.support.release_trains import STRATA_TABLE, tell
 
-from missioncontrol.health.calibration import PastRelease, calibrated, replayed
+from missioncontrol.health.calibration import PastRelease, calibrated
 from missioncontrol.health.model import SignatureShare
 
 pytestmark = pytest.mark.apt
@@ -51,7 +51,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     ]
     past = past_of(story)
     outcomes = [
-        (release, replayed(release, past[version]))
+        (release, outcome_of(release, past[version]))
         for n, version in enumerate(past)
         for release in (PastRelease(version, end + timedelta(days=n - 100)),)
     ]

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from tests.support.release_trains import STRATA_TABLE, Story
 
+from missioncontrol.health.calibration import PastRelease, Replayed, replayed
 from missioncontrol.health.model import (
     Account,
     Course,
@@ -165,3 +166,17 @@ def past_of(story: Story, hours: float = 14 * 24) -> dict[str, Course]:
         known = replace(story, predecessors=everyone[:place], candidate=everyone[place])
         found[everyone[place].version] = course_of(known, hours)
     return found
+
+
+def outcome_of(release: PastRelease, course: Course) -> Replayed | None:
+    """What a calibration keeps of a simulated course."""
+    held = {"after_gap", "pings_lost", "no_hours", "no_events"}
+    claims = [
+        None
+        if held & set(look.reasons) or look.ratio is None
+        else 0.0
+        if "short_history" in look.reasons and look.ratio < 2
+        else look.evidence
+        for look in course.looks
+    ]
+    return replayed(release, course, claims)

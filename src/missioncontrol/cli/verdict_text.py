@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import log
 
 import click
 from rich.console import Console
@@ -102,7 +103,7 @@ def _print_account(account: Account) -> None:
     if look.forecast and "withdrawn" not in look.reasons:
         click.echo("When it will be decided:")
         table = _table("ratio", "age", "time left", "usage hours left")
-        for ratio, due in sorted(look.forecast.items(), key=lambda pair: float(pair[0])):
+        for ratio, due in sorted(look.forecast.items(), key=lambda pair: abs(log(float(pair[0])))):
             left = due.usage_hours_left
             table.add_row(
                 f"{ratio}x",

@@ -58,7 +58,7 @@ def account_of(
 
 
 def _with_sentence(account: Account, case: Case) -> Account:
-    said = sentence(account, case.measure.title)
+    said = sentence(account, case.measure.title, case.measure.worse)
     return msgspec.structs.replace(account, sentence=said)
 
 
@@ -82,7 +82,9 @@ def _slices(baseline: Baseline, found: Looks) -> list[SliceLook]:
     told = []
     for v, part in enumerate(baseline.slices):
         ratio = float(counts[v] / expected[v]) if expected[v] > 1e-9 else None
-        ends = bounds(ratio, float(low[v]), float(high[v])) if ratio is not None else (None, None)
+        ends = (
+            bounds(ratio, float(low[v]), float(high[v]), baseline.bad) if ratio is not None else (None, None)
+        )
         told.append(
             SliceLook(
                 where=dict(part.where),
@@ -135,15 +137,15 @@ def _one(
         return None, None
     tau = found.tau[place, :1]
     low, high = _intervals(baseline, found, place, np.array([counts]), np.array([expected]), tau)
-    return bounds(counts / expected, float(low[0]), float(high[0]))
+    return bounds(counts / expected, float(low[0]), float(high[0]), baseline.bad)
 
 
 def _intervals(
     baseline: Baseline, found: Looks, place: int, counts: Floats, expected: Floats, tau: Floats
 ) -> tuple[Floats, Floats]:
-    logs = log_likelihood(counts, expected, tau, baseline.phi, baseline.releases)
+    logs = log_likelihood(counts, expected, tau, baseline.phi, baseline.releases, bad=baseline.bad)
     chances = np.repeat(found.chances[place][None, :], len(counts), axis=0)
-    low, high = interval(blurred(logs, chances))
+    low, high = interval(blurred(logs, chances), baseline.bad)
     return np.exp(low), np.exp(high)
 
 

@@ -65,9 +65,10 @@ def courses(
     found = []
     for name in [measure] if signature and measure is not None else _told(sums, measure):
         subject = Subject(application, channel, asked_of.version, name, signature)
-        told, case, known_then = judged(sums, subject, until, of_era)
+        told, case, known_then, _ = judged(sums, subject, until, of_era)
         account = with_signatures(engine, known_then, case, with_crossing(told.account, told.looks))
-        account = msgspec.structs.replace(account, sentence=sentence(account, case.measure.title))
+        words = sentence(account, case.measure.title, case.measure.worse)
+        account = msgspec.structs.replace(account, sentence=words)
         found.append(msgspec.structs.replace(told, account=account))
     return found
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from missioncontrol.errors import NotFound
 from missioncontrol.health.calibration import Calibration, PastRelease, Replayed, calibrated, replayed
-from missioncontrol.health.judging import course
+from missioncontrol.health.judging import judged
 from missioncontrol.health.model import Subject
 from missioncontrol.health.sums import measured, read_sums
 from missioncontrol.query.engine import Engine
@@ -45,7 +45,8 @@ def calibrate(
         sums = read_sums(engine, releases, application, channel, now, [release.version], names)
         for name in names:
             subject = Subject(application, channel, release.version, name)
-            found[name].append((release, replayed(release, course(sums, subject, now))))
+            told = judged(sums, subject, now)
+            found[name].append((release, replayed(release, told.course, told.claims)))
         done(release)
     made = [calibrated(application, channel, name, outcomes, now) for name, outcomes in found.items()]
     return [one for one in made if one.releases]

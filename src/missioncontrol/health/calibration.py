@@ -22,7 +22,6 @@ NOMINAL = 2.0
 """log10 of the e-value at which worse is said."""
 ACCEPTED, WORSE = "accepted", "worse"
 _QUANTILE = 0.99
-_MAY_NOT_ALARM = ("data-problem",)
 
 
 class PastRelease(msgspec.Struct, frozen=True):
@@ -39,7 +38,8 @@ class Replayed(msgspec.Struct, frozen=True):
     """A release as the method saw it.
 
     history: predecessors that it was compared with; verdicts: at `STAGES`, null where its life did not get so far;
-    largest: the largest evidence (log10 of the e-value) of its life; counts: a worse of it would be a false alarm.
+    largest: the largest evidence (log10 of the e-value) of looks at which worse could be said; counts: a worse of it
+    would be a false alarm.
     """
 
     release: PastRelease
@@ -114,18 +114,19 @@ def calibrated(
     )
 
 
-def replayed(release: PastRelease, course: Course) -> Replayed | None:
+def replayed(release: PastRelease, course: Course, claims: Sequence[float | None]) -> Replayed | None:
     """What is kept of a release's whole course; None when nothing of it ever arrived.
 
-    It counts once it is a week old: before that nobody can know that it is good.
+    claims: the evidence of each look that a threshold meets, None where no `worse` could be said whatever it was: of
+    data with a fault or a gap, of a version that has all but ended. A release counts once it is a week old, since
+    before that nobody can know that it is good, and if there is any look at which it could have been called worse.
     """
     looks = course.looks
     if not looks or not any(look.observed or look.expected for look in looks):
         return None
     history = sum(1 for one in course.account.predecessors if one.used)
     first = next((look for look in looks if look.verdict == WORSE), None)
-    # A look at which worse may not be said would not have met a threshold either.
-    spoken = [look.evidence for look in looks if look.verdict not in _MAY_NOT_ALARM]
+    spoken = [round(claim, 4) for claim in claims if claim is not None]
     return Replayed(
         release=release,
         history=history,
@@ -133,7 +134,7 @@ def replayed(release: PastRelease, course: Course) -> Replayed | None:
         worse_at_hours=first.age_hours if first else None,
         final=looks[-1],
         largest=max(spoken, default=0.0),
-        counts=_may_be_good(release) and history > 0 and looks[-1].age_hours >= STAGES[-1],
+        counts=_may_be_good(release) and history > 0 and bool(spoken) and looks[-1].age_hours >= STAGES[-1],
     )
 
 

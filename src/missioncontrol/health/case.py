@@ -15,7 +15,7 @@ from missioncontrol.health.published import Version
 from missioncontrol.health.sums import ChannelSums
 from missioncontrol.registry.model import Measure
 from missioncontrol.verdict.baseline import Baseline, learn
-from missioncontrol.verdict.tables import TICKS_PER_HOUR, Release
+from missioncontrol.verdict.tables import DOWN, TICKS_PER_HOUR, UP, Release
 
 _UNSEEN_TICKS = 12 * TICKS_PER_HOUR
 """Of the life of a predecessor from before the channel's first row: an installation begins to see at some time."""
@@ -37,6 +37,16 @@ class Case:
     left_out: tuple[tuple[str, str], ...]
     replaced: Version | None
     nowcast: bool
+
+    @property
+    def bad(self) -> int:
+        """The direction that is bad of the measure."""
+        return bad_of(self.measure)
+
+
+def bad_of(measure: Measure) -> int:
+    """The direction that is bad of a measure, as the method takes it."""
+    return DOWN if measure.worse == "down" else UP
 
 
 def prepare(sums: ChannelSums, subject: Subject) -> Case:
@@ -62,7 +72,8 @@ def prepare(sums: ChannelSums, subject: Subject) -> Case:
     if not fit:
         return Case(version, measure, picked, None, left_out, replaced, False)
     releases = [_before(sums, each, measure, picked, version, nowcast) for each in before]
-    baseline = learn(releases, sums.pings, picked.strata, version.published, excluded=left_out)
+    bad = bad_of(measure)
+    baseline = learn(releases, sums.pings, picked.strata, version.published, excluded=left_out, bad=bad)
     return Case(version, measure, picked, baseline, left_out, replaced, nowcast)
 
 
@@ -71,6 +82,8 @@ def baseline_hash(baseline: Baseline | None) -> str:
     digest = hashlib.blake2b(METHOD.encode(), digest_size=8)
     if baseline is not None:
         digest.update(repr((baseline.used, baseline.left_out, baseline.strata.values)).encode())
+        if baseline.bad == DOWN:
+            digest.update(b"down")
         for array in (
             baseline.rates,
             baseline.bias,

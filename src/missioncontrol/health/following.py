@@ -19,7 +19,7 @@ from missioncontrol.health.case import Case, baseline_hash, prepare
 from missioncontrol.health.chains import Era, eras
 from missioncontrol.health.crossing import with_crossing
 from missioncontrol.health.growing import Growing
-from missioncontrol.health.judging import as_bad, by_era, looked_back_at, looks_of, refreshed, verdicts_of
+from missioncontrol.health.judging import by_era, looked_back_at, looks_of, refreshed, verdicts_of
 from missioncontrol.health.model import METHOD, Account, Look, Subject
 from missioncontrol.health.news import News, Wanted
 from missioncontrol.health.published import Version, tick_of
@@ -224,7 +224,9 @@ class Following:
             first = [each for each in verdicts if each.age_ticks == newest.first]
             then = looks_of(stretch.case, release, found, first, pair.early_hours) if first else []
             told = with_crossing(account, then)  # it became worse while nothing ran, and today would not
-            account = msgspec.structs.replace(account, sentence=sentence(told, stretch.case.measure.title))
+            measure = stretch.case.measure
+            words = sentence(told, measure.title, measure.worse)
+            account = msgspec.structs.replace(account, sentence=words)
             pair.accounted = newest.age_ticks
         record = Record(pair.subject, pair.version.published_at, look, stretch.hash, METHOD, account)
         last, pair.look = pair.look, look
@@ -248,7 +250,7 @@ class Following:
         if other is not None:
             others.append(Other(other[0], case.version.published, other[1]))
         every = looked_back_at(ticks, before)
-        return as_bad(case, follower.looks(release, self._pings, others, every, before))
+        return follower.looks(release, self._pings, others, every, before)
 
     def _explained(self, pair: _Pair) -> tuple[Explanation, ...]:
         """What was explained before this process began, explained again: it is kept as it was 12 h after the alarm."""

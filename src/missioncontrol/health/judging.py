@@ -7,8 +7,8 @@ look at that time: there is one way to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from missioncontrol.health.model import Course, Look, Subject
 from missioncontrol.health.published import ACCEPTED, Version, tick_of
 from missioncontrol.health.sums import ChannelSums
 from missioncontrol.verdict.controls import Control, control
+from missioncontrol.verdict.forecast import undecided
 from missioncontrol.verdict.grid import LIFE_TICKS, looks
 from missioncontrol.verdict.judge import (
     REFRESH_TICKS,
@@ -43,9 +44,21 @@ _ACTIVITY_FROM = 2 * TICKS_PER_HOUR
 _EARLY_SHARE = 0.05
 
 
+class Judged(NamedTuple):
+    """All looks of a release, and what they rest on.
+
+    case, sums: of the last look; claims: of each look, as in `Verdict`.
+    """
+
+    course: Course
+    case: Case
+    sums: ChannelSums
+    claims: list[float | None]
+
+
 def course(sums: ChannelSums, subject: Subject, until: datetime) -> Course:
     """As `judged()`, the course alone."""
-    return judged(sums, subject, until)[0]
+    return judged(sums, subject, until).course
 
 
 def judged(
@@ -53,8 +66,8 @@ def judged(
     subject: Subject,
     until: datetime,
     of_era: Callable[[ChannelSums], ChannelSums] = lambda known: known,
-) -> tuple[Course, Case, ChannelSums]:
-    """All looks of a release up to `until`, the account of the last, and the case and the sums that it rests on.
+) -> Judged:
+    """All looks of a release up to `until`, and the account of the last.
 
     Looks are at the end of each 5-minute window to 48 h of age and hourly after that, to 14 days; before the first one
     the account is that of a release of which nothing is known yet. Each era is judged against what was known then;
@@ -67,9 +80,10 @@ def judged(
     if not len(every):
         known = of_era(sums.known_in(found_eras[-1]))
         case = prepare(known, subject)
-        first = early_look(case.version, case.baseline, until)
-        return Course(account_of(known, subject, case, first, [], None), []), case, known
+        first = early_look(case.version, case.baseline, until, case.bad)
+        return Judged(Course(account_of(known, subject, case, first, [], None), []), case, known, [])
     told: list[Look] = []
+    claims: list[float | None] = []
     before = Said()
     for era, ticks in by_era(found_eras, version, every):
         known = of_era(sums.known_in(era))
@@ -79,8 +93,10 @@ def judged(
         found = _looks(known, case, release, seen, before) if case.baseline else None
         verdicts = verdicts_of(known, case, release, found, ticks, before)
         told += looks_of(case, release, found, verdicts, known.early_hours(case.version, case.measure))
+        claims += [each.claim for each in verdicts]
         before = said(verdicts[-1])
-    return Course(account_of(known, subject, case, told[-1], verdicts, found), told), case, known
+    account = account_of(known, subject, case, told[-1], verdicts, found)
+    return Judged(Course(account, told), case, known, claims)
 
 
 def by_era(found: Sequence[Era], version: Version, ticks: Ints) -> list[tuple[Era, Ints]]:
@@ -107,7 +123,7 @@ def verdicts_of(
 ) -> list[Verdict]:
     """The verdicts at the looks that were found, after those `before`; without a history (None) at ages `ticks`."""
     if found is None or case.baseline is None:
-        return _without_history(case.version, release, ticks, before)
+        return _without_history(case, release, ticks, before)
     problems = _problems(sums, case, release, found)
     may_alarm = _may_alarm(sums, case, release, found.ticks)
     return judge(case.baseline, found, may_alarm, problems, before, _accepted(case.version, found.ticks))
@@ -123,7 +139,13 @@ def looks_of(
     else:
         hours = found.hours[np.searchsorted(found.ticks, ages)]
     return [
-        look_of(case.version, each, float(used), ("used_early",) if early_hours > _EARLY_SHARE * used else ())
+        look_of(
+            case.version,
+            each,
+            float(used),
+            ("used_early",) if early_hours > _EARLY_SHARE * used else (),
+            case.bad,
+        )
         for each, used in zip(verdicts, hours, strict=True)
     ]
 
@@ -137,15 +159,7 @@ def _looks(sums: ChannelSums, case: Case, release: Release, ticks: Ints, before:
         life = live(old, sums.pings, None, case.baseline.trait)
         others = [control(life, case.baseline.rates, release.published)]
     odd, since = before.odd_rollout, before.age_ticks
-    return as_bad(case, replay(case.baseline, release, sums.pings, others, ticks, odd, since))
-
-
-def as_bad(case: Case, found: Looks) -> Looks:
-    """The looks with the evidence for what is bad of the measure."""
-    if case.measure.worse == "down":
-        # Too few is what is bad: the mirrored e-value is the evidence, and no slice has one.
-        return replace(found, evidence=found.better, better=found.evidence)
-    return found
+    return replay(case.baseline, release, sums.pings, others, ticks, odd, since)
 
 
 def _may_alarm(sums: ChannelSums, case: Case, release: Release, ticks: Ints) -> Bools:
@@ -194,11 +208,11 @@ def _accepted(version: Version, ticks: Ints) -> Ints:
     return found
 
 
-def _without_history(version: Version, release: Release, ticks: Ints, before: Said) -> list[Verdict]:
+def _without_history(case: Case, release: Release, ticks: Ints, before: Said) -> list[Verdict]:
     """Nothing can be compared; a `worse` that was given while something could stays, and so does an odd rollout."""
     counts = running(release.counts.sum(axis=1))[ticks]
     told = []
-    for tick, count, accepted in zip(ticks, counts, _accepted(version, ticks), strict=True):
+    for tick, count, accepted in zip(ticks, counts, _accepted(case.version, ticks), strict=True):
         withdrawn = before.first is not None and accepted > before.first
         worse = before.first is not None and not withdrawn
         codes = {"no_history": True, "odd_rollout": before.odd_rollout, WITHDRAWN: withdrawn}
@@ -206,6 +220,7 @@ def _without_history(version: Version, release: Release, ticks: Ints, before: Sa
             int(tick), WORSE if worse else TOO_EARLY, None, None, None, 0.0, float(count), 0.0,
             where=(before.explanations[0].where or None) if worse and before.explanations else None,
             explanations=before.explanations,
+            forecast=() if worse else tuple(undecided(case.bad)),
             first=before.first,
             reasons=tuple(code for code, holds in codes.items() if holds),
         ))  # fmt: skip

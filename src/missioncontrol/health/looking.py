@@ -10,24 +10,26 @@ from missioncontrol.health.model import Forecast, Look
 from missioncontrol.health.published import Version, moment_of
 from missioncontrol.verdict.baseline import Baseline
 from missioncontrol.verdict.evidence import THETAS
-from missioncontrol.verdict.forecast import RATIOS, forecasts
 from missioncontrol.verdict.forecast import Forecast as Due
+from missioncontrol.verdict.forecast import forecasts, undecided
 from missioncontrol.verdict.grid import KNOT_HOURS
 from missioncontrol.verdict.judge import TOO_EARLY, Verdict
-from missioncontrol.verdict.tables import TICKS_PER_HOUR
+from missioncontrol.verdict.tables import DOWN, TICKS_PER_HOUR, UP
 
 _HOUR_S = 3600
-_GRID = (math.exp(THETAS[0]) * (1 + 1e-9), math.exp(THETAS[-1]) * (1 - 1e-9))
+_ENDS = {UP: (THETAS[0], THETAS[-1]), DOWN: (-THETAS[-1], -THETAS[0])}
+_GRID = {
+    bad: (math.exp(least) * (1 + 1e-9), math.exp(most) * (1 - 1e-9)) for bad, (least, most) in _ENDS.items()
+}
 
 
-def look_of(version: Version, verdict: Verdict, usage_hours: float, reasons: tuple[str, ...] = ()) -> Look:
-    """A verdict of the method as a look. usage_hours: reported so far; reasons: further ones."""
+def look_of(
+    version: Version, verdict: Verdict, usage_hours: float, reasons: tuple[str, ...] = (), bad: int = UP
+) -> Look:
+    """A verdict of the method as a look. usage_hours: reported so far; reasons: further ones; bad: the direction."""
     as_of = moment_of(version.published + verdict.age_ticks)
     age_hours = (as_of - version.published_at).total_seconds() / _HOUR_S
-    low, high = bounds(verdict.ratio, verdict.low, verdict.high)
-    due: Iterable[Due] = verdict.forecast
-    if verdict.verdict == TOO_EARLY and not verdict.forecast:
-        due = [Due(ratio, None, None) for ratio in RATIOS]
+    low, high = bounds(verdict.ratio, verdict.low, verdict.high, bad)
     return Look(
         as_of=as_of,
         age_hours=digits(age_hours),
@@ -39,20 +41,16 @@ def look_of(version: Version, verdict: Verdict, usage_hours: float, reasons: tup
         observed=digits(verdict.observed, 12),
         expected=digits(verdict.expected),
         slice=dict(verdict.where) if verdict.where else None,
-        forecast=_forecast(due, verdict.age_ticks / TICKS_PER_HOUR, usage_hours),
+        forecast=_forecast(verdict.forecast, verdict.age_ticks / TICKS_PER_HOUR, usage_hours),
         reasons=[*verdict.reasons, *reasons],
         since=None if verdict.first is None else moment_of(version.published + verdict.first),
     )
 
 
-def early_look(version: Version, baseline: Baseline | None, as_of: datetime) -> Look:
+def early_look(version: Version, baseline: Baseline | None, as_of: datetime, bad: int) -> Look:
     """What is said before the first window of a release has ended."""
     age_hours = (as_of - version.published_at).total_seconds() / _HOUR_S
-    due = (
-        forecasts(baseline, float(KNOT_HOURS[0]), 0.0, 0.0)
-        if baseline is not None
-        else [Due(ratio, None, None) for ratio in RATIOS]
-    )
+    due = forecasts(baseline, float(KNOT_HOURS[0]), 0.0, 0.0) if baseline is not None else undecided(bad)
     reasons = ["not_published" if age_hours < 0 else "no_data"]
     return Look(
         as_of=as_of,
@@ -69,14 +67,16 @@ def early_look(version: Version, baseline: Baseline | None, as_of: datetime) -> 
     )
 
 
-def bounds(ratio: float | None, low: float | None, high: float | None) -> tuple[float | None, float | None]:
+def bounds(
+    ratio: float | None, low: float | None, high: float | None, bad: int = UP
+) -> tuple[float | None, float | None]:
     """Ends of an interval as they are told: where the method's grid of ratios ends, nothing is known beyond.
 
     Below the grid the end is 0; above it the grid's end stands for itself or more, and for the ratio if that is more.
     """
     if ratio is None or low is None or high is None:
         return maybe(low), maybe(high)
-    least, most = _GRID
+    least, most = _GRID[bad]
     return 0.0 if low <= least else digits(low), digits(max(high, ratio) if high >= most else high)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from missioncontrol.health.crossing import doubted, now_of
@@ -13,11 +15,13 @@ _DAY_HOURS = 24.0
 _SIGNATURES, _LONGEST = 2, 80
 
 
-def sentence(account: Account, measure: str) -> str:
-    """One sentence on a look. measure: the measure's title."""
+def sentence(account: Account, measure: str, worse: str = "up") -> str:
+    """One sentence on a look. measure: the measure's title; worse: its bad direction, `up` or `down`."""
     look = account.look
+    down = worse == "down"
     said = _SAID[look.verdict](account, look)
-    return f"{account.subject.version} {_lower(measure)}: {said}{_doubts(account, look)}."
+    way = "; less of it is worse" if down and look.verdict in _OF_A_DIRECTION else ""
+    return f"{account.subject.version} {_lower(measure)}: {said}{way}{_doubts(account, look, down)}."
 
 
 def times(ratio: float, low: float | None = None, high: float | None = None) -> str:
@@ -61,7 +65,7 @@ def signatures_words(account: Account) -> str:
     """What the signatures of an account were found by, or why there are none."""
     basis = account.reports
     if basis is None:
-        return "" if account.signatures else "only what counts crashes has them."
+        return "" if account.signatures else "only what counts crashes, and is worse when it grows, has them."
     there = f" of {users(basis.where)}" if basis.where else ""
     if not basis.reports:
         return f"no crash reports{there} of this version are known."
@@ -164,6 +168,7 @@ _SAID = {
     "environment": _environment,
     "data-problem": _data_problem,
 }
+_OF_A_DIRECTION = ("worse", "better", "environment")
 _FAULTS = {
     "pings_lost": "pings are or were lost within the hour",
     "no_hours": "usage hours stopped arriving while events went on",
@@ -259,7 +264,7 @@ def _seen(look: Look) -> str:
 
 def _due(look: Look) -> str:
     """When which ratio will be known, the soonest first."""
-    told = sorted(look.forecast.items(), key=lambda pair: -float(pair[0]))
+    told = sorted(look.forecast.items(), key=lambda pair: -abs(math.log(float(pair[0]))))
     now = [f"{ratio}x" for ratio, due in told if due.hours_left == 0]
     later = [f"{ratio}x in about {span(due.hours_left)}" for ratio, due in told if due.hours_left]
     never = [f"{ratio}x" for ratio, due in told if due.hours_left is None]
@@ -273,14 +278,14 @@ def _due(look: Look) -> str:
     return "".join(f"; {part}" for part in parts)
 
 
-def _doubts(account: Account, look: Look) -> str:
+def _doubts(account: Account, look: Look, down: bool) -> str:
     used = sum(each.used for each in account.predecessors)
     parts = []
     if "withdrawn" in look.reasons and look.since is not None:
         parts.append(f"it was from {look.since:%Y-%m-%d %H:%M} UTC on, until a person accepted it")
     if "short_history" in look.reasons:
         only = "one earlier release" if used == 1 else f"{used} earlier releases"
-        parts.append(f"with {only} to compare with, only twice as many can be called")
+        parts.append(f"with {only} to compare with, only {'half' if down else 'twice'} as many can be called")
     if "odd_rollout" in look.reasons:
         parts.append("it reaches its users otherwise than the releases before, which makes less sure")
     if "odd_mix" in look.reasons:

@@ -22,7 +22,7 @@ from missioncontrol.health.sums import ChannelSums, find_version
 from missioncontrol.query.engine import Engine
 from missioncontrol.query.signature_counts import SignatureCount, Stretch, signature_counts
 from missioncontrol.verdict.carriers import Carriers, Counts, carriers
-from missioncontrol.verdict.tables import Floats
+from missioncontrol.verdict.tables import DOWN, Floats
 
 _MOST = 8
 _KNOWN_PART = 0.5
@@ -83,6 +83,7 @@ def with_signatures(engine: Engine, sums: ChannelSums, case: Case, account: Acco
         look.verdict != "worse"
         or subject.signature
         or not counts_crashes(case.measure)
+        or case.bad == DOWN  # too few have none that carry them
         or case.baseline is None
     ):
         return account
@@ -90,7 +91,9 @@ def with_signatures(engine: Engine, sums: ChannelSums, case: Case, account: Acco
     weighed = weigh(engine, sums.versions, account, where)
     told = _named(weighed)
     account = msgspec.structs.replace(account, signatures=told, reports=weighed.basis)
-    return msgspec.structs.replace(account, sentence=sentence(account, case.measure.title))
+    return msgspec.structs.replace(
+        account, sentence=sentence(account, case.measure.title, case.measure.worse)
+    )
 
 
 def weigh(engine: Engine, versions: Sequence[Version], account: Account, where: Where) -> Weighed:

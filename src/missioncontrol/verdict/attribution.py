@@ -10,13 +10,13 @@ from functools import lru_cache
 import numpy as np
 
 from missioncontrol.verdict.strata import NAMELESS, Slice, is_small
-from missioncontrol.verdict.tables import Floats, Strata
+from missioncontrol.verdict.tables import DOWN, UP, Floats, Strata
 
 _THETAS = np.arange(0, 2.4001, 0.05)
 _ETAS = np.arange(-0.3, 0.3001, 0.025)
 _ETA = np.tile(_ETAS, len(_THETAS))
-_INSIDE = np.repeat(_THETAS, len(_ETAS)) + _ETA
-"""[pairs] eta, and theta + eta, of all pairs."""
+_INSIDE = {bad: np.repeat(bad * _THETAS, len(_ETAS)) + _ETA for bad in (UP, DOWN)}
+"""[pairs] eta, and theta + eta, of all pairs: theta goes in the direction that is bad."""
 _AGAINST_SYSTEM, _AGAINST_ALONE, _AGAINST_EACH_MORE = 2.0, 3.0, 0.5
 _USUAL = ("os_name", "os_version", "country", "architecture")
 _USUAL_RIVALS = 8
@@ -26,7 +26,7 @@ _TOGETHER = (("os_name", "architecture"), ("os_name", "os_version", "architectur
 
 @dataclass(frozen=True)
 class Explanation:
-    """Users `where` have `ratio` times what was expected, the rest `rest` times; `share` of the excess is theirs."""
+    """Users `where` have `ratio` times what was expected, the rest `rest` times; `share` of what is bad is theirs."""
 
     where: tuple[tuple[str, str], ...]
     level: int
@@ -73,21 +73,28 @@ def _named(strata: Strata) -> tuple[Slice, ...]:
 
 
 def attribute(
-    counts: Floats, expected: Floats, total_expected: float, tau: float, phi: float, possible: list[Slice]
+    counts: Floats,
+    expected: Floats,
+    total_expected: float,
+    tau: float,
+    phi: float,
+    possible: list[Slice],
+    bad: int = UP,
 ) -> list[Explanation]:
     """Explanations, best first, by score less what speaks against them beforehand (`_against`).
 
     counts, expected: [strata]; expectations are scaled to `total_expected`. The score is the log likelihood ratio of a
-    ratio e^theta inside and a common harmless shift e^eta everywhere (eta ~ N(0, tau^2)), in bursts of phi.
+    ratio e^theta inside and a common harmless shift e^eta everywhere (eta ~ N(0, tau^2)), in bursts of phi. Where fewer
+    are bad (`bad` is `DOWN`) theta is at most 0, and the excess is what is missing.
     """
     m = expected * total_expected / max(expected.sum(), 1e-12)
     members = np.stack([part.members for part in possible])
     o1, m1 = (members * counts).sum(axis=1), (members * m).sum(axis=1)
     o2, m2 = counts.sum() - o1, m.sum() - m1
-    inside = o1[:, None] * _INSIDE - m1[:, None] * np.expm1(_INSIDE)
+    inside = o1[:, None] * _INSIDE[bad] - m1[:, None] * np.expm1(_INSIDE[bad])
     rest = o2[:, None] * _ETA - m2[:, None] * np.expm1(_ETA)
     score = ((inside + rest) / phi - _ETA**2 / (2 * tau**2)).max(axis=1)
-    excess = max(float((counts - m).sum()), 1e-9)
+    excess = max(bad * float((counts - m).sum()), 1e-9)
     told = [
         Explanation(
             part.where,
@@ -95,7 +102,7 @@ def attribute(
             float(score[i]),
             float(o1[i] / max(m1[i], 1e-9)),
             float(o2[i] / m2[i]) if m2[i] > 0 else 1.0,
-            float(min(max((o1[i] - m1[i]) / excess, 0.0), 1.0)),
+            float(min(max(bad * (o1[i] - m1[i]) / excess, 0.0), 1.0)),
         )
         for i, part in enumerate(possible)
     ]

@@ -14,7 +14,7 @@ from missioncontrol.verdict.lives import Curves, Life, curves, live
 from missioncontrol.verdict.nowcast import FINE, Complete, complete
 from missioncontrol.verdict.spread import dispersion, release_spread, settled_prior, slice_spread
 from missioncontrol.verdict.strata import Slice, slices, stratum_rates
-from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Channel, Floats, Ints, Release, Strata
+from missioncontrol.verdict.tables import TICKS_PER_HOUR, UP, Bools, Channel, Floats, Ints, Release, Strata
 
 PREDECESSORS = 12
 FEWEST = 6
@@ -47,7 +47,7 @@ class Baseline:
     [predecessors, knots, countries] shares of hours; hours: [strata] of all of them at the end; pooled_rate: events per
     hour, all strata together; seen, expected, known: [predecessors, knots] events, what is to be expected of them, and
     1 where a release had that age; by_slice: [predecessors, knots, slices] what is to be expected of each slice, in 32
-    bits.
+    bits; bad: the direction that is bad of the measure, `UP` or `DOWN`.
     """
 
     strata: Strata
@@ -74,6 +74,7 @@ class Baseline:
     expected: Floats
     known: Floats
     by_slice: Floats
+    bad: int = UP
 
     @property
     def trait(self) -> Trait:
@@ -99,11 +100,12 @@ def learn(
     published: int,
     phi0: float = _PHI_START,
     excluded: tuple[tuple[str, str], ...] = (),
+    bad: int = UP,
 ) -> Baseline:
     """The baseline for a release published at tick `published`, from its accepted predecessors, oldest first.
 
     At most the last 12 are used. One whose level after the first day is far from the others' median is left out, as are
-    the `excluded` ones (version, why), which serve as controls of those that followed them.
+    the `excluded` ones (version, why), which serve as controls of those that followed them. bad: `UP` or `DOWN`.
     """
     lives = [live(release, channel, published) for release in predecessors]
     lives = [life for life in lives if life.ticks > 0]
@@ -183,6 +185,7 @@ def learn(
         expected=expected[:, :, 0],
         known=known,
         by_slice=expected.astype(np.float32),
+        bad=bad,
     )
 
 

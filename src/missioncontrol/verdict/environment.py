@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from missioncontrol.verdict.evidence import SHIFTS
-from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Floats, Ints, running
+from missioncontrol.verdict.tables import TICKS_PER_HOUR, UP, Bools, Floats, Ints, running
 
 WINDOWS_HOURS = (48.0, 24.0, 12.0, 6.0, 3.0, 1.5)
 _STEADY_HOURS = 24.0
@@ -151,8 +151,10 @@ def _density(y: Floats, variance: Floats) -> Floats:
     return np.exp(-0.5 * y * y / variance) / np.sqrt(variance)
 
 
-def unseen_shock(around: Environment, shares: Floats, places: Ints, suspicions: tuple[float, ...]) -> Floats:
-    """[suspicions, looks, SHIFTS] chances that a shock no window is sure of moves a release's events by e^shift.
+def unseen_shock(
+    around: Environment, shares: Floats, places: Ints, suspicions: tuple[float, ...], bad: int = UP
+) -> Floats:
+    """[suspicions, looks, SHIFTS] chances that a shock no window is sure of moves events by e^(bad * shift).
 
     shares: [windows, looks] share of the release's expected events that fell into each trailing window; places: [looks]
     ticks of `around`. A shock of log size N(0, 0.5^2) begins once in 100 days; each window is weighed by what the other
@@ -163,11 +165,11 @@ def unseen_shock(around: Environment, shares: Floats, places: Ints, suspicions: 
     hours = np.array(WINDOWS_HOURS)
     rho = _SHOCKS_PER_HOUR * (hours - np.append(hours[1:], 0.0))[:, None, None]
     y, v = around.log_ratio[:, places, None], around.variance[:, places, None]
-    log_fits = (y * SHIFTS - 0.5 * SHIFTS**2) / v
+    log_fits = (y * (bad * SHIFTS) - 0.5 * SHIFTS**2) / v
     # Chances are relative to each other: where they would be too large for a number, all of that look are made smaller.
     excess = np.maximum(log_fits.max(axis=(0, 2)) - _LARGEST_LOG, 0.0)
     fits = np.exp(log_fits - excess[:, None])
-    moved = np.log1p(shares[:, :, None] * np.expm1(SHIFTS))
+    moved = bad * np.log1p(shares[:, :, None] * np.expm1(bad * SHIFTS))
     bins = np.clip(np.rint((moved - SHIFTS[0]) / 0.05).astype(np.int64), 0, sizes - 1)
     rows = np.arange(looks) * sizes
     # What did not move comes first, then what each window lets expect.

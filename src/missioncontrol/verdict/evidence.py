@@ -11,8 +11,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import chdtri, gammaln
 
-from missioncontrol.verdict.tables import Floats
+from missioncontrol.verdict.tables import UP, Floats
 
+# Logarithms of ratios in the direction that is bad: of a measure that is bad when it falls 0.69 is a half.
 THETAS = np.round(np.arange(-1.2, 2.4001, 0.05), 10)
 SHIFTS = np.round(np.arange(-0.6, 1.2001, 0.05), 10)
 _STEPS = np.rint(SHIFTS / (THETAS[1] - THETAS[0])).astype(np.int64)
@@ -46,27 +47,29 @@ def log_likelihood(
     phi: float,
     releases: int,
     noise: Floats | None = None,
+    bad: int = UP,
 ) -> Floats:
-    """[n, thetas] log likelihood of log ratio theta, up to a constant of each row.
+    """[n, thetas] log likelihood of the log ratio `bad` * theta, up to a constant of each row.
 
     counts, expected, tau: [n]; counts and expectations are divided by phi (a burst counts once).
-    noise: [n] variance of the logarithm of `expected`, where that was itself counted.
+    noise: [n] variance of the logarithm of `expected`, where that was itself counted; bad: `UP` or `DOWN`.
     """
     o, m = counts / phi, np.maximum(expected, _TINY) / phi
-    rates = np.exp(THETAS)[None, :] * m[:, None]
+    thetas = bad * THETAS
+    rates = np.exp(thetas)[None, :] * m[:, None]
     squares = scales(tau, releases) ** 2
     kappa = 1 / (squares if noise is None else squares + noise[:, None])
     parts = np.empty((len(SCALES), *rates.shape))
     for i, weight in enumerate(SCALES):
         k = kappa[:, i]
         head = np.log(weight) + gammaln(k + o) - gammaln(k) + k * np.log(k) + o * np.log(m)
-        parts[i] = head[:, None] + o[:, None] * THETAS - (k + o)[:, None] * np.log(k[:, None] + rates)
+        parts[i] = head[:, None] + o[:, None] * thetas - (k + o)[:, None] * np.log(k[:, None] + rates)
     top = parts.max(axis=0)
     return top + np.log(np.exp(parts - top).sum(axis=0))
 
 
 def blurred(logs: Floats, chances: Floats) -> Floats:
-    """[n, thetas] log likelihood when events may be moved by e^shift with `chances` [n, SHIFTS] (a common cause).
+    """[n, thetas] log likelihood when events may be moved by e^(bad * shift) with `chances` [n, SHIFTS].
 
     Beyond the grid its last value goes on.
     """
@@ -109,12 +112,12 @@ _ABOVE, _ABOVE_MIRRORED = THETAS, -THETAS[::-1]
 
 
 def e_worse(logs: Floats) -> Floats:
-    """[n] e-values against "at most what was to be expected", harmless luck included."""
+    """[n] e-values against "not worse than was to be expected", harmless luck included."""
     return _e(logs, _WORSE, _NULL_WORSE)
 
 
 def e_better(logs: Floats) -> Floats:
-    """[n] e-values against "at least what was to be expected", harmless luck included."""
+    """[n] e-values against "not better than was to be expected", harmless luck included."""
     return _e(logs, _BETTER, _NULL_BETTER)
 
 
@@ -154,8 +157,8 @@ def _e(logs: Floats, prior: Floats, null: np.ndarray[tuple[int], np.dtype[np.boo
         return (prior * np.exp(logs - at_null[:, None])).sum(axis=1)
 
 
-def interval(logs: Floats) -> tuple[Floats, Floats]:
-    """[n] lowest and highest theta whose mixture likelihood ratio is below 50 (linear between grid points)."""
+def interval(logs: Floats, bad: int = UP) -> tuple[Floats, Floats]:
+    """[n] lowest and highest log ratio whose mixture likelihood ratio is below 50 (linear between grid points)."""
     top = logs.max(axis=1, keepdims=True)
     mixture = top[:, 0] + np.log((_ANY * np.exp(logs - top)).sum(axis=1))
     distance = mixture[:, None] - logs - np.log(INTERVAL_RATIO)
@@ -168,7 +171,7 @@ def interval(logs: Floats) -> tuple[Floats, Floats]:
             continue
         low[row] = _crossing(distance[row], places[0], -1)
         high[row] = _crossing(distance[row], places[-1], 1)
-    return low, high
+    return (low, high) if bad == UP else (-high, -low)
 
 
 def _crossing(distance: Floats, place: int, step: int) -> float:

@@ -10,9 +10,10 @@ import numpy as np
 from missioncontrol.verdict.baseline import Baseline
 from missioncontrol.verdict.evidence import ACCEPTABLE
 from missioncontrol.verdict.grid import KNOT_HOURS, at
-from missioncontrol.verdict.tables import Floats
+from missioncontrol.verdict.tables import DOWN, UP, Floats
 
-RATIOS = (1.25, 1.5, 2.0)
+RATIOS = {UP: (1.25, 1.5, 2.0), DOWN: (0.8, 0.67, 0.5)}
+"""That are told of a measure, by the direction that is bad."""
 _LOG_NEEDED = float(np.log(222.0))
 _SDS_APART = 3.5
 _UNUSED_HOURS = 6.0
@@ -25,6 +26,11 @@ class Forecast:
     ratio: float
     age_hours: float | None
     usage_hours: float | None
+
+
+def undecided(bad: int) -> list[Forecast]:
+    """No ratio is ever decided."""
+    return [Forecast(ratio, None, None) for ratio in RATIOS[bad]]
 
 
 def events_needed(ratio: float, phi: float) -> float:
@@ -45,7 +51,7 @@ def forecasts(
     events as now. Of a version that nobody has used for hours nothing is known.
     """
     if hours <= 0 and age_hours > _UNUSED_HOURS:
-        return [Forecast(ratio, None, None) for ratio in RATIOS]
+        return undecided(baseline.bad)
     later = KNOT_HOURS[age_hours < KNOT_HOURS]
     ages = np.concatenate([[age_hours], later])
     events = _scaled(ages, baseline.raw.mean(axis=0), expected)
@@ -53,8 +59,8 @@ def forecasts(
     grown = np.maximum(events / max(expected, 1e-9), 1.0)
     spread = np.sqrt(at(ages, baseline.whole.tau) ** 2 + (extra(ages, grown) if extra is not None else 0.0))
     told = []
-    for ratio in RATIOS:
-        settled = spread < (np.log(ratio) - np.log(ACCEPTABLE)) / _SDS_APART
+    for ratio in RATIOS[baseline.bad]:
+        settled = spread < (baseline.bad * np.log(ratio) - np.log(ACCEPTABLE)) / _SDS_APART
         place = np.flatnonzero(settled & (events >= events_needed(ratio, baseline.phi)))
         found = (float(ages[place[0]]), float(usage[place[0]])) if len(place) else (None, None)
         told.append(Forecast(ratio, *found))

@@ -14,7 +14,7 @@ from missioncontrol.verdict.grid import at
 from missioncontrol.verdict.oddities import variance_later
 from missioncontrol.verdict.replay import Looks
 from missioncontrol.verdict.strata import Slice
-from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Ints
+from missioncontrol.verdict.tables import TICKS_PER_HOUR, UP, Bools, Ints
 
 WORSE, BETTER, SAME = "worse", "better", "same"
 TOO_EARLY, ENVIRONMENT, DATA_PROBLEM = "too-early", "environment", "data-problem"
@@ -37,7 +37,8 @@ class Verdict:
 
     age_ticks: age in 5-minute ticks; ratio, low, high: adjusted ratio and its 95 % interval, None when unknown;
     evidence: log10 of the e-value; where: None for everywhere; first: the verdict `worse` was first given at this age;
-    reasons: codes of what made it so.
+    reasons: codes of what made it so; claim: the evidence that a threshold for `worse` meets at this look, 0 where the
+    ratio is too small for a short history; None where no `worse` can be said, whatever comes.
     """
 
     age_ticks: int
@@ -53,6 +54,7 @@ class Verdict:
     forecast: tuple[Forecast, ...] = ()
     first: int | None = None
     reasons: tuple[str, ...] = ()
+    claim: float | None = None
 
 
 @dataclass(frozen=True)
@@ -98,16 +100,12 @@ def judge(
         reasons = tuple(dict.fromkeys((*_reasons(baseline, looks, i, bool(silent[i])), *faults)))
         settling = bool(looks.settling[i])
         held = settling or (may_alarm is not None and not may_alarm[i])
-        enough = baseline.releases >= FEWEST or (baseline.releases > 0 and observed >= _FEW_RATIO * expected)
+        enough = baseline.releases >= FEWEST or (
+            baseline.releases > 0 and _is_far(observed, expected, baseline.bad)
+        )
         disturbed = bool(looks.impaired[i] or looks.no_events[i] or silent[i] or faults)
-        if (
-            first is None
-            and known
-            and enough
-            and not held
-            and not disturbed
-            and looks.evidence[i] >= THRESHOLD
-        ):
+        is_open = known and not held and not disturbed
+        if first is None and is_open and enough and looks.evidence[i] >= THRESHOLD:
             first = tick
         withdrawn = first is not None and accepted is not None and bool(accepted[i] > first)
         if first is not None and tick <= first + REFRESH_TICKS:
@@ -132,7 +130,7 @@ def judge(
                 ratio=observed / expected if known else None,
                 low=float(np.exp(looks.low[i])) if known else None,
                 high=float(np.exp(looks.high[i])) if known else None,
-                evidence=float(np.log10(max(looks.evidence[i], 1e-300))) if known else 0.0,
+                evidence=_log10(looks.evidence[i]) if known else 0.0,
                 observed=observed,
                 expected=expected if known else 0.0,
                 where=(explained[0].where or None) if verdict == WORSE and explained else None,
@@ -140,6 +138,7 @@ def judge(
                 forecast=_forecast(baseline, looks, i) if verdict == TOO_EARLY else (),
                 first=first,
                 reasons=(*reasons, WITHDRAWN) if withdrawn else reasons,
+                claim=(_log10(looks.evidence[i]) if enough else 0.0) if is_open else None,
             )
         )
     return told
@@ -154,6 +153,17 @@ def looked_back(ticks: Ints) -> Ints:
 def said(verdict: Verdict) -> Said:
     """What a look leaves to those that follow."""
     return Said(verdict.age_ticks, verdict.first, verdict.explanations, "odd_rollout" in verdict.reasons)
+
+
+def _log10(e_value: float) -> float:
+    return float(np.log10(max(e_value, 1e-300)))
+
+
+def _is_far(observed: float, expected: float, bad: int) -> bool:
+    """Whether it is so far in the direction that is bad that a short history can tell."""
+    if bad == UP:
+        return observed >= _FEW_RATIO * expected
+    return _FEW_RATIO * observed <= expected
 
 
 def _silent(looks: Looks) -> Bools:
@@ -176,6 +186,7 @@ def _explain(baseline: Baseline, looks: Looks, i: int, possible: list[Slice]) ->
             float(at(age, baseline.whole.tau)[0]),
             baseline.phi,
             possible,
+            baseline.bad,
         )[:5]
     )
 

@@ -23,7 +23,7 @@ from missioncontrol.verdict.evidence import (
 from missioncontrol.verdict.grid import at, at_each
 from missioncontrol.verdict.lives import Curves, Life, curves, live
 from missioncontrol.verdict.oddities import Oddities, oddities
-from missioncontrol.verdict.tables import TICKS_PER_HOUR, Bools, Channel, Floats, Ints, Release, running
+from missioncontrol.verdict.tables import TICKS_PER_HOUR, UP, Bools, Channel, Floats, Ints, Release, running
 
 _DAY = 24 * TICKS_PER_HOUR
 _ALL, _RECENT, _SLICES = 0.60, 0.10, 0.30
@@ -42,10 +42,10 @@ _SILENT_BURSTS, _SILENT_SHORT, _SILENT_HOURS = 6.0, 9.0, 24.0
 class Looks:
     """By look: age in ticks, counts and expectations [looks, slices], tau [looks, slices], e-values, the interval.
 
-    evidence: e_total; better: mirrored e-value; calm: e_total with the whole as if nothing had moved all versions;
-    same: e-value against a ratio beyond 1.2 or 1 / 1.2; low, high: log ratio; impaired, no_hours, no_events: within the
-    hour pings were lost, hours did not come, or events; settling: there was such a gap, and not yet as much time after
-    it; ground: events expected of other versions in the last day; hours: [looks] reported and weighted;
+    evidence: e_total of what is bad; better: of its opposite; calm: e_total with the whole as if nothing had moved all
+    versions; same: e-value against a ratio beyond 1.2 or 1 / 1.2; low, high: log ratio; impaired, no_hours, no_events:
+    within the hour pings were lost, hours did not come, or events; settling: there was such a gap, and not yet as much
+    time after it; ground: events expected of other versions in the last day; hours: [looks] reported and weighted;
     chances: [looks, shifts] of a shock that no window is sure of.
     """
 
@@ -110,56 +110,64 @@ def look(
     by_tick: the life's `expected_by_tick`, where at hand; odd_before: the rollout was odd at an earlier look;
     since: age of the newest look that was made; looks up to there are only looked back at.
     """
-    phi = baseline.phi
+    phi, bad = baseline.phi, baseline.bad
     now = curves(life, baseline.rates, baseline.history, around, ticks, by_tick)
     odd = oddities(baseline, now, around, pings, odd_before, since)
     ages = ticks / TICKS_PER_HOUR
     tau2 = at(ages, baseline.whole.tau) ** 2 + odd.variance
     slice_tau = np.sqrt(tau2[:, None] + at_each(ages, baseline.slice_tau) ** 2)
     slice_tau[:, 0] = np.sqrt(tau2)
-    counts, expected, quiet_counts, quiet_expected = _sliced(baseline, now, odd.growth)
+    by_stratum = now.hours * baseline.rates * (odd.growth * now.inflation * now.factor)[:, None]
+    counts, expected, quiet_counts, quiet_expected = _sliced(baseline, now, by_stratum)
     if (unused := now.reported <= 0).any():
         # Before the first hours nothing is left out: what will be is not known.
         counts[unused, 0] = np.cumsum(life.came.events)[ticks[unused] - 1]
 
-    chances, suspected = unseen_shock(around, now.recent, ticks - 1, (1.0, _SUSPICION))
-    logs = log_likelihood(counts[:, 0], expected[:, 0], slice_tau[:, 0], phi, baseline.releases)
+    chances, suspected = unseen_shock(around, now.recent, ticks - 1, (1.0, _SUSPICION), bad)
+    tau = slice_tau[:, 0]
+    logs = log_likelihood(counts[:, 0], expected[:, 0], tau, phi, baseline.releases, bad=bad)
     blurred_wide = blurred(logs, suspected)
-    low, high = interval(blurred_wide)
+    low, high = interval(blurred_wide, bad)
     ratio = np.maximum(counts[:, 0], 1e-12) / np.maximum(expected[:, 0], 1e-12)
-    log_ratio = np.clip(np.log(ratio), THETAS[0], THETAS[-1])
+    log_ratio = bad * np.clip(bad * np.log(ratio), THETAS[0], THETAS[-1])
     logs = blurred(logs, chances)
-    e_all = _whole(
-        e_worse(logs), counts, expected, quiet_counts, quiet_expected, slice_tau[:, 0], phi, baseline.releases
-    )
-    better = _loud(
-        e_better(logs),
-        life,
-        now,
-        counts[:, 0],
-        expected[:, 0],
-        slice_tau[:, 0],
-        chances,
-        phi,
-        baseline.releases,
-    )
+    if bad == UP:
+        heard = np.ones(len(ticks))
+        better = _heard(
+            e_better(logs), counts[:, 0], expected[:, 0], life, now, tau, chances, phi, baseline.releases
+        )
+    else:
+        # Too few are what is bad here, and each part of the evidence must hold without the longest silence.
+        heard = 1 - _silence(life, now)
+        loudest = _without_loudest(now.counts, by_stratum * baseline.bias[0], UP)
+        better = _alone(
+            e_better(logs), counts[:, 0], expected[:, 0], *loudest, tau, phi, baseline.releases, UP
+        )
+    due, quiet_due = expected * heard[:, None], quiet_expected * heard[:, None]
+    if bad != UP:
+        logs = blurred(log_likelihood(counts[:, 0], due[:, 0], tau, phi, baseline.releases, bad=bad), chances)
+    quiet = quiet_counts[:, 0], quiet_due[:, 0]
+    e_all = _alone(e_worse(logs), counts[:, 0], due[:, 0], *quiet, tau, phi, baseline.releases, bad)
     e_slices = np.zeros(len(ticks))
     if counts.shape[1] > 1:
-        flat = quiet_counts[:, 1:] > quiet_expected[:, 1:] * ACCEPTABLE
-        e_each = np.zeros(flat.shape)
-        if flat.any():
+        beyond = _beyond(quiet_counts[:, 1:], quiet_due[:, 1:], bad)
+        e_each = np.zeros(beyond.shape)
+        if beyond.any():
             of_slices = log_likelihood(
-                quiet_counts[:, 1:][flat],
-                quiet_expected[:, 1:][flat],
-                slice_tau[:, 1:][flat],
+                quiet_counts[:, 1:][beyond],
+                quiet_due[:, 1:][beyond],
+                slice_tau[:, 1:][beyond],
                 _SLICE_PHI * phi,
                 baseline.releases,
+                bad=bad,
             )
-            e_each[flat] = e_worse(blurred(of_slices, chances[np.nonzero(flat)[0]]))
+            e_each[beyond] = e_worse(blurred(of_slices, chances[np.nonzero(beyond)[0]]))
         e_slices = e_each.mean(axis=1)
-    e_recent = _recent(baseline, life, around, now, odd, phi, by_tick)
+    e_recent = _recent(baseline, life, around, now, odd, phi, by_tick, heard)
     undisturbed = np.sqrt(np.maximum(tau2 - odd.shock, 1e-6))
-    calm_logs = log_likelihood(counts[:, 0], expected[:, 0] / now.factor, undisturbed, phi, baseline.releases)
+    calm_logs = log_likelihood(
+        counts[:, 0], due[:, 0] / now.factor, undisturbed, phi, baseline.releases, bad=bad
+    )
     return Looks(
         ticks=ticks,
         counts=counts,
@@ -216,33 +224,39 @@ def _silent(life: Life, now: Curves, bursts: Floats) -> Bools:
     return silent
 
 
-def _loud(
+def _heard(
     e_values: Floats,
-    life: Life,
-    now: Curves,
     counts: Floats,
     expected: Floats,
+    life: Life,
+    now: Curves,
     tau: Floats,
     chances: Floats,
     phi: float,
     releases: int,
 ) -> Floats:
-    """[looks] e-values for "better" that hold without the longest silence too: events may have been lost in it."""
+    """[looks] e-values for fewer events, as something better, that hold without the longest silence too."""
     spoken = e_values >= THRESHOLD
     if not spoken.any():
         return e_values
-    hours = running(life.hours.sum(axis=1, dtype=np.float64))
-    events = life.came.events * life.came.kept > 0
-    at_event = np.maximum.accumulate(np.where(events, hours[1:], 0.0))
-    silence = np.maximum.accumulate(hours[1:] - at_event)[now.ticks - 1] / np.maximum(hours[now.ticks], 1e-9)
-    logs = log_likelihood(counts[spoken], (expected * (1 - silence))[spoken], tau[spoken], phi, releases)
+    heard = 1 - _silence(life, now)
+    logs = log_likelihood(counts[spoken], (expected * heard)[spoken], tau[spoken], phi, releases)
     out = e_values.copy()
     out[spoken] = np.minimum(out[spoken], e_better(blurred(logs, chances[spoken])))
     return out
 
 
-def _whole(
-    e_all: Floats,
+def _silence(life: Life, now: Curves) -> Floats:
+    """[looks] share of the hours that lies in the longest silence: events may have been lost in it."""
+    hours = running(life.hours.sum(axis=1, dtype=np.float64))
+    events = life.came.events * life.came.kept > 0
+    at_event = np.maximum.accumulate(np.where(events, hours[1:], 0.0))
+    longest: Floats = np.maximum.accumulate(hours[1:] - at_event)[now.ticks - 1]
+    return longest / np.maximum(hours[now.ticks], 1e-9)
+
+
+def _alone(
+    e_values: Floats,
     counts: Floats,
     expected: Floats,
     quiet_counts: Floats,
@@ -250,36 +264,53 @@ def _whole(
     tau: Floats,
     phi: float,
     releases: int,
+    way: int,
 ) -> Floats:
     """[looks] e-values of the whole: where one stratum holds over half of the excess, at most those without it.
 
-    Few clients carry most crashes; a regression of everyone is in more than one stratum.
+    Few clients carry most crashes; a regression of everyone is in more than one stratum. way: `UP` where e-values are
+    for more events, `DOWN` for fewer, where the excess is what is missing.
     """
-    excess = counts[:, 0] - expected[:, 0]
-    alone = (excess > 0) & (quiet_counts[:, 0] - quiet_expected[:, 0] < _ALONE * excess)
+    excess = way * (counts - expected)
+    alone = (excess > 0) & (way * (quiet_counts - quiet_expected) < _ALONE * excess)
     if not alone.any():
-        return e_all
-    logs = log_likelihood(quiet_counts[alone, 0], quiet_expected[alone, 0], tau[alone], phi, releases)
-    out = e_all.copy()
+        return e_values
+    logs = log_likelihood(quiet_counts[alone], quiet_expected[alone], tau[alone], phi, releases, bad=way)
+    out = e_values.copy()
     out[alone] = np.minimum(out[alone], e_worse(logs))
     return out
 
 
-def _sliced(baseline: Baseline, now: Curves, growth: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Counts and expectations [looks, slices]; and the same without each slice's loudest stratum."""
-    by_stratum = now.hours * baseline.rates * (growth * now.inflation * now.factor)[:, None]
+def _beyond(counts: Floats, expected: Floats, bad: int) -> Bools:
+    """Whether a ratio is beyond what is acceptable, in the direction that is bad."""
+    return counts > expected * ACCEPTABLE if bad == UP else counts * ACCEPTABLE < expected
+
+
+def _sliced(baseline: Baseline, now: Curves, by_stratum: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Counts and expectations [looks, slices]; and the same without each slice's loudest stratum.
+
+    by_stratum: [looks, strata] what is to be expected, but for the slices' bias.
+    """
     shape = (len(now.ticks), len(baseline.slices))
     counts, expected, quiet_counts, quiet_expected = (np.empty(shape) for _ in range(4))
     for v, part in enumerate(baseline.slices):
         o, m = now.counts[:, part.places], by_stratum[:, part.places] * baseline.bias[v]
         counts[:, v], expected[:, v] = o.sum(axis=1), m.sum(axis=1)
-        quiet_counts[:, v], quiet_expected[:, v] = counts[:, v], expected[:, v]
-        if len(part.places) >= _STRATA_FOR_LOUDEST:
-            rows = np.arange(shape[0])
-            loudest = (o - m).argmax(axis=1)
-            quiet_counts[:, v] -= o[rows, loudest]
-            quiet_expected[:, v] -= m[rows, loudest]
+        quiet_counts[:, v], quiet_expected[:, v] = _without_loudest(o, m, baseline.bad)
     return counts, expected, quiet_counts, quiet_expected
+
+
+def _without_loudest(counts: Floats, expected: Floats, way: int) -> tuple[Floats, Floats]:
+    """[looks] sums over strata [looks, strata] but the one with most above (`UP`) or below (`DOWN`) what was expected.
+
+    Of few strata all are taken.
+    """
+    o, m = counts.sum(axis=1), expected.sum(axis=1)
+    if counts.shape[1] < _STRATA_FOR_LOUDEST:
+        return o, m
+    rows = np.arange(len(counts))
+    loudest = (way * (counts - expected)).argmax(axis=1)
+    return o - counts[rows, loudest], m - expected[rows, loudest]
 
 
 def _recent(
@@ -290,8 +321,12 @@ def _recent(
     odd: Oddities,
     phi: float,
     by_tick: Floats | None,
+    heard: Floats,
 ) -> Floats:
-    """[looks] e-values of the last half of the life; 1 before a day of age and for windows that hold too little."""
+    """[looks] e-values of the last half of the life; 1 before a day of age and for windows that hold too little.
+
+    heard: [looks] share of the hours of the whole life that evidence rests on; what is silent may lie in this half.
+    """
     out = np.ones(len(now.ticks))
     old = now.ticks >= RECENT_TICKS
     if not old.any():
@@ -303,14 +338,20 @@ def _recent(
     raw = np.maximum(now.raw[old] - half.raw, 0.0)
     expected = raw * baseline.bias[0] * at(ages, baseline.recent.growth)
     part = now.raw[old] / np.maximum(raw, 1e-12)
-    (chances,) = unseen_shock(around, np.minimum(now.recent[:, old] * part, 1.0), ticks - 1, (1.0,))
+    (chances,) = unseen_shock(
+        around, np.minimum(now.recent[:, old] * part, 1.0), ticks - 1, (1.0,), baseline.bad
+    )
     usual = at(ages, baseline.recent_reported.mean(axis=0))
     enough = (expected >= _RECENT_FEWEST) & (now.reported[old] - half.reported >= _RECENT_SHARE * usual)
     # A shift of all versions is known for a whole life better than for a part of it.
     enough &= odd.shock[old] == 0
     if enough.any():
         tau = np.sqrt(at(ages, baseline.recent.tau) ** 2 + odd.variance[old])
-        logs = log_likelihood(counts[enough], expected[enough], tau[enough], phi, baseline.releases)
+        silent = (1 - heard[old]) * now.reported[old] / np.maximum(now.reported[old] - half.reported, 1e-9)
+        due = expected * (1 - np.minimum(silent, 1.0))
+        logs = log_likelihood(
+            counts[enough], due[enough], tau[enough], phi, baseline.releases, bad=baseline.bad
+        )
         spoken = np.ones(len(ticks))
         spoken[enough] = e_worse(blurred(logs, chances[enough]))
         out[old] = spoken

@@ -15,6 +15,9 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 TICKS_PER_HOUR = 12
+UP, DOWN = 1, -1
+"""Which way a measure is bad: when it grows, or when it falls. It is given once (`Baseline.bad`). What is multiplied by
+it, a difference or the logarithm of a ratio, is the larger the worse it is, and so the method has one side only."""
 
 
 def running(by_tick: Floats) -> Floats:

@@ -8,18 +8,20 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.courses import course_of, past_of
+from tests.support.courses import course_of, outcome_of, past_of
 from tests.support.release_trains import Story, tell
+from tests.support.small_channel import SmallChannel, published, release, rows_of
 
 from missioncontrol.blobs.local import LocalBlobs
+from missioncontrol.health.calibrating import calibrate
 from missioncontrol.health.calibration import (
     FEWEST_ACCEPTED,
     Calibration,
     PastRelease,
+    Replayed,
     binomial_interval,
     calibrated,
     percentile,
-    replayed,
     suggest,
 )
 from missioncontrol.health.calibration_store import keep, kept
@@ -38,9 +40,16 @@ def past(train: Story) -> dict[str, Course]:
     return past_of(train)
 
 
+def calibration_of(channel: SmallChannel, now: datetime) -> list[Replayed]:
+    """The releases of a channel, newest first."""
+    engine = channel.services.engine
+    (made,) = calibrate(engine, channel.releases, "Firefox", "release", ["main_crashes"], now)
+    return made.releases
+
+
 def made_of(courses: dict[str, Course]) -> Calibration:
     releases = [PastRelease(version, NOW + timedelta(days=n)) for n, version in enumerate(courses)]
-    outcomes = [(one, replayed(one, courses[one.version])) for one in releases]
+    outcomes = [(one, outcome_of(one, courses[one.version])) for one in releases]
     return calibrated("Firefox", "release", "main_crashes", outcomes, NOW)
 
 
@@ -57,7 +66,7 @@ def test_a_harmless_train_has_no_false_alarm(past: dict[str, Course]) -> None:
 
 def test_a_bad_release_that_is_still_accepted_is_a_false_alarm_until_it_is_labelled(train: Story) -> None:
     course = course_of(train.worse(2.0))
-    accepted = replayed(PastRelease("108.0", NOW), course)
+    accepted = outcome_of(PastRelease("108.0", NOW), course)
     assert accepted is not None and accepted.false_alarm and accepted.largest >= 2
     first = next(look for look in course.looks if look.verdict == "worse")
     assert accepted.worse_at_hours == first.age_hours and accepted.verdicts[-1] == "worse"
@@ -65,23 +74,53 @@ def test_a_bad_release_that_is_still_accepted_is_a_false_alarm_until_it_is_label
         PastRelease("108.0", NOW, "worse", said_by="somebody"),
         PastRelease("108.0", NOW, "excluded"),
     ):
-        labelled = replayed(label, course)
+        labelled = outcome_of(label, course)
         assert labelled is not None and not labelled.counts and not labelled.false_alarm
-    by_itself = replayed(PastRelease("108.0", NOW, "worse"), course)  # that is what is to be checked
+    by_itself = outcome_of(PastRelease("108.0", NOW, "worse"), course)  # that is what is to be checked
     assert by_itself is not None and by_itself.false_alarm
 
 
+def test_evidence_counts_of_looks_at_which_worse_could_be_said(channel: SmallChannel) -> None:
+    """Once the next version has everyone, one in a hundred users of 8.0 stays, and crashes ten times as often."""
+    channel.history()
+    few = rows_of(8, "8.0", hours=260, usage_hours=1.0, ratio=0.1, seed=4, build_id="b7")
+    channel.take([*rows_of(8, hours=260), *few])
+    channel.releases.append(release(8))
+    found = {one.release.version: one for one in calibration_of(channel, published(8) + timedelta(hours=260))}
+    looks = channel.course("8.0").looks
+    assert max(look.evidence for look in looks) > 2 and "worse" not in {look.verdict for look in looks}
+    assert found["8.0"].counts and found["8.0"].largest < 1
+
+
+def test_evidence_that_a_short_history_does_not_let_speak_does_not_count(channel: SmallChannel) -> None:
+    channel.history(4)
+    channel.take(rows_of(4, hours=200, ratio=1.7))
+    channel.releases.append(release(4))
+    found = calibration_of(channel, published(4) + timedelta(hours=200))[0]
+    looks = channel.course("5.0").looks
+    assert max(look.evidence for look in looks) > 2 and found.worse_at_hours is None
+    assert found.release.version == "5.0" and found.counts and found.largest < 2
+
+
+def test_a_release_that_could_never_be_called_worse_does_not_count(channel: SmallChannel) -> None:
+    channel.history()
+    channel.take(rows_of(8, hours=200, usage_hours=0.0))
+    channel.releases.append(release(8))
+    found = calibration_of(channel, published(8) + timedelta(hours=199))[0]
+    assert (found.release.version, found.counts, found.largest) == ("9.0", False, 0.0)
+
+
 def test_who_is_younger_than_a_week_does_not_count_yet(train: Story) -> None:
-    young = replayed(PastRelease("108.0", NOW), course_of(train, hours=30))
+    young = outcome_of(PastRelease("108.0", NOW), course_of(train, hours=30))
     assert young is not None and not young.counts
     assert [verdict is None for verdict in young.verdicts] == [False, False, False, True]
-    old = replayed(PastRelease("108.0", NOW), course_of(train, hours=168))
+    old = outcome_of(PastRelease("108.0", NOW), course_of(train, hours=168))
     assert old is not None and old.counts
 
 
 def test_a_release_without_data_is_named_and_not_counted(past: dict[str, Course]) -> None:
     nothing = Course(past["108.0"].account, [])
-    assert replayed(PastRelease("1.0", NOW), nothing) is None
+    assert outcome_of(PastRelease("1.0", NOW), nothing) is None
     found = calibrated("Firefox", "release", "m", [(PastRelease("1.0", NOW), None)], NOW)
     assert [one.version for one in found.not_replayed] == ["1.0"]
     assert (found.accepted, found.low, found.suggestion) == (0, None, None)

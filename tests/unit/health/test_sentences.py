@@ -29,6 +29,7 @@ def said(
     explanations: list[Explanation] | None = None,
     seen: float | None = None,
     then: list[Look] | None = None,
+    worse: str = "up",
     **fields: Any,
 ) -> str:
     known = {"ratio": 1.62, "low": 1.31, "high": 1.93, "observed": 1240.0, "expected": 765.4}
@@ -52,7 +53,7 @@ def said(
         data=DataHealth(0.9, 0.0, seen, 1.53, 1.5, 0.06),
         baseline="",
     )
-    return sentence(with_crossing(account, then or []), "Main crashes")
+    return sentence(with_crossing(account, then or []), "Main crashes", worse)
 
 
 def test_a_worse_that_today_would_not_be_one_tells_what_was_seen_then() -> None:
@@ -95,6 +96,24 @@ def test_worse_somewhere() -> None:
     told = said("worse", [linux], slice={"os_name": "Linux"})
     assert "worse for Linux: 2.9 times what the last 8 releases had there (95 % interval 2.0 to 4.0)" in told
     assert ", 1.0 times elsewhere" in told and "; over all 1.62 times at 9 hours (95 %" in told
+
+
+def test_where_less_is_worse_it_is_said() -> None:
+    fewer = {"ratio": 0.5, "low": 0.42, "high": 0.6, "observed": 380.0}
+    since = datetime(2026, 4, 28, 14, 35, tzinfo=UTC)
+    assert said("worse", worse="down", since=since, **fewer) == (
+        "56.0 main crashes: worse, 0.50 times what the last 8 releases had at 9 hours (95 % interval 0.42 to 0.60, at "
+        "every look), odds of a false alarm under 1 in 100; first crossed 2026-04-28 14:35 UTC, 380 seen where 765 "
+        "were expected; less of it is worse."
+    )
+    assert said("better", worse="down").endswith("; less of it is worse.")
+    assert said("environment", worse="down").endswith("; less of it is worse.")
+    assert "less of it" not in said("same", worse="down", ratio=1.0, low=0.9, high=1.1)
+    few = said("too-early", worse="down", reasons=["short_history"], low=0.5, high=3.0)
+    assert few.endswith("with 8 earlier releases to compare with, only half as many can be called.")
+    due = {ratio: Forecast(9.0, hours, 10.0) for ratio, hours in (("0.8", 50.0), ("0.67", 9.0), ("0.5", 2.0))}
+    told = said("too-early", worse="down", low=0.5, high=3.0, forecast=due)
+    assert "to be decided are 0.5x in about 2 hours, 0.67x in about 9 hours, 0.8x in about 2 days" in told
 
 
 def test_a_wide_interval_has_no_second_decimal() -> None:

@@ -54,7 +54,7 @@ SOURCES = Path(__file__).parents[3] / "src" / "missioncontrol"
 
 def view_of(course: Course, **more: Any) -> VerdictView:
     now = course.account.look.as_of + timedelta(minutes=2)
-    return build_verdict(Found(course), "Main crashes", now, more.get("as_of"))
+    return build_verdict(Found(course), "Main crashes", now, more.get("as_of"), worse=more.get("worse", "up"))
 
 
 def test_labels_of_bars_that_have_no_room_on_a_phone_are_told_and_1_has_it() -> None:
@@ -152,6 +152,36 @@ def test_what_was_found_at_the_alarm_is_not_mixed_with_what_is_counted_now(bad: 
     forest = view_of(in_linux(bad, since_hours=40)).forest
     assert forest.frozen
     assert (forest.rows[0].ratio, forest.rows[0].observed, forest.rows[1].expected) == (2.5, None, None)
+
+
+def test_where_less_is_worse_what_is_missing_is_what_stands_out(bad: Course) -> None:
+    usual, turned = view_of(in_linux(bad)), view_of(in_linux(bad), worse="down")
+    assert not usual.less_is_worse and turned.less_is_worse
+    names = [[row.name for row in view.forest.rows if not row.kind] for view in (usual, turned)]
+    assert names == [["BR (country)"], ["BR (country)"]]
+    fewer = msgspec.structs.replace(
+        bad.account,
+        slices=[
+            SliceLook({}, 900, 1000, 0.9, 0.8, 1.0, 1.0),
+            SliceLook({"country": "BR"}, 40, 80, 0.5, 0.3, 0.7, 0.5),
+            SliceLook({"country": "FR"}, 60, 80, 0.75, 0.6, 0.9, 0.3),
+            SliceLook({"country": "DE"}, 90, 80, 1.1, 1.0, 1.3, 0.2),
+        ],
+    )
+    for worse, order in (("up", ["DE", "FR", "BR"]), ("down", ["BR", "FR", "DE"])):
+        rows = view_of(Course(fewer, bad.looks), worse=worse).forest.rows
+        assert [row.name[:2] for row in rows if not row.kind] == order
+    kinds = [[row.kind for row in view.waterfall.rows[:-1]] for view in (usual, turned)]
+    assert all(one != other for one, other in zip(*kinds, strict=True))
+    paths = [view.plots[1].shapes[0].path for view in (usual, turned)]
+    assert paths[0] and paths[0] != paths[1]
+
+
+def test_forecasts_below_one_begin_with_what_takes_longest(fine: Course) -> None:
+    due = {ratio: Forecast(9.0, 1.0, 10.0) for ratio in ("0.5", "0.67", "0.8")}
+    look = msgspec.structs.replace(fine.looks[-1], forecast=due)
+    course = Course(msgspec.structs.replace(fine.account, look=look), [look])
+    assert [row.ratio for row in view_of(course, worse="down").forecast] == ["0.8×", "0.67×", "0.5×"]
 
 
 def test_a_forecast_is_in_words(fine: Course) -> None:

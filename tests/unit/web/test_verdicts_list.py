@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from tests.support.courses import outcome_of
 
 from missioncontrol.errors import BadRequest
-from missioncontrol.health.calibration import PastRelease, calibrated, replayed
+from missioncontrol.health.calibration import PastRelease, calibrated
 from missioncontrol.health.model import Account, Course, Explanation
 from missioncontrol.web.verdicts.calibration import build_calibration
 from missioncontrol.web.verdicts.listed import VerdictsView, Wanted, build_verdicts, read_wanted
@@ -89,7 +90,7 @@ def test_a_calibration_says_who_said_what_and_what_was_wrong(fine: Course, bad: 
         (PastRelease("6.0", at + timedelta(days=5), "excluded", "", "ann"), fine),
     ]  # fmt: skip
     made = calibrated(
-        "Firefox", "release", "main_crashes", [(one, replayed(one, course)) for one, course in past], at
+        "Firefox", "release", "main_crashes", [(one, outcome_of(one, course)) for one, course in past], at
     )
     view = build_calibration([made], "", "", "")
     rows = {row.version: row for row in view.rows}

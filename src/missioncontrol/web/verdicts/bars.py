@@ -5,6 +5,7 @@ Pure. All bars of a table share one logarithmic axis, drawn from left to right i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
@@ -68,7 +69,7 @@ class Forest(msgspec.Struct, frozen=True):
     rows: list[SliceRow]
     left_out: int
     share: float | None
-    """Of the excess that the guilty users have."""
+    """Of the excess (of what is missing, where less is worse) that the guilty users have."""
     frozen: bool
     """The ratios of the guilty and the rest are those of half a day after the alarm."""
     near: list[str]
@@ -76,7 +77,7 @@ class Forest(msgspec.Struct, frozen=True):
 
 
 class StepRow(msgspec.Struct, frozen=True):
-    """One correction: the ratio after it, and the factor by which it changed."""
+    """One correction: the ratio after it, and the factor by which it changed; kind: `more` is towards what is bad."""
 
     name: str
     title: str
@@ -123,10 +124,10 @@ def bar(axis: Axis, low: float | None, high: float | None, dot: float | None) ->
     )
 
 
-def forest(account: Account) -> Forest:
-    """The slices with what explains best on top and "the rest" under it."""
+def forest(account: Account, down: bool = False) -> Forest:
+    """The slices with what explains best on top and "the rest" under it. down: less is worse of the measure."""
     best = account.explanations[0] if account.explanations else None
-    shown = _by_interest(account.slices, best.where if best else None)
+    shown = _by_interest(account.slices, best.where if best else None, down)
     kept = [one for one in shown if one.low is not None and one.expected >= _TOO_FEW][:_MOST_SLICES]
     values: list[float | None] = [one.ratio for one in kept]
     if best:
@@ -175,8 +176,8 @@ def forest(account: Account) -> Forest:
     return Forest(scale_of(axis), rows, max(0, len(shown) - len(kept)), of_excess, frozen, near)
 
 
-def waterfall(account: Account) -> Waterfall:
-    """The corrections one after another."""
+def waterfall(account: Account, down: bool = False) -> Waterfall:
+    """The corrections one after another. down: less is worse of the measure."""
     look = account.look
     axis = bar_axis([*(step.ratio for step in account.steps), look.ratio, look.low, look.high])
     rows = []
@@ -184,6 +185,9 @@ def waterfall(account: Account) -> Waterfall:
     for n, step in enumerate(account.steps):
         title, means = step_words(step.name)
         change = step.ratio / before if step.ratio is not None and before and n else None
+        grew = False
+        if step.ratio is not None and before:
+            grew = step.ratio < before if down else step.ratio > before
         rows.append(
             StepRow(
                 step.name,
@@ -192,7 +196,7 @@ def waterfall(account: Account) -> Waterfall:
                 step.ratio,
                 change,
                 _from_to(axis, before, step.ratio),
-                "more" if step.ratio is not None and before and step.ratio > before else "less",
+                "more" if grew else "less",
             )
         )
         before = step.ratio if step.ratio is not None else before
@@ -238,7 +242,19 @@ def _less(whole: SliceLook, part: SliceLook) -> tuple[float, float, float]:
     )
 
 
-def _by_interest(slices: Iterable[SliceLook], guilty: dict[str, str] | None) -> Sequence[SliceLook]:
-    """Those whose interval is furthest above 1 first; without everyone and without the guilty."""
+def _by_interest(
+    slices: Iterable[SliceLook], guilty: dict[str, str] | None, down: bool
+) -> Sequence[SliceLook]:
+    """Those whose interval is furthest above 1 (`down`: below) first; without everyone and without the guilty."""
     others = [one for one in slices if one.where and one.where != guilty]
+    if down:
+        unknown = math.inf
+        return sorted(
+            others,
+            key=lambda one: (
+                unknown if one.high is None else one.high,
+                unknown if one.ratio is None else one.ratio,
+                where_words(one.where),
+            ),
+        )
     return sorted(others, key=lambda one: (-(one.low or 0.0), -(one.ratio or 0.0), where_words(one.where)))

@@ -121,9 +121,12 @@ class KeptVerdicts:
         """The account with a sentence on what is in it now."""
         name = account.subject.measure
         measure = self._registry().measures.get(name)
-        return msgspec.structs.replace(
-            account, sentence=sentence(account, measure.title if measure else name)
+        said = (
+            sentence(account, measure.title, measure.worse)
+            if measure is not None
+            else sentence(account, name)
         )
+        return msgspec.structs.replace(account, sentence=said)
 
     def _still(self, account: Account) -> Account:
         """Told anew where it is doubted now: what was kept with it may be of before, or not know what was seen then."""

@@ -81,7 +81,9 @@ def build_verdict_pages(sources: PageSources, verdicts: VerdictSource, renderer:
             return _looks_csv(course)
         dropped, release = verdicts.uncounted(course.account), _release(sources, subject)
         title = _title(registry, subject.measure)
-        view = build_verdict(found, title, sources.now(), moment, dropped, release)
+        known = registry.measures.get(subject.measure)
+        worse = known.worse if known else "up"
+        view = build_verdict(found, title, sources.now(), moment, dropped, release, worse)
         navigation = top_bar(sources, registry, MeasureState(of, on, counted))
         return renderer.page(request, "verdict.html", view=view, navigation=navigation)
 

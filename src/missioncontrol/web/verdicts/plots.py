@@ -98,8 +98,8 @@ class Earlier(msgspec.Struct, frozen=True):
     rows: list[EarlierRow]
 
 
-def plots_of(course: Course) -> list[Plot]:
-    """The three plots; none as long as there is nothing to compare."""
+def plots_of(course: Course, down: bool = False) -> list[Plot]:
+    """The three plots; none as long as there is nothing to compare. down: less is worse of the measure."""
     looks = course.looks
     if all(look.ratio is None for look in looks):
         return []
@@ -108,7 +108,7 @@ def plots_of(course: Course) -> list[Plot]:
     columns = _columns(looks, x)
     return [
         _ratio_plot(course, x, alarm, columns),
-        _sums_plot(looks, x, alarm, columns),
+        _sums_plot(looks, x, alarm, columns, down),
         _evidence_plot(looks, x, alarm, columns),
     ]
 
@@ -189,12 +189,19 @@ def _ratio_plot(course: Course, x: Axis, alarm: float | None, columns: list[Colu
     )
 
 
-def _sums_plot(looks: Sequence[Look], x: Axis, alarm: float | None, columns: list[Column]) -> Plot:
+def _sums_plot(
+    looks: Sequence[Look], x: Axis, alarm: float | None, columns: list[Column], down: bool
+) -> Plot:
     last = looks[-1]
     y = linear_axis(0.0, max(1.0, *(max(look.observed, look.expected) for look in looks)) * 1.04, amount)
     seen: Points = [(look.age_hours, look.observed) for look in looks]
     wanted: Points = [(look.age_hours, look.expected) for look in looks]
-    both = [(look.age_hours, look.expected, max(look.observed, look.expected)) for look in looks]
+    both: list[tuple[float, float | None, float | None]] = [
+        (look.age_hours, min(look.observed, look.expected), look.expected)
+        if down
+        else (look.age_hours, look.expected, max(look.observed, look.expected))
+        for look in looks
+    ]
     shapes = [
         Shape("excess", area(x, y, both)),
         Shape("expected", line(x, y, wanted)),

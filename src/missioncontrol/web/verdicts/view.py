@@ -5,6 +5,7 @@ Pure: nothing here reads a table or knows HTML. What is not known stays unknown 
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -97,6 +98,7 @@ class VerdictView(msgspec.Struct, frozen=True):
     """The predecessors' lines in numbers; None: none is drawn."""
     waterfall: Waterfall
     forest: Forest
+    less_is_worse: bool
     forecast: list[ForecastRow]
     figures: list[Figure]
     used: list[str]
@@ -155,11 +157,15 @@ def build_verdict(
     as_of: datetime | None,
     dropped: Uncounted | None = None,
     release: Version | None = None,
+    worse: str = "up",
 ) -> VerdictView:
-    """Lay out a course. `as_of`: the time it was asked for; None: the newest look. `release`: what is said of it."""
+    """Lay out a course. `as_of`: the time it was asked for; None: the newest look. `release`: what is said of it.
+
+    worse: the direction that is bad of the measure.
+    """
     course = found.course
     account, look = course.account, course.account.look
-    subject = account.subject
+    subject, down = account.subject, worse == "down"
     channel = {"application": subject.application, "channel": subject.channel}
     used = [one.version for one in account.predecessors if one.used]
     return VerdictView(
@@ -175,10 +181,11 @@ def build_verdict(
         crossed=None if account.crossed is msgspec.UNSET else account.crossed,
         now=now_of(account),
         reasons=[(code, reason_words(code)) for code in look.reasons],
-        plots=plots_of(course),
+        plots=plots_of(course, down),
         earlier=earlier_of(course),
-        waterfall=waterfall(account),
-        forest=forest(account),
+        waterfall=waterfall(account, down),
+        forest=forest(account, down),
+        less_is_worse=down,
         forecast=_forecast(look.forecast),
         figures=figures(account, None if as_of else now, dropped),
         used=used,
@@ -245,16 +252,17 @@ def thinned(looks: Sequence[Look]) -> list[Look]:
 
 def _forecast(forecast: dict[str, Forecast]) -> list[ForecastRow]:
     rows = []
-    for ratio, one in sorted(forecast.items(), key=lambda item: _number(item[0])):
+    for ratio, one in sorted(forecast.items(), key=lambda item: _distance(item[0])):
         left = one.hours_left
         when = "" if left is None else "now" if left <= 0 else f"in about {_about(left)}"
         rows.append(ForecastRow(f"{ratio}×", when, length(one.age_hours), one.usage_hours_left))
     return rows
 
 
-def _number(text: str) -> float:
+def _distance(ratio: str) -> float:
+    """How far from 1 a ratio is, as a logarithm; 0 of what is none."""
     try:
-        return float(text)
+        return abs(math.log(float(ratio)))
     except ValueError:
         return 0.0
 

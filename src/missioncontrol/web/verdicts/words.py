@@ -36,7 +36,7 @@ ORDER = tuple(_MARKS)
 
 REASONS = {
     "no_history": "There is no accepted predecessor to compare with.",
-    "short_history": "There are fewer than 6 predecessors: only twice as many and more can be called worse.",
+    "short_history": "With fewer than 6 predecessors only twice as many (half, where less is worse) can be called.",
     "pings_lost": "Pings were lost within the last hour: far fewer came than at the same time a week before.",
     "no_hours": "Crashes came while usage hours stopped coming: what was counted then is left out.",
     "no_events": "Nothing is counted, although usage hours come: what counts it may be down. That time is left out.",
