@@ -138,6 +138,8 @@ class RunningServer:
         self, condition: Callable[[], bool], timeout_s: float = 30.0, pause_s: float = 0.05
     ) -> None:
         """Wait for a condition; fails when the server ends meanwhile, or after `timeout_s`."""
+        if on_spark():  # which takes long to start, and then a second or two for each batch
+            timeout_s *= 5
         ends = time.monotonic() + timeout_s
         while not condition():
             assert self.process is not None and self.process.poll() is None, f"the server ended\n{self.talk}"
