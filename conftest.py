@@ -1,4 +1,4 @@
-"""`pytest --scaled`: the same tests, of the scaled form (see `tests/support/form.py`); and the order of tests."""
+"""`pytest --scaled [--spark]`: the same tests, of the scaled form (`tests/support/form.py`); and the order of tests."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="log on Kafka, lake and blobs on S3, state on PostgreSQL (needs what make scale-up needs)",
     )
+    parser.addoption(
+        "--spark",
+        action="store_true",
+        help="with --scaled: topics of several partitions, and the stream on Spark",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
         servers = ExitStack()
         config.add_cleanup(servers.close)
         folder = servers.enter_context(tempfile.TemporaryDirectory(prefix="missioncontrol-scaled-"))
-        servers.enter_context(form.scaled_servers(Path(folder)))
+        servers.enter_context(form.scaled_servers(Path(folder), config.getoption("--spark")))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

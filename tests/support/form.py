@@ -1,5 +1,6 @@
 """The form that the tests run: embedded, all in a data folder; or with `pytest --scaled` the scaled form, where the log
-is on Kafka, lake and blobs are on S3 and the state is on PostgreSQL, on servers that all tests share.
+is on Kafka, lake and blobs are on S3 and the state is on PostgreSQL, on servers that all tests share. With
+`pytest --scaled --spark` topics have several partitions, and a stream on Spark moves them beside each server.
 
     data = installed(folder / "data")     # whatever is done with this data folder finds the places of its own
     write_settings(data, "[ingest]\\nthrottle = 'mozilla'")
@@ -15,7 +16,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 from missioncontrol.config import Config, load_config
@@ -23,7 +24,8 @@ from missioncontrol.services import Services
 from missioncontrol.state.database import Database
 
 _KAFKA, _POSTGRES = "KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL"
-_FORM = "MISSIONCONTROL_TEST_FORM"
+_FORM, _STREAM = "MISSIONCONTROL_TEST_FORM", "MISSIONCONTROL_TEST_STREAM"
+_SPARK_PARTITIONS = 3
 _TEMPLATE = "state_template"
 _base: dict[Path, str] = {}
 
@@ -33,8 +35,13 @@ def scaled() -> bool:
     return os.environ.get(_FORM) == "scaled"
 
 
+def on_spark() -> bool:
+    """Whether the stream runs on Spark."""
+    return os.environ.get(_STREAM) == "spark"
+
+
 @contextmanager
-def scaled_servers(folder: Path) -> Iterator[None]:
+def scaled_servers(folder: Path, spark: bool) -> Iterator[None]:
     """Servers of the scaled form for this process and those that it starts, told by the environment."""
     from tests.support.kafka_topics import running_broker
     from tests.support.postgres import running_postgres
@@ -48,7 +55,13 @@ def scaled_servers(folder: Path) -> Iterator[None]:
         postgres.execute(postgres.dsn(), f"CREATE DATABASE {_TEMPLATE}")
         template = Database(_state_url(postgres.dsn(_TEMPLATE)))
         template.engine().dispose()
-        told = {_KAFKA: kafka.bootstrap, _POSTGRES: postgres.dsn(), **s3_environment(s3), _FORM: "scaled"}
+        told = {
+            _KAFKA: kafka.bootstrap,
+            _POSTGRES: postgres.dsn(),
+            **s3_environment(s3),
+            _FORM: "scaled",
+            _STREAM: "spark" if spark else "",
+        }
         os.environ.update(told)
         try:
             yield
@@ -131,7 +144,7 @@ def everything_stored(data: Path) -> Iterator[tuple[str, bytes]]:
     yield "state", bytes_of_state(data)
     from tests.support.kafka_topics import read_to_ends
 
-    for message in read_to_ends(config.log.bootstrap_servers, config.log.topic, 1):
+    for message in read_to_ends(config.log.bootstrap_servers, config.log.topic, _partitions()):
         yield "log", (message.key() or b"") + message.value() + str(message.headers()).encode()
 
 
@@ -174,11 +187,16 @@ def _places(name: str) -> str:
 
     from missioncontrol.log.kafka_cluster import Cluster
 
-    Cluster(os.environ[_KAFKA], name).create(partitions=1, replication=1, retention_days=0)
+    Cluster(os.environ[_KAFKA], name).create(partitions=_partitions(), replication=1, retention_days=0)
     dsn = os.environ[_POSTGRES]
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} STRATEGY file_copy".encode())
     state = _state_url(dsn.rpartition("/")[0] + f"/{name}")
+    blocks = ""
+    if on_spark():
+        from tests.support.spark_blocks import spark_blocks
+
+        blocks = spark_blocks(Path(gettempdir()))
     return f"""\
 [log]
 bootstrap_servers = "{os.environ[_KAFKA]}"
@@ -189,7 +207,11 @@ url = "{state}"
 url = "s3://{BUCKET}/{name}/lake"
 [blobs]
 url = "s3://{BUCKET}/{name}/blobs"
-"""
+{blocks}"""
+
+
+def _partitions() -> int:
+    return _SPARK_PARTITIONS if on_spark() else 1
 
 
 def _state_url(dsn: str) -> str:

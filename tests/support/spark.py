@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deploy.local.fetch import spark_jars
 from tests.support.accepted import accepted
 from tests.support.kafka_topics import send_entries
 from tests.support.lake import Lake, everything, rows
 from tests.support.server import COMMAND, SOURCES
+from tests.support.spark_blocks import spark_blocks
 
 from missioncontrol.config import Config
 from missioncontrol.lake.writer import LakeWriter
@@ -42,16 +42,7 @@ class SparkInstallation:
             [log]
             bootstrap_servers = "{bootstrap}"
             topic = "{topic}"
-            [spark]
-            master = "local[2]"
-            packages = []
-            batch_records = {batch_records}
-            [spark.settings]
-            "spark.driver.extraClassPath" = "{":".join(map(str, spark_jars()))}"
-            "spark.driver.memory" = "1g"
-            "spark.driver.host" = "127.0.0.1"
-            "spark.driver.bindAddress" = "127.0.0.1"
-            "spark.local.dir" = "{data / "spill"}"
+            {spark_blocks(data / "spill", batch_records)}
             """
         )
 

@@ -25,8 +25,9 @@ _JOBS_AFTER_S = 2.0
 def command(settings: Settings, until_idle: bool, as_json: bool) -> None:
     """Move what was accepted from the log to the lake, exactly once.
 
-    Runs until it is stopped; `serve` does the same by itself. Only one process at a time moves the log of a
-    folder: with --until-idle beside a running server, this waits until that one has moved everything.
+    Runs until it is stopped; `serve` does the same by itself. Only one process at a time moves the log of an
+    installation: with --until-idle beside a running server, or beside a stream on another machine or on Spark, this
+    waits until that one has moved everything.
 
     \b
     Examples:
@@ -207,6 +208,8 @@ def _until_idle(settings: Settings, as_json: bool) -> None:
     from missioncontrol.telemetry.stream import StreamLock
 
     with open_services(settings) as services:
+        if services.config.log.bootstrap_servers and _moved_by_another(services, as_json):
+            return
         goal = services.log.last_offset()
         stream = services.stream()
         lock = StreamLock(services.config.data)
@@ -218,6 +221,27 @@ def _until_idle(settings: Settings, as_json: bool) -> None:
         moved = stream.run_until_idle(status.batch)
         lock.release()
         _say(moved, stream.position(), as_json)
+
+
+def _moved_by_another(services: Services, as_json: bool) -> bool:
+    """Wait until a stream of this installation, on whatever machine, has moved all that the topic holds now; false:
+    there is none, or no longer.
+    """
+    import json
+    import time
+
+    if not services.stream_runs():
+        return False
+    goal = services.kafka_held().goal()
+    while not services.kafka_held().reaches(goal):
+        if not services.stream_runs():
+            return False
+        time.sleep(0.1)
+    if as_json:
+        click.echo(json.dumps({"records": 0, "next_offsets": goal.next}))
+    else:
+        click.echo("Another process runs the stream; all that the topic held is in the lake.", err=True)
+    return True
 
 
 def _say(moved: int, position: int, as_json: bool) -> None:
