@@ -212,7 +212,7 @@ class SparkStream:
                 reached[partition] = max(offset + 1, reached.get(partition, 0))
         if not reached:
             return held
-        for name in behind:
+        for name in behind:  # all streams go in one order: who is first at the first table is so at all
             files = [file for one in staged for file in one.files if file.table == name]
             if not self._writer.commit_moves(name, files, held.moves(name, reached)):
                 raise other_stream(f"it committed the same messages to {name}")
