@@ -19,7 +19,7 @@ from confluent_kafka.admin import AdminClient
 from deploy.local.kafka import KafkaBroker
 from tests.support.kafka_topics import make_topic
 from tests.support.lake import rows
-from tests.support.spark import NOW_NS, TIMEOUT_S, SparkInstallation, accounted, pings_only, reasons
+from tests.support.spark import NOW_NS, TIMEOUT_S, SparkInstallation, accounted, embedded, pings_only, reasons
 
 from missioncontrol.config import Config, load_config
 from missioncontrol.errors import StorageError
@@ -27,10 +27,12 @@ from missioncontrol.lake.actions import Move
 from missioncontrol.lake.snapshot import FileRef
 from missioncontrol.lake.writer import LakeWriter, StagedFile
 from missioncontrol.log.protocol import Entry
+from missioncontrol.registry.load import load_registry
 from missioncontrol.services import Services
 from missioncontrol.state.turns import Work
 from missioncontrol.telemetry.batch import BatchReport
-from missioncontrol.telemetry.status import StatusFile
+from missioncontrol.telemetry.status import StatusFile, read_status
+from missioncontrol.web.pipeline.source import LakePipeline
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -311,3 +313,79 @@ def test_until_idle_goes_on_when_a_turn_that_was_lost_is_had_again(
     _stream(services, stop, until_idle=True, skip_gap=False, new_state=False)
     assert turn.again and stop.is_set()
     assert accounted(place.lake) == 60
+
+
+MEASURE = """
+[measure.open_seconds]
+title = "Seconds in which the application was open"
+from = "main"
+number = "payload.info.subsessionLength"
+"""
+UNFIT = f"{MEASURE}scale = 0.001\n"
+MENDED = f"{MEASURE}{UNFIT.replace('open_seconds', 'open_kiloseconds')}"
+
+
+def test_a_registry_that_changes_is_taken_up_if_it_fits_and_else_the_last_one_that_did(place: Place) -> None:
+    services = place.services("state")
+    data, declared, expected = services.config.data, services.config.registry_files[-1], 0
+
+    def move(running: Future[None], seed: int) -> int:
+        """More pings into the lake; the seconds that they say."""
+        before = accounted(place.lake)
+        entries = place.send(30, seed)
+        wait_for(lambda: running.done() or accounted(place.lake) == before + 30)
+        assert not running.done()
+        measure = place.folder / "measure.toml"
+        measure.write_text(MEASURE)
+        alone = embedded(place.folder / f"embedded-{seed}", entries, load_registry([measure]))
+        return seconds(alone)
+
+    services.writer.ensure(services.registry())  # to look at from the beginning
+    running = place.start(place.stream("state"))
+    assert move(running, 14) > 0 == seconds(place.lake)
+    declared.write_text(MEASURE)
+    expected += move(running, 15)
+    assert seconds(place.lake) == expected > 0
+    declared.write_text(UNFIT)
+    expected += move(running, 16)
+    assert seconds(place.lake) == expected
+    assert "open_seconds is float64 in the registry, int64 in the lake" in unfit(services)
+    place.stop.set()
+    running.result(TIMEOUT_S)
+
+    place.stop.clear()
+    status = StatusFile(data, 1)
+    running = place.start(place.stream("state", status.batch), status)
+    wait_for(lambda: running.done() or "lake_column_type" in error_of(data))
+    assert not running.done()
+    declared.write_text(MENDED)
+    expected += move(running, 17)
+    assert seconds(place.lake) == expected
+    assert 0 < total(place.lake, "open_kiloseconds") < expected / 1000
+    assert unfit(services) == ""
+    wait_for(lambda: error_of(data) == "")  # which is said after the commit
+
+
+def total(lake: Path, column: str) -> float:
+    return sum(row.get(column) or 0 for row in rows(lake, "error_aggregates"))
+
+
+def seconds(lake: Path) -> int:
+    return int(total(lake, "open_seconds"))
+
+
+def unfit(services: Services) -> str:
+    """What the page Pipeline says of the registry."""
+    return LakePipeline(services).status(False).registry_unfit
+
+
+def error_of(data: Path) -> str:
+    status = read_status(data)
+    return status.error if status is not None else ""
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.2)

@@ -22,6 +22,7 @@ from missioncontrol.lake.writer import LakeWriter
 from missioncontrol.log.protocol import Entry, Kind
 from missioncontrol.log.sqlite import SqliteLog
 from missioncontrol.registry.load import load_registry
+from missioncontrol.registry.model import Registry
 from missioncontrol.telemetry.stream import Stream
 
 TIMEOUT_S = 480
@@ -84,14 +85,14 @@ class SparkInstallation:
         return self.talk_path.read_text()
 
 
-def embedded(folder: Path, entries: list[Entry]) -> Path:
-    """The lake that the embedded stream makes of them."""
+def embedded(folder: Path, entries: list[Entry], registry: Registry | None = None) -> Path:
+    """The lake that the embedded stream makes of them; by the shipped registry if none is given."""
     config = Config(data=folder)
     log = SqliteLog(config.log_path)
     for start in range(0, len(entries), 500):
         log.append_many(entries[start : start + 500])
-    registry = load_registry()
-    Stream(log, LakeWriter(config.lake_path), lambda: registry, config).run_until_idle()
+    used = registry or load_registry()
+    Stream(log, LakeWriter(config.lake_path), lambda: used, config).run_until_idle()
     log.close()
     return config.lake_path
 

@@ -358,6 +358,15 @@ STREAMED = (
 """The tables that take rows of each batch of pings."""
 
 
+def changed_type(table: LakeTable, present: Iterable[Column]) -> str:
+    """Which column that is present has another type than the registry wants, in words; empty: none."""
+    held = {column.name: column.type for column in present}
+    for column in table.columns:
+        if held.get(column.name, column.type) != column.type:
+            return f"{table.name}.{column.name} is {column.type} in the registry, {held[column.name]} in the lake."
+    return ""
+
+
 def verdict_columns() -> tuple[Column, ...]:
     """The columns of `verdicts`, which no declaration changes."""
     return _VERDICTS

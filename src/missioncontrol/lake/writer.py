@@ -43,12 +43,14 @@ from missioncontrol.lake.durability import Unsynced
 from missioncontrol.lake.parquet import FRESH_LEVEL, write_partitions
 from missioncontrol.lake.place import place_of, relative, uri
 from missioncontrol.lake.snapshot import FileRef
-from missioncontrol.lake.tables import Column, LakeTable, lake_tables
+from missioncontrol.lake.tables import Column, LakeTable, changed_type, lake_tables
 from missioncontrol.lake.transactions import Transactions
 from missioncontrol.registry.model import Registry
 
 __all__ = ["LakeWriter", "Move", "StagedFile"]
 
+UNFIT = "lake_column_type"
+"""Of a registry that wants a column of another type than the lake has."""
 _ATTEMPTS = 10
 
 
@@ -281,11 +283,10 @@ def _configuration(table: LakeTable) -> dict[str, str | None]:
 
 
 def _refuse_changed_types(table: LakeTable, present: dict[str, Column]) -> None:
-    for column in table.columns:
-        held = present.get(column.name)
-        if held and held.type != column.type:
-            raise ConfigError(
-                "lake_column_type",
-                f"{table.name}.{column.name} is {column.type} in the registry, {held.type} in the lake.",
-                "Give the changed declaration a new name: what a column holds never changes its type.",
-            )
+    changed = changed_type(table, present.values())
+    if changed:
+        raise ConfigError(
+            UNFIT,
+            changed,
+            "Give the changed declaration a new name: what a column holds never changes its type.",
+        )

@@ -38,6 +38,7 @@ from missioncontrol.spark.staging import COLUMNS, SCHEMA, Staged, Staging
 from missioncontrol.spark.topic import Topic
 from missioncontrol.telemetry.batch import Batch, BatchReport
 from missioncontrol.telemetry.extract import Extractor
+from missioncontrol.telemetry.fitting import FittingRegistry
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -66,7 +67,8 @@ class SparkStream:
         clock: Clock = system_clock,
     ) -> None:
         self._session, self._topic, self._writer = session, topic, writer
-        self._registry_source, self._config, self._open_identities = registry_source, config, open_identities
+        self._registry = FittingRegistry(writer, registry_source)
+        self._config, self._open_identities = config, open_identities
         self._owner, self._report, self._clock = owner, report, clock
         self.batches = 0
         """Micro-batches that were committed."""
@@ -113,7 +115,7 @@ class SparkStream:
         lost = held.lost()
         if not lost:
             return 0
-        batch = Batch(Extractor(self._registry_source()), self._config)
+        batch = Batch(Extractor(self._registry()), self._config)
         batch.discard(self._clock(), GAP, sum(lost.values()))
         tables = batch.tables()
         for name in held.places:
@@ -124,7 +126,7 @@ class SparkStream:
 
     def _held(self) -> Held:
         owned = self._owner.check()  # before anything is written
-        self._writer.ensure(self._registry_source())
+        self._registry()  # makes the tables
         if not owned:
             self._owner.claim()
         return read_held(self._topic.cluster, self._writer.committed_each)
@@ -197,7 +199,7 @@ class SparkStream:
         """
         least, behind = held.least(), held.behind()
         work = Staging(
-            self._config, self._registry_source(), least, frozenset(behind), self._open_identities,
+            self._config, self._registry(), least, frozenset(behind), self._open_identities,
             runs_elsewhere(self._session),
         )  # fmt: skip
         rows = frame.selectExpr(*COLUMNS).mapInArrow(work, SCHEMA).collect()
@@ -210,7 +212,7 @@ class SparkStream:
                 reached[partition] = max(offset + 1, reached.get(partition, 0))
         if not reached:
             return held
-        for name in behind:
+        for name in behind:  # all streams go in one order: who is first at the first table is so at all
             files = [file for one in staged for file in one.files if file.table == name]
             if not self._writer.commit_moves(name, files, held.moves(name, reached)):
                 raise other_stream(f"it committed the same messages to {name}")

@@ -21,7 +21,7 @@ import structlog
 
 from missioncontrol.clock import Clock, system_clock
 from missioncontrol.config import Config
-from missioncontrol.errors import ConfigError, StorageError, StorageFull
+from missioncontrol.errors import StorageError, StorageFull
 from missioncontrol.file_lock import try_lock
 from missioncontrol.lake.locks import commit_gate
 from missioncontrol.lake.tables import STREAMED
@@ -30,6 +30,7 @@ from missioncontrol.log.protocol import Log, Record
 from missioncontrol.registry import Registry
 from missioncontrol.telemetry.batch import Batch, BatchReport
 from missioncontrol.telemetry.extract import Extractor
+from missioncontrol.telemetry.fitting import FittingRegistry
 from missioncontrol.telemetry.status import LOCK
 
 _ROOMY_BYTES = 256 * 1024 * 1024
@@ -69,12 +70,11 @@ class Stream:
     ) -> None:
         self._log = log
         self._writer = writer
-        self._registry_source = registry_source
+        self._registry = FittingRegistry(writer, registry_source)
         self._config = config
         self._clock = clock
         self._extractor: Extractor | None = None
         self._app = ""
-        self._unfit = ""
         self._committed: dict[str, int] = {}
         self._trimmed_at = time.monotonic()
         self._trimmable = 0
@@ -132,19 +132,9 @@ class Stream:
         return total
 
     def _adopt_registry(self) -> Extractor:
-        """Work by the registry in force, or by the last one that fits the tables."""
-        registry, known = self._registry_source(), self._extractor
-        if known is not None and registry.revision in (known.registry.revision, self._unfit):
-            return known
-        try:
-            self._writer.ensure(registry)
-        except ConfigError as error:
-            if known is None:
-                raise
-            self._unfit = registry.revision
-            logger.error("registry_not_adopted", code=error.code, message=error.message)
-            return known
-        self._extractor = Extractor(registry)
+        registry = self._registry()
+        if self._extractor is None or self._extractor.registry is not registry:
+            self._extractor = Extractor(registry)
         return self._extractor
 
     def _recover(self) -> None:

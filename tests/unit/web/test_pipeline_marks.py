@@ -67,6 +67,7 @@ def test_where_nothing_is_wrong_nothing_is_marked() -> None:
         ("stream", "warn", status(stream_runs=False)),
         ("stream", "bad", status(stream_error="No room.")),
         ("stream", "warn", status(backlog_records=5, lag_p99_s=61.0)),
+        ("stream", "warn", status(registry_unfit="a.b is int64 in the registry, float64 in the lake.")),
         ("log", "bad", status({"oldest_waiting_s": 301.0}, backlog_records=5)),
         ("clients", "warn", status(accepted=(Accepted("main", 0, 2000),))),
         ("clients", "bad", status({"newest_received": NOW + timedelta(hours=2)})),

@@ -21,7 +21,7 @@ from missioncontrol.ingest.crash.samples import readable
 from missioncontrol.ingest.reasons import explanations
 from missioncontrol.lake.packing import as_sent
 from missioncontrol.lake.plan import kept_days, oldest_day
-from missioncontrol.lake.tables import lake_tables
+from missioncontrol.lake.tables import changed_type, lake_tables
 from missioncontrol.query.relation import Span
 from missioncontrol.services import Services
 from missioncontrol.telemetry.discards import NOTES, REASONS, Discard
@@ -80,6 +80,7 @@ class LakePipeline:
             lag_p99_s=stream.lag_p99_s if stream else None,
             last_commit=utc(stream.written_ns) if stream else None,
             stream_error=stream.error if stream else "",
+            registry_unfit=self._registry_unfit(),
             partitions=ends.partitions if ends else (),
             stream_runs=self._services.stream_runs(),
             duplicates_last_hour=duplicates.last_hour if duplicates else 0,
@@ -157,6 +158,15 @@ class LakePipeline:
         return pipeline.CrashBacklog(
             backlog.reports, self._services.config.ingest.crash_backlog_max, backlog.oldest_s
         )
+
+    def _registry_unfit(self) -> str:
+        """Asked of the lake, so that it is told wherever the stream runs."""
+        for table in lake_tables(self._services.registry()).values():
+            snapshot = self._services.reader.snapshot(table.name)
+            changed = changed_type(table, snapshot.columns) if snapshot is not None else ""
+            if changed:
+                return changed
+        return ""
 
     def _tables(self) -> tuple[pipeline.TableSize, ...]:
         """From the snapshots that queries use: the care of the lake would load Arrow into this process for good."""

@@ -117,6 +117,14 @@ def _stream(status: PipelineStatus, gauges: Gauges) -> Iterator[Trouble]:
             "missioncontrol spark stream" if status.partitions else "missioncontrol serve --only stream",
             "/docs/reference/command-line", "Parts of the server",
         )  # fmt: skip
+    if status.registry_unfit:
+        yield Trouble(
+            "stream", "warn", "The stream does not take up the registry",
+            f"{status.registry_unfit} It counts by the last registry that fits the lake; started anew with this one it "
+            "moves nothing, and what comes waits in the log.",
+            "Give the changed declaration a new name: what a column holds never changes its type.",
+            "", "/registry", "Registry",
+        )  # fmt: skip
     if status.stream_error:
         yield Trouble(
             "stream", "bad", "The stream cannot commit", status.stream_error,

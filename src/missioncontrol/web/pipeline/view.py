@@ -114,6 +114,8 @@ class PipelineStatus(msgspec.Struct, frozen=True):
     last_commit: datetime | None = None
     stream_error: str = ""
     """Why the newest attempt to commit failed; empty when it did not."""
+    registry_unfit: str = ""
+    """Which column the registry in force wants otherwise than the lake has it: no stream takes it up; else empty."""
     partitions: tuple[PartitionBacklog, ...] = ()
     """Of a log that has several; else empty."""
     stream_runs: bool = True
