@@ -217,7 +217,7 @@ def _advice(one: Calibration) -> str:
 
 def _times_beyond(one: Replayed) -> str:
     """How far a release went beyond what the others support."""
-    return f"{times(10 ** (one.largest - (one.supported or 0.0)))} as far"
+    return f"by {times(10 ** (one.largest - (one.supported or 0.0)))}"
 
 
 def _at(evidence: float) -> float:
