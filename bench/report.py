@@ -58,7 +58,8 @@ SCALE = Page(
     "Benchmarks: the scaled form",
     ("scale_spark", "scale_latency", "scale_edge", "scale_cores", "scale_sizes"),
 )
-ALL = (PINGS, CRASHES, DASHBOARD, SCALE)
+VERDICTS = Page("verdicts", "benchmarks-verdicts.md", "Benchmarks: verdicts", ("verdict_cost",))
+ALL = (PINGS, CRASHES, DASHBOARD, VERDICTS, SCALE)
 LIBRARIES = ("msgspec", "pyarrow", "deltalake", "duckdb", "uvicorn", "uvloop", "isal")
 CLIENTS = ("pyspark", "confluent-kafka", "obstore", "psycopg")
 
