@@ -1,7 +1,7 @@
 """One case of the evaluation of verdicts: a candidate, a story, a size of fleet; what was said of it, look by look.
 
-Beside the method stand an oracle, which knows the true expected counts and their dispersion, and the rules in use
-elsewhere (`verdict_naive`).
+Beside the method stand the oracle of the simulator, which knows the true expected counts and their dispersion, and the
+rules in use elsewhere (`verdict_naive`).
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 
-from missioncontrol.simulate.trains.crashes import TRUE_PHI
-from missioncontrol.simulate.trains.history import Story, Told, Version
-from missioncontrol.simulate.trains.scenarios import SCENARIOS, Scenario
+from missioncontrol.simulate.trains.history import Told, Version
+from missioncontrol.simulate.trains.oracle import oracle
+from missioncontrol.simulate.trains.scenarios import SCENARIOS
 from missioncontrol.simulate.trains.world import DIMENSIONS, LIFE_TICKS, STRATA, TICKS_PER_HOUR
 from missioncontrol.verdict.baseline import Baseline, learn
 from missioncontrol.verdict.controls import control
-from missioncontrol.verdict.evidence import THRESHOLD, e_worse, log_likelihood
-from missioncontrol.verdict.grid import cumulative, looks
+from missioncontrol.verdict.evidence import THRESHOLD
+from missioncontrol.verdict.grid import looks
 from missioncontrol.verdict.judge import WORSE, Verdict, judge
 from missioncontrol.verdict.lives import live
 from missioncontrol.verdict.replay import Looks, replay
@@ -31,8 +31,6 @@ PREDECESSORS = 13
 TABLE = Strata(DIMENSIONS, STRATA)
 WIDTH_HOURS = (6, 24, 48, 144)
 KIND_HOURS = (1, 3, 6, 12, 24, 48, 96, 168, 336)
-# An oracle has no luck of releases to fear.
-_EXACT_TAU, _EXACT_RELEASES = 1e-3, 1000
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -92,8 +90,8 @@ def run(
     seen = replay(baseline, candidate, channel, others, ticks)
     verdicts = judge(baseline, seen)
     ended = time.process_time()
-    truth, exact, of_slice = _oracle(story, scenario, ticks)
-    missed, above = _missed(seen, truth)
+    truth = oracle(story, ticks)
+    missed, above = _missed(seen, truth.log_ratio)
     best = int(np.argmax(seen.evidence))
     case = Case(
         seed=told.used.seed,
@@ -102,14 +100,14 @@ def run(
         scenario=name,
         activity=activity,
         alarm=_first(np.array([each.verdict == WORSE for each in verdicts]), ticks),
-        oracle=_first(exact >= THRESHOLD, ticks),
-        slice_oracle=_first(of_slice >= THRESHOLD, ticks),
+        oracle=_first(truth.whole >= THRESHOLD, ticks),
+        slice_oracle=_first(truth.hit >= THRESHOLD, ticks),
         largest=float(np.log10(max(seen.evidence[best], 1e-300))),
         largest_at=float(ticks[best]) / TICKS_PER_HOUR,
         missed=missed,
         above=above,
         widths=[float((seen.high - seen.low)[_look(ticks, hours)]) for hours in WIDTH_HOURS],
-        error=_error(seen, truth, _look(ticks, 48)),
+        error=_error(seen, truth.log_ratio, _look(ticks, 48)),
         named=_named(verdicts, ticks),
         kinds=[verdicts[_look(ticks, hours)].verdict for hours in KIND_HOURS],
         first=_firsts(verdicts, ticks),
@@ -141,25 +139,6 @@ def _hourly(table: Floats) -> Floats:
     out[:fine] = 0
     out[TICKS_PER_HOUR - 1 : fine : TICKS_PER_HOUR] = by_hour.sum(axis=1)
     return out
-
-
-def _oracle(story: Story, scenario: Scenario, ticks: Ints) -> tuple[Floats, Floats, Floats]:
-    """[looks] log of the true ratio so far; e-values with the truth known, of the whole and of who is hit."""
-    harmless, factor = story.candidate.expected, story.factor
-    expected = cumulative(harmless, ticks)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        truth = np.log(cumulative(harmless * factor, ticks).sum(axis=1) / expected.sum(axis=1))
-    counts = cumulative(story.candidate.counts, ticks)
-    members = scenario.members()
-    e_values = [_exact(table[0].sum(axis=1), table[1].sum(axis=1)) for table in (
-        (counts, expected), (counts[:, members], expected[:, members])
-    )]  # fmt: skip
-    return np.nan_to_num(truth), e_values[0], e_values[1]
-
-
-def _exact(counts: Floats, expected: Floats) -> Floats:
-    tau = np.full(len(counts), _EXACT_TAU)
-    return e_worse(log_likelihood(counts, expected, tau, TRUE_PHI, _EXACT_RELEASES))
 
 
 def _missed(seen: Looks, truth: Floats) -> tuple[float | None, bool]:

@@ -65,10 +65,10 @@ def _summary(one: Calibration) -> str:
         f"{one.measure}: {one.false_alarms} of {one.accepted} accepted releases were called worse ({rate})"
     )
     if one.suggestion is None:
-        return f"{found}; too few to suggest a threshold."
-    return (
-        f"{found}; the largest evidence of one supports a threshold of {10**one.suggestion.threshold:,.0f}."
-    )
+        return f"{found}; too few to support another threshold than 100."
+    tail = one.suggestion
+    between = f"{10**tail.low:,.0f} to {10**tail.high:,.0f}"
+    return f"{found}; their evidence supports a threshold of {10**tail.threshold:,.0f} ({between})."
 
 
 def _progress(total: int) -> AbstractContextManager[Callable[[PastRelease], None]]:

@@ -2,15 +2,18 @@
 
 Pure. Each release is replayed with the accepted ones before it as history, so nothing that came later is used. The
 releases that nobody called bad are those of which worse would have been wrong: how often it was said is the false-alarm
-rate that this history shows, and the largest evidence that one of them reached is the threshold that it supports.
+rate that this history shows, and the tail of the largest evidence of each is the threshold that it supports.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from missioncontrol.health.model import Course, Look
 
@@ -21,7 +24,9 @@ FEWEST_ACCEPTED = 30
 NOMINAL = 2.0
 """log10 of the e-value at which worse is said."""
 ACCEPTED, WORSE = "accepted", "worse"
-_QUANTILE = 0.99
+_CHANCE = 0.01
+_SURE = 0.95
+_TAIL, _TAIL_SHARE = 10, 0.1
 
 
 class PastRelease(msgspec.Struct, frozen=True):
@@ -39,7 +44,7 @@ class Replayed(msgspec.Struct, frozen=True):
 
     history: predecessors that it was compared with; verdicts: at `STAGES`, null where its life did not get so far;
     largest: the largest evidence (log10 of the e-value) of looks at which worse could be said; counts: a worse of it
-    would be a false alarm.
+    would be a false alarm; supported: the threshold (log10) that the others that count support, null with too few.
     """
 
     release: PastRelease
@@ -49,21 +54,33 @@ class Replayed(msgspec.Struct, frozen=True):
     final: Look
     largest: float
     counts: bool
+    supported: float | None = None
 
     @property
     def false_alarm(self) -> bool:
         """Worse was said of a release that was accepted."""
         return self.counts and self.worse_at_hours is not None
 
+    @property
+    def beyond(self) -> bool:
+        """Its evidence went beyond the threshold that the others support."""
+        return self.supported is not None and self.largest > self.supported
+
 
 class Suggestion(msgspec.Struct, frozen=True):
-    """The threshold (log10) that the accepted releases support.
+    """The threshold (log10) that the accepted releases support, and its 95 % interval.
 
-    left_out_alarms: of them, those above the threshold that the others support, each left out in turn.
+    tail: of so many releases, those with most evidence, it is read; beyond: releases above the threshold that the
+    others support, each left out in turn; others_low, others_high: the lowest and highest of these thresholds.
     """
 
     threshold: float
-    left_out_alarms: int
+    low: float
+    high: float
+    tail: int
+    beyond: int
+    others_low: float
+    others_high: float
 
 
 class Calibration(msgspec.Struct, frozen=True):
@@ -99,6 +116,16 @@ def calibrated(
     good = [one for one in found if one.counts]
     alarms = sum(one.false_alarm for one in good)
     low, high = binomial_interval(alarms, len(good)) if good else (None, None)
+    suggestion = None
+    if len(good) >= FEWEST_ACCEPTED:
+        others = left_out([one.largest for one in good])
+        supported = dict(zip((one.release.version for one in good), others, strict=True))
+        found = [
+            replace(one, supported=supported[one.release.version]) if one.counts else one for one in found
+        ]
+        beyond = sum(one.beyond for one in found)
+        tail = tail_of([one.largest for one in good])
+        suggestion = Suggestion(*tail, beyond, min(others), max(others))
     return Calibration(
         application=application,
         channel=channel,
@@ -110,7 +137,7 @@ def calibrated(
         false_alarms=alarms,
         low=low,
         high=high,
-        suggestion=suggest([one.largest for one in good]),
+        suggestion=suggestion,
     )
 
 
@@ -143,20 +170,41 @@ def _may_be_good(release: PastRelease) -> bool:
     return release.status == ACCEPTED or (release.status == WORSE and not release.said_by)
 
 
-def suggest(largest: Sequence[float]) -> Suggestion | None:
-    """The 99th percentile of the largest evidence of accepted releases; of fewer than 100 that is the largest."""
-    if len(largest) < FEWEST_ACCEPTED:
-        return None
-    others = ([*largest[:place], *largest[place + 1 :]] for place in range(len(largest)))
-    above = sum(value > percentile(rest) for value, rest in zip(largest, others, strict=True))
-    return Suggestion(percentile(largest), above)
+class Tail(NamedTuple):
+    """The threshold (log10) that one release in 100 goes beyond, the 95 % interval, and of how many it is read."""
+
+    threshold: float
+    low: float
+    high: float
+    releases: int
 
 
-def percentile(values: Sequence[float]) -> float:
-    """The smallest of them that at least 99 % do not exceed."""
-    ordered = sorted(values)
-    reached = next(n for n in range(1, len(ordered) + 1) if n >= _QUANTILE * len(ordered))
-    return ordered[reached - 1]
+def tail_of(largest: Sequence[float]) -> Tail:
+    """The threshold that the next such release goes beyond with a chance of 1 in 100; log10 of e-values, 11 or more.
+
+    No release need have come so far: the tail of `largest` is taken to be exponential, as Ville's inequality has it at
+    worst (P(e ever >= x) <= 1 / x; Etude critique de la notion de collectif, 1939). It begins after the tenth (at least
+    10) with most evidence, beyond which the next one is with a chance of (k + 1) / (n + 1), whatever the distribution;
+    its scale is their mean excess (Hill, Annals of Statistics 3(5), 1975). The excess of the next over that mean is F
+    with 2 and 2 k degrees (Lawless, Technometrics 13(4), 1971): so a scale that is learned from few is paid for. The
+    interval is of the quantile (Weissman, Journal of the American Statistical Association 73, 1978) with 2 k times the
+    estimated scale over the scale as chi squared with 2 k degrees.
+    """
+    from scipy.special import chdtri
+
+    ordered = sorted(largest, reverse=True)
+    k = max(_TAIL, math.ceil(_TAIL_SHARE * len(ordered)))
+    start = ordered[k]
+    scale = sum(value - start for value in ordered[:k]) / k
+    odds = max((k + 1) / (len(ordered) + 1) / _CHANCE, 1.0)
+    tails = ((1 - _SURE) / 2, (1 + _SURE) / 2)
+    low, high = (start + scale * math.log(odds) * 2 * k / float(chdtri(2 * k, chance)) for chance in tails)
+    return Tail(start + scale * k * (odds ** (1 / k) - 1), low, high, k)
+
+
+def left_out(largest: Sequence[float]) -> list[float]:
+    """For each release the threshold that the others support: it depends on how far they came, not on their order."""
+    return [tail_of([*largest[:n], *largest[n + 1 :]]).threshold for n in range(len(largest))]
 
 
 def binomial_interval(events: int, cases: int) -> tuple[float, float]:

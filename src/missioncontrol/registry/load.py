@@ -11,6 +11,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Collection, Iterable, Sequence
+from datetime import date
 from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
@@ -254,7 +255,20 @@ def _measure(block: Block, documents: dict[str, Document]) -> Measure:
     measure = msgspec.structs.replace(measure, sources=sources)
     if fault := measure_fault(measure):
         block.refuse(*fault)
+    if measure.comparable_since and not _is_day(measure.comparable_since):
+        hint = 'Write a day as "2026-01-31".'
+        block.refuse(
+            f"`comparable_since` is no day: `{measure.comparable_since[:40]}`", "comparable_since", hint
+        )
     return measure
+
+
+def _is_day(text: str) -> bool:
+    """Whether it is a day as releases' days are written, since these are compared with it as text."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def _source(block: Block, entry: dict[str, Any], documents: dict[str, Document]) -> MeasureSource:

@@ -1,4 +1,10 @@
-"""Where a release is worse: explanations of the same data compared by likelihood, never slices by their evidence."""
+"""Where a release is worse: explanations of the same data compared by likelihood, never slices by their evidence.
+
+The score is the log likelihood ratio of a Poisson scan statistic (Kulldorff, Communications in Statistics: Theory and
+Methods 26(6), 1997) with a common shift, as quasi-likelihood (Wedderburn, Biometrika 61(3), 1974). What speaks against
+an explanation beforehand is the logarithm of prior odds; those, and the grids, are ours, chosen on the tuning seeds of
+the evaluation (docs/adr/0019-verdict-method.md).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,12 @@
-"""All that is learned from a release's predecessors, once, when it is published."""
+"""All that is learned from a release's predecessors, once, when it is published.
+
+A level is far from the others' by their median absolute deviation, 1.4826 of which is an sd of a normal (Hampel,
+Journal of the American Statistical Association 69(346), 1974). What is left of the age is a mean of log ratios with
+weights by inverse variance, counting noise and a spread of releases (DerSimonian and Laird, Controlled Clinical Trials
+7, 1986), smoothed by a kernel (Nadaraya, Theory of Probability and its Applications 9(1), 1964). Four such deviations,
+20 %, the spread of 0.08, pseudo-events and the numbers of predecessors are ours, chosen on the tuning seeds of the
+evaluation (docs/adr/0019-verdict-method.md).
+"""
 
 from __future__ import annotations
 

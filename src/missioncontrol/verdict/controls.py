@@ -1,4 +1,10 @@
-"""Other versions as control: each against its own level, while its users leave it."""
+"""Other versions as control: each against its own level, while its users leave it.
+
+Levels are means of a gamma-Poisson with pseudo-events, curves kernel means (Nadaraya, Theory of Probability and its
+Applications 9(1), 1964; Watson, Sankhya A 26(4), 1964), spreads as in `spread`. That a version is read by how far it is
+left, the profile by hour of the day, and all numbers are ours, chosen on the tuning seeds of the evaluation
+(docs/adr/0019-verdict-method.md).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""What moves all versions at once: every other version against its own level (a concurrent control)."""
+"""What moves all versions at once: every other version against its own level (a concurrent control).
+
+Noise or a shock: spike and slab after Mitchell and Beauchamp (Journal of the American Statistical Association 83(404),
+1988), both normal. The longest window that agrees with all shorter ones holds: Lepski (Theory of Probability and its
+Applications 35, 1991). Variances of logarithms of counts by the delta method. Windows, sds, chances of a shock and what
+counts as sure are ours, chosen on the tuning seeds of the evaluation (docs/adr/0019-verdict-method.md).
+"""
 
 from __future__ import annotations
 

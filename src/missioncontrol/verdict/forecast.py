@@ -1,4 +1,11 @@
-"""When a question will be decided: how many events it needs, and at what age there will be that many."""
+"""When a question will be decided: how many events it needs, and at what age there will be that many.
+
+Each expected event tells r log r - r + 1 of a ratio r (divergence of Poisson distributions, Kullback and Leibler,
+Annals of Mathematical Statistics 22(1), 1951), and a sequential test needs the logarithm of its threshold of that
+(Wald, Annals of Mathematical Statistics 16(2), 1945). 222 in place of the threshold of 100 pays for the mixture over
+ratios; it, and the 3.5 sds that a ratio must be apart from what is acceptable, are ours, chosen on the tuning seeds of
+the evaluation (docs/adr/0019-verdict-method.md).
+"""
 
 from __future__ import annotations
 

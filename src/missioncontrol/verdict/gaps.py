@@ -3,6 +3,8 @@
 A version is its own control. Its hours (or events) of a trailing window are compared with the least that such a window
 held before: that holds for day and night and for rows that arrive in batches. An answer for a tick rests on what had
 arrived by its end alone.
+
+The rules and their numbers are ours, chosen on the tuning seeds of the evaluation (docs/adr/0019-verdict-method.md).
 """
 
 from __future__ import annotations

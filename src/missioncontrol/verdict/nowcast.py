@@ -1,4 +1,10 @@
-"""Hours that were used and not yet reported: a ramp over the predecessors' hours by activity time."""
+"""Hours that were used and not yet reported: a ramp over the predecessors' hours by activity time.
+
+What is not reported yet, by shares that had arrived of predecessors at the same delay, after Lawless (Canadian Journal
+of Statistics 22(1), 1994); the ramp by quasi-likelihood (Wedderburn, Biometrika 61(3), 1974) with normal priors, at the
+mode, by Newton's method. The form of the ramp, its priors, the scale of 4 mean sessions, half the weight for each view
+and the fading after 72 h are ours, chosen on the tuning seeds of the evaluation (docs/adr/0019-verdict-method.md).
+"""
 
 from __future__ import annotations
 

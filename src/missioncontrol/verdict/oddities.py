@@ -1,4 +1,9 @@
-"""Odd circumstances make less sure: each adds to the spread of what a harmless release may show (variances add)."""
+"""Odd circumstances make less sure: each adds to the spread of what a harmless release may show (variances add).
+
+The pace is tested by the predictive t of a normal whose variance has a scaled inverse chi squared prior (Gelman and
+others, Bayesian Data Analysis, 2013, 3.3); a mix by total variation distance. The prior of the pace, limits, and how
+much each circumstance adds are ours, chosen on the tuning seeds of the evaluation (docs/adr/0019-verdict-method.md).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""Lost pings: what share of the pings that should have come did come, and how the rest is weighted for it."""
+"""Lost pings: what share of the pings that should have come did come, and how the rest is weighted for it.
+
+The forecast is a seasonal naive one (Hyndman and Athanasopoulos, Forecasting: Principles and Practice, 2021, 5.2) times
+growth; hours stand for those that were lost by inverse probability (Horvitz and Thompson, Journal of the American
+Statistical Association 47(260), 1952). Windows and limits are ours, chosen on the tuning seeds of the evaluation
+(docs/adr/0019-verdict-method.md).
+"""
 
 from __future__ import annotations
 

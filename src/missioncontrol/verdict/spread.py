@@ -1,4 +1,13 @@
-"""How far harmless releases differ: the dispersion of counts, and tau, a prediction for the next release."""
+"""How far harmless releases differ: the dispersion of counts, and tau, a prediction for the next release.
+
+phi is Pearson's statistic over its degrees of freedom (McCullagh and Nelder, Generalized Linear Models, 1989). tau^2 is
+a moment estimator of a variance between releases, as that of DerSimonian and Laird (Controlled Clinical Trials 7,
+1986), with the inverse variance of a squared normal as weight; drawn to its prior by degrees of freedom, as the scale
+of a normal with a scaled inverse chi squared prior (Gelman and others, Bayesian Data Analysis, 2013, 2.6); and widened
+by 1 + 1/n to what a next one may be. `reliability` is the squared share of the prior's variance in prior and counting
+noise together. Priors, floors and limits are ours, chosen on the tuning seeds of the evaluation
+(docs/adr/0019-verdict-method.md).
+"""
 
 from __future__ import annotations
 

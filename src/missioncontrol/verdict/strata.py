@@ -1,4 +1,11 @@
-"""Groups of users: rates of the finest ones, steadied by their main effects, and the slices that are judged."""
+"""Groups of users: rates of the finest ones, steadied by their main effects, and the slices that are judged.
+
+Main effects by iterative proportional fitting (Deming and Stephan, Annals of Mathematical Statistics 11(4), 1940), a
+stratum's own rate drawn to them as the mean of a gamma-Poisson (empirical Bayes, Clayton and Kaldor, Biometrics 43(3),
+1987), indirect standardisation after Breslow and Day (Statistical Methods in Cancer Research II, 1987). Numbers of
+pseudo-events and rounds, the limit of 30 times and that of 2 % are ours, chosen on the tuning seeds of the evaluation
+(docs/adr/0019-verdict-method.md).
+"""
 
 from __future__ import annotations
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,11 +23,10 @@ from missioncontrol.health.calibration import (
     Replayed,
     binomial_interval,
     calibrated,
-    percentile,
-    suggest,
+    tail_of,
 )
 from missioncontrol.health.calibration_store import keep, kept
-from missioncontrol.health.model import Course
+from missioncontrol.health.model import Course, Look
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 
@@ -126,22 +127,79 @@ def test_a_release_without_data_is_named_and_not_counted(past: dict[str, Course]
     assert (found.accepted, found.low, found.suggestion) == (0, None, None)
 
 
+def of_largest(largest: list[float]) -> Calibration:
+    """A calibration of releases that count and came so far."""
+    look = Look(NOW, 336.0, "too-early", 1.0, 0.9, 1.1, 0.0, 10.0, 10.0)
+    releases = [PastRelease(f"{n}.0", NOW + timedelta(days=n)) for n in range(len(largest))]
+    outcomes = [
+        (one, Replayed(one, 12, [None] * 4, None, look, value, True))
+        for one, value in zip(releases, largest, strict=True)
+    ]
+    return calibrated("Firefox", "release", "m", outcomes, NOW)
+
+
+def spaced(n: int, scale: float = 0.4, start: float = 0.2) -> list[float]:
+    """The quantiles of an exponential tail."""
+    return [start - scale * math.log((place + 0.5) / n) for place in range(n)]
+
+
 def test_a_threshold_is_suggested_from_thirty_releases_on() -> None:
-    values = [n / 10 for n in range(FEWEST_ACCEPTED)]
-    assert suggest(values[:-1]) is None
-    found = suggest(values)
-    assert found is not None and found.threshold == 2.9
-    assert found.left_out_alarms == 1  # the largest is beyond what the others support
-    same = suggest([1.0] * 40)
-    assert same is not None and (same.threshold, same.left_out_alarms) == (1.0, 0)
-    many = suggest([float(n) for n in range(1, 201)])
-    assert many is not None and (many.threshold, many.left_out_alarms) == (198.0, 2)
+    few, enough = of_largest(spaced(FEWEST_ACCEPTED - 1)), of_largest(spaced(FEWEST_ACCEPTED))
+    assert few.suggestion is None and all(one.supported is None for one in few.releases)
+    found = enough.suggestion
+    assert found is not None and found.tail == 10
+    assert found.low < found.threshold < found.high
+    assert found.threshold == pytest.approx(0.2 + 0.4 * math.log(100), abs=0.4)
+    assert found.others_low <= found.threshold <= found.others_high and found.beyond == 0
 
 
-@given(st.lists(st.floats(-2, 20), min_size=1, max_size=250))
-def test_hardly_any_is_beyond_the_percentile(values: list[float]) -> None:
-    found = percentile(values)
-    assert found in values and sum(value > found for value in values) <= 0.01 * len(values)
+def test_the_threshold_of_a_long_history_is_surer() -> None:
+    short, long = (of_largest(spaced(n)).suggestion for n in (40, 400))
+    assert short is not None and long is not None and long.tail == 40
+    assert long.high - long.low < 0.6 * (short.high - short.low)
+    assert long.threshold == pytest.approx(0.2 + 0.4 * math.log(100), abs=0.1)
+
+
+def test_what_is_left_out_tells_how_far_releases_came_and_not_only_their_order() -> None:
+    """Two histories of equal length without ties: in one a release stands alone."""
+    usual, lone = spaced(40), spaced(40)
+    lone[0] += 4
+    found = [of_largest(each) for each in (usual, lone)]
+    assert [one.suggestion.beyond if one.suggestion else None for one in found] == [0, 1]
+    (beyond,) = (one for one in found[1].releases if one.beyond)
+    assert beyond.largest == lone[0] and beyond.supported is not None
+    others = tail_of(sorted(lone)[:-1]).threshold
+    assert beyond.supported == others < lone[0] - 2
+    rest = [one.supported for one in found[1].releases if not one.beyond]
+    assert min(one for one in rest if one is not None) > others, "those that know of it support more"
+
+
+def test_equal_releases_support_what_they_reached() -> None:
+    found = of_largest([1.0] * 40).suggestion
+    assert found is not None and (found.low, found.threshold, found.high, found.beyond) == (1.0, 1.0, 1.0, 0)
+
+
+@given(st.lists(st.floats(-2, 20), min_size=11, max_size=250), st.floats(-3, 3), st.floats(0.1, 10))
+def test_a_threshold_moves_and_grows_with_the_evidence(
+    values: list[float], shift: float, factor: float
+) -> None:
+    found = tail_of(values)
+    assert found.low <= found.threshold <= found.high
+    moved = tail_of([factor * value + shift for value in values])
+    assert moved[:3] == pytest.approx([factor * end + shift for end in found[:3]], abs=1e-6)
+    raised = tail_of([max(values) + 1, *sorted(values)[:-1]])
+    assert raised.threshold >= found.threshold - 1e-9
+
+
+def test_one_in_a_hundred_goes_beyond_it() -> None:
+    """Of exponential tails the chance to go beyond the threshold of 40 releases, and how often its interval holds."""
+    rng = np.random.default_rng(7)
+    truth = math.log(100)
+    found = [tail_of(list(rng.exponential(size=40))) for _ in range(2000)]
+    chances = [math.exp(-each.threshold) for each in found]
+    assert 0.008 < float(np.mean(chances)) < 0.012
+    held = sum(each.low <= truth <= each.high for each in found) / len(found)
+    assert held > 0.9
 
 
 def test_the_interval_of_a_rate_is_that_of_clopper_and_pearson() -> None:

@@ -124,6 +124,11 @@ def test_applications_are_declared_with_their_rules() -> None:
         ('[measure.x]\nfrom = "main"\nnumber = "a"\ndivide = 0\n', 4, "`divide`", ""),
         ('[measure.x]\nfrom = "main"\nkeyed_histogram = "A"\n', 3, "needs a `key`", ""),
         ('[measure.x]\nfrom = "baseline"\nscalar = "a.b"\n', 2, "metric_type", ""),
+        *(
+            (f'[measure.x]\nfrom = "main"\nnumber = "a"\ncomparable_since = "{day}"\n', 4, "is no day", "2026-01-31")
+            for day in ("2026-02-30", "soon", "20260131", "2026-W05-6", "2026-1-31", "2026-01-31T00:00:00")
+        ),
+        ('[measure.x]\nfrom = "main"\nnumber = "a"\ncomparable_since = 2026-01-31\n', 4, "Expected `str`", ""),
         ('[dimension.x]\ntitle = "x"\nfrom.man = "a"\n', 3, "`from.man` names no document", "`main`"),
         ('[dimension.x]\ntitle = "x"\nfrom.main = "@ip"\n', 3, "names no part of a submission", ""),
         ('[dimension.x]\ntitle = "x"\nnormalise = "chanel"\n', 3, "Invalid enum value", ""),

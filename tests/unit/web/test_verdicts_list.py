@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 
 import msgspec
@@ -101,6 +102,8 @@ def test_a_calibration_says_who_said_what_and_what_was_wrong(fine: Course, bad: 
         "5.0": ("judged worse, nobody confirmed it", True, False), "6.0": ("excluded", False, False),
     }  # fmt: skip
     assert (made.accepted, made.false_alarms, view.rate) == (3, 2, "66.7 %")
+    assert "too short a history to support another threshold than 100" in view.advice
+    assert "2 of 3 called worse allow" in view.advice and not view.threshold_interval
     assert "there are 3" in view.advice and view.suggested_at is None
     assert rows["2.0"].worse_at and [mark.word for mark in rows["2.0"].stages if mark][-1] == "Worse"
     assert sum(dot.kind == "alarm" for dot in view.dots) == 2 and len(view.dots) == 6
@@ -108,6 +111,37 @@ def test_a_calibration_says_who_said_what_and_what_was_wrong(fine: Course, bad: 
         view.command
         == "missioncontrol calibrate --application Firefox --channel release --measure main_crashes"
     )
+
+
+@pytest.mark.parametrize(
+    ("scale", "meant"),
+    [
+        (0.05, "is on the safe side here"),
+        (0.4, "cannot be told from the threshold"),
+        (1.6, "too easily here"),
+    ],
+)
+def test_a_calibration_says_what_threshold_the_releases_support(
+    fine: Course, scale: float, meant: str
+) -> None:
+    at = fine.account.published_at
+    spread = [scale * -math.log((n + 0.5) / 40) for n in range(40)]
+    past = [PastRelease(f"{n}.0", at + timedelta(days=n)) for n in range(40)]
+    outcomes = []
+    for one, largest in zip(past, [spread[0] + 6, *spread[1:]], strict=True):
+        kept = outcome_of(one, fine)
+        assert kept is not None
+        outcomes.append((one, msgspec.structs.replace(kept, largest=largest)))
+    made = calibrated("Firefox", "release", "main_crashes", outcomes, at)
+    without = calibrated("Firefox", "release", "main_crashes", outcomes[1:], at)
+    assert meant in build_calibration([without], "", "", "").advice
+    view = build_calibration([made], "", "", "")
+    assert made.suggestion is not None and made.suggestion.beyond == 1
+    assert "; beyond that went 1 (0.0 by " in view.advice
+    rows = {row.version: row for row in view.rows}
+    assert rows["0.0"].beyond and rows["0.0"].supported and not rows["1.0"].beyond
+    assert view.threshold_interval.endswith("; worse is said at 100")
+    assert "0 of 40 called worse allow a false-alarm rate of up to 8.8 %" in view.advice
 
 
 def test_without_a_calibration_the_page_says_how_to_make_one() -> None:

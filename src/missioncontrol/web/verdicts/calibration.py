@@ -23,9 +23,10 @@ from missioncontrol.health.model import Look, Subject
 from missioncontrol.web.numerals import percent
 from missioncontrol.web.verdicts.axes import Tick
 from missioncontrol.web.verdicts.view import verdict_path
-from missioncontrol.web.verdicts.words import Mark, evidence_words, length, mark_of, power_words
+from missioncontrol.web.verdicts.words import Mark, evidence_words, length, mark_of, power_words, times
 
 _LEAST_EVIDENCE, _MOST_EVIDENCE = -1.0, 6.0
+_MOST_NAMED = 3
 _LABELS = {"accepted": "accepted", "excluded": "excluded", "worse": "judged worse"}
 _UNSAID = {"accepted": "nobody objected", "worse": "judged worse, nobody confirmed it"}
 
@@ -51,6 +52,9 @@ class ReleaseRow(msgspec.Struct, frozen=True):
     worse_at: str
     final: Look
     largest: str
+    supported: str
+    """The threshold that the others support; empty with too few."""
+    beyond: bool
     false_alarm: bool
     missed: bool
     """A person judged it worse, and the method never did."""
@@ -79,6 +83,7 @@ class CalibrationView(msgspec.Struct, frozen=True):
     rate: str
     interval: str
     threshold: str
+    threshold_interval: str
     advice: str
     dots: list[Dot]
     dot_rows: int
@@ -107,6 +112,7 @@ def build_calibration(
         rate=percent(one.false_alarms / one.accepted) if one and one.accepted else "–",
         interval=_interval(one),
         threshold=evidence_words(one.suggestion.threshold) if one and one.suggestion else "–",
+        threshold_interval=_threshold_interval(one),
         advice=_advice(one) if one else "",
         dots=dots,
         dot_rows=max((dot.row for dot in dots), default=0) + 1,
@@ -158,6 +164,8 @@ def _row(calibration: Calibration, one: Replayed) -> ReleaseRow:
         worse_at=f"▲ {length(one.worse_at_hours)}" if one.worse_at_hours is not None else "",
         final=one.final,
         largest=evidence_words(one.largest),
+        supported=evidence_words(one.supported) if one.supported is not None else "",
+        beyond=one.beyond,
         false_alarm=one.false_alarm,
         missed=release.status == "worse" and one.worse_at_hours is None,
         counts=one.counts,
@@ -170,19 +178,46 @@ def _interval(one: Calibration | None) -> str:
     return f"95 % interval {percent(one.low)} to {percent(one.high)}"
 
 
+def _threshold_interval(one: Calibration | None) -> str:
+    if one is None or one.suggestion is None:
+        return ""
+    low, high = evidence_words(one.suggestion.low), evidence_words(one.suggestion.high)
+    return f"95 % interval {low} to {high}; worse is said at 100"
+
+
 def _advice(one: Calibration) -> str:
-    if one.suggestion is None:
-        return (
-            f"A threshold is suggested from {FEWEST_ACCEPTED} accepted releases on; there are {one.accepted}. "
-            "Until then keep 100."
+    rate = ""
+    if one.high is not None:
+        rate = (
+            f" {one.false_alarms} of {one.accepted} called worse allow a false-alarm rate of up to {percent(one.high)};"
+            " it takes some 300 releases and no false alarm to show one of at most 1 %."
         )
-    left, reached = one.suggestion.left_out_alarms, evidence_words(one.suggestion.threshold)
-    tried = (
-        f"With each release left out in turn, {left} of {one.accepted} came beyond what the others support."
+    tail = one.suggestion
+    if tail is None:
+        return (
+            f"A threshold is suggested from {FEWEST_ACCEPTED} accepted releases on; there are {one.accepted}: "
+            f"too short a history to support another threshold than 100.{rate}"
+        )
+    reached = (
+        f"By the {tail.tail} accepted releases with most evidence one in 100 goes beyond "
+        f"{evidence_words(tail.threshold)} (95 % interval {evidence_words(tail.low)} to {evidence_words(tail.high)})"
     )
-    if one.suggestion.threshold <= NOMINAL:
-        return f"No accepted release came beyond {reached}: the threshold of 100 holds here. {tried}"
-    return f"Accepted releases reached {reached}: at 100 worse is said too easily here. {tried}"
+    if tail.low > NOMINAL:
+        meant = "at 100 worse is said too easily here."
+    elif tail.high < NOMINAL:
+        meant = "the threshold of 100 is on the safe side here."
+    else:
+        meant = "that cannot be told from the threshold of 100, which holds."
+    others = f"{evidence_words(tail.others_low)} to {evidence_words(tail.others_high)}"
+    gone = sorted((each for each in one.releases if each.beyond), key=lambda each: -each.largest)
+    named = ", ".join(f"{each.release.version} {_times_beyond(each)}" for each in gone[:_MOST_NAMED])
+    tried = f" With each left out in turn the others support {others}; beyond that went {len(gone) or 'none'}"
+    return f"{reached}: {meant}{tried}{f' ({named})' if named else ''}.{rate}"
+
+
+def _times_beyond(one: Replayed) -> str:
+    """How far a release went beyond what the others support."""
+    return f"by {times(10 ** (one.largest - (one.supported or 0.0)))}"
 
 
 def _at(evidence: float) -> float:
