@@ -119,7 +119,7 @@ def rates_in(
     services, asked = channel.services, Asked(published(0), published(1), "Firefox", on)
     known = services.releases.list("Firefox", on)
     lookup = EngineLookup(services.engine)
-    named = versions or newest_versions(known, asked, 6)
+    named = versions or newest_versions(known, asked, 6, published(1))
     return rates_module.rates(lookup, services.registry(), asked, "main_crashes", named, interval, known)
 
 
