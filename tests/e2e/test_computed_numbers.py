@@ -160,9 +160,14 @@ def test_every_number_of_a_card(server: RunningServer) -> None:
 
 def test_what_a_verdict_has_seen(server: RunningServer) -> None:
     as_of = f"{datetime.now(UTC) - timedelta(hours=3):%Y-%m-%dT%H:%MZ}"
-    found = numbers(server, f"/verdict/Firefox/esr/102.0/main_crashes?as_of={as_of}")
-    ratio, seen = found
-    assert "Seen ÷ expected" in ratio.inside and ratio.of == "ratio" and not ratio.query
+    found = {one.of: one for one in numbers(server, f"/verdict/Firefox/esr/102.0/main_crashes?as_of={as_of}")}
+    assert sorted(found) == ["95 % interval", "expected", "ratio", "seen"]
+    ratio, seen, expected = found["ratio"], found["seen"], found["expected"]
+    assert "Seen ÷ expected" in ratio.inside and not ratio.query
+    assert f"= {expected.number.removeprefix('expected ')}" in expected.inside and not expected.query
+    assert "101.0, 100.0" in expected.inside
+    interval = found["95 % interval"]
+    assert interval.number.rpartition(": ")[2] in interval.inside
     row = only_row(server, seen)
     assert numerals.amount(row["seen"]) == seen.number and row["seen"] > 20
 
