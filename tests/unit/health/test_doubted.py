@@ -76,6 +76,6 @@ def test_who_hears_of_it_late_is_told_both(mended: SmallChannel) -> None:
         if (one.account.subject.version, one.account.subject.measure) == ("9.0", "main_crashes")
     )
     assert mine.account.crossed is msgspec.UNSET, "what is kept is what it was"
-    sentence = alert_of(mine.account, "", "").sentence
+    sentence = alert_of(mine.account, "Main crashes", "", "").sentence
     asked = mended.course("9.0", mine.account.look.as_of).account.sentence
     assert sentence == asked and " UTC (then " in sentence
