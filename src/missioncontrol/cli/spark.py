@@ -114,10 +114,13 @@ def _stream(
         status = StatusFile(services.config.data, os.getpid())
         try:
             services.require_topic()  # before Spark is started, which takes long
+            if (
+                services.config.state.url and not new_state
+            ):  # or it is said first that machines do not share the state
+                services.require_own_lake()
+            running = services.spark_stream(status.batch)
             if new_state:
                 services.lake_owner().take_over()
-            services.require_own_lake()
-            running = services.spark_stream(status.batch)
             if skip_gap:
                 lost = running.skip_gap()
                 click.echo(f"{lost:,} messages were lost; they are counted as log_gap.", err=True)
