@@ -72,7 +72,7 @@ def test_what_is_too_old_goes_without_the_part_jobs(server: RunningServer) -> No
         "token"
     ]
     # The round of this day was before the report comes, however slow the machine is.
-    server.wait_until((server.data / "cache" / "retention-day.json").exists, 60)
+    server.wait_until(lambda: "expiry_done" in server.talk, 60)
     day = datetime.now(UTC) - timedelta(days=3)
     old = f"de1bb258-cbbf-4589-a673-34f800{day:%y%m%d}"
     body = report({**ANNOTATIONS, "uuid": old}, upload_file_minidump=b"old")

@@ -46,6 +46,7 @@ class Expiry:
         try:
             for gone in self._services.expire():
                 logger.info("expired", table=gone.table, rows=gone.rows, size_bytes=gone.size_bytes)
+            logger.info("expiry_done", day=str(self._done))
         except MissionControlError as error:
             logger.error("expiry_failed", code=error.code, message=error.message)
         except Exception:
