@@ -33,8 +33,9 @@ from missioncontrol.health.sums import measured
 from missioncontrol.health.turn import Turns
 from missioncontrol.services import Services
 from missioncontrol.simulate.trains.crashes import draw_crashes, draw_level
-from missioncontrol.simulate.trains.usage import SEEN_TICKS, Train, draw_rollout
-from missioncontrol.simulate.trains.world import DIMENSIONS, LIFE_TICKS, STRATA, draw_world
+from missioncontrol.simulate.trains.history import use
+from missioncontrol.simulate.trains.usage import SEEN_TICKS
+from missioncontrol.simulate.trains.world import DIMENSIONS, LIFE_TICKS, STRATA
 from missioncontrol.state.releases import Release
 from workspace import BenchError, Sizes, environment, product, scratch, sizes_from
 
@@ -196,23 +197,16 @@ def make_channel(
 ) -> int:
     """A train of releases two weeks apart in one channel, the newest known for so many ticks; how many rows it has."""
     rng = np.random.default_rng(seed)
-    world = draw_world(rng, CLIENTS)
-    train = Train(world, rng)
-    usages = []
-    for _ in range(releases):
-        old, new = train.interval(draw_rollout(rng))
-        if usages:
-            for name in ("hours", "expected", "pings"):
-                getattr(usages[-1], name)[LIFE_TICKS:] += getattr(old, name)[:LIFE_TICKS]
-        usages.append(new)
+    used = use(seed, CLIENTS, releases)
     weight, total, published = 600_000 // CLIENTS, 0, []
     rates = np.linspace(0.2, 2.0, len(measures))
-    for place, usage in enumerate(usages):
+    for place in range(releases):
         seen = SEEN_TICKS if place + 1 < releases else known
+        hours, crashes = used.hours(place)[:seen], used.expected(place)[:seen]
         start = place * LIFE_TICKS
-        expected = usage.expected[:seen] * weight * draw_level(rng, world.settings).by_stratum
+        expected = crashes * weight * draw_level(rng, used.world.settings).by_stratum
         counts = [draw_crashes(rng, expected * rate) for rate in rates]
-        here = (usage.hours[:seen] > 0) | np.any([each > 0 for each in counts], axis=0)
+        here = (hours > 0) | np.any([each > 0 for each in counts], axis=0)
         tick, code = np.nonzero(here)
         total += len(tick)
         moment = START + timedelta(minutes=5 * start)
@@ -224,7 +218,7 @@ def make_channel(
             "version": pa.repeat(f"{place + 100}.0", len(tick)),
             "build_id": pa.repeat(published[-1].build_id, len(tick)),
             "window_start": windows.cast(pa.timestamp("us", "UTC")),
-            "usage_hours": pa.array(usage.hours[tick, code].astype(np.float64) * weight),
+            "usage_hours": pa.array(hours[tick, code].astype(np.float64) * weight),
             "count": pa.array(np.full(len(tick), weight)),
         }  # fmt: skip
         for i, dimension in enumerate(DIMENSIONS):

@@ -190,7 +190,7 @@ class Cluster:
 
     def run(self, *arguments: str, without: str = "") -> int:
         """A command of ours to its end; its exit code."""
-        running = self.start(shlex.join([*COMMAND, "--config", str(self._settings), *arguments]), without)
+        running = self.start(shlex.join([*COMMAND, "--config", self.file, *arguments]), without)
         try:
             return running.wait(TIMEOUT_S)
         finally:
@@ -200,6 +200,11 @@ class Cluster:
         entries = pings_only(count, next(SEEDS))
         send_entries(self._kafka.bootstrap, TOPIC, entries)
         self.sent += entries
+
+    @property
+    def file(self) -> str:
+        """Of the settings."""
+        return str(self._settings)
 
     @property
     def talk(self) -> str:
@@ -284,7 +289,8 @@ def test_the_printed_commands_count_every_ping_once_also_when_workers_die(cluste
 
 
 def test_settings_alone_bring_stream_and_backfill_there(cluster: Cluster) -> None:
-    cluster.settings(cluster.master_url, f'"spark.executor.extraClassPath" = "{cluster.jars}/*"')
+    jars = f'"spark.executor.extraClassPath" = "{cluster.jars}/*"'
+    cluster.settings(cluster.master_url, jars)
     cluster.send()
     before = [worker.applications() for worker in cluster.workers]
     assert cluster.run("spark", "stream", "--wait", "--until-idle") == 0, cluster.talk
@@ -292,7 +298,17 @@ def test_settings_alone_bring_stream_and_backfill_there(cluster: Cluster) -> Non
     today = datetime.fromtimestamp(NOW_NS / 1e9, UTC).date()
     days = ("--min-submission-date", str(today - timedelta(days=4)), "--max-submission-date", str(today))
     asked = ("--table", "all", *days)
-    assert cluster.run("backfill", "--on-spark", *asked) == 0, cluster.talk
+    cluster.settings(cluster.master_url, f'{jars}\n"spark.cores.max" = "1"')  # or one had all of both
+    running = cluster.start(shlex.join([*COMMAND, "--config", cluster.file, "spark", "stream", "--wait"]))
+    try:
+        applications = sum(before) + 3
+        wait_until(lambda: sum(worker.applications() for worker in cluster.workers) == applications, cluster)
+        assert cluster.run("backfill", "--on-spark", *asked) == 0, cluster.talk
+        assert running.poll() is None, "the stream runs beside it"
+        running.terminate()
+        assert running.wait(TIMEOUT_S) == 0, cluster.talk
+    finally:
+        end(running)
     assert [worker.applications() for worker in cluster.workers] == [count + 2 for count in before]
     kept = {
         path.relative_to(cluster.data / "lake").parts[0] for path in (cluster.data / "lake").rglob("part-*")

@@ -98,7 +98,8 @@ def listed_of() -> list[Reckoning]:
         ),
         Reckoning(
             "evidence",
-            "Likelihood of what was seen under a mixture of ratios from 1.05 on ÷ the highest under ratios up to 1",
+            "Likelihood of what was seen under a mixture of ratios that are worse by 5 % and more ÷ the highest under"
+            " those that are not worse",
             [("Alarm", "from 100 on, which at most 1 of 100 releases with nothing wrong ever reach")],
             note=own,
             doc=_METHOD,
